@@ -1,0 +1,82 @@
+# Each target sets up .venv by itself; it needs Python 3.11 or newer with pip, and make.
+#
+#   make demo     the seven taxi queries of the Flint paper, on this machine
+#   make test     all tests                      make quick   those not marked slow
+#   make check    what needs no running: format, lint, types, walls (each runs alone too)
+#   make bench    aflint beside its peers; installs PySpark and a Java runtime (about 500 MB)
+#   make format   rewrite the code in the house format
+#   make docs     rewrite the generated parts of docs/
+
+SHELL := /bin/bash
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := $(wildcard aflint bench examples tests tools)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test quick check fmt lint types walls bench format docs clean
+.NOTPARALLEL:
+
+help:
+	@sed -n 's/^#  *\(make .*\)/\1/p' $(firstword $(MAKEFILE_LIST))
+
+# A Python may be there and be too old, or a shim that starts nothing: each candidate is tried.
+$(BIN)/python:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  echo "Setting up $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv $(VENV) 2>/dev/null && exit 0; \
+	  rm -rf $(VENV); \
+	  "$$python" -m venv --without-pip $(VENV) \
+	    && "$$python" -m pip --quiet --python $(BIN)/python install pip && exit 0; \
+	  rm -rf $(VENV); exit 1; \
+	done; \
+	echo "aflint needs Python 3.11 or newer; name one with make PYTHON=/path/to/python" >&2; exit 1
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[bench,dev]'
+	@touch $@ $(VENV)/.installed-dev
+
+install: $(VENV)/.installed-dev
+
+demo: install
+	@$(BIN)/python -m examples.taxi.demo $(ARGS)
+
+test: install
+	$(BIN)/python -m pytest $(ARGS)
+
+quick: install
+	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+check: fmt lint types walls
+
+fmt: install
+	$(BIN)/ruff format --check $(SOURCES)
+
+lint: install
+	$(BIN)/ruff check $(SOURCES)
+
+types: install
+	$(BIN)/mypy $(SOURCES)
+
+walls: install
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.installed-bench
+	@$(BIN)/python -m bench $(ARGS)
+
+format: install
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+docs: install
+	$(BIN)/python -m tools.docs
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

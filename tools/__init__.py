@@ -1,0 +1,1 @@
+"""What the development of aflint needs and its users do not."""
