@@ -1,0 +1,224 @@
+"""Every error aflint raises, in one tree.
+
+    AflintError
+    ├── ConfigError                 a setting that is unknown, of the wrong type or out of range
+    ├── InvalidArgumentError        an argument of an API call (also a ValueError)
+    ├── InputError                  something wrong with what is to be read
+    │   ├── PathNotFoundError           no such path, or a glob that matches nothing
+    │   ├── UnreadableInputError        there, but may not be read
+    │   ├── CorruptInputError           truncated or damaged (gzip, bz2, zstd, pickle file)
+    │   └── TextDecodingError           bytes that are not text in the encoding asked for
+    ├── OutputError                 something wrong with what is to be written
+    │   └── OutputExistsError           the target of a save is already there
+    ├── SerializationError          data or functions that cannot travel
+    │   ├── ClosureError                a function, or what it captured, cannot be pickled
+    │   ├── UnportableKeyError          a key that has no stable hash
+    │   └── RecordTooLargeError         one record larger than the transport can carry
+    ├── FrameError                  a frame that is altered, foreign or of another version
+    ├── JobError                    a job that ended without an answer
+    │   ├── TaskError                   user code raised; carries the remote traceback
+    │   ├── AttemptsExhaustedError      one task was lost too many times
+    │   ├── JobCancelledError           cancelled by `session.cancel` or by the end of the session
+    │   ├── BudgetExceededError         stopped before it would pass its budget
+    │   └── DeadlineExceededError       stopped at its wall-clock deadline
+    ├── AttemptError                one attempt of one task failed (see `retriable`)
+    │   ├── WorkerLostError             its process ended
+    │   ├── OutOfMemoryError            its process was killed at its memory limit
+    │   ├── TimedOutError               it ran into the function's time limit
+    │   ├── ThrottledError              the service refused it for now; costs no attempt
+    │   ├── FetchFailedError            a frame that its manifest names could not be read
+    │   ├── UncuttableTaskError         out of time, in a pipeline that cannot be continued elsewhere
+    │   └── InternalError               a fault in aflint itself
+    ├── DiskFullError               no room left for spilled or shuffled data
+    ├── VersionMismatchError        driver and executor disagree on Python's or aflint's version
+    └── SessionError                a session used before it was entered, or after it was closed
+
+A class says whether another attempt may help (`retriable`); nothing else in aflint decides that.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class AflintError(Exception):
+    """Root of all errors that aflint raises on purpose."""
+
+    retriable: ClassVar[bool] = False
+
+
+class ConfigError(AflintError):
+    """A setting that is unknown, of the wrong type or out of range."""
+
+
+class InvalidArgumentError(AflintError, ValueError):
+    """An argument of an API call that cannot be right."""
+
+
+class InputError(AflintError):
+    """Something is wrong with what is to be read."""
+
+
+class PathNotFoundError(InputError, FileNotFoundError):
+    """No such path, or a glob that matches nothing."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+
+class UnreadableInputError(InputError, PermissionError):
+    """The path is there, but may not be read."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+
+class CorruptInputError(InputError):
+    """A compressed or pickled file that is truncated or damaged."""
+
+
+class TextDecodingError(InputError):
+    """Bytes that are not text in the encoding asked for; names the file and the byte offset."""
+
+
+class OutputError(AflintError):
+    """Something is wrong with what is to be written."""
+
+
+class OutputExistsError(OutputError, FileExistsError):
+    """The target of a save is already there."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+
+class SerializationError(AflintError):
+    """Data or functions that cannot travel to another process."""
+
+
+class ClosureError(SerializationError):
+    """A function, or something it captured, cannot be pickled."""
+
+
+class UnportableKeyError(SerializationError, TypeError):
+    """A key that cannot be hashed, or whose hash differs from process to process."""
+
+
+class RecordTooLargeError(SerializationError):
+    """One record that is larger than the transport can carry."""
+
+
+class FrameError(AflintError):
+    """A frame that is altered, foreign or of another version; nothing in it was decoded."""
+
+
+class JobError(AflintError):
+    """A job that ended without an answer."""
+
+
+class TaskError(JobError):
+    """User code raised an exception in a task.
+
+    `str()` shows the remote traceback, with the user's own lines, the stage and the partition. The
+    exception itself is the `__cause__` where it could be pickled.
+    """
+
+    def __init__(self, message: str, *, partition: int = -1, remote_traceback: str = "") -> None:
+        super().__init__(message)
+        self.partition = partition
+        self.remote_traceback = remote_traceback
+
+
+class AttemptsExhaustedError(JobError):
+    """One task was lost as often as `max_attempts` allows."""
+
+
+class JobCancelledError(JobError):
+    """The job was cancelled by `session.cancel`, or by the end of its session."""
+
+
+class BudgetExceededError(JobError):
+    """The job was stopped before it would pass its budget in dollars."""
+
+
+class DeadlineExceededError(JobError):
+    """The job was stopped at its wall-clock deadline."""
+
+
+class AttemptError(AflintError):
+    """One attempt of one task failed."""
+
+
+class WorkerLostError(AttemptError):
+    """The process that ran the attempt ended."""
+
+    retriable = True
+
+
+class OutOfMemoryError(AttemptError):
+    """The process that ran the attempt was killed at its memory limit."""
+
+    retriable = True
+
+
+class TimedOutError(AttemptError):
+    """The attempt ran into the time limit of its function."""
+
+    retriable = True
+
+
+class ThrottledError(AttemptError):
+    """The service refused the call for now: it never ran, and costs no attempt."""
+
+    retriable = True
+
+
+class FetchFailedError(AttemptError):
+    """Frames that the manifest names could not be read: `maps` are to be run again."""
+
+    retriable = True
+
+    def __init__(self, message: str, *, shuffle: int = -1, maps: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.shuffle = shuffle
+        self.maps = maps
+
+
+class UncuttableTaskError(AttemptError):
+    """A task ran out of time whose pipeline would change meaning if it were continued elsewhere."""
+
+
+class InternalError(AttemptError):
+    """A fault in aflint itself; please report it."""
+
+
+class DiskFullError(AflintError):
+    """No room is left on the disk for spilled or shuffled data."""
+
+
+class VersionMismatchError(AflintError):
+    """Driver and executor disagree on the version of Python or of aflint."""
+
+
+class SessionError(AflintError):
+    """A session that was used before it was entered, or after it was closed."""
+
+
+def subclass_named(name: str) -> type[AflintError] | None:
+    """Return the class of this tree with that name, or None."""
+    waiting: list[type[AflintError]] = [AflintError]
+    while waiting:
+        cls = waiting.pop()
+        if cls.__name__ == name:
+            return cls
+        waiting.extend(cls.__subclasses__())
+    return None
+
+
+def rebuild(kind: str, message: str, details: dict[str, Any]) -> AflintError:
+    """Return the error that a task reported by class name, message and attributes."""
+    cls = subclass_named(kind) or InternalError
+    error = cls.__new__(cls)
+    Exception.__init__(error, message)
+    error.__dict__.update(details)
+    return error

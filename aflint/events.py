@@ -1,0 +1,68 @@
+"""What a job tells its listeners.
+
+A listener is any callable that takes an event. It is called on the event loop, in order, and
+must not block; an exception in it is logged and does not touch the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aflint.task import TaskId, TaskMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """A job was accepted: `stages` lists (stage id, name, number of tasks) in dependency order."""
+
+    job: str
+    name: str
+    stages: tuple[tuple[int, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """The first task of a stage is about to run."""
+
+    job: str
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """One attempt was handed to the invoker."""
+
+    id: TaskId
+    speculative: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """One attempt ended: accepted, failed (`error` says why), or superseded by another."""
+
+    id: TaskId
+    accepted: bool
+    error: str
+    metrics: TaskMetrics
+    logs: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnded:
+    """All tasks of a stage are accepted."""
+
+    job: str
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """The job is over; `error` is empty when it has its answer."""
+
+    job: str
+    error: str
+
+
+Event = JobStarted | StageStarted | TaskStarted | TaskEnded | StageEnded | JobEnded
+Listener = Callable[[Event], None]

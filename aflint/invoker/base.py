@@ -1,0 +1,32 @@
+"""The seam between deciding and running: an invoker runs one attempt of one task."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from aflint.task import TaskDescription, TaskResult
+
+
+class Invoker(ABC):
+    """Runs attempts, each exactly once."""
+
+    @property
+    @abstractmethod
+    def slots(self) -> int:
+        """How many attempts can run at once."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Make ready. Raises what a user must know before any job runs (versions, access)."""
+
+    @abstractmethod
+    async def invoke(self, task: TaskDescription) -> TaskResult:
+        """Run one attempt and return its result; a failure inside the task is such a result.
+
+        Raises a retriable or final AttemptError where no result came back (a lost worker, a
+        throttled call). Cancelling the call stops the attempt.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Stop everything that runs, and leave no process, socket or file behind."""

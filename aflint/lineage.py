@@ -1,0 +1,223 @@
+"""The lineage of an RDD as plain data: what is to be computed, not how.
+
+`rdd` builds these nodes, `plan` cuts them into stages, and the executor evaluates the tree of one
+stage for one partition. Functions in them are the user's own, or operators of
+`aflint.executor.operators` with the user's functions bound in.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+_ids = itertools.count(1)
+
+Operator = Callable[[int, Iterator[Any]], Iterable[Any]]
+"""(partition index, records) -> records."""
+
+
+@dataclass(frozen=True)
+class Partitioner:
+    """Which of `partitions` a key belongs to. Equal partitioners place equal keys alike."""
+
+    partitions: int
+
+
+@dataclass(frozen=True)
+class HashPartitioner(Partitioner):
+    """By `function(key) % partitions`; None is the portable hash."""
+
+    function: Callable[[Any], int] | None = None
+
+
+@dataclass(frozen=True)
+class RangePartitioner(Partitioner):
+    """By bisection of `bounds`, sorted ascending: partitions - 1 of them, or fewer."""
+
+    bounds: tuple[Any, ...] = ()
+    ascending: bool = True
+    key: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class RoundRobinPartitioner(Partitioner):
+    """Record by record in turn; the records need no key."""
+
+
+@dataclass(frozen=True)
+class Aggregator:
+    """How values of one key become one combiner."""
+
+    create: Callable[[Any], Any]
+    merge_value: Callable[[Any, Any], Any]
+    merge_combiners: Callable[[Any, Any], Any]
+    map_side: bool = True
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """In place of an Aggregator: all values of one key as one iterable, which may lie on disk."""
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Sort (key, value) pairs within a partition by `key(pair[0])`."""
+
+    ascending: bool = True
+    key: Callable[[Any], Any] | None = None
+
+
+@dataclass(eq=False, kw_only=True)
+class Node:
+    """One RDD's worth of lineage; `id` is unique within the process."""
+
+    id: int = field(default_factory=lambda: next(_ids))
+    name: str = ""
+    persisted: bool = False
+    checkpointed: bool = False
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        """The nodes this one reads from."""
+        return ()
+
+    @property
+    def partitioner(self) -> Partitioner | None:
+        """How the records of this node are known to be placed, if they are."""
+        return None
+
+
+@dataclass(eq=False, kw_only=True)
+class Source(Node):
+    """Input that is read split by split: one partition each.
+
+    A split is a wire type of `aflint.task`, and travels only with the task that reads it.
+    """
+
+    splits: tuple[Any, ...]
+
+
+@dataclass(eq=False, kw_only=True)
+class Unresolved(Node):
+    """Input or step that needs I/O before it can be planned.
+
+    `needs` names the jobs whose answers are wanted first: (node, action) pairs. `resolve` is then
+    given the answers and returns the node that takes this one's place; it may be a coroutine
+    function. Resolved once per session.
+    """
+
+    parent: Node | None = None
+    resolve: Callable[..., Any]
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        return (self.parent,) if self.parent is not None else ()
+
+
+@dataclass(eq=False, kw_only=True)
+class Mapped(Node):
+    """A narrow transformation: `operator(partition, records)`.
+
+    `per_record` says that cutting the partition in two and running each part gives the same
+    records: true of map and filter, not of an arbitrary map_partitions.
+    """
+
+    parent: Node
+    operator: Operator
+    per_record: bool = False
+    preserves_partitioning: bool = False
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        return (self.parent,)
+
+    @property
+    def partitioner(self) -> Partitioner | None:
+        return self.parent.partitioner if self.preserves_partitioning else None
+
+
+@dataclass(eq=False, kw_only=True)
+class Union(Node):
+    """The partitions of all parents, one after the other."""
+
+    members: tuple[Node, ...]
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        return self.members
+
+
+@dataclass(eq=False, kw_only=True)
+class Coalesced(Node):
+    """Neighbouring partitions of the parent joined into at most `partitions`, without a shuffle."""
+
+    parent: Node
+    partitions: int
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        return (self.parent,)
+
+
+@dataclass(eq=False, kw_only=True)
+class Zipped(Node):
+    """Pairs of the records at the same place in the same partition of two parents."""
+
+    left: Node
+    right: Node
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(eq=False, kw_only=True)
+class Cartesian(Node):
+    """All pairs; partition i * n + j holds left partition i with right partition j."""
+
+    left: Node
+    right: Node
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(eq=False, kw_only=True)
+class Shuffled(Node):
+    """Records of the parent placed anew by a partitioner, then aggregated or sorted.
+
+    `partitioner_for` is given the number of partitions that the parent has, and returns the
+    partitioner: the default count follows the parent's, which is known only when planned.
+    """
+
+    parent: Node
+    target: Partitioner
+    aggregator: Aggregator | Grouping | None = None
+    ordering: Ordering | None = None
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        return (self.parent,)
+
+    @property
+    def partitioner(self) -> Partitioner | None:
+        return None if isinstance(self.target, RoundRobinPartitioner) else self.target
+
+
+@dataclass(eq=False, kw_only=True)
+class CoGrouped(Node):
+    """(key, (values of parent 0, values of parent 1, ...)) for every key of any parent."""
+
+    members: tuple[Node, ...]
+    target: Partitioner
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        return self.members
+
+    @property
+    def partitioner(self) -> Partitioner | None:
+        return self.target

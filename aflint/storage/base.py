@@ -1,0 +1,57 @@
+"""One small seam for input, output and large payloads: local files, S3."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file or object: its full path (or URI) and its size in bytes."""
+
+    path: str
+    size: int
+
+
+class Storage(ABC):
+    """Files by path. All paths given out can be given back in."""
+
+    @abstractmethod
+    async def list(self, pattern: str) -> list[FileInfo]:
+        """Return the files that a path, a glob or a folder names, sorted by path.
+
+        A folder gives the files directly in it, except those whose names begin with "_" or "." (as
+        Hadoop's input formats do). Raises PathNotFoundError where nothing is there or nothing
+        matches, UnreadableInputError where it may not be looked at.
+        """
+
+    @abstractmethod
+    async def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
+        """Return bytes [start, end) of a file; fewer only where the file ends.
+
+        Raises PathNotFoundError or UnreadableInputError.
+        """
+
+    @abstractmethod
+    async def write(self, path: str, data: bytes) -> None:
+        """Write a whole file, atomically: it is there entirely or not at all. Makes its folders.
+
+        Raises DiskFullError or OutputError.
+        """
+
+    @abstractmethod
+    async def exists(self, path: str) -> bool:
+        """Say whether a file, or anything in a folder of that name, is there."""
+
+    @abstractmethod
+    async def move(self, source: str, target: str) -> None:
+        """Give a file another name, replacing what is there."""
+
+    @abstractmethod
+    async def delete(self, path: str) -> None:
+        """Remove a file, or a folder with all that is in it. What is not there is no error."""
+
+    async def aclose(self) -> None:
+        """Let go of clients that this storage holds open."""
+        return None

@@ -1,0 +1,269 @@
+"""The wire types: what the driver tells an executor, and what it hears back.
+
+All are frozen dataclasses of plain data, encoded by `aflint.wire`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aflint.wire import wire
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes known by their content: inline while small, else in storage at `location`."""
+
+    digest: str
+    size: int
+    data: bytes | None = None
+    location: str | None = None
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class RangeSplit:
+    """The integers of range(start, stop, step)."""
+
+    start: int
+    stop: int
+    step: int
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class DataSplit:
+    """Records handed over by the driver, as blocks of the record codec."""
+
+    blocks: tuple[Blob, ...]
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class TextSplit:
+    """Lines that begin in bytes [start, end) of a text file of `size` bytes.
+
+    A compressed file (`compression` of "gzip", "bz2", "zstd") is one split: 0 to its size.
+    """
+
+    path: str
+    start: int
+    end: int
+    size: int
+    compression: str | None = None
+    encoding: str = "utf-8"
+    errors: str = "strict"
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class FilesSplit:
+    """Whole files. `kind`: "text" gives (path, str), "binary" (path, bytes), "pickle" the records."""
+
+    paths: tuple[str, ...]
+    sizes: tuple[int, ...]
+    kind: str
+    encoding: str = "utf-8"
+    errors: str = "strict"
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class BlocksSplit:
+    """Blocks of the record codec that an earlier task stored: cached or checkpointed partitions."""
+
+    path: str
+    size: int
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A run of whole frames in a shuffle file or object: `length` bytes from `offset`."""
+
+    offset: int
+    length: int
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class MapStatus:
+    """Where one accepted attempt of a map task left its output.
+
+    `frames[r]` counts the frames for reduce partition r, `sizes[r]` their bytes: both are packed
+    arrays of unsigned 32-bit integers. `extents` names, for each reduce partition that has any,
+    the frames that lie in `object` rather than in a queue or in memory.
+    """
+
+    map: int
+    attempt: int
+    link: int
+    frames: bytes
+    sizes: bytes
+    object: str = ""
+    extents: dict[int, tuple[Extent, ...]] = field(default_factory=dict)
+
+    @staticmethod
+    def counts(values: Sequence[int]) -> bytes:
+        """Pack counts for `frames` or `sizes`; what is past 32 bits is capped."""
+        return array("I", [min(value, 0xFFFFFFFF) for value in values]).tobytes()
+
+    def frames_for(self, partition: int) -> int:
+        """Return how many frames there are for a reduce partition."""
+        return memoryview(self.frames).cast("I")[partition]
+
+    def size_for(self, partition: int) -> int:
+        """Return how many bytes of frames there are for a reduce partition."""
+        return memoryview(self.sizes).cast("I")[partition]
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class MapOutput:
+    """One line of a manifest: what a map attempt (one link of it) wrote for one reduce partition."""
+
+    map: int
+    attempt: int
+    link: int
+    frames: int
+    size: int
+    object: str = ""
+    extents: tuple[Extent, ...] = ()
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class ShuffleHandle:
+    """An open shuffle. `address` is the transport's own (queue URLs, a folder, a prefix)."""
+
+    job: str
+    shuffle: int
+    partitions: int
+    address: Any = None
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that a reduce task may read of one shuffle: these frames, and no other."""
+
+    handle: ShuffleHandle
+    partition: int
+    outputs: tuple[MapOutput, ...]
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What one leaf of a stage's tree reads for one of its partitions."""
+
+    leaf: int
+    partition: int
+    split: Any
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """How the next link of a chained task takes over: where the input stands, and what is carried."""
+
+    link: int
+    position: Any
+    state: Blob | None = None
+    statuses: tuple[MapStatus, ...] = ()
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class TaskId:
+    """One attempt of one task. `link` counts the invocations of a chained task, from 0."""
+
+    job: str
+    stage: int
+    partition: int
+    attempt: int
+    link: int = 0
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class TaskDescription:
+    """All that an executor needs to run one attempt."""
+
+    id: TaskId
+    program: Blob
+    inputs: tuple[Input, ...]
+    key: bytes
+    output: ShuffleHandle | None = None
+    transport: tuple[Any, ...] = ()
+    storage: str = ""
+    memory_mb: int = 0
+    max_result_bytes: int = 0
+    fetch_timeout_s: float = 60.0
+    logs: bool = False
+    continuation: Continuation | None = None
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class TaskMetrics:
+    """What one attempt did, in the units that AWS bills and that people look at.
+
+    Seconds are wall-clock seconds of the executor; bytes are as stored or sent (compressed).
+    """
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    input_bytes: int = 0
+    shuffle_read_bytes: int = 0
+    shuffle_read_frames: int = 0
+    shuffle_write_bytes: int = 0
+    shuffle_write_frames: int = 0
+    spilled_bytes: int = 0
+    result_bytes: int = 0
+    rejected_frames: int = 0
+    sqs_requests: int = 0
+    s3_puts: int = 0
+    s3_gets: int = 0
+    cold_start: bool = False
+    init_seconds: float = 0.0
+    billed_seconds: float = 0.0
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class TaskFailure:
+    """Why an attempt failed: the name of an error of `aflint.errors`, and what it carries.
+
+    `exception` is the user's own exception, pickled, where that was possible.
+    """
+
+    kind: str
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+    exception: bytes | None = None
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What came of one attempt: exactly one of value, map_status, continuation or failure.
+
+    `value` is one block of the record codec. `accumulators` are pickled updates. `stored` are the
+    partitions that the attempt cached on its way: (node id, partition, split to read it by).
+    """
+
+    id: TaskId
+    value: Blob | None = None
+    map_statuses: tuple[MapStatus, ...] = ()
+    continuation: Continuation | None = None
+    failure: TaskFailure | None = None
+    accumulators: bytes | None = None
+    stored: tuple[tuple[int, int, Any], ...] = ()
+    metrics: TaskMetrics = TaskMetrics()
+    logs: str = ""

@@ -1,0 +1,113 @@
+"""The seam of the shuffle: a transport moves opaque frames, and knows nothing of what is in them.
+
+Framing, deduplication and completeness live once, above this seam, in `aflint.executor.shuffle`.
+A new transport is one file that passes `aflint.testing.check_transport`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aflint.task import Extent, Manifest, ShuffleHandle
+
+
+@dataclass(frozen=True, slots=True)
+class TransportTraits:
+    """What a transport can do; the engine asks here and never for a transport's name.
+
+    `max_frame_bytes`: the largest frame that can be written. `target_frame_bytes`: the size that
+    wastes least, at most that. `rereadable`: a partition can be read again, and by several readers
+    at once, as files and objects can and queues cannot.
+    """
+
+    max_frame_bytes: int
+    target_frame_bytes: int
+    rereadable: bool
+
+
+@dataclass(slots=True)
+class TransferCounts:
+    """What a writer or reader has asked of AWS so far, as AWS bills it."""
+
+    sqs_requests: int = 0
+    s3_puts: int = 0
+    s3_gets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where the frames lie that did not go into a queue or into memory."""
+
+    object: str = ""
+    extents: dict[int, tuple[Extent, ...]] | None = None
+
+
+class ShuffleWriter(ABC):
+    """Takes the frames of one map attempt (one link of it)."""
+
+    counts: TransferCounts
+
+    @abstractmethod
+    async def write(self, partition: int, frame: bytes) -> None:
+        """Accept a frame; returns when there is room for the next, not when it is safe.
+
+        Raises what an earlier write met.
+        """
+
+    @abstractmethod
+    async def finish(self) -> Written:
+        """Make every accepted frame readable by others, and say where those outside queues lie."""
+
+    @abstractmethod
+    async def abort(self) -> None:
+        """Give up: free what can be freed. What was sent already may still arrive, and is ignored."""
+
+
+class ShuffleReader(ABC):
+    """Yields the frames of one reduce partition."""
+
+    counts: TransferCounts
+
+    @abstractmethod
+    def frames(self) -> AsyncIterator[bytes]:
+        """Yield frames, each at least once, in any order; strays of other attempts may be among them.
+
+        A transport that can tell ends when it has given all that the manifest names; a queue does
+        not end. Raises FetchFailedError where it knows that frames are lost. The consumer closes
+        the iterator as soon as it has all it needs.
+        """
+
+    @abstractmethod
+    async def close(self, *, consumed: bool) -> None:
+        """Let go. `consumed` says that the partition will not be read again."""
+
+
+class Transport(ABC):
+    """One way to carry a shuffle. The driver opens and closes; executors write and read."""
+
+    @property
+    @abstractmethod
+    def traits(self) -> TransportTraits:
+        """What this transport can do."""
+
+    @abstractmethod
+    async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
+        """Make ready what the shuffle needs (queues, a folder)."""
+
+    @abstractmethod
+    async def close(self, handle: ShuffleHandle) -> None:
+        """Remove all that the shuffle left anywhere. Closing twice is no error."""
+
+    @abstractmethod
+    def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> ShuffleWriter:
+        """Return a writer for one map attempt; attempts of one map may write at the same time."""
+
+    @abstractmethod
+    def reader(self, manifest: Manifest) -> ShuffleReader:
+        """Return a reader of what the manifest names."""
+
+    async def aclose(self) -> None:
+        """Let go of clients and files that this transport holds open."""
+        return None

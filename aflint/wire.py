@@ -1,0 +1,62 @@
+"""Frozen dataclasses as msgpack, for what travels between driver and executor.
+
+Plain data only: numbers, strings, bytes, None, tuples, string- or integer-keyed dicts, and classes
+marked with `wire`. Tuples come back as tuples; lists do, too, as tuples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+import msgpack
+
+from aflint.errors import FrameError
+
+T = TypeVar("T")
+
+_by_name: dict[str, type] = {}
+_CLASS = 1
+
+
+def wire(cls: type[T]) -> type[T]:
+    """Register a dataclass as one that may travel; its name is its identity on the wire."""
+    _by_name[cls.__name__] = cls
+    return cls
+
+
+def _default(value: Any) -> msgpack.ExtType:
+    name = type(value).__name__
+    if _by_name.get(name) is not type(value):
+        raise TypeError(f"{type(value).__qualname__} is not a wire type")
+    fields = [getattr(value, f.name) for f in dataclasses.fields(value)]
+    return msgpack.ExtType(_CLASS, pack([name, *fields]))
+
+
+def _ext_hook(code: int, data: bytes) -> Any:
+    if code != _CLASS:
+        raise FrameError(f"unknown wire extension {code}")
+    name, *fields = unpack(data)
+    cls = _by_name.get(name)
+    if cls is None:
+        raise FrameError(f"unknown wire type {name!r}: driver and executor differ in version")
+    return cls(*fields)
+
+
+def pack(value: Any) -> bytes:
+    """Encode a wire value."""
+    packed: bytes = msgpack.packb(value, default=_default)
+    return packed
+
+
+def unpack(data: bytes) -> Any:
+    """Decode what `pack` wrote.
+
+    Raises FrameError for bytes that are not such a value.
+    """
+    try:
+        return msgpack.unpackb(data, use_list=False, strict_map_key=False, ext_hook=_ext_hook)
+    except FrameError:
+        raise
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise FrameError(f"not a wire value: {error}") from error
