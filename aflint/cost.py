@@ -1,0 +1,216 @@
+"""What a job costs: counted use times one dated table of prices.
+
+Pure arithmetic, at list prices before tax: free tiers and savings plans are left out, as is what
+stays stored. Data that moves between Lambda, SQS and S3 in one region is free, and its bytes are
+counted only to be shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Final, Literal, TypeVar
+
+from aflint import limits
+from aflint.errors import InvalidArgumentError
+
+Architecture = Literal["x86_64", "arm64"]
+
+BASE64_EXPANSION: Final = 4 / 3
+"""Bytes on a queue for each byte of a frame: a message body is text."""
+
+
+@dataclass(frozen=True)
+class PriceTable:
+    """Prices in US dollars of one region, as published on `date`."""
+
+    region: str
+    date: str
+    lambda_gb_second_x86: float
+    lambda_gb_second_arm: float
+    lambda_request: float
+    tmp_gb_second: float
+    sqs_request: float
+    s3_put: float
+    s3_get: float
+
+    def gb_second(self, architecture: Architecture) -> float:
+        """Return the price of one GB of memory for one second.
+
+        Raises:
+            InvalidArgumentError: no such architecture is sold.
+        """
+        if architecture == "x86_64":
+            return self.lambda_gb_second_x86
+        if architecture == "arm64":
+            return self.lambda_gb_second_arm
+        raise InvalidArgumentError(
+            f"There is no price for architecture {architecture!r}; use 'x86_64' or 'arm64'."
+        )
+
+
+US_EAST_1: Final = PriceTable(
+    region="us-east-1",
+    date="2026-11",
+    lambda_gb_second_x86=0.0000166667,
+    lambda_gb_second_arm=0.0000133334,
+    lambda_request=0.20 / 1_000_000,
+    tmp_gb_second=3.09e-8,
+    sqs_request=0.40 / 1_000_000,
+    s3_put=0.005 / 1_000,
+    s3_get=0.0004 / 1_000,
+)
+"""From the public price pages of AWS Lambda, SQS (standard queues) and S3 (standard class)."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What AWS counts, summed over any number of attempts. Usages add up with `+` and `sum()`.
+
+    `sqs_requests` are billed ones: a call counts once for each begun 64 KiB. `tmp_gb_seconds` is
+    /tmp beyond the free 512 MB. The bytes cost nothing by themselves.
+    """
+
+    gb_seconds: float = 0.0
+    lambda_requests: int = 0
+    tmp_gb_seconds: float = 0.0
+    sqs_requests: int = 0
+    sqs_bytes: int = 0
+    s3_put: int = 0
+    s3_get: int = 0
+    s3_bytes: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        if not isinstance(other, Usage):
+            return NotImplemented
+        return _added(self, other)
+
+    def __radd__(self, other: object) -> Usage:
+        return self if other == 0 else NotImplemented
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Dollars, item by item. Costs add up with `+` and `sum()`; `str()` is for people."""
+
+    lambda_compute: float = 0.0
+    lambda_requests: float = 0.0
+    lambda_tmp: float = 0.0
+    sqs: float = 0.0
+    s3_put: float = 0.0
+    s3_get: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All items together, in dollars."""
+        return math.fsum(dollars for _, dollars in self.items())
+
+    def items(self) -> Iterator[tuple[str, float]]:
+        """Yield each item's name and its dollars, zeros included."""
+        for field in fields(self):
+            yield _LABELS[field.name], getattr(self, field.name)
+
+    def __add__(self, other: Cost) -> Cost:
+        if not isinstance(other, Cost):
+            return NotImplemented
+        return _added(self, other)
+
+    def __radd__(self, other: object) -> Cost:
+        return self if other == 0 else NotImplemented
+
+    def __str__(self) -> str:
+        parts = [f"{label} {format_dollars(dollars)}" for label, dollars in self.items() if dollars]
+        total = format_dollars(self.total)
+        return f"{total} ({', '.join(parts)})" if parts else total
+
+
+_LABELS: Final = {
+    "lambda_compute": "Lambda compute",
+    "lambda_requests": "Lambda requests",
+    "lambda_tmp": "Lambda /tmp",
+    "sqs": "SQS",
+    "s3_put": "S3 PUT",
+    "s3_get": "S3 GET",
+}
+
+
+Counters = TypeVar("Counters", Usage, Cost)
+
+
+def _added(one: Counters, other: Counters) -> Counters:
+    names = (field.name for field in fields(one))
+    return type(one)(**{name: getattr(one, name) + getattr(other, name) for name in names})
+
+
+def price(
+    usage: Usage, prices: PriceTable = US_EAST_1, architecture: Architecture = "x86_64"
+) -> Cost:
+    """Return what `usage` costs."""
+    return Cost(
+        lambda_compute=usage.gb_seconds * prices.gb_second(architecture),
+        lambda_requests=usage.lambda_requests * prices.lambda_request,
+        lambda_tmp=usage.tmp_gb_seconds * prices.tmp_gb_second,
+        sqs=usage.sqs_requests * prices.sqs_request,
+        s3_put=usage.s3_put * prices.s3_put,
+        s3_get=usage.s3_get * prices.s3_get,
+    )
+
+
+def lambda_usage(seconds: float, memory_mb: int, tmp_mb: int = limits.LAMBDA_TMP_MIN_MB) -> Usage:
+    """Return the use of one invocation; its duration is billed by the begun millisecond."""
+    billed_s = math.ceil(round(seconds * 1000, 6)) / 1000
+    paid_tmp_mb = max(0, tmp_mb - limits.LAMBDA_TMP_MIN_MB)
+    return Usage(
+        gb_seconds=billed_s * memory_mb / 1024,
+        lambda_requests=1,
+        tmp_gb_seconds=billed_s * paid_tmp_mb / 1024,
+    )
+
+
+def billed_sqs_requests(payload_bytes: int) -> int:
+    """Return how many requests one SQS call with this payload is billed as; an empty one is 1."""
+    return max(1, math.ceil(payload_bytes / limits.SQS_BILLED_CHUNK_BYTES))
+
+
+def sqs_shuffle_cost(
+    compressed_bytes: float,
+    prices: PriceTable = US_EAST_1,
+    *,
+    expansion: float = BASE64_EXPANSION,
+) -> float:
+    """Return the dollars for shuffling bytes through full SQS messages: one send, one receive."""
+    chunks = compressed_bytes * expansion / limits.SQS_BILLED_CHUNK_BYTES
+    return 2 * chunks * prices.sqs_request
+
+
+def s3_shuffle_cost(puts: float, gets: float, prices: PriceTable = US_EAST_1) -> float:
+    """Return the dollars for shuffling through S3: requests are paid for, bytes are not."""
+    return puts * prices.s3_put + gets * prices.s3_get
+
+
+def s3_break_even_bytes(
+    prices: PriceTable = US_EAST_1,
+    *,
+    puts: float = 1.0,
+    gets: float = 1.0,
+    expansion: float = BASE64_EXPANSION,
+) -> int:
+    """Return the compressed size from which a block is cheaper in S3 than in SQS.
+
+    `puts` and `gets` are the S3 requests that this block adds: 1 and 1 for an object of its own,
+    0 and 1 for a range of an object that is written anyway. `expansion` is what the queue's text
+    encoding adds; 1 gives the answer in bytes of message body.
+    """
+    per_byte = sqs_shuffle_cost(1, prices, expansion=expansion)
+    return math.ceil(round(s3_shuffle_cost(puts, gets, prices) / per_byte, 6))
+
+
+def format_dollars(dollars: float) -> str:
+    """Write an amount for people: cents from a dollar up, three significant digits below."""
+    if abs(dollars) >= 1:
+        return f"${dollars:,.2f}"
+    if dollars == 0:
+        return "$0"
+    return f"${Decimal(f'{dollars:.3g}'):f}"
