@@ -1,0 +1,245 @@
+"""The configuration: one frozen Config, checked once, that knows where each value came from.
+
+Later sources win: the defaults below, then the file (the one named; else the one that
+`AFLINT_CONFIG` names; else `aflint.toml` in the working directory, if there is one), then the
+environment (`AFLINT_` and the setting's name in capitals), then keywords.
+"""
+
+from __future__ import annotations
+
+import os
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from aflint import limits
+from aflint.config_sources import Found, find_file, read_environment, read_file
+from aflint.errors import ConfigError
+from aflint.settings import Setting, suggest
+
+
+def cpu_count() -> int:
+    """Return how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _setting(default: Any, help: str, **rules: Any) -> Any:
+    """Declare a setting: its default (or factory), what it means, and the rules of `Setting`."""
+    metadata = {"help": help, **rules}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a session, each one checked.
+
+    `origins` says where each value came from; it plays no part in comparing. Units stand in the
+    names: `_s` seconds, `_mb` 1024 * 1024 bytes, `_kib` 1024 bytes, `_usd` US dollars.
+
+    Raises:
+        ConfigError: a value is of the wrong type or out of range, or two do not go together.
+    """
+
+    backend: Literal["local", "aws", "localcloud"] = _setting(
+        "local",
+        "Where tasks run: worker processes on this machine, AWS Lambda, or Lambda's emulator here.",
+    )
+    workers: int = _setting(
+        cpu_count,
+        "Worker processes of the local backend.",
+        default_text="the number of CPUs",
+        minimum=1,
+    )
+    worker_memory_mb: int = _setting(
+        1024,
+        "Memory of one local worker. Aggregation and sorting spill to disk to stay under it.",
+        minimum=64,
+    )
+    default_parallelism: int | None = _setting(
+        None,
+        "Partitions of an RDD or a shuffle for which none are asked. "
+        "None: the workers, or the parents' partitions.",
+        minimum=1,
+    )
+    split_mb: int = _setting(32, "Size to which input files are split.", minimum=1)
+    scratch_dir: str | None = _setting(
+        None,
+        "Folder under which temporary files go. None: the system's.",
+        path=True,
+    )
+    checkpoint_dir: str | None = _setting(
+        None, "Folder or s3:// prefix that checkpoint() writes to.", path=True
+    )
+    transport: Literal["auto", "file", "memory", "sqs", "s3", "hybrid"] = _setting(
+        "auto",
+        "What carries shuffles. auto: file on local, else hybrid (small blocks through SQS, "
+        "large ones through S3).",
+    )
+    message_limit_kib: int = _setting(
+        limits.SQS_OLD_MESSAGE_BYTES // limits.KIB,
+        "Largest SQS message and batch. AWS takes 1024 since August 2025, emulators often less.",
+        minimum=1,
+        maximum=limits.SQS_MESSAGE_BYTES // limits.KIB,
+    )
+    fetch_timeout_s: float = _setting(
+        60.0,
+        "How long a reduce task waits for a frame before the map task is run again.",
+        above=0,
+    )
+    max_attempts: int = _setting(4, "Attempts of one task before its job fails.", minimum=1)
+    retry_user_errors: bool = _setting(
+        False, "Whether an exception in user code is tried again, like the loss of a worker."
+    )
+    speculation: bool = _setting(False, "Whether a straggling task is started a second time.")
+    speculation_quantile: float = _setting(
+        0.75,
+        "Part of a stage's tasks that must be done before any counts as straggling.",
+        minimum=0,
+        maximum=1,
+    )
+    speculation_multiplier: float = _setting(
+        1.5, "How many times slower than the median a straggling task is.", minimum=1
+    )
+    budget_usd: float | None = _setting(
+        None, "Dollars that a job may cost; it is stopped before it passes them.", above=0
+    )
+    deadline_s: float | None = _setting(
+        None, "Seconds that a job may take; it is stopped at their end.", above=0
+    )
+    task_logs: bool = _setting(
+        False, "Whether prints and logging of user code are forwarded to the driver."
+    )
+    progress: bool | None = _setting(
+        None, "Whether progress is shown. None: when standard error is a terminal."
+    )
+    region: str | None = _setting(
+        None,
+        "AWS region. None: what AWS's own settings say.",
+        pattern=r"[a-z]{2}(-[a-z0-9]+)+",
+        hint="such as us-east-1",
+    )
+    profile: str | None = _setting(None, "Profile in AWS's own settings.")
+    endpoint_url: str | None = _setting(
+        None,
+        "Where AWS's services are emulated.",
+        pattern=r"https?://[^@\s/]+(/\S*)?",
+        hint="a URL with http or https and no user or password",
+    )
+    function: str = _setting(
+        "aflint",
+        "Lambda function that runs the tasks.",
+        pattern=r"[A-Za-z0-9_:$-]{1,170}",
+        hint="a function's name or ARN",
+    )
+    memory_mb: int = _setting(
+        limits.LAMBDA_MEMORY_PER_VCPU_MB,
+        "Memory of the Lambda function; 1769 brings one whole vCPU.",
+        minimum=limits.LAMBDA_MEMORY_MIN_MB,
+        maximum=limits.LAMBDA_MEMORY_MAX_MB,
+    )
+    concurrency: int = _setting(
+        limits.LAMBDA_CONCURRENCY, "Lambda invocations in flight at once, at most.", minimum=1
+    )
+    bucket: str | None = _setting(
+        None,
+        "S3 bucket for what is too large for a message or a request.",
+        pattern=r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        hint="a bucket's name, without s3://",
+    )
+    prefix: str = _setting(
+        "aflint",
+        "Begins the name of every queue and object that aflint makes.",
+        pattern=r"[A-Za-z0-9_-]{1,32}",
+        hint="1 to 32 letters, digits, - and _",
+    )
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, setting in settings().items():
+            try:
+                object.__setattr__(self, name, setting.check(getattr(self, name)))
+            except ValueError as error:
+                raise ConfigError(f"{self.origin(name)}: {error}.") from None
+        if problem := _conflict(self.backend, self.transport):
+            raise ConfigError(f"{self.origin('transport')}: {problem}.")
+
+    def origin(self, name: str) -> str:
+        """Return where the value of a setting came from, such as `aflint.toml, line 3`."""
+        return self.origins.get(name, "default")
+
+    def replace(self, **overrides: Any) -> Config:
+        """Return a Config that differs in `overrides`.
+
+        Raises:
+            ConfigError: a setting is unknown, or its value is wrong.
+        """
+        found: Found = {name: (getattr(self, name), self.origin(name)) for name in settings()}
+        return _build(
+            found | {name: (value, f"keyword {name}") for name, value in overrides.items()}
+        )
+
+
+def load_config(path: str | os.PathLike[str] | None = None, **overrides: Any) -> Config:
+    """Resolve the configuration from its file, the environment and keywords.
+
+    Raises:
+        ConfigError: the file is named but absent, or cannot be read; or a setting is unknown, of
+            the wrong type or out of range. Names the source, the line, and what is allowed.
+    """
+    file = find_file(path, os.environ)
+    found: Found = read_file(file, settings()) if file else {}
+    found |= read_environment(os.environ, settings())
+    found |= {name: (value, f"keyword {name}") for name, value in overrides.items()}
+    return _build(found)
+
+
+@cache
+def settings() -> dict[str, Setting]:
+    """Return every setting by name, in the order of `Config`."""
+    hints = get_type_hints(Config)
+    return {
+        entry.name: _describe(entry, hints[entry.name])
+        for entry in fields(Config)
+        if entry.metadata
+    }
+
+
+def _describe(entry: Field[Any], hint: Any) -> Setting:
+    rules = dict(entry.metadata)
+    choices: tuple[str, ...] = ()
+    if optional := get_origin(hint) is types.UnionType:
+        hint = get_args(hint)[0]
+    if get_origin(hint) is Literal:
+        choices, hint = get_args(hint), str
+    default = rules.pop("default_text", None) or _default_text(entry.default)
+    return Setting(
+        entry.name, hint, default, rules.pop("help"), optional=optional, choices=choices, **rules
+    )
+
+
+def _default_text(default: Any) -> str:
+    if default is None or default is MISSING:
+        return "none"
+    return str(default).lower() if isinstance(default, bool) else f"{default}"
+
+
+def _build(found: Found) -> Config:
+    for name, (_, origin) in found.items():
+        if name not in settings():
+            raise ConfigError(f"{origin}: there is no setting {name}; {suggest(name, settings())}.")
+    values = {name: value for name, (value, _) in found.items()}
+    return Config(**values, origins={name: origin for name, (_, origin) in found.items()})
+
+
+def _conflict(backend: str, transport: str) -> str | None:
+    local = transport in ("file", "memory")
+    if transport == "auto" or local == (backend == "local"):
+        return None
+    fitting = "file or memory" if backend == "local" else "sqs, s3 or hybrid"
+    return f'transport = "{transport}" does not go with backend = "{backend}"; use auto, {fitting}'

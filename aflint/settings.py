@@ -1,0 +1,140 @@
+"""One setting: what it may be, how it is read from text, and what is said when it is wrong.
+
+Pure, and knows nothing of which settings there are: `aflint.config` declares them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+_TRUE: Final = ("1", "true", "yes", "on")
+_FALSE: Final = ("0", "false", "no", "off")
+_NOUNS: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What one setting may be. Numbers lie from `minimum` to `maximum`, both included.
+
+    `pattern` must match a whole string, and `hint` says in words what it asks for. A `path` may
+    begin with `~`. An `optional` setting may be None, written `none` in text.
+    """
+
+    name: str
+    type: type
+    default: str
+    help: str
+    unit: str = ""
+    optional: bool = False
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    pattern: str = ""
+    hint: str = ""
+    path: bool = False
+
+    def allowed(self) -> str:
+        """Return what the setting may be, in words."""
+        if self.choices:
+            words = _either([f'"{choice}"' for choice in self.choices])
+        else:
+            words = _NOUNS[self.type] + self._bounds()
+            words += f": {self.hint}" if self.hint else ""
+        return f"{words}, or none" if self.optional else words
+
+    def _bounds(self) -> str:
+        if self.minimum is not None and self.maximum is not None:
+            return f" from {self.minimum:g} to {self.maximum:g}"
+        if self.above is not None and self.maximum is not None:
+            return f" above {self.above:g} and at most {self.maximum:g}"
+        if self.above is not None:
+            return f" above {self.above:g}"
+        return "" if self.minimum is None else f" of at least {self.minimum:g}"
+
+    def check(self, value: Any) -> Any:
+        """Return `value` as the setting holds it.
+
+        Raises:
+            ValueError: it is of another type, or not among what is allowed; says what is.
+        """
+        if value is None and self.optional:
+            return None
+        converted = _convert(value, self.type)
+        if converted is None or not self._admits(converted):
+            raise ValueError(f"{self.name} = {_shown(value)}, but must be {self.allowed()}")
+        return os.path.expanduser(converted) if self.path else converted
+
+    def _admits(self, value: Any) -> bool:
+        if isinstance(value, str):
+            if self.choices:
+                return value in self.choices
+            return re.fullmatch(self.pattern or r"[^\0]+", value) is not None
+        return (
+            (self.minimum is None or value >= self.minimum)
+            and (self.maximum is None or value <= self.maximum)
+            and (self.above is None or value > self.above)
+        )
+
+    def parse(self, text: str) -> Any:
+        """Return the value that `text`, from an environment variable, stands for.
+
+        Raises:
+            ValueError: as `check` does.
+        """
+        text = text.strip()
+        if self.optional and text.lower() == "none":
+            return None
+        return self.check(_from_text(text, self.type))
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return a remark naming what `name` was perhaps meant to be, or naming all there is."""
+    known = sorted(names)
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
+    return f"did you mean {close[0]}" if close else f"there are {', '.join(known)}"
+
+
+def _from_text(text: str, wanted: type) -> Any:
+    if wanted is bool and text.lower() in _TRUE + _FALSE:
+        return text.lower() in _TRUE
+    if wanted in (int, float):
+        try:
+            return wanted(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _convert(value: Any, wanted: type) -> Any:
+    """Return `value` as exactly `wanted`, or None where that would change what it means."""
+    if wanted is bool or isinstance(value, bool):
+        return value if wanted is bool and isinstance(value, bool) else None
+    if wanted is str:
+        return os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    try:
+        if wanted is int:
+            return operator.index(value)
+        number = math.nan if isinstance(value, str | bytes) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _shown(value: Any) -> str:
+    """Write a value for an error message: as in TOML, cut short, and without credentials."""
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    text = {"True": "true", "False": "false", "None": "none"}.get(text, text)
+    text = re.sub(r"//[^/@]*@", "//***@", text)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _either(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
