@@ -122,7 +122,7 @@ class Config:
         None,
         "AWS region. None: what AWS's own settings say.",
         pattern=r"[a-z]{2}(-[a-z0-9]+)+",
-        hint="such as us-east-1",
+        hint="a region such as us-east-1",
     )
     profile: str | None = _setting(None, "Profile in AWS's own settings.")
     endpoint_url: str | None = _setting(
@@ -232,7 +232,7 @@ def _default_text(default: Any) -> str:
 def _build(found: Found) -> Config:
     for name, (_, origin) in found.items():
         if name not in settings():
-            raise ConfigError(f"{origin}: there is no setting {name}; {suggest(name, settings())}.")
+            raise ConfigError(f"{origin}: there is no setting {name}. {suggest(name, settings())}")
     values = {name: value for name, (value, _) in found.items()}
     return Config(**values, origins={name: origin for name, (_, origin) in found.items()})
 

@@ -79,7 +79,7 @@ def read_environment(environment: Mapping[str, str], settings: Mapping[str, Sett
         name = variable.removeprefix(PREFIX).lower()
         origin = f"environment variable {variable}"
         if name not in settings:
-            raise ConfigError(f"{origin}: there is no setting {name}; {suggest(name, settings)}.")
+            raise ConfigError(f"{origin}: there is no setting {name}. {suggest(name, settings)}")
         try:
             found[name] = settings[name].parse(environment[variable]), origin
         except ValueError as error:

@@ -46,8 +46,7 @@ class Setting:
         if self.choices:
             words = _either([f'"{choice}"' for choice in self.choices])
         else:
-            words = _NOUNS[self.type] + self._bounds()
-            words += f": {self.hint}" if self.hint else ""
+            words = self.hint or _NOUNS[self.type] + self._bounds()
         return f"{words}, or none" if self.optional else words
 
     def _bounds(self) -> str:
@@ -96,10 +95,10 @@ class Setting:
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """Return a remark naming what `name` was perhaps meant to be, or naming all there is."""
+    """Return a sentence naming what `name` was perhaps meant to be, or naming all there is."""
     known = sorted(names)
     close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
-    return f"did you mean {close[0]}" if close else f"there are {', '.join(known)}"
+    return f"Did you mean {close[0]}?" if close else f"The settings are {', '.join(known)}."
 
 
 def _from_text(text: str, wanted: type) -> Any:

@@ -1,0 +1,60 @@
+"""`aflint config`: the resolved configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aflint.config import Config, load_config, settings
+
+
+def table_of(config: Config) -> Table:
+    """Return every setting with its value and origin; those that are not defaults stand out."""
+    table = Table("setting", "value", "from", box=None, pad_edge=False)
+    for name in settings():
+        origin = config.origin(name)
+        style = "dim" if origin == "default" else "bold"
+        cells = (name, as_text(getattr(config, name)), origin)
+        table.add_row(*map(Text, cells), style=style)
+    return table
+
+
+def as_text(value: Any) -> str:
+    """Write a value as the configuration file would, and None as `none`."""
+    return "none" if value is None else json.dumps(value)
+
+
+def as_json(config: Config) -> str:
+    """Return the settings as a JSON object: name -> {"value", "origin"}."""
+    return json.dumps(
+        {
+            name: {"value": getattr(config, name), "origin": config.origin(name)}
+            for name in settings()
+        },
+        indent=2,
+    )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-command."""
+
+    @app.command("config")
+    def show_config(
+        file: Annotated[
+            Path | None,
+            typer.Option("--file", "-f", help="Configuration file, in place of ./aflint.toml."),
+        ] = None,
+        json_: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    ) -> None:
+        """Show every setting, its value, and where the value came from."""
+        config = load_config(file)
+        if json_:
+            typer.echo(as_json(config))
+        else:
+            Console(soft_wrap=True, highlight=False).print(table_of(config))

@@ -1,0 +1,63 @@
+"""Puts the sub-commands together, and turns aflint's errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+import aflint.cli
+from aflint.errors import AflintError
+
+
+class Commands(TyperGroup):
+    """A command group whose user sees an AflintError as a message, not as a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the sub-command; exit with status 1 on an AflintError."""
+        try:
+            return super().invoke(ctx)
+        except AflintError as error:
+            console = Console(stderr=True, soft_wrap=True, highlight=False)
+            console.print("[bold red]error:[/]", end=" ")
+            console.print(str(error), markup=False)
+            raise typer.Exit(1) from error
+
+
+def command_modules() -> Iterator[ModuleType]:
+    """Yield each module of `aflint.cli` that registers a sub-command, by name."""
+    for info in pkgutil.iter_modules(aflint.cli.__path__):
+        if info.name == "main":
+            continue
+        module = importlib.import_module(f"aflint.cli.{info.name}")
+        if hasattr(module, "register"):
+            yield module
+
+
+def build_app() -> typer.Typer:
+    """Return the application with every sub-command.
+
+    Modules are imported each time the command starts, so what is slow to import belongs inside
+    the function that needs it.
+    """
+    app = typer.Typer(
+        name="aflint",
+        cls=Commands,
+        help="PySpark-style analytics on AWS Lambda, with nothing kept running in between.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)
+    for module in command_modules():
+        module.register(app)
+    return app
+
+
+app = build_app()

@@ -1,0 +1,41 @@
+"""`aflint version`: what runs here."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+PACKAGES = ("aflint", "aiobotocore", "cloudpickle", "lz4", "msgpack")
+"""Those whose versions decide whether a driver and an executor understand each other."""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that matter; "-" for one not installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "-"
+    return found
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-command."""
+
+    @app.command("version")
+    def show_version(
+        as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    ) -> None:
+        """Show the version of aflint, of Python, and of what both ends of a job must share."""
+        found = versions()
+        if as_json:
+            typer.echo(json.dumps(found))
+            return
+        width = max(map(len, found))
+        for package, number in found.items():
+            typer.echo(f"{package:<{width}}  {number}")
