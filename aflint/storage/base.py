@@ -14,6 +14,28 @@ class FileInfo:
     size: int
 
 
+class FileWriter(ABC):
+    """Takes one file piece by piece, in bounded memory; it is there only once finished."""
+
+    @abstractmethod
+    async def write(self, data: bytes) -> None:
+        """Append; returns when there is room for the next piece.
+
+        Raises DiskFullError or OutputError.
+        """
+
+    @abstractmethod
+    async def finish(self) -> None:
+        """Make the file visible, whole, replacing what is there.
+
+        Raises DiskFullError or OutputError.
+        """
+
+    @abstractmethod
+    async def abort(self) -> None:
+        """Give up and leave nothing behind; after `finish`, or a second time, do nothing."""
+
+
 class Storage(ABC):
     """Files by path. All paths given out can be given back in."""
 
@@ -39,6 +61,10 @@ class Storage(ABC):
 
         Raises DiskFullError or OutputError.
         """
+
+    @abstractmethod
+    def create(self, path: str) -> FileWriter:
+        """Return a writer of a whole file, which may be larger than memory. Makes its folders."""
 
     @abstractmethod
     async def exists(self, path: str) -> bool:

@@ -1,0 +1,170 @@
+"""What is to be read, listed and cut into one split for each partition."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+from aflint.errors import InvalidArgumentError
+from aflint.storage.base import FileInfo, Storage
+from aflint.storage.patterns import split_paths
+from aflint.task import FilesSplit, TextSplit
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+SPLIT_BYTES = 128 * 1024 * 1024
+"""The largest split of a file unless told otherwise: the block size of Hadoop's HDFS and S3A."""
+
+_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".zstd": "zstd"}
+_STATEFUL = ("utf-7", "hz", "iso2022")
+
+
+def compression_of(path: str) -> str | None:
+    """Return "gzip", "bz2", "zstd" or None, by the end of a file's name, as Hadoop does."""
+    return _COMPRESSIONS.get(os.path.splitext(path)[1].lower())
+
+
+def check_encoding(encoding: str, errors: str) -> None:
+    """Raise InvalidArgumentError for an encoding or an error handler that Python does not know."""
+    try:
+        b"".decode(encoding)
+        codecs.lookup_error(errors)
+    except LookupError as error:
+        raise InvalidArgumentError(f"{error}; see Python's list of codecs and handlers") from error
+
+
+def is_splittable(encoding: str) -> bool:
+    """Say whether the bytes LF and CR always end a line in this encoding, and only they do."""
+    name = codecs.lookup(encoding).name
+    return "\r\n".encode(encoding) == b"\r\n" and not name.startswith(_STATEFUL)
+
+
+def cut_text(
+    files: Iterable[FileInfo],
+    *,
+    min_partitions: int,
+    split_bytes: int,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+) -> tuple[TextSplit, ...]:
+    """Cut files into even splits, in order: at least `min_partitions` where they can be cut.
+
+    No split of a file that can be cut is larger than `split_bytes`. A compressed file, a file in
+    an encoding such as utf-16, and an empty file are one split each.
+    """
+    files = list(files)
+    whole = not is_splittable(encoding)
+    total = sum(file.size for file in files)
+    splits = []
+    for file in files:
+        compression = compression_of(file.path)
+        pieces = 1
+        if file.size and not compression and not whole:
+            wanted = max(-(-file.size * min_partitions // total), -(-file.size // split_bytes))
+            pieces = min(wanted, file.size)
+        borders = [file.size * piece // pieces for piece in range(pieces + 1)]
+        splits += [
+            TextSplit(file.path, start, end, file.size, compression, encoding, errors)
+            for start, end in pairwise(borders)
+        ]
+    return tuple(splits)
+
+
+def pack_files(
+    files: Sequence[FileInfo], *, min_partitions: int, split_bytes: int
+) -> list[list[FileInfo]]:
+    """Put neighbouring files together, as even in bytes as may be.
+
+    There are at least `min_partitions` groups where there are as many files; a group of several
+    files is no larger than `split_bytes`.
+    """
+    share = min(split_bytes, -(-sum(file.size for file in files) // min_partitions))
+    groups: list[list[FileInfo]] = []
+    room = 0
+    for index, file in enumerate(files):
+        left = len(files) - index
+        if not groups or file.size > room or len(groups) + left <= min_partitions:
+            groups.append([])
+            room = share
+        groups[-1].append(file)
+        room -= file.size
+    return groups
+
+
+def _check_counts(min_partitions: int, split_bytes: int) -> None:
+    if min_partitions < 1:
+        raise InvalidArgumentError(f"min_partitions is {min_partitions}; give 1 or more")
+    if split_bytes < 1:
+        raise InvalidArgumentError(f"split_bytes is {split_bytes}; give 1 or more")
+
+
+async def list_input(storage: Storage, paths: Paths) -> list[FileInfo]:
+    """Return the files that paths name: in the order given, sorted within each.
+
+    A string may be a comma-separated list; an os.PathLike is one path.
+    """
+    members = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    patterns: list[str] = []
+    for member in members:
+        patterns += split_paths(member) if isinstance(member, str) else [os.fspath(member)]
+    if not patterns:
+        raise InvalidArgumentError("no path was given to read from")
+    return [file for pattern in patterns for file in await storage.list(pattern)]
+
+
+async def text_splits(
+    storage: Storage,
+    paths: Paths,
+    *,
+    min_partitions: int = 2,
+    split_bytes: int = SPLIT_BYTES,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+) -> tuple[TextSplit, ...]:
+    """Return the splits of the text files that a path, glob, folder or list of them names.
+
+    Raises PathNotFoundError, UnreadableInputError and InvalidArgumentError.
+    """
+    _check_counts(min_partitions, split_bytes)
+    check_encoding(encoding, errors)
+    return cut_text(
+        await list_input(storage, paths),
+        min_partitions=min_partitions,
+        split_bytes=split_bytes,
+        encoding=encoding,
+        errors=errors,
+    )
+
+
+async def whole_file_splits(
+    storage: Storage,
+    paths: Paths,
+    *,
+    kind: str,
+    min_partitions: int = 2,
+    split_bytes: int = SPLIT_BYTES,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+) -> tuple[FilesSplit, ...]:
+    """Return splits of whole files, for a `kind` of "text", "binary" or "pickle".
+
+    Each pickle file is a partition of its own, as it was when saved.
+    """
+    _check_counts(min_partitions, split_bytes)
+    check_encoding(encoding, errors)
+    files = await list_input(storage, paths)
+    groups = [[file] for file in files]
+    if kind != "pickle":
+        groups = pack_files(files, min_partitions=min_partitions, split_bytes=split_bytes)
+    return tuple(
+        FilesSplit(
+            tuple(file.path for file in group),
+            tuple(file.size for file in group),
+            kind,
+            encoding,
+            errors,
+        )
+        for group in groups
+    )

@@ -1,0 +1,253 @@
+"""Files of this machine, as plain paths and file:// URIs."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import glob
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+from urllib.parse import unquote
+from uuid import uuid4
+
+from aflint.errors import (
+    DiskFullError,
+    OutputError,
+    PathNotFoundError,
+    UnreadableInputError,
+)
+from aflint.storage.base import FileInfo, FileWriter, Storage
+from aflint.storage.patterns import expand_braces, is_glob, is_hidden
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""The error numbers by which a disk, or a user's share of it, says that it is full."""
+
+
+def local_path(path: str) -> str:
+    """Return the absolute path that a path or a file: URI (percent-encoded) names."""
+    if path.startswith("file:"):
+        rest = path.removeprefix("file:")
+        path = unquote(rest[2:].removeprefix("localhost") if rest.startswith("//") else rest)
+    return os.path.abspath(path)
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Turn what the operating system says while reading into aflint's errors."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _not_found(path) from error
+    except PermissionError as error:
+        raise UnreadableInputError(
+            f"{path} may not be read: permission denied; check its owner and mode"
+        ) from error
+    except OSError as error:
+        raise UnreadableInputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def writing(path: str) -> Iterator[None]:
+    """Turn what the operating system says while writing into aflint's errors."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFullError(
+                f"no room is left on the disk of {path}; free some, or write elsewhere"
+            ) from error
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _not_found(path: str) -> PathNotFoundError:
+    return PathNotFoundError(f"{path} does not exist; check the path")
+
+
+def _information(path: str) -> FileInfo | None:
+    """Return a regular file that may be read; None for what is none (a folder, a broken link)."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    return FileInfo(path, status.st_size)
+
+
+def _list_folder(folder: str) -> list[FileInfo]:
+    names = [name for name in os.listdir(folder) if not is_hidden(name)]
+    paths = [os.path.join(folder, name) for name in names]
+    return [file for path in paths if (file := _list_file(path))]
+
+
+def _list_file(path: str) -> FileInfo | None:
+    with reading(path):
+        return _information(path)
+
+
+def _list_exact(path: str) -> list[FileInfo]:
+    with reading(path):
+        if os.path.isdir(path):
+            return _list_folder(path)
+        os.stat(path)
+    if file := _list_file(path):
+        return [file]
+    raise UnreadableInputError(f"{path} is neither a file nor a folder; give a regular file")
+
+
+def _matches(pattern: str) -> Iterator[str]:
+    """Yield what a glob matches, but hidden names only where the glob itself names them."""
+    shows_hidden = is_hidden(os.path.basename(pattern))
+    for simple in expand_braces(pattern):
+        for path in glob.iglob(simple.replace("[^", "[!"), recursive=True):
+            if shows_hidden or not is_hidden(os.path.basename(path.rstrip("/"))):
+                yield path.rstrip("/") or "/"
+
+
+def _list_glob(pattern: str) -> list[FileInfo]:
+    found: list[FileInfo] = []
+    matches = set(_matches(pattern))
+    for path in matches:
+        if os.path.isdir(path):
+            with reading(path):
+                found += _list_folder(path) if "**" not in pattern else ()
+        elif file := _list_file(path):
+            found.append(file)
+    if not matches:
+        _explain_no_match(pattern)
+    return found
+
+
+def _explain_no_match(pattern: str) -> None:
+    folder = pattern
+    while is_glob(folder):
+        folder = os.path.dirname(folder)
+    with reading(folder):
+        os.listdir(folder)
+    raise PathNotFoundError(f"nothing matches {pattern}; {folder} is there, check the rest")
+
+
+def list_files(pattern: str) -> list[FileInfo]:
+    """Return what `Storage.list` promises, blocking."""
+    path = local_path(pattern)
+    exact = not is_glob(path) or os.path.lexists(path)
+    found = _list_exact(path) if exact else _list_glob(path)
+    return sorted(set(found), key=lambda file: file.path)
+
+
+def read_range(path: str, start: int, end: int | None) -> bytes:
+    """Return what `Storage.read` promises, blocking."""
+    with reading(path), open(path, "rb", buffering=0) as file:
+        stop = os.fstat(file.fileno()).st_size
+        stop = stop if end is None else min(end, stop)
+        data = os.pread(file.fileno(), max(stop - start, 0), start)
+        if start + len(data) >= stop or not data:
+            return data
+        pieces = [data]  # one call gives at most 2 GiB
+        while (start := start + len(pieces[-1])) < stop and pieces[-1]:
+            pieces.append(os.pread(file.fileno(), stop - start, start))
+        return b"".join(pieces)
+
+
+def _delete(path: str) -> None:
+    with writing(path):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                os.unlink(path)
+
+
+def _move(source: str, target: str) -> None:
+    if not os.path.lexists(source):
+        raise _not_found(source)
+    with writing(target):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.replace(source, target)
+
+
+class LocalWriter(FileWriter):
+    """Writes beside its target under a hidden name, which it takes when finished."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        folder, name = os.path.split(path)
+        self._hidden = os.path.join(folder, f".{name[:200]}.{uuid4().hex}")
+        self._file: BinaryIO | None = None
+
+    async def write(self, data: bytes) -> None:
+        await asyncio.shield(asyncio.to_thread(self.append, data))
+
+    async def finish(self) -> None:
+        await asyncio.shield(asyncio.to_thread(self.publish))
+
+    async def abort(self) -> None:
+        await asyncio.shield(asyncio.to_thread(self.discard))
+
+    def append(self, data: bytes) -> None:
+        """Write, blocking."""
+        with writing(self._path):
+            if self._file is None:
+                os.makedirs(os.path.dirname(self._path), exist_ok=True)
+                self._file = open(self._hidden, "xb", buffering=0)  # noqa: SIM115
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+
+    def publish(self) -> None:
+        """Finish, blocking."""
+        self.append(b"")
+        with writing(self._path):
+            assert self._file is not None
+            self._file.close()
+            os.replace(self._hidden, self._path)
+            self._file = None
+
+    def discard(self) -> None:
+        """Abort, blocking."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            with suppress(FileNotFoundError):
+                os.unlink(self._hidden)
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Do what `Storage.write` promises, blocking."""
+    writer = LocalWriter(path)
+    try:
+        writer.append(data)
+        writer.publish()
+    finally:
+        writer.discard()
+
+
+class LocalStorage(Storage):
+    """Files of this machine. Blocking calls run in threads; paths given out are absolute."""
+
+    async def list(self, pattern: str) -> list[FileInfo]:
+        return await asyncio.to_thread(list_files, pattern)
+
+    async def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
+        return await asyncio.to_thread(read_range, local_path(path), start, end)
+
+    async def write(self, path: str, data: bytes) -> None:
+        await asyncio.to_thread(write_whole, local_path(path), data)
+
+    def create(self, path: str) -> FileWriter:
+        return LocalWriter(local_path(path))
+
+    async def exists(self, path: str) -> bool:
+        return await asyncio.to_thread(os.path.lexists, local_path(path))
+
+    async def move(self, source: str, target: str) -> None:
+        await asyncio.to_thread(_move, local_path(source), local_path(target))
+
+    async def delete(self, path: str) -> None:
+        await asyncio.to_thread(_delete, local_path(path))
