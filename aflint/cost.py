@@ -208,9 +208,10 @@ def s3_break_even_bytes(
 
 
 def format_dollars(dollars: float) -> str:
-    """Write an amount for people: cents from a dollar up, three significant digits below."""
-    if abs(dollars) >= 1:
-        return f"${dollars:,.2f}"
+    """Write an amount for people: whole cents, or three significant digits where that says more."""
     if dollars == 0:
         return "$0"
-    return f"${Decimal(f'{dollars:.3g}'):f}"
+    digits = Decimal(f"{dollars:.3g}")
+    if abs(digits) >= 1 or digits == round(digits, 2):
+        return f"${dollars:,.2f}"
+    return f"${digits.normalize():f}"

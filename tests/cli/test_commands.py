@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from aflint.cli import main
+from aflint.config import load_config, settings
+from aflint.errors import JobError
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.chdir(tmp_path)
+    return CliRunner()
+
+
+def test_version_names_what_both_ends_must_share(cli: CliRunner) -> None:
+    result = cli.invoke(main.app, ["version"])
+    assert result.exit_code == 0
+    lines = dict(line.split() for line in result.stdout.splitlines())
+    assert lines["python"] == platform.python_version()
+    assert {"aflint", "cloudpickle", "msgpack"} <= set(lines)
+
+
+def test_version_as_json(cli: CliRunner) -> None:
+    result = cli.invoke(main.app, ["version", "--json"])
+    assert json.loads(result.stdout)["python"] == platform.python_version()
+
+
+def test_config_shows_values_and_origins(cli: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("aflint.toml").write_text('scratch_dir = "/x/[bold]"\n')
+    monkeypatch.setenv("AFLINT_TASK_LOGS", "true")
+    result = cli.invoke(main.app, ["config"])
+    assert result.exit_code == 0
+    lines = {line.split()[0]: line.split(maxsplit=2)[1:] for line in result.stdout.splitlines()}
+    assert set(settings()) <= set(lines)
+    assert [part.strip() for part in lines["scratch_dir"]] == [
+        '"/x/[bold]"',
+        "aflint.toml, line 1",
+    ]
+    assert lines["task_logs"][1].strip() == "environment variable AFLINT_TASK_LOGS"
+    assert [part.strip() for part in lines["deadline_s"]] == ["none", "default"]
+
+
+def test_config_as_json_of_a_given_file(cli: CliRunner) -> None:
+    Path("mine.toml").write_text("workers = 5\n")
+    result = cli.invoke(main.app, ["config", "--file", "mine.toml", "--json"])
+    shown = json.loads(result.stdout)
+    assert shown["workers"] == {"value": 5, "origin": "mine.toml, line 1"}
+    assert {name: entry["value"] for name, entry in shown.items()} == {
+        name: getattr(load_config("mine.toml"), name) for name in settings()
+    }
+
+
+def test_an_error_is_a_message_and_a_status(cli: CliRunner) -> None:
+    Path("aflint.toml").write_text("workers = 0\n")
+    result = cli.invoke(main.app, ["config"])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: aflint.toml, line 1: workers = 0, but must be")
+    assert "Traceback" not in result.stderr
+
+
+def test_any_module_may_add_a_command(cli: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = ModuleType("extra")
+
+    def register(app: typer.Typer) -> None:
+        @app.command("fail")
+        def fail() -> None:
+            raise JobError("stage 3 [x] is lost")
+
+    extra.register = register  # type: ignore[attr-defined]
+    modules = [*main.command_modules(), extra]
+    monkeypatch.setattr(main, "command_modules", lambda: iter(modules))
+    result = cli.invoke(main.build_app(), ["fail"])
+    assert result.exit_code == 1
+    assert result.stderr == "error: stage 3 [x] is lost\n"
+
+
+def test_an_unknown_command_is_a_usage_error(cli: CliRunner) -> None:
+    assert cli.invoke(main.app, ["confg"]).exit_code == 2
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "aflint", "version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert platform.python_version() in done.stdout
