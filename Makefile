@@ -54,7 +54,8 @@ test: install
 quick: install
 	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
 
-check: fmt lint types walls
+check: install
+	@$(MAKE) --no-print-directory --keep-going fmt lint types walls
 
 fmt: install
 	$(BIN)/ruff format --check $(SOURCES)
