@@ -1,0 +1,1 @@
+"""The programs that aflint is measured beside."""
