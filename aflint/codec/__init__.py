@@ -1,1 +1,1 @@
-
+"""How records, functions and keys become bytes and numbers that mean the same everywhere."""

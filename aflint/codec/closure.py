@@ -1,0 +1,64 @@
+"""Functions as bytes, by cloudpickle; with an error that finds what cannot travel."""
+
+from __future__ import annotations
+
+import pickle
+from hashlib import blake2b
+from typing import Any
+
+import cloudpickle
+
+from aflint.codec import culprit
+from aflint.errors import AflintError, ClosureError, rebuild
+
+PROTOCOL = 5
+
+
+def dumps(obj: Any, what: str) -> bytes:
+    """Return `obj` pickled, functions and classes of this program by value.
+
+    `what` names it in errors, as in "the function given to map".
+
+    Raises ClosureError, with the path to the variable or attribute that cannot be pickled and what
+    to do about it. An AflintError that the object's own pickling raises (an RDD captured in a
+    function) comes through as that error, with the path before its message.
+    """
+    try:
+        data: bytes = cloudpickle.dumps(obj, PROTOCOL)
+    except Exception as error:
+        raise _explain(culprit.find(obj, error), what) from error
+    return data
+
+
+def loads(data: bytes | memoryview) -> Any:
+    """Return what `dumps` was given.
+
+    Raises ClosureError if a module that it refers to cannot be imported here, or if it was written
+    by another version of Python.
+    """
+    try:
+        return pickle.loads(data)
+    except ImportError as error:
+        raise ClosureError(
+            f"a function refers to a module that is not installed where the task runs: {error}. "
+            "Add it to the executors' requirements, or send it along with "
+            "cloudpickle.register_pickle_by_value(module)"
+        ) from error
+    except Exception as error:
+        raise ClosureError(
+            f"a function could not be rebuilt where the task runs: {type(error).__name__}: {error}"
+        ) from error
+
+
+def digest(data: bytes | memoryview) -> str:
+    """Return the content hash that names a closure: 32 hexadecimal digits, the same everywhere."""
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def _explain(found: culprit.Culprit, what: str) -> AflintError:
+    error = found.error
+    if isinstance(error, AflintError):
+        return rebuild(
+            type(error).__name__, f"{what} cannot be sent: {found}: {error}", vars(error)
+        )
+    return ClosureError(f"{what} cannot be sent to executors: {found}: {error}. {found.advice}")
