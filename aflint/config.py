@@ -169,6 +169,13 @@ class Config:
         if problem := _conflict(self.backend, self.transport):
             raise ConfigError(f"{self.origin('transport')}: {problem}.")
 
+    @property
+    def effective_transport(self) -> Literal["file", "memory", "sqs", "s3", "hybrid"]:
+        """The transport, with `auto` decided by the backend."""
+        if self.transport == "auto":
+            return "file" if self.backend == "local" else "hybrid"
+        return self.transport
+
     def origin(self, name: str) -> str:
         """Return where the value of a setting came from, such as `aflint.toml, line 3`."""
         return self.origins.get(name, "default")

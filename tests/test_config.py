@@ -223,6 +223,20 @@ def test_a_transport_must_go_with_its_backend(backend: str, transport: str, fits
             load_config(backend=backend, transport=transport)
 
 
+@pytest.mark.parametrize(
+    ("backend", "transport", "effective"),
+    [
+        ("local", "auto", "file"),
+        ("local", "memory", "memory"),
+        ("aws", "auto", "hybrid"),
+        ("localcloud", "auto", "hybrid"),
+        ("aws", "s3", "s3"),
+    ],
+)
+def test_auto_is_decided_by_the_backend(backend: str, transport: str, effective: str) -> None:
+    assert load_config(backend=backend, transport=transport).effective_transport == effective
+
+
 def test_replace_keeps_the_rest_and_its_origins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFLINT_WORKERS", "3")
     config = load_config().replace(split_mb=1)
