@@ -58,7 +58,6 @@ def digest(data: bytes | memoryview) -> str:
 def _explain(found: culprit.Culprit, what: str) -> AflintError:
     error = found.error
     if isinstance(error, AflintError):
-        return rebuild(
-            type(error).__name__, f"{what} cannot be sent: {found}: {error}", vars(error)
-        )
+        message = f"{what} cannot be sent to executors: {found}: {error}"
+        return rebuild(type(error).__name__, message, vars(error))
     return ClosureError(f"{what} cannot be sent to executors: {found}: {error}. {found.advice}")

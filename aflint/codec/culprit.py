@@ -31,7 +31,7 @@ class Culprit:
     error: Exception
 
     def __str__(self) -> str:
-        """Its path and type, such as "closure variable 'lock' of function 'f' (app.py:3): _thread.lock"."""
+        """Path and type: "closure variable 'lock' of function 'f' (app.py:3): _thread.lock"."""
         return ": ".join(filter(None, (_shorten(self.steps), type_name(self.part))))
 
     @property
@@ -147,7 +147,8 @@ def _object_parts(value: Any) -> Iterator[Part]:
         return
     if not isinstance(reduced, tuple):
         return
-    _, arguments, state, items, pairs, *_ = (*reduced, None, None, None)
+    whole: tuple[Any, ...] = (*reduced, None, None, None)
+    _, arguments, state, items, pairs, *_ = whole
     of = f"of {type_name(value)} object"
     for attributes in state if isinstance(state, tuple) else (state,):
         if isinstance(attributes, Mapping):

@@ -79,7 +79,7 @@ def _hash(key: Any) -> int:
         return hash(key)
     if key is None:
         return 0
-    method = kind.__hash__
+    method: Any = kind.__hash__
     if method is tuple.__hash__:
         return _hash_tuple(key)
     if method is frozenset.__hash__:
@@ -144,17 +144,17 @@ def _range_identity(key: range) -> tuple[Any, ...]:
 
 
 def _generated_hash_fields(kind: type) -> tuple[str, ...] | None:
-    """The fields that a dataclass's (or attrs class's) generated `__hash__` hashes, if it has one."""
+    """The fields hashed by the `__hash__` that dataclass or attrs wrote for `kind`, if one did."""
     code = getattr(kind.__hash__, "__code__", None)
     if code is None or not code.co_filename.startswith("<"):
         return None
     if dataclasses.is_dataclass(kind):
         fields = dataclasses.fields(kind)
-        return tuple(f.name for f in fields if (f.compare if f.hash is None else f.hash))
-    attributes = getattr(kind, "__attrs_attrs__", None)
-    if attributes is None:
-        return None
-    return tuple(a.name for a in attributes if (a.eq if a.hash is None else a.hash))
+        names = tuple(f.name for f in fields if (f.compare if f.hash is None else f.hash))
+    else:
+        attributes = getattr(kind, "__attrs_attrs__", ())
+        names = tuple(a.name for a in attributes if (a.eq if a.hash is None else a.hash))
+    return names if set(code.co_names) == {"hash", *names} else None
 
 
 def _explain(key: Any, error: _UnportableError) -> UnportableKeyError:
