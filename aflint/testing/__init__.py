@@ -1,1 +1,42 @@
+"""Parts for testing programs that run on aflint, and parts that are put into it.
 
+`VirtualLoop` and `run_virtual` run asyncio code on a clock that jumps;
+`aflint.testing.pytest_virtual` brings that to pytest. `ScriptedInvoker` and `RecordingShuffles`
+stand in for what runs tasks and what carries shuffles.
+"""
+
+from aflint.testing.clock import (
+    StalledError,
+    VirtualClock,
+    VirtualLoop,
+    run_virtual,
+    virtual_clock,
+)
+from aflint.testing.invoker import (
+    Answer,
+    Fail,
+    Hang,
+    Script,
+    ScriptedInvoker,
+    Step,
+    succeed,
+    succeeded,
+)
+from aflint.testing.shuffles import RecordingShuffles
+
+__all__ = [
+    "Answer",
+    "Fail",
+    "Hang",
+    "RecordingShuffles",
+    "Script",
+    "ScriptedInvoker",
+    "StalledError",
+    "Step",
+    "VirtualClock",
+    "VirtualLoop",
+    "run_virtual",
+    "succeed",
+    "succeeded",
+    "virtual_clock",
+]

@@ -1,0 +1,112 @@
+"""What failed, in words and as an error."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from dataclasses import dataclass
+
+from aflint import errors
+from aflint.task import TaskFailure, TaskId
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Why an attempt failed: an error of the invoker, or what the executor reported."""
+
+    cause: TaskFailure | Exception
+
+    @property
+    def kind(self) -> type[BaseException]:
+        """The class of the error, InternalError for a name that is unknown."""
+        if isinstance(self.cause, TaskFailure):
+            return errors.subclass_named(self.cause.kind) or errors.InternalError
+        return type(self.cause)
+
+    @property
+    def text(self) -> str:
+        """The error in one line."""
+        said = self.cause.message if isinstance(self.cause, TaskFailure) else str(self.cause)
+        return f"{self.kind.__name__}: {said}" if said else self.kind.__name__
+
+    @property
+    def lost_maps(self) -> tuple[int, tuple[int, ...]]:
+        """The shuffle and its map partitions that a FetchFailedError names."""
+        if isinstance(self.cause, TaskFailure):
+            details = self.cause.details
+            return details.get("shuffle", -1), tuple(details.get("maps", ()))
+        if isinstance(self.cause, errors.FetchFailedError):
+            return self.cause.shuffle, self.cause.maps
+        return -1, ()
+
+
+def exhausted(loss: Loss, id: TaskId, stage: str, losses: int) -> errors.AttemptsExhaustedError:
+    """Return the error of a task that was lost too often, with the last loss as its cause."""
+    error = errors.AttemptsExhaustedError(
+        f"partition {id.partition} of stage {id.stage} ({stage}) was lost {losses} times, "
+        f"and max_attempts allows no more. The last time: {loss.text}. {_advice(loss.kind)}"
+    )
+    error.__cause__ = rebuilt(loss.cause)
+    return error
+
+
+def refetched_too_often(
+    loss: Loss, shuffle: int, stage: str, rounds: int
+) -> errors.AttemptsExhaustedError:
+    """Return the error of a map stage whose output was lost again and again."""
+    error = errors.AttemptsExhaustedError(
+        f"output of stage {stage} (shuffle {shuffle}) was lost again after its tasks had been run "
+        f"again {rounds} times. The last time: {loss.text}. Look for what removes or "
+        "hides its frames: a full or cleaned disk, a deleted queue, too short a fetch timeout"
+    )
+    error.__cause__ = rebuilt(loss.cause)
+    return error
+
+
+def rebuilt(cause: TaskFailure | Exception) -> Exception:
+    """Turn what failed into an error, without unpickling anything."""
+    if isinstance(cause, Exception):
+        return cause
+    return errors.rebuild(cause.kind, cause.message, {**_blank(cause.kind), **cause.details})
+
+
+def as_error(cause: TaskFailure | Exception) -> Exception:
+    """Turn what failed into the error to raise.
+
+    A user's own exception becomes the `__cause__` of the TaskError where it can be unpickled.
+    """
+    error = rebuilt(cause)
+    if isinstance(cause, TaskFailure) and cause.exception is not None:
+        error.__cause__ = _unpickle(cause.exception)
+    return error
+
+
+def _blank(kind: str) -> dict[str, object]:
+    if kind == errors.TaskError.__name__:
+        return {"partition": -1, "remote_traceback": ""}
+    if kind == errors.FetchFailedError.__name__:
+        return {"shuffle": -1, "maps": ()}
+    return {}
+
+
+def _unpickle(data: bytes) -> BaseException | None:
+    try:
+        found = pickle.loads(data)
+    except Exception as error:  # a user's class may do anything while it is unpickled
+        _log.debug("the exception of a task could not be unpickled: %r", error)
+        return None
+    return found if isinstance(found, BaseException) else None
+
+
+def _advice(kind: type[BaseException]) -> str:
+    if issubclass(kind, errors.OutOfMemoryError):
+        return "Use more partitions, or give the tasks more memory"
+    if issubclass(kind, errors.TimedOutError):
+        return "Use more partitions, or raise the function's time limit"
+    if issubclass(kind, errors.WorkerLostError):
+        return (
+            "Look for what ends its process: memory, a crash in native code, a kill by the system"
+        )
+    return "If it happens at times only, raise max_attempts"

@@ -1,0 +1,96 @@
+"""What is retried, how long is waited, and when a second attempt is worth its cost: pure."""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aflint import errors, limits
+
+
+class Verdict(enum.Enum):
+    """What follows from a failed attempt."""
+
+    FAIL = "the job fails"
+    RETRY = "again, at the cost of one attempt"
+    LATER = "again after a while, at no cost: it never ran"
+    REFETCH = "again, once the map outputs it missed are there"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Settings of the scheduler. Times are in seconds.
+
+    `max_attempts`: how often one task may be lost before its job fails. `max_fetch_rounds`: how
+    often map tasks of one stage may be run again because their output was lost.
+    `memory_sizes_mb`: the function sizes, ascending, that a task killed at its memory limit moves
+    up through. `rereadable`: whether two attempts may read one partition of a shuffle at once;
+    reduce tasks are not speculated on otherwise. `ramp_burst`: how many environments may start at
+    once; None means no ramp. `deadline_s`: the wall-clock limit of a job.
+    """
+
+    max_attempts: int = 4
+    max_fetch_rounds: int = 4
+    retry_user_errors: bool = False
+    memory_sizes_mb: tuple[int, ...] = ()
+    rereadable: bool = True
+    deadline_s: float | None = None
+
+    throttle_base_s: float = 0.25
+    throttle_max_s: float = 20.0
+    throttle_cut: float = 0.7
+    throttle_gain: float = 10.0
+    seed: int = 0
+
+    speculation: bool = False
+    speculation_quantile: float = 0.75
+    speculation_multiplier: float = 1.5
+    speculation_min_s: float = 1.0
+
+    ramp_burst: int | None = None
+    ramp_environments: int = limits.LAMBDA_RAMP_ENVIRONMENTS
+    ramp_s: float = float(limits.LAMBDA_RAMP_S)
+    environment_idle_s: float = 300.0
+
+    def judge(self, kind: type[BaseException]) -> Verdict:
+        """Say what follows from a failure of this class."""
+        if issubclass(kind, errors.ThrottledError):
+            return Verdict.LATER
+        if issubclass(kind, errors.FetchFailedError):
+            return Verdict.REFETCH
+        if issubclass(kind, errors.TaskError):
+            return Verdict.RETRY if self.retry_user_errors else Verdict.FAIL
+        retriable = issubclass(kind, errors.AflintError) and kind.retriable
+        return Verdict.RETRY if retriable else Verdict.FAIL
+
+    def backoff(self, throttles: int, salt: str) -> float:
+        """Return how long a task throttled so often in a row waits: exponential, with jitter.
+
+        The jitter, between half and the whole of it, depends on `seed` and `salt` alone.
+        """
+        whole = min(self.throttle_max_s, self.throttle_base_s * 2.0 ** min(throttles - 1, 30))
+        return whole * (0.5 + random.Random(f"{self.seed}/{salt}/{throttles}").random() / 2)
+
+    def memory_mb(self, base: int, kills: int) -> int:
+        """Return the memory for a task killed so often at its limit, that began with `base`."""
+        larger = [size for size in self.memory_sizes_mb if size > base]
+        if not kills or not larger:
+            return base
+        return larger[min(kills, len(larger)) - 1]
+
+    def speculates(self, *, reads_shuffle: bool) -> bool:
+        """Say whether tasks of a stage may be run twice at once."""
+        return self.speculation and (self.rereadable or not reads_shuffle)
+
+    def straggles_after(self, durations: Sequence[float], tasks: int) -> float | None:
+        """Return the age at which an attempt is a straggler, or None while that is unknown.
+
+        `durations` are those of the stage's accepted attempts, ascending; `tasks` how many tasks
+        of it are wanted.
+        """
+        if len(durations) < max(1.0, self.speculation_quantile * tasks):
+            return None
+        median = durations[len(durations) // 2]
+        return max(self.speculation_min_s, self.speculation_multiplier * median)
