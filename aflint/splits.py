@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from aflint.errors import InvalidArgumentError
 from aflint.storage.base import FileInfo, Storage
+from aflint.storage.formats import compression_of, is_splittable
 from aflint.storage.patterns import split_paths
 from aflint.task import FilesSplit, TextSplit
 
@@ -16,14 +17,6 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 SPLIT_BYTES = 128 * 1024 * 1024
 """The largest split of a file unless told otherwise: the block size of Hadoop's HDFS and S3A."""
-
-_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".zstd": "zstd"}
-_STATEFUL = ("utf-7", "hz", "iso2022")
-
-
-def compression_of(path: str) -> str | None:
-    """Return "gzip", "bz2", "zstd" or None, by the end of a file's name, as Hadoop does."""
-    return _COMPRESSIONS.get(os.path.splitext(path)[1].lower())
 
 
 def check_encoding(encoding: str, errors: str) -> None:
@@ -33,12 +26,6 @@ def check_encoding(encoding: str, errors: str) -> None:
         codecs.lookup_error(errors)
     except LookupError as error:
         raise InvalidArgumentError(f"{error}; see Python's list of codecs and handlers") from error
-
-
-def is_splittable(encoding: str) -> bool:
-    """Say whether the bytes LF and CR always end a line in this encoding, and only they do."""
-    name = codecs.lookup(encoding).name
-    return "\r\n".encode(encoding) == b"\r\n" and not name.startswith(_STATEFUL)
 
 
 def cut_text(

@@ -82,6 +82,17 @@ class BlocksSplit:
 
 @wire
 @dataclass(frozen=True, slots=True)
+class StagedPart:
+    """One partition that a save has written to `staged`, to be moved to `name` when committed."""
+
+    staged: str
+    name: str
+    size: int = 0
+    records: int = 0
+
+
+@wire
+@dataclass(frozen=True, slots=True)
 class Extent:
     """A run of whole frames in a shuffle file or object: `length` bytes from `offset`."""
 

@@ -1,0 +1,84 @@
+"""A file of record blocks: what `save_as_pickle_file`, `cache` and `checkpoint` write.
+
+Layout: MAGIC, then for each block two little-endian unsigned 32-bit integers (bytes, records) and
+the block, encoded by the record codec and compressed; at the end a block of no bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from aflint.codec import frame, records
+from aflint.errors import CorruptInputError, FrameError
+
+MAGIC = b"aflint\x00\x01"
+END = struct.pack("<II", 0, 0)
+
+_HEAD = struct.Struct("<II")
+
+
+def pack_block(block: list[Any]) -> bytes:
+    """Return records as bytes: the form of every block that is stored or handed over."""
+    return frame.compress(records.encode(block))
+
+
+def unpack_block(data: bytes) -> list[Any]:
+    """Return the records of `pack_block`."""
+    block: list[Any] = records.decode(frame.decompress(data))
+    return block
+
+
+def frame_block(block: list[Any]) -> bytes:
+    """Return a block with its head, as it lies in the file."""
+    data = pack_block(block)
+    return _HEAD.pack(len(data), len(block)) + data
+
+
+def parse(
+    pieces: Iterable[bytes], path: str, skip: int = 0, decode: bool = True
+) -> Iterator[tuple[int, list[Any]]]:
+    """Yield (number of records, records) for each block after the first `skip`.
+
+    With `decode=False` no block is decoded, and the records are left out. Raises CorruptInputError
+    for a file that is truncated or damaged, or is of another kind.
+    """
+    read = _exact_reader(pieces, path)
+    if read(len(MAGIC)) != MAGIC:
+        raise CorruptInputError(
+            f"{path} is not a file of records as save_as_pickle_file writes them"
+        )
+    index = 0
+    while (head := read(_HEAD.size)) != END:
+        size, count = _HEAD.unpack(head)
+        data = read(size)
+        index += 1
+        if index > skip:
+            yield count, _unpack(data, path) if decode else []
+
+
+def _unpack(data: bytes, path: str) -> list[Any]:
+    try:
+        return unpack_block(data)
+    except (FrameError, RuntimeError, ValueError) as error:
+        raise CorruptInputError(f"{path} is damaged: {error}; write it anew") from error
+
+
+def _exact_reader(pieces: Iterable[bytes], path: str) -> Callable[[int], bytes]:
+    source = iter(pieces)
+    buffer = bytearray()
+
+    def read(size: int) -> bytes:
+        while len(buffer) < size:
+            piece = next(source, None)
+            if piece is None:
+                raise CorruptInputError(
+                    f"{path} is truncated: the writer did not finish it; write it anew"
+                )
+            buffer.extend(piece)
+        data = bytes(memoryview(buffer)[:size])
+        del buffer[:size]
+        return data
+
+    return read

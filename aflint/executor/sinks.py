@@ -1,0 +1,209 @@
+"""What a task writes besides a shuffle: its part of a saved RDD, and files of record blocks.
+
+A task writes under `_temporary/<job>/` of the target; only `aflint.commit`, on the driver's side,
+moves the part of the accepted attempt into place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from itertools import islice
+from typing import Any
+
+from aflint.errors import OutputError
+from aflint.executor.blockfile import END, MAGIC, frame_block
+from aflint.executor.compression import SUFFIXES, compressor
+from aflint.executor.io_loop import IOLoop
+from aflint.storage.base import Storage
+from aflint.task import StagedPart, TaskId
+
+WRITE_BYTES = 4 * 1024 * 1024
+"""Collected before they are written; as much again may be on its way."""
+
+BATCH_RECORDS = 1_000
+"""Records made into bytes at once."""
+
+
+class StreamWriter:
+    """Bytes of one file, written in large pieces while the next are made; use it in `with`.
+
+    The file is there only after the block has ended without an exception.
+    """
+
+    def __init__(self, path: str, storage: Storage, io: IOLoop) -> None:
+        self.size = 0
+        self._file = storage.create(path)
+        self._io = io
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._writing: Future[None] | None = None
+
+    def write(self, data: bytes) -> None:
+        """Append.
+
+        Raises DiskFullError or OutputError, of this write or an earlier one.
+        """
+        self._pieces.append(data)
+        self._held += len(data)
+        self.size += len(data)
+        if self._held >= WRITE_BYTES:
+            self._flush()
+
+    def __enter__(self) -> StreamWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.abort()
+        else:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write what is left and make the file visible."""
+        try:
+            self._flush()
+            self._settle()
+            self._io.run(self._file.finish())
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Give up, leaving nothing behind."""
+        if self._writing is not None and not self._writing.cancelled():
+            self._writing.exception()  # waits; what failed is given up anyway
+        self._io.run(self._file.abort())
+
+    def _flush(self) -> None:
+        self._settle()
+        if self._pieces:
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            self._held = 0
+            self._writing = self._io.submit(self._file.write(data))
+
+    def _settle(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+
+class BlockFileWriter:
+    """A file of record blocks (see `aflint.executor.blockfile`); use it in `with`."""
+
+    def __init__(self, path: str, storage: Storage, io: IOLoop) -> None:
+        self.records = 0
+        self._stream = StreamWriter(path, storage, io)
+        self._stream.write(MAGIC)
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._stream.size
+
+    def write(self, block: list[Any]) -> None:
+        """Append records as one block; none is no block."""
+        if block:
+            self.records += len(block)
+            self._stream.write(frame_block(block))
+
+    def finish(self) -> int:
+        """Make the file visible and return its size in bytes."""
+        self._stream.write(END)
+        self._stream.finish()
+        return self.size
+
+    def abort(self) -> None:
+        """Give up, leaving nothing behind."""
+        self._stream.abort()
+
+    def __enter__(self) -> BlockFileWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.abort()
+        else:
+            self.finish()
+
+
+def save_text(
+    records: Iterable[Any],
+    target: str,
+    compression: str | None,
+    task: TaskId,
+    storage: Storage,
+    io: IOLoop,
+) -> StagedPart:
+    """Write a partition as lines of str(record) in UTF-8; bytes are written as they are.
+
+    Raises OutputError for a str that UTF-8 cannot carry.
+    """
+    part = _part(target, task, SUFFIXES.get(compression or "", ""))
+    engine = compressor(compression) if compression else None
+    written = 0
+    with StreamWriter(part.staged, storage, io) as stream:
+        for batch in _batches(records, BATCH_RECORDS):
+            written += len(batch)
+            data = _text_of(batch, target)
+            stream.write(engine.compress(data) if engine else data)
+        if engine:
+            stream.write(engine.flush())
+    return _done(part, stream.size, written)
+
+
+def save_pickle(
+    records: Iterable[Any],
+    target: str,
+    batch: int,
+    task: TaskId,
+    storage: Storage,
+    io: IOLoop,
+) -> StagedPart:
+    """Write a partition as a file of record blocks, `batch` records to a block."""
+    part = _part(target, task, "")
+    with BlockFileWriter(part.staged, storage, io) as file:
+        for block in _batches(records, batch):
+            file.write(block)
+    return _done(part, file.size, file.records)
+
+
+def _part(target: str, task: TaskId, suffix: str) -> StagedPart:
+    name = f"part-{task.partition:05d}{suffix}"
+    attempt = f"{task.stage}-{task.partition}-{task.attempt}-{task.link}"
+    return StagedPart(f"{target.rstrip('/')}/_temporary/{task.job}/{attempt}/{name}", name)
+
+
+def _done(part: StagedPart, size: int, records: int) -> StagedPart:
+    return StagedPart(part.staged, part.name, size, records)
+
+
+def _batches(records: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    source = iter(records)
+    while batch := list(islice(source, size)):
+        yield batch
+
+
+def _text_of(batch: list[Any], target: str) -> bytes:
+    try:
+        return ("\n".join(batch) + "\n").encode("utf-8")
+    except (TypeError, UnicodeEncodeError):
+        lines: Iterable[bytes] = map(_line_maker(target), batch)
+        return b"\n".join(lines) + b"\n"
+
+
+def _line_maker(target: str) -> Callable[[Any], bytes]:
+    def line(record: Any) -> bytes:
+        if isinstance(record, bytes | bytearray):
+            return bytes(record)
+        text = record if isinstance(record, str) else str(record)
+        try:
+            return text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            raise OutputError(
+                f"{text[:80]!r} cannot be written to {target} as UTF-8: {error.reason}; "
+                "encode it to bytes first"
+            ) from error
+
+    return line

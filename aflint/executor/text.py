@@ -1,0 +1,166 @@
+"""Lines of text from one split, as lists of str."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from itertools import chain
+
+from aflint.errors import TextDecodingError
+from aflint.executor.compression import decompress
+from aflint.executor.lines import Run, chunks, count_lines, place, runs, skip_line, split_text
+from aflint.executor.ranges import READ_BYTES, Reading
+from aflint.task import TextSplit
+
+COMPRESSED_READ_BYTES = 1024 * 1024
+BEYOND_BYTES = 64 * 1024
+"""Read past the end of a split with its last range: most lines that cross it end there."""
+
+
+class TextSource:
+    """The lines of a split, in blocks.
+
+    `position` is the byte at which the first line not yet given begins (of the decompressed data,
+    where compressed); a source made with it as `position` goes on from there. A byte order mark at
+    the start of a UTF-8 file is no part of its first line, as with Hadoop.
+    """
+
+    def __init__(self, split: TextSplit, reading: Reading, position: int | None = None) -> None:
+        self.position = split.start if position is None else position
+        self._split = split
+        self._reading = reading
+        self._resumed = position is not None
+        self._utf8 = codecs.lookup(split.encoding).name in ("utf-8", "utf-8-sig")
+        self._encoding = "utf-8" if self._utf8 else split.encoding
+
+    def blocks(self) -> Iterator[list[str]]:
+        """Yield lists of lines.
+
+        Raises TextDecodingError, CorruptInputError, PathNotFoundError and UnreadableInputError.
+        """
+        for run in self._runs():
+            for chunk in chunks(run):
+                lines = split_text(self._decode(chunk), chunk.ended)
+                self.position = chunk.end
+                yield lines
+
+    def count(self) -> int:
+        """Count the lines without making them; bytes that are no text are still an error."""
+        total = 0
+        checked = self._split.errors == "strict"
+        for run in self._runs():
+            if checked and not run.data.isascii():
+                self._decode(run)
+            total += count_lines(run)
+            self.position = run.end
+        return total
+
+    def _runs(self) -> Iterator[Run]:
+        found = self._compressed_runs() if self._split.compression else self._plain_runs()
+        for run in found:
+            if self._utf8 and run.offset == 0:
+                run = run.without(codecs.BOM_UTF8)
+                if run.begin == run.stop:
+                    continue
+            yield run
+
+    def _plain_runs(self) -> Iterator[Run]:
+        split = self._split
+        if self.position >= split.end:
+            return iter(())
+        if self._resumed or split.start == 0:
+            return runs(place(self._bytes_from(self.position), self.position), split.end)
+        placed = place(self._bytes_from(split.start - 1), split.start - 1)
+        return runs(skip_line(placed, split.end), split.end)
+
+    def _bytes_from(self, start: int) -> Iterator[bytes]:
+        """Yield bytes from `start` to the end of the split, and on while more is asked for."""
+        path, size = self._split.path, self._split.size
+        end = min(self._split.end + BEYOND_BYTES, size)
+        yield from self._reading.ranges(path, start, end)
+        while end < size:
+            start, end = end, min(end + READ_BYTES, size)
+            yield from self._reading.ranges(path, start, end)
+
+    def _compressed_runs(self) -> Iterator[Run]:
+        skip = self.position
+        for run in runs(place(decompressed(self._split, self._reading), 0), None):
+            if run.end > skip:
+                gone = max(skip - run.offset, 0)
+                yield Run(run.offset + gone, run.data, run.begin + gone, run.stop)
+
+    def _decode(self, run: Run) -> str:
+        view = memoryview(run.data)[run.begin : run.stop]
+        try:
+            return str(view, self._encoding, self._split.errors)
+        except UnicodeDecodeError as error:
+            raise undecodable(self._split, run.offset + error.start, error) from error
+
+
+class WideTextSource:
+    """The lines of a file in an encoding that cannot be cut at bytes, such as utf-16.
+
+    `position` counts the characters given so far.
+    """
+
+    def __init__(self, split: TextSplit, reading: Reading, position: int | None = None) -> None:
+        self.position = position or 0
+        self._split = split
+        self._reading = reading
+
+    def blocks(self) -> Iterator[list[str]]:
+        """Yield lists of lines, as TextSource does."""
+        skip, at, held = self.position, 0, ""
+        for text in chain(self._texts(), (None,)):
+            held += text or ""
+            cut = _last_line_end(held) if text is not None else len(held)
+            whole, held = held[:cut], held[cut:]
+            at += len(whole)
+            if whole and at > skip:
+                whole = whole[max(len(whole) - (at - skip), 0) :]
+                self.position = at
+                yield split_text(whole, whole[-1] in "\r\n")
+
+    def count(self) -> int:
+        """Count the lines."""
+        return sum(map(len, self.blocks()))
+
+    def _texts(self) -> Iterator[str]:
+        split = self._split
+        decoder = codecs.getincrementaldecoder(split.encoding)(split.errors)
+        offset = 0
+        for block, last in _marked_last(decompressed(split, self._reading)):
+            pending = len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(block, last)
+            except UnicodeDecodeError as error:
+                raise undecodable(split, offset - pending + error.start, error) from error
+            yield text.removeprefix("\ufeff") if offset == 0 else text
+            offset += len(block)
+
+
+def decompressed(split: TextSplit, reading: Reading) -> Iterator[bytes]:
+    """Yield all bytes of a file, decompressed if its name says that it is compressed."""
+    if split.compression is None:
+        return reading.ranges(split.path, 0, split.size)
+    stored = reading.ranges(split.path, 0, split.size, COMPRESSED_READ_BYTES)
+    return filter(None, decompress(stored, split.compression, split.path))
+
+
+def undecodable(split: TextSplit, offset: int, error: UnicodeDecodeError) -> TextDecodingError:
+    """Return the error that says where the bytes are that are no text."""
+    where = f"byte {offset}" + (" of the decompressed data" if split.compression else "")
+    return TextDecodingError(
+        f"{split.path}: {where} is not valid {split.encoding} ({error.reason}); "
+        "read it with another encoding=, or with errors='replace'"
+    )
+
+
+def _last_line_end(text: str) -> int:
+    return (text.rfind("\n") + 1) or (text.rfind("\r", 0, -1) + 1)
+
+
+def _marked_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    for block in blocks:
+        yield block, False
+    yield b"", True

@@ -1,0 +1,189 @@
+"""Frames in files of this machine: the default for local runs.
+
+Each map attempt writes one file; where the frames of each reduce partition lie in it is part of its
+MapStatus, so that a reader asks for nothing but what it needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+from uuid import uuid4
+
+from aflint.errors import FetchFailedError
+from aflint.task import Manifest, ShuffleHandle
+from aflint.transport.base import (
+    ShuffleReader,
+    ShuffleWriter,
+    TransferCounts,
+    Transport,
+    TransportTraits,
+    Written,
+)
+from aflint.transport.frame_file import (
+    FrameFile,
+    LostOutputError,
+    lost_maps,
+    plan_reads,
+    read_batch,
+)
+from aflint.transport.size import check_size
+
+T = TypeVar("T")
+
+MAX_FRAME_BYTES = 2**31 - 1
+TARGET_FRAME_BYTES = 1024 * 1024
+BUFFER_BYTES = 8 * 1024 * 1024
+"""Frames collected before they are written together; as much again may be on its way to disk."""
+
+READ_AHEAD = 2
+
+
+class FileTransport(Transport):
+    """Shuffles under `root`, a folder that driver and executors can all reach."""
+
+    def __init__(
+        self,
+        root: str,
+        max_frame_bytes: int = MAX_FRAME_BYTES,
+        target_frame_bytes: int = TARGET_FRAME_BYTES,
+    ) -> None:
+        self._root = os.path.abspath(root)
+        self._traits = TransportTraits(
+            max_frame_bytes, min(target_frame_bytes, max_frame_bytes), rereadable=True
+        )
+
+    @property
+    def traits(self) -> TransportTraits:
+        return self._traits
+
+    async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
+        name = f"shuffle-{re.sub(r'[^A-Za-z0-9_.-]', '_', job)[:100]}-{shuffle}-{uuid4().hex[:8]}"
+        folder = os.path.join(self._root, name)
+        await asyncio.to_thread(os.makedirs, folder)
+        return ShuffleHandle(job, shuffle, partitions, folder)
+
+    async def close(self, handle: ShuffleHandle) -> None:
+        await to_the_end(partial(_remove_folder, handle.address))
+
+    def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> FileWriter:
+        return FileWriter(handle, f"{map}-{attempt}-{link}", self._traits)
+
+    def reader(self, manifest: Manifest) -> FileReader:
+        return FileReader(manifest)
+
+
+class FileWriter(ShuffleWriter):
+    """Writes in the background, one buffer while the next is filled."""
+
+    def __init__(self, handle: ShuffleHandle, name: str, traits: TransportTraits) -> None:
+        self.counts = TransferCounts()
+        self._name = name
+        self._traits = traits
+        self._file = FrameFile(os.path.join(handle.address, name))
+        self._buffer: dict[int, list[bytes]] = {}
+        self._buffered = 0
+        self._writing: asyncio.Future[None] | None = None
+
+    async def write(self, partition: int, frame: bytes) -> None:
+        check_size(frame, self._traits)
+        if self._buffered >= BUFFER_BYTES:
+            await self._flush()
+        self._buffer.setdefault(partition, []).append(frame)
+        self._buffered += len(frame)
+
+    async def finish(self) -> Written:
+        if not self._buffer and self._writing is None:
+            return Written()
+        await self._flush()
+        await self._settle()
+        return Written(self._name, await to_the_end(self._file.close))
+
+    async def abort(self) -> None:
+        self._buffer = {}
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        await to_the_end(self._file.remove)
+
+    async def _flush(self) -> None:
+        await self._settle()
+        if self._buffer:
+            frames, self._buffer, self._buffered = self._buffer, {}, 0
+            self._writing = in_thread(partial(self._file.append, frames))
+
+    async def _settle(self) -> None:
+        """Wait for what is being written; a cancelled wait leaves the writing to go on."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+            self._writing.result()
+
+
+class FileReader(ShuffleReader):
+    """Reads batches of runs, the next ones while the frames of one are used."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.counts = TransferCounts()
+        self._manifest = manifest
+
+    async def frames(self) -> AsyncIterator[bytes]:
+        folder, outputs = self._manifest.handle.address, self._manifest.outputs
+        if any(output.frames and not output.extents for output in outputs):
+            raise await self._failure("the manifest does not say where its frames lie")
+        reads = (partial(read_batch, batch) for batch in plan_reads(outputs, folder))
+        waiting = [in_thread(read) for read in islice(reads, READ_AHEAD)]
+        try:
+            while waiting:
+                frames = await waiting[0]
+                del waiting[0]
+                waiting += [in_thread(read) for read in islice(reads, 1)]
+                for frame in frames:
+                    yield frame
+        except LostOutputError as error:
+            raise await self._failure(str(error)) from error
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    async def close(self, *, consumed: bool) -> None:
+        return None
+
+    async def _failure(self, why: str) -> FetchFailedError:
+        handle, outputs = self._manifest.handle, self._manifest.outputs
+        maps = await asyncio.to_thread(lost_maps, outputs, handle.address)
+        return FetchFailedError(
+            f"shuffle {handle.shuffle}, partition {self._manifest.partition}: output of map "
+            f"partitions {', '.join(map(str, maps))} is lost ({why})",
+            shuffle=handle.shuffle,
+            maps=maps,
+        )
+
+
+def in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
+    """Start a blocking call; it runs to its end even if nobody waits for it any more."""
+    return asyncio.get_running_loop().run_in_executor(None, function)
+
+
+async def to_the_end(function: Callable[[], T]) -> T:
+    """Run a blocking call, and wait for it even when cancelled meanwhile."""
+    call = in_thread(function)
+    try:
+        await asyncio.wait([call])
+    except asyncio.CancelledError:
+        await asyncio.wait([call])
+        raise
+    return call.result()
+
+
+def _remove_folder(folder: str) -> None:
+    """Remove a folder; its name goes first, so that no late attempt can write into it."""
+    doomed = f"{folder}-closed"
+    with suppress(FileNotFoundError):
+        os.rename(folder, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
