@@ -82,7 +82,7 @@ def days(seed: int, month: str) -> list[tuple[str, str]]:
     dates = [first + timedelta(days=n) for n in range(count + 1)]
     dice = Random(f"{seed}/days/{month}")
     weights = [
-        WEEKDAYS[day.weekday()] * dice.uniform(0.95, 1.05) * (1 - 0.08 * precipitation(seed, day))
+        WEEKDAYS[day.weekday()] * dice.uniform(0.95, 1.05) * (1 - 0.15 * precipitation(seed, day))
         for day in dates[:-1]
     ]
     numbers = dice.choices(range(count), [max(w, 0.2) for w in weights], k=4_096)
@@ -179,7 +179,7 @@ def _green_ride(
 
 
 def _tip(dice: Random, bill: float) -> float:
-    if dice.random() < 0.02:
+    if dice.random() < 0.04:
         return float(dice.randint(10, 20))
     share = dice.choices((0, 0.1, 0.15, 0.2, 0.25, 0.3), (7, 8, 20, 45, 16, 4))[0]
     return round(bill * share, 2) if dice.random() < 0.8 else float(round(bill * share))

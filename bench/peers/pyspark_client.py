@@ -1,0 +1,80 @@
+"""PySpark in a process of its own, behind the benchmark's seam."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PYTHON_VARIABLE = "AFLINT_BENCH_PYSPARK_PYTHON"
+LONGEST_ANSWER = 1 << 20
+
+
+class PysparkError(Exception):
+    """PySpark's process ended before it answered."""
+
+
+class PysparkTaxi:
+    """Talks with `bench.peers.pyspark_taxi`.
+
+    It runs under this Python, or under the one that AFLINT_BENCH_PYSPARK_PYTHON names, where
+    PySpark is installed in another environment.
+    """
+
+    name = "PySpark"
+
+    def __init__(self, trips: list[str], weather: str) -> None:
+        self._files = {"trips": trips, "weather": weather}
+        self._process: Process | None = None
+
+    @staticmethod
+    def available() -> bool:
+        """Tell whether there is a PySpark to measure."""
+        return PYTHON_VARIABLE in os.environ or find_spec("pyspark") is not None
+
+    async def __aenter__(self) -> PysparkTaxi:
+        python = os.environ.get(PYTHON_VARIABLE, sys.executable)
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._process = await asyncio.create_subprocess_exec(
+            python,
+            "-m",
+            "bench.peers.pyspark_taxi",
+            stdin=PIPE,
+            stdout=PIPE,
+            limit=LONGEST_ANSWER,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+        await self._ask(self._files)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 20)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def answer(self, case: str) -> Any:
+        """Answer one query."""
+        return (await self._ask({"query": case}))["answer"]
+
+    async def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise PysparkError("PySpark was not started: use `async with`")
+        process.stdin.write(json.dumps(message).encode() + b"\n")
+        line = await process.stdout.readline()
+        if not line:
+            raise PysparkError("PySpark ended without an answer; what it said stands above")
+        reply: dict[str, Any] = json.loads(line)
+        return reply

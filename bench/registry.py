@@ -1,0 +1,8 @@
+"""What can be measured. One more is one line here, and one module beside it."""
+
+from __future__ import annotations
+
+from bench import tasks, taxi
+from bench.workload import Workload
+
+WORKLOADS: dict[str, Workload] = {w.name: w for w in (taxi.WORKLOAD, tasks.WORKLOAD)}

@@ -1,0 +1,75 @@
+"""The seven taxi queries: aflint, the hand-written limit, and PySpark."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from bench.measure import compare
+from bench.peers.aflint_taxi import AflintTaxi
+from bench.peers.handwritten_taxi import HandwrittenTaxi
+from bench.peers.pyspark_client import PysparkTaxi
+from bench.report import Goal, Report
+from bench.workload import Options, Peer, Say, Workload
+from examples.taxi.generate import WEATHER, existing, generate
+from examples.taxi.queries import QUERIES
+
+ROUNDS = 5
+QUICK_TRIPS = 20_000
+OVER_LIMIT = 1.15  # times the hand-written program, Q1 to Q6
+OVER_PYSPARK = 3.0  # times as fast as PySpark, Q1 to Q6
+
+
+async def run(options: Options, say: Say) -> Report:
+    """Measure the peers that there are; makes the data first if it is not there."""
+    trips = QUICK_TRIPS if options.quick else options.trips
+    paths, weather = data(options.data / f"taxi-{trips}-1", trips, say)
+    notes = [f"{trips:,} trips, {sum(map(os.path.getsize, paths)) / 1e6:,.0f} MB"]
+    async with AsyncExitStack() as stack:
+        peers: list[Peer] = []
+        if options.wants("aflint"):
+            peers.append(await stack.enter_async_context(AflintTaxi(paths, weather)))
+        if options.wants("hand-written"):
+            peers.append(await stack.enter_async_context(HandwrittenTaxi(paths, weather)))
+        if options.wants("PySpark"):
+            if PysparkTaxi.available():
+                say("starting PySpark")
+                peers.append(await stack.enter_async_context(PysparkTaxi(paths, weather)))
+            else:
+                notes.append("PySpark is not installed and was left out; `make bench` installs it.")
+        cases = [query.name for query in QUERIES]
+        samples = await compare(cases, peers, options.number_of_rounds(ROUNDS), say)
+    notes += [f"{query.name}: {query.title}" for query in QUERIES]
+    command = f"python -m bench taxi --trips {trips}"
+    report = Report(
+        "taxi", "Flint's seven taxi queries", command, tuple(samples), notes=tuple(notes)
+    )
+    return Report(**{**vars(report), "goals": tuple(goals(report))})
+
+
+def data(folder: Path, trips: int, say: Say) -> tuple[list[str], str]:
+    """Return the files of trips and the one of weather."""
+    if existing(folder, trips, seed=1) is None:
+        say(f"making {trips:,} trips")
+        generate(folder, trips, seed=1)
+    return [str(path) for path in sorted(folder.glob("*_tripdata_*.csv"))], str(folder / WEATHER)
+
+
+def goals(report: Report) -> list[Goal]:
+    """Return what the figures were meant to be."""
+    found = []
+    for case in report.cases:
+        limit = report.ratio(case, "aflint", over="hand-written")
+        pyspark = report.ratio(case, "PySpark", over="aflint")
+        if limit is not None:
+            allowed = 1.0 if case == "Q0" else OVER_LIMIT
+            found.append(Goal(f"{case}, times the hand-written program", allowed, limit))
+        if pyspark is not None and case != "Q0":
+            found.append(
+                Goal(f"{case}, times as fast as PySpark", OVER_PYSPARK, pyspark, at_most=False)
+            )
+    return found
+
+
+WORKLOAD = Workload("taxi", "Flint's seven taxi queries beside multiprocessing and PySpark", run)
