@@ -2,7 +2,8 @@
 
 `VirtualLoop` and `run_virtual` run asyncio code on a clock that jumps;
 `aflint.testing.pytest_virtual` brings that to pytest. `ScriptedInvoker` and `RecordingShuffles`
-stand in for what runs tasks and what carries shuffles.
+stand in for what runs tasks and what carries shuffles. `check_transport` puts a transport through
+every promise of its seam.
 """
 
 from aflint.testing.clock import (
@@ -23,8 +24,10 @@ from aflint.testing.invoker import (
     succeeded,
 )
 from aflint.testing.shuffles import RecordingShuffles
+from aflint.testing.transport_checks import TRANSPORT_CHECKS, check_transport
 
 __all__ = [
+    "TRANSPORT_CHECKS",
     "Answer",
     "Fail",
     "Hang",
@@ -35,6 +38,7 @@ __all__ = [
     "Step",
     "VirtualClock",
     "VirtualLoop",
+    "check_transport",
     "run_virtual",
     "succeed",
     "succeeded",
