@@ -27,7 +27,7 @@ def weather_line(seed: int, day: date) -> str:
     snow = round(rain * 10, 1) if low < 30 else 0.0
     wind = "" if dice.random() < 0.04 else f"{dice.uniform(2, 12):.2f}"
     values = (day.isoformat(), wind, f"{rain:.2f}", snow, snow, high, low)
-    return STATION + "".join(f',"{value}"' for value in values) + "\n"
+    return STATION + "".join(f',"{value}"' if value != "" else "," for value in values) + "\n"
 
 
 def weather_file(seed: int, first: date, last: date) -> str:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from bench import show
+from bench.report import Goal, Report, Sample, paired_ratio
+from bench.taxi import goals
+
+
+def report(*samples: Sample, goals: tuple[Goal, ...] = ()) -> Report:
+    return Report("taxi", "Queries", "python -m bench taxi", samples, goals, ("a note",))
+
+
+def sample(case: str, peer: str, *seconds: float) -> Sample:
+    return Sample(case, peer, seconds, tuple(2 * s for s in seconds))
+
+
+SAMPLES = (
+    sample("Q0", "aflint", 1.0, 1.0, 1.0),
+    sample("Q0", "hand-written", 2.0, 2.0, 2.0),
+    sample("Q1", "aflint", 1.0, 3.0, 2.0),
+    sample("Q1", "hand-written", 1.0, 2.0, 2.0),
+    sample("Q1", "PySpark", 4.0, 12.0, 6.0),
+)
+
+
+def test_a_ratio_is_taken_within_each_round() -> None:
+    assert paired_ratio((1.0, 10.0, 3.0), (1.0, 10.0, 2.0)) == 1.0
+
+
+def test_ratios_exist_where_both_peers_were_measured() -> None:
+    of = report(*SAMPLES)
+    assert of.cases == ["Q0", "Q1"]
+    assert of.peers == ["aflint", "hand-written", "PySpark"]
+    assert of.ratio("Q1", "PySpark", over="aflint") == 4.0
+    assert of.ratio("Q0", "PySpark", over="aflint") is None
+
+
+def test_taxi_goals_are_the_promised_ones() -> None:
+    found = {goal.what: goal for goal in goals(report(*SAMPLES))}
+    assert found["Q0, times the hand-written program"].limit == 1.0
+    assert found["Q0, times the hand-written program"].met
+    assert found["Q1, times the hand-written program"].limit == 1.15
+    assert found["Q1, times as fast as PySpark"].met
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    ("goal", "met"),
+    [
+        (Goal("x", 1.15, 1.15), True),
+        (Goal("x", 1.15, 1.16), False),
+        (Goal("x", 3, 3.5, at_most=False), True),
+        (Goal("x", 3, 2.9, at_most=False), False),
+    ],
+)
+def test_a_goal_is_met_on_its_side_of_the_limit(goal: Goal, met: bool) -> None:
+    assert goal.met is met
+
+
+def test_table_and_markdown_show_every_peer_the_ratios_and_the_goals() -> None:
+    of = report(*SAMPLES, goals=(Goal("Q1, times", 1.15, 1.3),))
+    console = Console(file=StringIO(), width=160)
+    console.print(show.table(of))
+    assert isinstance(console.file, StringIO)
+    drawn, written = console.file.getvalue(), show.markdown(of)
+    for text in (drawn, written):
+        assert "aflint : PySpark" in text
+        assert "1 / 4.0" in text
+        assert "0.50" in text or "1 / 2.0" in text
+    assert "MISSED: Q1, times: 1.3, promised at most 1.15" in written
+    assert "`python -m bench taxi`" in written
+    assert [line.plain for line in show.goals(of)] == ["✗ Q1, times: 1.3, promised at most 1.15"]
+
+
+def test_json_carries_the_medians_and_the_machine() -> None:
+    found = json.loads(json.dumps(report(*SAMPLES).to_json()))
+    assert [s["median"] for s in found["samples"]] == [1.0, 2.0, 2.0, 2.0, 6.0]
+    assert found["machine"]["cpus"]
+
+
+def test_cpu_is_left_out_where_the_system_does_not_tell() -> None:
+    blind = Sample("Q0", "aflint", (1.0,), (float("nan"),))
+    assert "CPU" not in show.markdown(report(blind))
+    assert "CPU" in show.markdown(report(*SAMPLES))
