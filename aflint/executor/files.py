@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from aflint.errors import InternalError
 from aflint.executor.blockfile import parse
 from aflint.executor.ranges import READ_BYTES, Reading
-from aflint.executor.text import decompressed, undecodable
+from aflint.executor.text import plain, undecodable
 from aflint.storage.formats import compression_of
 from aflint.task import BlocksSplit, FilesSplit, TextSplit
 
@@ -35,7 +36,7 @@ class FilesSource:
             case "pickle":
                 return self._pickled()
             case "binary":
-                return self._whole(self._binary)
+                return self._whole(_binary)
             case "text":
                 return self._whole(self._text)
         raise InternalError(f"{self._split.kind!r} is no kind of whole files")
@@ -49,36 +50,37 @@ class FilesSource:
             BlockFileSource(BlocksSplit(path, size), self._reading).count() for path, size in files
         )
 
-    def _files(self) -> Iterator[tuple[int, str, int]]:
-        files = enumerate(zip(self._split.paths, self._split.sizes, strict=True))
-        return ((index, path, size) for index, (path, size) in files if index >= self.position[0])
+    def _files(self) -> Iterator[tuple[str, int]]:
+        files = zip(self._split.paths, self._split.sizes, strict=True)
+        return islice(files, self.position[0], None)
 
-    def _whole(self, content: Any) -> Iterator[list[Any]]:
-        for index, path, size in self._files():
-            record = (path, content(path, size))
-            self.position = (index + 1, 0)
+    def _whole(self, content: Callable[[str, Iterator[bytes]], Any]) -> Iterator[list[Any]]:
+        for path, pieces in self._reading.whole(self._files()):
+            record = (path, content(path, pieces))
+            self.position = (self.position[0] + 1, 0)
             yield [record]
 
     def _pickled(self) -> Iterator[list[Any]]:
-        for index, path, size in self._files():
-            done = self.position[1]
+        for path, size in self._files():
+            index, done = self.position
             source = BlockFileSource(BlocksSplit(path, size), self._reading, done)
             for block in source.blocks():
                 self.position = (index, source.position)
                 yield block
             self.position = (index + 1, 0)
 
-    def _binary(self, path: str, size: int) -> bytes:
-        return b"".join(self._reading.ranges(path, 0, size))
-
-    def _text(self, path: str, size: int) -> str:
+    def _text(self, path: str, pieces: Iterator[bytes]) -> str:
         encoding, errors = self._split.encoding, self._split.errors
-        split = TextSplit(path, 0, size, size, compression_of(path), encoding, errors)
-        data = b"".join(decompressed(split, self._reading))
+        split = TextSplit(path, 0, 0, 0, compression_of(path), encoding, errors)
+        data = b"".join(plain(split, pieces))
         try:
             return data.decode(encoding, errors)
         except UnicodeDecodeError as error:
             raise undecodable(split, error.start, error) from error
+
+
+def _binary(_: str, pieces: Iterator[bytes]) -> bytes:
+    return b"".join(pieces)
 
 
 class BlockFileSource:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 
 CHUNK_BYTES = 256 * 1024
 """Bytes decoded and split at once: few enough that text and lines stay in the processor's cache.
 
 Measured on 125 MB of CSV, CPU seconds by chunk: 4 MiB 0.19, 1 MiB 0.16, 256 KiB 0.16, 64 KiB 0.16.
 """
+
+COUNT_BYTES = 64 * 1024
+PROBE_BYTES = 4096
+LONG_LINE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +149,23 @@ def split_text(text: str, ended: bool) -> list[str]:
 
 def count_lines(run: Run) -> int:
     """Count the lines of a run without decoding them."""
-    data, bounds = run.data, (run.begin, run.stop)
-    count = data.count(b"\n", *bounds) + (not run.ended)
-    if data.find(b"\r", *bounds) >= 0:
-        count += data.count(b"\r", *bounds) - data.count(b"\r\n", *bounds)
+    if run.data.find(b"\r", run.begin, run.stop) >= 0:
+        pieces = chunks(run, COUNT_BYTES)
+        return sum(len(piece.data[piece.begin : piece.stop].splitlines()) for piece in pieces)
+    return count_newlines(run.data, run.begin, run.stop) + (not run.ended)
+
+
+def count_newlines(data: bytes, begin: int, stop: int) -> int:
+    r"""Count the \n in `data[begin:stop]`.
+
+    bytes.count looks at every byte by itself; readlines leaps, but makes an object for each line.
+    On 32 MB, in ms: lines of 40 bytes 20 and 24, of 125 bytes 17 and 12, of 300 bytes 19 and 7.
+    """
+    probe = min(begin + PROBE_BYTES, stop)
+    if data.count(b"\n", begin, probe) * LONG_LINE_BYTES > probe - begin:
+        return data.count(b"\n", begin, stop)
+    count = 0
+    for at in range(begin, stop, COUNT_BYTES):
+        piece = data[at : min(at + COUNT_BYTES, stop)]
+        count += len(BytesIO(piece).readlines()) - (piece[-1] != 0x0A)
     return count

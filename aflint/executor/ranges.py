@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 from aflint.errors import UnreadableInputError
@@ -19,6 +20,9 @@ READ_BYTES = 4 * 1024 * 1024
 
 DEPTH = 2
 """Ranges on their way while one is worked on."""
+
+FILES_DEPTH = 8
+"""Small files on their way: more, since each is one request that brings little."""
 
 
 @dataclass(slots=True)
@@ -37,9 +41,11 @@ class Reading:
     counts: SourceCounts
 
     @contextmanager
-    def ahead(self, thunks: Iterable[Callable[[], Awaitable[T]]]) -> Iterator[Iterator[T]]:
-        """Give the results in order, `DEPTH` on their way; leaving cancels what is in flight."""
-        results = self.io.ahead(thunks, DEPTH)
+    def ahead(
+        self, thunks: Iterable[Callable[[], Awaitable[T]]], depth: int = DEPTH
+    ) -> Iterator[Iterator[T]]:
+        """Give the results in order, `depth` on their way; leaving cancels what is in flight."""
+        results = self.io.ahead(thunks, depth)
         try:
             yield results
         finally:
@@ -54,14 +60,25 @@ class Reading:
         thunks = (partial(self.storage.read, path, *border) for border in borders)
         with self.ahead(thunks) as blocks:
             for (at, stop), block in zip(borders, blocks, strict=True):
-                if len(block) != stop - at:
-                    raise _shrunk(path, at + len(block), end)
-                self.counts.input_bytes += len(block)
-                yield block
+                yield self._counted(block, path, at, stop)
 
+    def whole(self, files: Iterable[tuple[str, int]]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Yield each file's path and pieces; the beginnings of the next files are on their way.
 
-def _shrunk(path: str, size: int, expected: int) -> UnreadableInputError:
-    return UnreadableInputError(
-        f"{path} ends at byte {size}, but had {expected} bytes when the job began: it was changed "
-        "while it was read; run the job again"
-    )
+        The pieces are to be taken before the next file is. Raises as `ranges` does.
+        """
+        known = [(path, size, min(size, READ_BYTES)) for path, size in files]
+        thunks = (partial(self.storage.read, path, 0, stop) for path, _, stop in known)
+        with self.ahead(thunks, FILES_DEPTH) as blocks:
+            for (path, size, stop), block in zip(known, blocks, strict=True):
+                first = self._counted(block, path, 0, stop)
+                yield path, chain((first,), self.ranges(path, stop, size))
+
+    def _counted(self, block: bytes, path: str, start: int, end: int) -> bytes:
+        self.counts.input_bytes += len(block)
+        if len(block) == end - start:
+            return block
+        raise UnreadableInputError(
+            f"{path} ends at byte {start + len(block)}, but was longer when the job began: it was "
+            "changed while it was read; run the job again"
+        )

@@ -84,7 +84,7 @@ class TextSource:
 
     def _compressed_runs(self) -> Iterator[Run]:
         skip = self.position
-        for run in runs(place(decompressed(self._split, self._reading), 0), None):
+        for run in runs(place(_all_bytes(self._split, self._reading), 0), None):
             if run.end > skip:
                 gone = max(skip - run.offset, 0)
                 yield Run(run.offset + gone, run.data, run.begin + gone, run.stop)
@@ -129,7 +129,7 @@ class WideTextSource:
         split = self._split
         decoder = codecs.getincrementaldecoder(split.encoding)(split.errors)
         offset = 0
-        for block, last in _marked_last(decompressed(split, self._reading)):
+        for block, last in _marked_last(_all_bytes(split, self._reading)):
             pending = len(decoder.getstate()[0])
             try:
                 text = decoder.decode(block, last)
@@ -139,12 +139,16 @@ class WideTextSource:
             offset += len(block)
 
 
-def decompressed(split: TextSplit, reading: Reading) -> Iterator[bytes]:
-    """Yield all bytes of a file, decompressed if its name says that it is compressed."""
+def _all_bytes(split: TextSplit, reading: Reading) -> Iterator[bytes]:
+    step = COMPRESSED_READ_BYTES if split.compression else READ_BYTES
+    return plain(split, reading.ranges(split.path, 0, split.size, step))
+
+
+def plain(split: TextSplit, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the bytes of a file, decompressed if its name says that it is compressed."""
     if split.compression is None:
-        return reading.ranges(split.path, 0, split.size)
-    stored = reading.ranges(split.path, 0, split.size, COMPRESSED_READ_BYTES)
-    return filter(None, decompress(stored, split.compression, split.path))
+        return pieces
+    return filter(None, decompress(pieces, split.compression, split.path))
 
 
 def undecodable(split: TextSplit, offset: int, error: UnicodeDecodeError) -> TextDecodingError:

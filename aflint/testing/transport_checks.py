@@ -112,8 +112,9 @@ async def _collect(reader: ShuffleReader, missing: Counter[bytes]) -> None:
             assert frame is not None, (
                 f"{missing.total()} frames never came, and no error was raised"
             )
-            head = _HEAD.unpack_from(frame)
-            assert frame == make_frame(*head, len(frame)), "a frame was altered"
+            map, attempt, link, partition, number = _HEAD.unpack_from(frame)
+            made = make_frame(map, attempt, link, partition, number, len(frame))
+            assert frame == made, "a frame was altered"
             missing.pop(frame, None)
 
 
