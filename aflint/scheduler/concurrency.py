@@ -67,7 +67,7 @@ class Concurrency:
 
     def throttled(self, started: float, now: float) -> None:
         """Lower the limit, unless an attempt started before the last cut tells what is known."""
-        if started < self._cut_at:
+        if started <= self._cut_at:
             return
         self._cut_at = now
         self._cap = max(1.0, min(self.running, self.limit) * self._policy.throttle_cut)
