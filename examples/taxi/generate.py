@@ -34,7 +34,7 @@ from examples.taxi.formats import COLOURS, FIRST_MONTH, LAST_MONTH, Colour
 from examples.taxi.trips import Part, render
 from examples.taxi.weather import weather_file
 
-PART = 40_000  # trips made in one piece: some 6 MB of text
+PART = 20_000  # trips made in one piece: some 3 MB of text
 WEATHER = "central_park_weather.csv"
 MARK = "dataset.json"
 

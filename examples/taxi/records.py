@@ -9,10 +9,10 @@ colours (files with coordinates, to June 2016):
 | 20, 22 | green to 2014 | 7, 8 | 18 | 14 |
 | 21, 23 | green from 2015 | 7, 8 | 19 | 14 |
 
-In each, field 1 is the time of pick-up, field 2 that of drop-off, and field 3 is a number (of
-passengers) in yellow and a flag in green. Lines without a time of pick-up, like headers and blank
-ones, are no trips. No more of a line is split than a question needs: that, and not the engine, is
-most of what a query costs.
+In each, field 1 is the time of pick-up, field 2 that of drop-off, and field 3 a number (of
+passengers) in yellow and a flag in green. Headers, blank lines and lines cut short are no trips;
+what tells them is that a field does not hold what it would in a trip. No more of a line is split
+than a question needs: that, and not the engine, is most of what a query costs.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Box(NamedTuple):
 GOLDMAN = Box(-74.0144185, -74.013777, 40.7138745, 40.7152275)
 CITIGROUP = Box(-74.012083, -74.009867, 40.720053, 40.7217236)
 
+COLOURS = {**{str(n): "yellow" for n in range(256)}, "N": "green", "Y": "green"}
 PAYMENT_FIELD = {18: 11, 19: 11, 20: 18, 22: 18, 21: 19, 23: 19}
 PAYMENT_KINDS = {
     **dict.fromkeys(("1", "CRD", "CRE", "Cre", "CREDIT", "Credit"), "credit"),
@@ -96,7 +97,7 @@ def hour_of_drop_off(row: list[str]) -> tuple[int, int]:
 def month_and_payment(line: str) -> tuple[Key, int] | None:
     """Return ((month, "cash" or "credit"), 1); None for what is no trip, or was paid otherwise."""
     row = line.split(",", 12)
-    if len(row) < 13 or not row[1].startswith("20"):
+    if len(row) < 13:
         return None
     kind = PAYMENT_KINDS.get(row[11] if row[3].isdigit() else green_payment(row[12]))
     return ((row[1][:7], kind), 1) if kind else None
@@ -112,15 +113,14 @@ def green_payment(rest: str) -> str:
 def month_and_colour(line: str) -> tuple[Key, int] | None:
     """Return ((month, "yellow" or "green"), 1); None for what is no trip."""
     row = line.split(",", 4)
-    if len(row) < 5 or not row[1].startswith("20"):
-        return None
-    return (row[1][:7], "yellow" if row[3].isdigit() else "green"), 1
+    colour = COLOURS.get(row[3]) if len(row) == 5 else None
+    return ((row[1][:7], colour), 1) if colour else None
 
 
 def date_of_pick_up(line: str) -> tuple[str, int] | None:
-    """Return (date, 1); None for what is no trip."""
+    """Return (date, 1); None for lines without one. A header's "date" has no weather to join."""
     row = line.split(",", 2)
-    return (row[1][:10], 1) if len(row) == 3 and row[1].startswith("20") else None
+    return (row[1][:10], 1) if len(row) == 3 else None
 
 
 def date_and_precipitation(line: str) -> tuple[str, float] | None:
