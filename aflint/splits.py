@@ -22,7 +22,7 @@ SPLIT_BYTES = 128 * 1024 * 1024
 def check_encoding(encoding: str, errors: str) -> None:
     """Raise InvalidArgumentError for an encoding or an error handler that Python does not know."""
     try:
-        b"".decode(encoding)
+        "x".encode(encoding)
         codecs.lookup_error(errors)
     except LookupError as error:
         raise InvalidArgumentError(f"{error}; see Python's list of codecs and handlers") from error

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from aflint.errors import (
+    AflintError,
     DiskFullError,
     OutputError,
     PathNotFoundError,
@@ -40,6 +41,8 @@ def reading(path: str) -> Iterator[None]:
     """Turn what the operating system says while reading into aflint's errors."""
     try:
         yield
+    except AflintError:
+        raise
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _not_found(path) from error
     except PermissionError as error:
@@ -55,6 +58,8 @@ def writing(path: str) -> Iterator[None]:
     """Turn what the operating system says while writing into aflint's errors."""
     try:
         yield
+    except AflintError:
+        raise
     except OSError as error:
         if error.errno in FULL:
             raise DiskFullError(
