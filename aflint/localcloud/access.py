@@ -1,0 +1,107 @@
+"""Who may do what: the keys that are known, those that have expired, and actions denied by rule."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from aflint.localcloud.signature import Authorization
+from aflint.localcloud.wire import Refusal
+
+_POLICY_ACTIONS = {
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:ListObjects": "s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:ListBuckets": "s3:ListAllMyBuckets",
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:CopyObject": "s3:PutObject",
+    "s3:CreateMultipartUpload": "s3:PutObject",
+    "s3:UploadPart": "s3:PutObject",
+    "s3:UploadPartCopy": "s3:PutObject",
+    "s3:CompleteMultipartUpload": "s3:PutObject",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "s3:ListParts": "s3:ListMultipartUploadParts",
+    "s3:AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+}
+"""The action that a policy names, where it is not the API's own name."""
+
+
+def policy_action(call: str) -> str:
+    """The IAM action of a call such as `sqs:SendMessageBatch`."""
+    return _POLICY_ACTIONS.get(call, call)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A key pair with its token; `arn` is who it stands for."""
+
+    access_key: str
+    secret_key: str
+    session_token: str
+    arn: str
+
+
+def new_credentials(arn: str) -> Credentials:
+    """A key pair that nobody can guess."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+    access_key = "ASIA" + "".join(secrets.choice(letters) for _ in range(16))
+    return Credentials(access_key, secrets.token_urlsafe(30), secrets.token_urlsafe(60), arn)
+
+
+class Access:
+    """Known credentials and denied actions; both may change while the cloud runs."""
+
+    def __init__(self, region: str, denied: Iterable[str] = ()) -> None:
+        self._region = region
+        self._known: dict[str, Credentials] = {}
+        self._expired: set[str] = set()
+        self.denied: set[str] = set(denied)
+        """Patterns such as `s3:PutObject` or `lambda:*`, by API or by policy name."""
+
+    def add(self, credentials: Credentials) -> None:
+        """Accept this key from now on."""
+        self._known[credentials.access_key] = credentials
+
+    def expire(self, access_key: str) -> None:
+        """Answer this key as one whose session has run out."""
+        self._expired.add(access_key)
+
+    def renew(self, access_key: str) -> None:
+        """Accept an expired key again."""
+        self._expired.discard(access_key)
+
+    def find(self, access_key: str) -> Credentials | None:
+        """The credentials of a key."""
+        return self._known.get(access_key)
+
+    def is_denied(self, call: str) -> bool:
+        """Whether a rule denies a call such as `s3:PutObject`."""
+        names = {call.lower(), policy_action(call).lower()}
+        return any(fnmatchcase(name, pattern.lower()) for pattern in self.denied for name in names)
+
+    def judge(self, claim: Authorization | None, call: str) -> Refusal | None:
+        """Why a request is to be turned away, if it is."""
+        if claim is None:
+            return Refusal.NO_SIGNATURE
+        if claim.access_key not in self._known:
+            return Refusal.UNKNOWN_KEY
+        if claim.access_key in self._expired:
+            return Refusal.EXPIRED
+        if claim.region != self._region and claim.service in ("sqs", "s3", "lambda"):
+            return Refusal.WRONG_REGION
+        if self.denied and self.is_denied(call):
+            return Refusal.DENIED
+        return None

@@ -1,0 +1,326 @@
+"""The cloud put together: services, edge, processes, and their life from start to end."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Coroutine, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from aflint import limits
+from aflint.errors import AflintError, InvalidArgumentError
+from aflint.localcloud.access import Access, new_credentials
+from aflint.localcloud.clock import Clock, SystemClock
+from aflint.localcloud.control import Control
+from aflint.localcloud.counters import Counters
+from aflint.localcloud.faults import Dice, Faults
+from aflint.localcloud.household import Household
+from aflint.localcloud.iam.api import Iam
+from aflint.localcloud.iam.sts import Sts
+from aflint.localcloud.lambda_.api import Lambda
+from aflint.localcloud.lambda_.code import CodeStore
+from aflint.localcloud.lambda_.concurrency import Concurrency
+from aflint.localcloud.lambda_.environment import Platform
+from aflint.localcloud.lambda_.functions import Functions
+from aflint.localcloud.lambda_.invoking import Invoking
+from aflint.localcloud.lambda_.memory import MemoryWatch
+from aflint.localcloud.lambda_.pool import Pool
+from aflint.localcloud.lambda_.runtime_client import link_runtime
+from aflint.localcloud.s3.api import S3
+from aflint.localcloud.server import Edge
+from aflint.localcloud.snapshot import EnvironmentView, QueueView, Snapshot
+from aflint.localcloud.sqs.api import Sqs
+from aflint.localcloud.wire import Service
+
+DEFAULT_CONCURRENCY = 10
+"""What AWS grants a new account, and about what a laptop bears: each is a real process."""
+_UNRESERVED_MINIMUM = 100
+
+
+class LocalCloudStartError(AflintError):
+    """The emulator could not listen on the port it was given."""
+
+
+class _Stop(Exception):
+    """Ends the cloud's task group."""
+
+
+class LocalCloud:
+    """SQS, S3, Lambda, IAM and STS on loopback, within AWS's limits.
+
+        async with LocalCloud() as cloud:
+            client = session.create_client("sqs", endpoint_url=cloud.endpoint_url, ...)
+
+    It runs on the loop that enters it and listens on 127.0.0.1 only. Every request has to be signed
+    by the access key made for this cloud. When it is left, or its process ends in whatever way, its
+    processes are killed and its files removed.
+
+    `message_limit_bytes` is the SQS limit of a batch and the default MaximumMessageSize: 1 MiB or
+    256 KiB. `concurrency` is the account's. `settle_seconds` is how long a function stays Pending.
+    `functions=False` leaves out what needs awslambdaric: functions cannot be created then. With
+    `freeze`, environments are stopped (SIGSTOP) between invocations.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        region: str = "us-east-1",
+        account: str = "123456789012",
+        message_limit_bytes: int = limits.SQS_MESSAGE_BYTES,
+        in_flight_limit: int = limits.SQS_IN_FLIGHT,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        unreserved_minimum: int | None = None,
+        idle_seconds: float = 600.0,
+        settle_seconds: float = 0.0,
+        freeze: bool = True,
+        functions: bool = True,
+        faults: Faults | None = None,
+        denied: Iterable[str] = (),
+        verify_signatures: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        if not limits.KIB <= message_limit_bytes <= limits.SQS_MESSAGE_BYTES:
+            raise InvalidArgumentError(
+                f"message_limit_bytes={message_limit_bytes} is not between 1 KiB and 1 MiB"
+            )
+        if concurrency < 1:
+            raise InvalidArgumentError(f"concurrency={concurrency} is less than one")
+        self.region = region
+        self.account = account
+        self.endpoint_url = ""
+        self._port = port
+        self._clock = clock or SystemClock()
+        self._dice = Dice(faults or Faults())
+        self._counters = Counters()
+        self._access = Access(region, denied)
+        self._user = new_credentials(f"arn:aws:iam::{account}:user/localcloud")
+        self._function_user = new_credentials(
+            f"arn:aws:sts::{account}:assumed-role/localcloud/function"
+        )
+        self._access.add(self._user)
+        self._access.add(self._function_user)
+        self._message_limit_bytes = message_limit_bytes
+        self._in_flight_limit = in_flight_limit
+        if unreserved_minimum is None:
+            unreserved_minimum = min(_UNRESERVED_MINIMUM, concurrency)
+        self._concurrency = Concurrency(concurrency, unreserved_minimum)
+        self._idle_seconds = idle_seconds
+        self._settle_seconds = settle_seconds
+        self._freeze = freeze
+        self._with_functions = functions
+        self._verify_signatures = verify_signatures
+        self._group: asyncio.TaskGroup | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+
+    # -- what users read -----------------------------------------------------------------------
+
+    @property
+    def credentials(self) -> tuple[str, str]:
+        """Access key and secret key."""
+        return self._user.access_key, self._user.secret_key
+
+    def environment(self) -> dict[str, str]:
+        """Environment variables under which AWS's SDKs use this cloud and nothing else."""
+        return self._environment_of(self._user.access_key, self._user.secret_key,
+                                    self._user.session_token)  # fmt: skip
+
+    def _environment_of(self, access_key: str, secret_key: str, token: str) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": access_key,
+            "AWS_SECRET_ACCESS_KEY": secret_key,
+            "AWS_SESSION_TOKEN": token,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def snapshot(self) -> Snapshot:
+        """What exists and what was counted, now."""
+        now, counters = self._clock.now(), self._counters
+        buckets = self._s3.buckets.by_name
+        return Snapshot(
+            queues={
+                queue.name: QueueView(queue.visible(now), queue.in_flight(now), queue.delayed(now))
+                for queue in self._sqs.queues
+            },
+            buckets={name: tuple(bucket.keys) for name, bucket in buckets.items()},
+            uploads={
+                name: tuple(upload.key for upload in bucket.uploads.values())
+                for name, bucket in buckets.items()
+                if bucket.uploads
+            },
+            functions=tuple(sorted(self._functions.by_name)),
+            roles=tuple(sorted(self._iam.roles.by_name)),
+            environments=tuple(
+                EnvironmentView(
+                    found.name, found.image.function, found.pid, found.busy, found.invocations
+                )
+                for found in sorted(self._pool.living, key=lambda found: found.name)
+            ),
+            **counters.as_dict(),
+        )
+
+    # -- what tests change ---------------------------------------------------------------------
+
+    def set_faults(self, faults: Faults) -> None:
+        """These faults from now on, their generators starting anew."""
+        self._dice.set(faults)
+
+    def deny(self, patterns: Iterable[str]) -> None:
+        """Deny calls that match, such as `s3:PutObject` or `lambda:*`; replaces earlier denials."""
+        self._access.denied = set(patterns)
+
+    def expire_credentials(self, expired: bool = True) -> None:
+        """Answer the user's key as expired, or as valid again; functions keep theirs."""
+        if expired:
+            self._access.expire(self._user.access_key)
+        else:
+            self._access.renew(self._user.access_key)
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._main = asyncio.create_task(self._run(started), name="localcloud")
+        try:
+            await asyncio.wait((self._main, started), return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            await self.close()
+            raise
+        if self._main.done():
+            await self._main
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End every process, drop connections and remove all files; harmless when done before."""
+        self._stopping.set()
+        if self._main is not None:
+            main, self._main = self._main, None
+            await main
+
+    async def _run(self, started: asyncio.Future[None]) -> None:
+        household = Household()
+        edge: Edge | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                edge = self._assemble(household)
+                await self._listen(edge)
+                started.set_result(None)
+                await self._stopping.wait()
+                await edge.close()
+                raise _Stop
+        except* _Stop:
+            pass
+        except* AflintError as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            if edge is not None:
+                await edge.close()
+            household.close()
+
+    async def _listen(self, edge: Edge) -> None:
+        try:
+            port = await edge.start(self._port)
+        except OSError as error:
+            raise LocalCloudStartError(
+                f"localcloud cannot listen on 127.0.0.1:{self._port}: {error.strerror}; "
+                "choose another port, or 0 for any that is free"
+            ) from error
+        self.endpoint_url = self._sqs.endpoint_url = f"http://127.0.0.1:{port}"
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        assert self._group is not None
+        return self._group.create_task(work)
+
+    def _assemble(self, household: Household) -> Edge:
+        runtime = household.subfolder("runtime")
+        if self._with_functions:
+            link_runtime(runtime)
+        self._sqs = Sqs(
+            clock=self._clock,
+            dice=self._dice,
+            counters=self._counters,
+            new_id=_new_id,
+            account=self.account,
+            region=self.region,
+            message_limit_bytes=self._message_limit_bytes,
+            in_flight_limit=self._in_flight_limit,
+        )
+        self._s3 = S3(
+            clock=self._clock,
+            counters=self._counters,
+            new_id=_new_id,
+            account=self.account,
+            region=self.region,
+            folder=household.subfolder("s3"),
+        )
+        self._iam = Iam(
+            clock=self._clock,
+            new_id=_new_id,
+            account=self.account,
+            is_denied=self._access.is_denied,
+        )
+        function = self._function_user
+        keys = (function.access_key, function.secret_key, function.session_token)
+        platform = Platform(
+            clock=self._clock,
+            dice=self._dice,
+            counters=self._counters,
+            household=household,
+            memory_watch=MemoryWatch(),
+            runtime_folder=runtime,
+            variables=lambda: self._environment_of(*keys),
+            freeze=self._freeze,
+        )
+        self._pool = Pool(
+            platform,
+            self._concurrency,
+            self._idle_seconds,
+            lambda environment: self._spawn(environment.run()),
+        )
+        self._functions = Functions(
+            clock=self._clock,
+            code=CodeStore(household.subfolder("code")),
+            roles=self._iam.roles,
+            buckets=self._s3.buckets,
+            arn_prefix=f"arn:aws:lambda:{self.region}:{self.account}:function:",
+            settle_seconds=self._settle_seconds,
+            on_revision=self._pool.revise,
+        )
+        invoking = Invoking(self._pool, self._clock, self._counters, self._spawn)
+        sts = Sts(self.account, self._user.arn)
+        lambda_ = Lambda(self._functions, self._concurrency, invoking, self._clock)
+        services: list[Service] = [self._sqs, self._s3, self._iam, sts, lambda_]
+        control = Control(
+            self._user.secret_key,
+            self.snapshot,
+            self.set_faults,
+            self.deny,
+            self.expire_credentials,
+        )
+        return Edge(
+            {service.name: service for service in services},
+            self._access,
+            self._dice,
+            self._counters,
+            self.region,
+            control.handle,
+            verify_signatures=self._verify_signatures,
+        )
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,1 @@
+"""Lambda: functions as real processes behind AWS's own runtime client."""

@@ -1,0 +1,30 @@
+"""The first thing an execution environment runs; a script, not part of the emulator's process.
+
+    python -s -S -P -B bootstrap.py RUNTIME_FOLDER TMP_BYTES HANDLER
+
+Loads the runtime client from RUNTIME_FOLDER before the bundle can shadow it, then puts the bundle
+first on the path and hands over.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+
+
+def main() -> None:
+    """Hand over to awslambdaric; does not return while the environment lives."""
+    runtime, tmp_bytes, handler = sys.argv[1:4]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(tmp_bytes), int(tmp_bytes)))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.path = [runtime, *(path for path in sys.path if path != runtime)]
+    from awslambdaric.__main__ import main as serve
+
+    sys.path = [os.environ["LAMBDA_TASK_ROOT"], *sys.path[1:], runtime]
+    sys.argv = ["bootstrap", handler]
+    serve(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

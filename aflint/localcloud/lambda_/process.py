@@ -1,0 +1,132 @@
+"""One child process: started, stopped and continued, measured, killed, and its output read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aflint.localcloud.sweeper import kill_group
+
+_KEPT_OUTPUT = 64 * 1024
+"""Bytes of output kept for an invocation: its tail is all that anyone can ask for."""
+_MB = 1024 * 1024
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class ChildProcess:
+    """A process in a session of its own, so that it and its children die together."""
+
+    def __init__(self, process: asyncio.subprocess.Process, output: int) -> None:
+        self._process = process
+        self._output = output
+        self._read = bytearray()
+        self._frozen = False
+        asyncio.get_running_loop().add_reader(output, self._on_readable)
+
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], environment: Mapping[str, str], folder: Path
+    ) -> ChildProcess:
+        """Start `command`, its output and errors going to one pipe; raises OSError."""
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                env=environment,
+                cwd=folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writing,
+                stderr=writing,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        return cls(process, reading)
+
+    @property
+    def pid(self) -> int:
+        """The process, and its process group."""
+        return self._process.pid
+
+    async def wait(self) -> int:
+        """The exit status once it ends, negative for a signal."""
+        return await self._process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL it and its children."""
+        if self._process.returncode is None:
+            kill_group(self.pid)
+
+    def freeze(self) -> None:
+        """Stop it until `thaw`."""
+        self._frozen = True
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self._frozen:
+            self._frozen = False
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    def take_output(self) -> bytes:
+        """What it wrote since the last call, up to this moment; the last 64 KB of it."""
+        if self._output >= 0:
+            self._on_readable()
+        taken = bytes(self._read)
+        self._read.clear()
+        return taken
+
+    def _on_readable(self) -> None:
+        while True:
+            try:
+                chunk = os.read(self._output, 65536)
+            except BlockingIOError:
+                return
+            if not chunk:
+                self._close_output()
+                return
+            self._read += chunk
+            del self._read[:-_KEPT_OUTPUT]
+
+    def _close_output(self) -> None:
+        if self._output >= 0:
+            asyncio.get_running_loop().remove_reader(self._output)
+            os.close(self._output)
+            self._output = -1
+
+    def close(self) -> None:
+        """Kill what is left of its group and let go of the pipe."""
+        kill_group(self.pid)
+        self._close_output()
+
+    def resident_mb(self) -> int:
+        """Its resident memory in MB, rounded up; 0 where the system has no /proc, or it is gone."""
+        try:
+            with open(f"/proc/{self.pid}/statm", "rb") as file:
+                return -(-int(file.read().split()[1]) * _PAGE // _MB)
+        except (OSError, IndexError):
+            return 0
+
+    def peak_mb(self) -> int:
+        """The most it ever had resident, likewise."""
+        try:
+            with open(f"/proc/{self.pid}/status", "rb") as file:
+                for line in file:
+                    if line.startswith(b"VmHWM:"):
+                        return -(-int(line.split()[1]) // 1024)
+        except OSError:
+            return 0
+        return 0

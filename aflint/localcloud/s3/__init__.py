@@ -1,0 +1,1 @@
+"""Simple Storage Service: the REST API, path-style, one owner."""

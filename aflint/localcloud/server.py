@@ -1,0 +1,159 @@
+"""The HTTP edge: reads requests, finds the service, applies access rules and faults, answers."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from aflint.localcloud.access import Access
+from aflint.localcloud.counters import Counters
+from aflint.localcloud.faults import Dice
+from aflint.localcloud.signature import Authorization, read_authorization, signs
+from aflint.localcloud.wire import Refusal, Reply, Request, Service, ServiceError
+
+CONTROL_PREFIX = "/_localcloud/"
+_NO_SERVICE = ServiceError("UnknownService", "localcloud serves sqs, s3, lambda, iam and sts.", 404)
+
+
+class Edge:
+    """One listening socket of 127.0.0.1 for all services."""
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        access: Access,
+        dice: Dice,
+        counters: Counters,
+        region: str,
+        control: Callable[[Request], Awaitable[Reply]],
+        *,
+        verify_signatures: bool = False,
+    ) -> None:
+        self._services = services
+        self._access = access
+        self._dice = dice
+        self._counters = counters
+        self._region = region
+        self._control = control
+        self._verify = verify_signatures
+        self._server: asyncio.Server | None = None
+        self._http: web.Server | None = None
+
+    async def start(self, port: int) -> int:
+        """Listen; the answer is the port. Raises OSError when it cannot be had."""
+        self._http = web.Server(
+            self._handle,
+            request_factory=_request,
+            handler_cancellation=True,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=3600.0,
+            max_line_size=64 * 1024,
+            max_field_size=64 * 1024,
+        )
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._http, "127.0.0.1", port, backlog=1024)
+        found: int = self._server.sockets[0].getsockname()[1]
+        return found
+
+    async def close(self) -> None:
+        """Stop listening and drop connections."""
+        if self._server is not None:
+            self._server.close()
+        if self._http is not None:
+            await self._http.shutdown(0)
+
+    async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
+        path, _, query = raw.raw_path.partition("?")
+        request = Request(
+            raw.method,
+            path,
+            dict(parse_qsl(query, keep_blank_values=True)) if query else {},
+            raw.headers,
+            await _read(raw) if raw.body_exists else b"",
+            str(uuid.uuid4()),
+        )
+        if path.startswith(CONTROL_PREFIX):
+            return await _send(raw, await self._control(request), request.id)
+        reply = await self._serve(request, query)
+        if self._dice.happens("drop_response"):
+            self._counters.faults["drop_response"] += 1
+            if raw.transport is not None:
+                raw.transport.abort()
+        return await _send(raw, reply, request.id)
+
+    async def _serve(self, request: Request, raw_query: str) -> Reply:
+        claim = read_authorization(request.headers, request.query)
+        service = self._services.get(claim.service if claim else _guess(request))
+        if service is None:
+            return Reply(404, _NO_SERVICE.message.encode(), content_type="text/plain")
+        call = service.name
+        try:
+            action = service.action(request)
+            call = f"{service.name}:{action}"
+            self._counters.calls[call] += 1
+            self._admit(service, action, claim, request, raw_query)
+            return await service.handle(action, request)
+        except ServiceError as error:
+            self._counters.errors[f"{call}:{error.code}"] += 1
+            return service.render(error, request)
+
+    def _admit(
+        self,
+        service: Service,
+        action: str,
+        claim: Authorization | None,
+        request: Request,
+        raw_query: str,
+    ) -> None:
+        """Raise the service's own error when the request is to be turned away."""
+        refusal = self._access.judge(claim, f"{service.name}:{action}")
+        if refusal is None and self._verify and claim is not None:
+            known = self._access.find(claim.access_key)
+            parts = (request.method, request.path, raw_query, request.headers, request.body)
+            if known is not None and not signs(claim, known.secret_key, *parts):
+                refusal = Refusal.BAD_SIGNATURE
+        if refusal is None and self._dice.happens(service.throttle_fault):
+            self._counters.faults[service.throttle_fault] += 1
+            refusal = Refusal.THROTTLED
+        if refusal is not None:
+            known = self._access.find(claim.access_key) if claim else None
+            actor = known.arn if known else "anonymous"
+            detail = self._region if refusal is Refusal.WRONG_REGION else actor
+            raise service.refuse(refusal, action, detail)
+
+
+async def _read(raw: web.BaseRequest) -> bytes:
+    if raw.headers.get("Expect", "").lower() == "100-continue" and raw.transport is not None:
+        raw.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return await raw.read()
+
+
+def _guess(request: Request) -> str:
+    """The service of a request that is not signed."""
+    if request.headers.get("x-amz-target", "").startswith("AmazonSQS."):
+        return "sqs"
+    form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return "sts" if form and request.path == "/" else "s3"
+
+
+async def _send(raw: web.BaseRequest, reply: Reply, request_id: str) -> web.StreamResponse:
+    headers = {"x-amzn-RequestId": request_id, "x-amz-request-id": request_id, **reply.headers}
+    if reply.content_type is not None:
+        headers["Content-Type"] = reply.content_type
+    if reply.length is None:
+        return web.Response(status=reply.status, body=reply.body, headers=headers)
+    response = web.StreamResponse(status=reply.status, headers=headers)
+    response.content_length = reply.length
+    await response.prepare(raw)
+    await response.write_eof()
+    return response
+
+
+def _request(message, payload, protocol, writer, task):  # type: ignore[no-untyped-def]
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=0)

@@ -1,0 +1,1 @@
+"""Simple Queue Service: standard queues over the JSON protocol."""
