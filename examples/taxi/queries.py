@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from operator import add
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from aflint.rdd import RDD
 
 from examples.taxi import records as r
 
+T = TypeVar("T")
 Counts = list[tuple[Any, Any]]
+
+
+def known(records: RDD[T | None]) -> RDD[T]:
+    """Leave out the records that are None."""
+    return cast("RDD[T]", records.filter(bool))
 
 
 async def line_count(trips: RDD[str]) -> int:
@@ -44,20 +50,20 @@ async def goldman_tips_by_hour(trips: RDD[str]) -> Counts:
 
 async def payments_by_month(trips: RDD[str]) -> Counts:
     """Q4: cash or credit card, by month: ((month, "cash" or "credit"), trips)."""
-    paid = trips.map(r.month_and_payment).filter(bool)
+    paid = known(trips.map(r.month_and_payment))
     return sorted(await paid.reduce_by_key(add, 30).collect())
 
 
 async def colours_by_month(trips: RDD[str]) -> Counts:
     """Q5: yellow or green taxi, by month: ((month, "yellow" or "green"), trips)."""
-    coloured = trips.map(r.month_and_colour).filter(bool)
+    coloured = known(trips.map(r.month_and_colour))
     return sorted(await coloured.reduce_by_key(add, 30).collect())
 
 
 async def trips_by_precipitation(trips: RDD[str], weather: RDD[str]) -> Counts:
     """Q6: trips and days by precipitation, in inches to a tenth: (inches, (trips, days))."""
-    daily = trips.map(r.date_of_pick_up).filter(bool).reduce_by_key(add, 30)
-    rain = weather.map(r.date_and_precipitation).filter(bool)
+    daily = known(trips.map(r.date_of_pick_up)).reduce_by_key(add, 30)
+    rain = known(weather.map(r.date_and_precipitation))
     return sorted(
         await daily.join(rain, 30).map(r.by_precipitation).reduce_by_key(r.add_pairs, 30).collect()
     )
