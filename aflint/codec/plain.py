@@ -1,0 +1,165 @@
+"""Blocks of plain data, in pickle's opcodes but without its memo.
+
+Most of what pickle does for plain records is to remember each string and tuple in case it comes
+again. Without that, writing is about five times as fast, and it is still exact: the pickler writes
+None, bool, int, float, str, bytes, bytearray, tuple, list, dict, set and frozenset by their exact
+type, and `reducer_override` is asked about everything else, which ends the attempt. So the block's
+types are checked by the one pass that writes them. msgpack in rows or in columns was measured, too:
+it cannot tell a tuple from a list, and checking the types first cost more than it saved.
+
+Strings that a few records show to come again and again, such as the keys of dicts, are remembered
+before the first record is written.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, NoReturn
+
+from aflint.errors import SerializationError
+
+CHUNK = 2048
+"""Records that are read between two collections of young garbage."""
+
+_PROTOCOL = 5
+_SMALL = 64
+_SAMPLED = 8
+_PARTS_SAMPLED = 32
+_DEEPEST = 8
+_MOST_STRINGS = 200
+_SMALL_TUPLE = 8
+_LEAVES = frozenset({type(None), bool, int, float, bytes})
+
+
+class NotPlainError(Exception):
+    """The block holds something that only an ordinary pickle can carry."""
+
+
+def survey(records: list[Any]) -> list[str] | None:
+    """Return the strings worth remembering, or None for a block that is better pickled as usual.
+
+    It is if it is small, if it holds objects, or if its records share containers.
+    """
+    if not records or (len(records) < _SMALL and not _is_long(records[0])):
+        return None
+    look = _Survey()
+    try:
+        for record in records[:: max(1, len(records) // _SAMPLED)]:
+            look.at(record, _DEEPEST)
+    except NotPlainError:
+        return None
+    return list(look.again.values())[:_MOST_STRINGS]
+
+
+def dumps(records: list[Any], strings: list[str], prefix: bytes) -> bytes:
+    """Return `prefix` and the block.
+
+    Raises NotPlainError if it holds anything that is not plain.
+    """
+    buffer = io.BytesIO()
+    buffer.write(prefix)
+    pickler = _PlainPickler(buffer, _PROTOCOL)
+    try:
+        pickler.dump(strings)
+        pickler.fast = True
+        for start in range(0, len(records), CHUNK):
+            pickler.dump(records[start : start + CHUNK])
+    except (ValueError, RecursionError) as error:  # a container that holds itself, or is too deep
+        raise NotPlainError from error
+    return buffer.getvalue()
+
+
+def loads(data: memoryview) -> list[Any]:
+    """Return the block that `dumps` was given.
+
+    Raises SerializationError for bytes that are not one.
+    """
+    buffer = io.BytesIO(data)
+    unpickler = pickle.Unpickler(buffer)
+    records: list[Any] = []
+    try:
+        unpickler.load()
+        while buffer.tell() < len(data):
+            with _collecting_after():
+                records += unpickler.load()
+    except Exception as error:
+        raise SerializationError(
+            f"a block of {len(data)} bytes is damaged: {type(error).__name__}: {error}"
+        ) from error
+    return records
+
+
+class _PlainPickler(pickle.Pickler):
+    """Stops at the first object that is not of a built-in type of data."""
+
+    def reducer_override(self, obj: Any) -> NoReturn:
+        raise NotPlainError
+
+
+class _Survey:
+    """What a look at some records found."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+        self.again: dict[int, str] = {}
+
+    def at(self, value: Any, depth: int) -> None:
+        """Look at one value and, `depth` levels deep, at the first of its parts."""
+        kind: type = type(value)
+        if kind in _LEAVES:
+            return
+        shared = id(value) in self.seen
+        self.seen.add(id(value))
+        if kind is str:
+            if shared:
+                self.again[id(value)] = value
+            return
+        if shared and (kind is not tuple or len(value) > _SMALL_TUPLE):
+            raise NotPlainError
+        if not depth or kind is bytearray:
+            return
+        self._at_parts(value, kind, depth - 1)
+
+    def _at_parts(self, value: Any, kind: type, depth: int) -> None:
+        if kind is dict:
+            for key in islice(value, _PARTS_SAMPLED):
+                self.at(key, depth)
+            value = value.values()
+        elif kind not in _CONTAINERS:
+            raise NotPlainError
+        for part in islice(value, _PARTS_SAMPLED):
+            self.at(part, depth)
+
+
+_CONTAINERS = frozenset({tuple, list, set, frozenset})
+
+
+def _is_long(record: Any) -> bool:
+    """Whether one record holds many values, as that of a group does."""
+    kind: type = type(record)
+    if kind is dict:
+        record = list(record.values())
+    elif kind is not tuple and kind is not list:
+        return False
+    return len(record) > _SMALL or any(
+        type(part) in (tuple, list, dict) and len(part) > _SMALL for part in record
+    )
+
+
+@contextmanager
+def _collecting_after() -> Iterator[None]:
+    """Let the cyclic collector look at new records once, not again and again as they appear."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.collect(0)
