@@ -31,6 +31,18 @@
     │   └── InternalError               a fault in aflint itself
     ├── DiskFullError               no room left for spilled or shuffled data
     ├── VersionMismatchError        driver and executor disagree on Python's or aflint's version
+    ├── BackendError                AWS (or its emulator) refused; carries its code and request id
+    │   ├── CredentialsError            none were found, or they are expired or unknown
+    │   ├── AccessDeniedError           a permission is missing
+    │   ├── FunctionNotFoundError       the Lambda function is not there
+    │   ├── BucketNotFoundError         the S3 bucket is not there
+    │   ├── ObjectNotFoundError         an object in S3 is not there
+    │   ├── QueueDeletedError           an SQS queue is not there, or was deleted while in use
+    │   ├── EndpointUnreachableError    no connection to the service
+    │   ├── WrongRegionError            the bucket or the credentials belong to another region
+    │   ├── PayloadTooLargeError        a request or response over a limit of the service
+    │   ├── BundleMismatchError         the deployed bundle does not fit this driver, or is broken
+    │   └── ServiceUnavailableError     the service went on failing or throttling
     └── SessionError                a session used before it was entered, or after it was closed
 
 A class says whether another attempt may help (`retriable`); nothing else in aflint decides that.
@@ -168,9 +180,13 @@ class TimedOutError(AttemptError):
 
 
 class ThrottledError(AttemptError):
-    """The service refused the call for now: it never ran, and costs no attempt."""
+    """The service refused the call for now: it never ran, and costs no attempt.
+
+    `retry_after_s` is how long the service asks to wait, where it says so.
+    """
 
     retriable = True
+    retry_after_s: float | None = None
 
 
 class FetchFailedError(AttemptError):
@@ -198,6 +214,62 @@ class DiskFullError(AflintError):
 
 class VersionMismatchError(AflintError):
     """Driver and executor disagree on the version of Python or of aflint."""
+
+
+class BackendError(AflintError):
+    """AWS, or an emulator of it, refused a call.
+
+    `code` is the service's own name for the error, `request_id` what its support asks for.
+    """
+
+    code: str = ""
+    request_id: str = ""
+
+
+class CredentialsError(BackendError):
+    """AWS credentials that are missing, expired, or unknown to the service."""
+
+
+class AccessDeniedError(BackendError):
+    """The credentials do not permit the call."""
+
+
+class FunctionNotFoundError(BackendError):
+    """The Lambda function is not there."""
+
+
+class BucketNotFoundError(BackendError):
+    """The S3 bucket is not there."""
+
+
+class ObjectNotFoundError(BackendError):
+    """An object in S3 is not there, or is shorter than it was."""
+
+
+class QueueDeletedError(BackendError):
+    """An SQS queue is not there: someone deleted it, or its job is over."""
+
+
+class EndpointUnreachableError(BackendError):
+    """No connection to the service could be made, or none that lasts."""
+
+
+class WrongRegionError(BackendError):
+    """The bucket, or the credentials' scope, belongs to another region."""
+
+
+class PayloadTooLargeError(BackendError):
+    """A request or a response is over a limit of the service."""
+
+
+class BundleMismatchError(BackendError, VersionMismatchError):
+    """The function's bundle was built for another Python or aflint, or cannot be loaded."""
+
+
+class ServiceUnavailableError(BackendError):
+    """The service went on failing or throttling for as long as it is worth waiting."""
+
+    retriable = True
 
 
 class SessionError(AflintError):

@@ -1,8 +1,8 @@
 """The lineage of an RDD as plain data: what is to be computed, not how.
 
 `rdd` builds these nodes, `plan` cuts them into stages, and the executor evaluates the tree of one
-stage for one partition. Functions in them are the user's own, or operators of
-`aflint.executor.operators` with the user's functions bound in.
+stage for one partition. Functions in them are the user's own, or those of
+`aflint.executor.operators` with the user's bound in.
 """
 
 from __future__ import annotations
@@ -10,12 +10,46 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 _ids = itertools.count(1)
 
-Operator = Callable[[int, Iterator[Any]], Iterable[Any]]
-"""(partition index, records) -> records."""
+
+
+class RecordStep(Enum):
+    """What is done to one record at a time; the value is the step as Python, see `PerRecord`."""
+
+    MAP = "x = f(x)"
+    FILTER = "if not f(x): continue"
+    FLAT_MAP = "for x in f(x):"
+    MAP_VALUES = "k, v = x; x = (k, f(v))"
+    FLAT_MAP_VALUES = "k, v = x\nfor x in zip(repeat(k), f(v)):"
+    KEY_BY = "x = (f(x), x)"
+    KEYS = "x = x[0]"
+    VALUES = "x = x[1]"
+
+
+@dataclass(frozen=True, slots=True)
+class PerRecord:
+    """A step with the user's function: neighbouring ones run fused, as one loop."""
+
+    step: RecordStep
+    function: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PerPartition:
+    """`function(partition index, records)` gives the records.
+
+    `splittable` says that cutting the partition in two and running each part gives the same records.
+    """
+
+    function: Callable[[int, Iterator[Any]], Iterable[Any]]
+    splittable: bool = False
+
+
+Operator = PerRecord | PerPartition
 
 
 @dataclass(frozen=True)
@@ -97,36 +131,36 @@ class Source(Node):
     """
 
     splits: tuple[Any, ...]
+    placed_by: Partitioner | None = None
+
+    @property
+    def partitioner(self) -> Partitioner | None:
+        return self.placed_by
 
 
 @dataclass(eq=False, kw_only=True)
 class Unresolved(Node):
     """Input or step that needs I/O before it can be planned.
 
-    `needs` names the jobs whose answers are wanted first: (node, action) pairs. `resolve` is then
+    `needs` names the jobs whose answers are wanted first: (node, sink) pairs. `resolve` is then
     given the answers and returns the node that takes this one's place; it may be a coroutine
     function. Resolved once per session.
     """
 
-    parent: Node | None = None
     resolve: Callable[..., Any]
+    needs: tuple[tuple[Node, Any], ...] = ()
 
     @property
     def parents(self) -> tuple[Node, ...]:
-        return (self.parent,) if self.parent is not None else ()
+        return tuple(node for node, _ in self.needs)
 
 
 @dataclass(eq=False, kw_only=True)
 class Mapped(Node):
-    """A narrow transformation: `operator(partition, records)`.
-
-    `per_record` says that cutting the partition in two and running each part gives the same
-    records: true of map and filter, not of an arbitrary map_partitions.
-    """
+    """A narrow transformation."""
 
     parent: Node
     operator: Operator
-    per_record: bool = False
     preserves_partitioning: bool = False
 
     @property
@@ -189,8 +223,7 @@ class Cartesian(Node):
 class Shuffled(Node):
     """Records of the parent placed anew by a partitioner, then aggregated or sorted.
 
-    `partitioner_for` is given the number of partitions that the parent has, and returns the
-    partitioner: the default count follows the parent's, which is known only when planned.
+    A `target` of 0 partitions gets as many as `default_parallelism` says, or as the parent has.
     """
 
     parent: Node

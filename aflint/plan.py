@@ -1,11 +1,48 @@
-"""Lineage to a Job of Stages: pure."""
+"""Lineage to a Job of Stages: pure.
+
+Narrow steps are fused into the stage that needs them; a stage ends where records must be placed anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from aflint.errors import InternalError
+from aflint.lineage import (
+    Aggregator,
+    Cartesian,
+    Coalesced,
+    CoGrouped,
+    Grouping,
+    Mapped,
+    Node,
+    Ordering,
+    Partitioner,
+    PerPartition,
+    Shuffled,
+    Source,
+    Union,
+    Zipped,
+)
+from aflint.program import (
+    Aggregate,
+    CoGroup,
+    Concatenate,
+    Merge,
+    Partition,
+    Product,
+    Program,
+    ReadShuffle,
+    ReadSplit,
+    Return,
+    Sink,
+    Step,
+    Store,
+    Transform,
+    Zip,
+)
 from aflint.task import Blob, Input
 
 
@@ -73,3 +110,199 @@ class Job:
     def result_stage(self) -> Stage:
         """The stage whose tasks return values."""
         return self.stages[-1]
+
+
+PackProgram = Callable[[Program, str], Blob]
+"""Makes the blob of a stage's program; the second argument names the stage in errors."""
+
+Inputs = list[tuple[Input, ...]]
+
+
+def plan(
+    root: Node, sink: Sink, name: str, *, pack: PackProgram, store_folder: str, share_reads: bool
+) -> tuple[Stage, ...]:
+    """Return the stages that compute `sink` over every partition of `root`, in dependency order.
+
+    All counts of partitions must be known: see `aflint.resolve`. `share_reads` says that a shuffle
+    may be read more than once; where it may not, a shuffle that has several readers is written once
+    for each.
+    """
+    planner = _Planner(pack, store_folder, share_reads)
+    planner.add_stage(root, sink, name, None)
+    return tuple(planner.stages)
+
+
+def partition_count(node: Node) -> int:
+    """Return the number of partitions of a resolved node."""
+    match node:
+        case Source(splits=splits):
+            return len(splits)
+        case Mapped(parent=parent):
+            return partition_count(parent)
+        case Union(members=members):
+            return sum(map(partition_count, members))
+        case Coalesced(parent=parent, partitions=partitions):
+            return min(partitions, partition_count(parent))
+        case Zipped(left=left):
+            return partition_count(left)
+        case Cartesian(left=left, right=right):
+            return partition_count(left) * partition_count(right)
+        case Shuffled(target=target) | CoGrouped(target=target):
+            return target.partitions
+    raise InternalError(f"{type(node).__name__} was not resolved before planning")
+
+
+@dataclass(slots=True)
+class _Planner:
+    """Makes stages, parents first."""
+
+    pack: PackProgram
+    store_folder: str
+    share_reads: bool
+    stages: list[Stage] = field(default_factory=list)
+    _writers: list[tuple[int, Sink, int]] = field(default_factory=list)
+    _shuffles: int = 0
+
+    def add_stage(self, root: Node, sink: Sink, name: str, writes: ShuffleWrite | None) -> int:
+        """Plan a stage and all that it needs; return its id."""
+        builder = _StageBuilder(self)
+        step, inputs = builder.build(root)
+        program = Program(step, sink)
+        blob = self.pack(program, name)
+        stage = Stage(
+            len(self.stages),
+            name,
+            blob,
+            inputs,
+            tuple(sorted(builder.parents)),
+            writes,
+            is_cuttable(program),
+        )
+        self.stages.append(stage)
+        return stage.id
+
+    def shuffle(self, parent: Node, sink: Partition, name: str) -> int:
+        """Return the stage that writes a shuffle: one for all its readers, where they may share."""
+        if self.share_reads:
+            for node, known, stage in self._writers:
+                if node == parent.id and known == sink:
+                    return stage
+        writes = ShuffleWrite(self._shuffles, sink.partitioner.partitions)
+        self._shuffles += 1
+        stage = self.add_stage(parent, sink, name, writes)
+        self._writers.append((parent.id, sink, stage))
+        return stage
+
+
+@dataclass(slots=True)
+class _StageBuilder:
+    """Turns the lineage of one stage into its tree, and into what each of its tasks reads."""
+
+    planner: _Planner
+    parents: set[int] = field(default_factory=set)
+    _leaves: int = 0
+
+    def build(self, node: Node) -> tuple[Step, Inputs]:
+        """Return the step that computes a node, and the inputs of each of its partitions."""
+        step, inputs = self._build(node)
+        if node.persisted or node.checkpointed:
+            step = Store(step, node.id, self.planner.store_folder)
+        return step, inputs
+
+    def _build(self, node: Node) -> tuple[Step, Inputs]:
+        match node:
+            case Source(splits=splits):
+                return self._leaf(ReadSplit, splits)
+            case Mapped(parent=parent, operator=operator):
+                step, inputs = self.build(parent)
+                if isinstance(step, Transform):
+                    return Transform(step.parent, (*step.operators, operator)), inputs
+                return Transform(step, (operator,)), inputs
+            case Union(members=members):
+                return self._union(members)
+            case Coalesced(parent=parent, partitions=partitions):
+                return self._coalesced(parent, partitions)
+            case Zipped(left=left, right=right):
+                (a, of_left), (b, of_right) = self.build(left), self.build(right)
+                return Zip(a, b), [x + y for x, y in zip(of_left, of_right, strict=True)]
+            case Cartesian(left=left, right=right):
+                (a, of_left), (b, of_right) = self.build(left), self.build(right)
+                return Product(a, b, len(of_right)), [x + y for x in of_left for y in of_right]
+            case Shuffled():
+                return self._shuffled(node)
+            case CoGrouped(members=members, target=target):
+                built = [self._placed(member, target, node.name) for member in members]
+                inputs = [sum(parts, ()) for parts in zip(*(i for _, i in built), strict=True)]
+                return CoGroup(tuple(step for step, _ in built)), inputs
+        raise InternalError(f"{type(node).__name__} was not resolved before planning")
+
+    def _leaf(self, step: Callable[[int], Step], splits: Sequence[Any]) -> tuple[Step, Inputs]:
+        leaf = self._leaves
+        self._leaves += 1
+        return step(leaf), [(Input(leaf, p, split),) for p, split in enumerate(splits)]
+
+    def _union(self, members: tuple[Node, ...]) -> tuple[Step, Inputs]:
+        steps: list[Step] = []
+        offsets: list[int] = []
+        inputs: Inputs = []
+        for member in members:
+            step, of_member = self.build(member)
+            if of_member:
+                steps.append(step)
+                offsets.append(len(inputs))
+                inputs += of_member
+        return Concatenate(tuple(steps), tuple(offsets)), inputs
+
+    def _coalesced(self, parent: Node, partitions: int) -> tuple[Step, Inputs]:
+        step, inputs = self.build(parent)
+        count = min(partitions, len(inputs))
+        groups = tuple(
+            tuple(range(len(inputs) * i // count, len(inputs) * (i + 1) // count))
+            for i in range(count)
+        )
+        return Merge(step, groups), [sum((inputs[p] for p in group), ()) for group in groups]
+
+    def _shuffled(self, node: Shuffled) -> tuple[Step, Inputs]:
+        if node.parent.partitioner is not None and node.parent.partitioner == node.target:
+            step, inputs = self.build(node.parent)
+            if node.aggregator is None and node.ordering is None:
+                return step, inputs
+            return Aggregate(step, node.aggregator, node.ordering), inputs
+        return self._read(node.parent, node.target, node.aggregator, node.ordering, node.name)
+
+    def _placed(self, node: Node, target: Partitioner, name: str) -> tuple[Step, Inputs]:
+        """Return the pairs of a node placed by `target`, without a shuffle where they are already."""
+        if node.partitioner is not None and node.partitioner == target:
+            return self.build(node)
+        return self._read(node, target, None, None, name)
+
+    def _read(
+        self,
+        parent: Node,
+        target: Partitioner,
+        aggregator: Aggregator | Grouping | None,
+        ordering: Ordering | None,
+        name: str,
+    ) -> tuple[Step, Inputs]:
+        combined = isinstance(aggregator, Aggregator) and aggregator.map_side
+        sink = Partition(target, aggregator if combined else None)  # type: ignore[arg-type]
+        stage = self.planner.shuffle(parent, sink, name)
+        self.parents.add(stage)
+        writes = self.planner.stages[stage].writes
+        assert writes is not None
+        read = ShuffleRead(writes.shuffle)
+        leaf, inputs = self._leaf(ReadSplit, [read] * target.partitions)
+        assert isinstance(leaf, ReadSplit)
+        return ReadShuffle(leaf.leaf, aggregator, ordering, combined), inputs
+
+
+def is_cuttable(program: Program) -> bool:
+    """Say whether a task of a program may stop at any record and be continued by another."""
+    if isinstance(program.sink, Return) and program.sink.merge is None:
+        return False
+    step = program.root
+    if isinstance(step, Transform):
+        if any(isinstance(op, PerPartition) and not op.splittable for op in step.operators):
+            return False
+        step = step.parent
+    return isinstance(step, ReadSplit | Concatenate)

@@ -38,7 +38,7 @@ def compressor(compression: str) -> Compressor:
         case "bz2":
             return bz2.BZ2Compressor()
         case "zstd":
-            engine: Compressor = _zstandard().ZstdCompressor().compressobj()
+            engine: Compressor = _zstandard().ZstdCompressor(write_checksum=True).compressobj()
             return engine
     raise InvalidArgumentError(
         f"unknown compression {compression!r}; give one of {', '.join(SUFFIXES)}, or None"

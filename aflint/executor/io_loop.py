@@ -5,8 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+)
 from concurrent.futures import Future
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -79,3 +88,38 @@ class IOLoop:
         finally:
             for future in waiting:
                 future.cancel()
+
+    def iterate(self, source: AsyncIterator[T], depth: int = 8) -> Iterator[T]:
+        """Yield what an asynchronous iterator yields, read up to `depth` items ahead.
+
+        Closing the iterator closes the source.
+        """
+        items: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+        room = asyncio.Semaphore(depth)
+
+        async def pump() -> None:
+            try:
+                async for item in source:
+                    await room.acquire()
+                    items.put((True, item))
+                items.put((False, None))
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                items.put((False, error))
+            finally:
+                if isinstance(source, AsyncGenerator):
+                    await source.aclose()
+
+        pumping = self.submit(pump())
+        try:
+            while True:
+                more, item = items.get()
+                if not more:
+                    if item is not None:
+                        raise item
+                    return
+                self.loop.call_soon_threadsafe(room.release)
+                yield item
+        finally:
+            pumping.cancel()

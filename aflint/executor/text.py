@@ -21,15 +21,14 @@ class TextSource:
     """The lines of a split, in blocks.
 
     `position` is the byte at which the first line not yet given begins (of the decompressed data,
-    where compressed); a source made with it as `position` goes on from there. A byte order mark at
-    the start of a UTF-8 file is no part of its first line, as with Hadoop.
+    where compressed), None before the first block; a source made with it goes on from there. A byte
+    order mark at the start of a UTF-8 file is no part of its first line, as with Hadoop.
     """
 
     def __init__(self, split: TextSplit, reading: Reading, position: int | None = None) -> None:
-        self.position = split.start if position is None else position
+        self.position = position
         self._split = split
         self._reading = reading
-        self._resumed = position is not None
         self._utf8 = codecs.lookup(split.encoding).name in ("utf-8", "utf-8-sig")
         self._encoding = "utf-8" if self._utf8 else split.encoding
 
@@ -65,13 +64,14 @@ class TextSource:
             yield run
 
     def _plain_runs(self) -> Iterator[Run]:
-        split = self._split
-        if self.position >= split.end:
-            return iter(())
-        if self._resumed or split.start == 0:
-            return runs(place(self._bytes_from(self.position), self.position), split.end)
-        placed = place(self._bytes_from(split.start - 1), split.start - 1)
-        return runs(skip_line(placed, split.end), split.end)
+        start, end = self._split.start, self._split.end
+        position = self.position if start or self.position else 0
+        if position is None:
+            placed = place(self._bytes_from(start - 1), start - 1)
+            yield from runs(skip_line(placed, end), end)
+        elif position < end:
+            yield from runs(place(self._bytes_from(position), position), end)
+        self.position = max(self.position or 0, end)
 
     def _bytes_from(self, start: int) -> Iterator[bytes]:
         """Yield bytes from `start` to the end of the split, and on while more is asked for."""
@@ -83,7 +83,7 @@ class TextSource:
             yield from self._reading.ranges(path, start, end)
 
     def _compressed_runs(self) -> Iterator[Run]:
-        skip = self.position
+        skip = self.position or 0
         for run in runs(place(_all_bytes(self._split, self._reading), 0), None):
             if run.end > skip:
                 gone = max(skip - run.offset, 0)

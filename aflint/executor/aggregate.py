@@ -1,0 +1,260 @@
+"""Aggregating, grouping and sorting the records of one partition, in bounded memory.
+
+A table that grows past its share of memory is written out as a run sorted by the hash of its keys
+(see `spill`); at the end the runs are merged, and keys of equal hash told apart.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from aflint.codec.hashing import portable_hash
+from aflint.errors import UnportableKeyError
+from aflint.executor.group import Group, GroupBuilder, pieces
+from aflint.executor.memory import MemoryWatch, chunks, give_back
+from aflint.executor.spill import Runs, SpillFolder, Triple
+from aflint.lineage import Aggregator, Ordering
+
+Pair = tuple[Any, Any]
+Table = dict[Any, Any]
+
+_first = itemgetter(0)
+
+
+def identity(value: Any) -> Any:
+    """Return the value: the `create` of an aggregator whose values are their own combiners."""
+    return value
+
+
+def combine_into(
+    table: Table, pairs: Iterable[Pair], create: Callable[[Any], Any], merge: Callable[..., Any]
+) -> None:
+    """Fold pairs into a table of combiners by key.
+
+    The three loops do the same; they are spelled out because this is where aggregation spends its
+    time outside the user's functions.
+    """
+    try:
+        if create is not identity:
+            for key, value in pairs:
+                if key in table:
+                    table[key] = merge(table[key], value)
+                else:
+                    table[key] = create(value)
+        elif merge is operator.add:
+            for key, value in pairs:
+                if key in table:
+                    table[key] = table[key] + value
+                else:
+                    table[key] = value
+        else:
+            for key, value in pairs:
+                if key in table:
+                    table[key] = merge(table[key], value)
+                else:
+                    table[key] = value
+    except TypeError as error:
+        raise _explain(error) from error
+
+
+def group_into(table: Table, pairs: Iterable[Pair]) -> None:
+    """Append the values of pairs to the lists of a table."""
+    try:
+        for key, value in pairs:
+            if key in table:
+                table[key].append(value)
+            else:
+                table[key] = [value]
+    except TypeError as error:
+        raise _explain(error) from error
+
+
+def cogroup_into(table: Table, pairs: Iterable[Pair], member: int, width: int) -> None:
+    """Append the values of pairs to the lists of one member in a table of `width` lists."""
+    try:
+        for key, value in pairs:
+            if key not in table:
+                table[key] = tuple([] for _ in range(width))
+            table[key][member].append(value)
+    except TypeError as error:
+        raise _explain(error) from error
+
+
+def _explain(error: TypeError) -> Exception:
+    if str(error).startswith("unhashable type"):
+        return UnportableKeyError(
+            f"A key cannot be hashed ({error}). Keys must be hashable: use a tuple in place of a "
+            "list, a frozenset in place of a set, and sorted tuples of items in place of a dict."
+        )
+    return error
+
+
+class Spiller:
+    """What aggregation needs of its task: when to spill, and where."""
+
+    def __init__(self, watch: MemoryWatch, folder: SpillFolder) -> None:
+        self.watch = watch
+        self.folder = folder
+
+    def feed(
+        self,
+        table: Table,
+        records: Iterator[Any],
+        add: Callable[[Iterator[Any]], None],
+        flush: Callable[[], None],
+    ) -> None:
+        """Add all records to a table, flushing it whenever memory asks for it."""
+        held = 0
+        for chunk in chunks(records):
+            add(chunk)
+            held += 1
+            if self.watch.over(held):
+                flush()
+                table.clear()
+                give_back()
+                held = 0
+
+
+def combine(
+    pairs: Iterator[Pair],
+    create: Callable[[Any], Any],
+    merge: Callable[..., Any],
+    merge_combiners: Callable[..., Any],
+    spiller: Spiller,
+) -> Iterator[Pair]:
+    """Yield one (key, combiner) for each key."""
+    table: Table = {}
+    runs = Runs(spiller.folder)
+    spiller.feed(
+        table,
+        pairs,
+        lambda chunk: combine_into(table, chunk, create, merge),
+        lambda: runs.add(_by_hash(table)),
+    )
+    if not runs:
+        return iter(table.items())
+    runs.add(_by_hash(table))
+    return _merge_combiners(runs, merge_combiners)
+
+
+def combine_partially(
+    pairs: Iterator[Pair],
+    aggregator: Aggregator,
+    spiller: Spiller,
+    write: Callable[[Iterable[Pair]], None],
+) -> None:
+    """Combine on the map side, handing over what there is whenever memory asks for it.
+
+    A key may be handed over more than once: the reduce side merges its combiners.
+    """
+    table: Table = {}
+    spiller.feed(
+        table,
+        pairs,
+        lambda chunk: combine_into(table, chunk, aggregator.create, aggregator.merge_value),
+        lambda: write(table.items()),
+    )
+    write(table.items())
+
+
+def group(pairs: Iterator[Pair], spiller: Spiller) -> Iterator[tuple[Any, Group]]:
+    """Yield (key, all its values) for each key."""
+    table: Table = {}
+    runs = Runs(spiller.folder)
+    spiller.feed(
+        table,
+        pairs,
+        lambda chunk: group_into(table, chunk),
+        lambda: runs.add(_pieces(table)),
+    )
+    if not runs:
+        return ((key, Group(values)) for key, values in table.items())
+    runs.add(_pieces(table))
+    return ((key, groups[0]) for key, groups in _merge_groups(runs, 1, spiller))
+
+
+def cogroup(
+    members: Iterable[Iterator[Pair]], width: int, spiller: Spiller
+) -> Iterator[tuple[Any, tuple[Group, ...]]]:
+    """Yield (key, one group for each member) for each key of any member."""
+    table: Table = {}
+    runs = Runs(spiller.folder)
+    for index, pairs in enumerate(members):
+        spiller.feed(
+            table,
+            pairs,
+            lambda chunk, index=index: cogroup_into(table, chunk, index, width),  # type: ignore[misc]
+            lambda: runs.add(_member_pieces(table)),
+        )
+    if not runs:
+        return ((key, tuple(map(Group, lists))) for key, lists in table.items())
+    runs.add(_member_pieces(table))
+    return _merge_groups(runs, width, spiller)
+
+
+def sort(pairs: Iterator[Pair], ordering: Ordering, spiller: Spiller) -> Iterator[Pair]:
+    """Yield pairs in the order of their keys; equal keys in the order they came."""
+    key = ordering.key
+    sort_key = _first if key is None else lambda pair: key(pair[0])
+    descending = not ordering.ascending
+    runs = Runs(spiller.folder, descending=descending)
+    held: list[Pair] = []
+    waiting = 0
+    for chunk in chunks(pairs):
+        held.extend(chunk)
+        waiting += 1
+        if spiller.watch.over(waiting):
+            held.sort(key=sort_key, reverse=descending)
+            runs.add((sort_key(pair), *pair) for pair in held)
+            held = []
+            give_back()
+            waiting = 0
+    held.sort(key=sort_key, reverse=descending)
+    if not runs:
+        return iter(held)
+    runs.add((sort_key(pair), *pair) for pair in held)
+    return ((k, value) for _, k, value in runs.merged())
+
+
+def _by_hash(table: Table) -> Iterator[Triple]:
+    """Empty a table as triples ordered by hash; its memory is freed on the way."""
+    for key in sorted(table, key=portable_hash):
+        yield portable_hash(key), key, table.pop(key)
+
+
+def _pieces(table: Table) -> Iterator[Triple]:
+    for order, key, values in _by_hash(table):
+        for piece in pieces(values):
+            yield order, key, (0, piece)
+
+
+def _member_pieces(table: Table) -> Iterator[Triple]:
+    for order, key, lists in _by_hash(table):
+        for member, values in enumerate(lists):
+            for piece in pieces(values):
+                yield order, key, (member, piece)
+
+
+def _merge_combiners(runs: Runs, merge: Callable[..., Any]) -> Iterator[Pair]:
+    for _, same_hash in groupby(runs.merged(), key=_first):
+        table: Table = {}
+        combine_into(table, ((key, value) for _, key, value in same_hash), identity, merge)
+        yield from table.items()
+
+
+def _merge_groups(
+    runs: Runs, width: int, spiller: Spiller
+) -> Iterator[tuple[Any, tuple[Group, ...]]]:
+    for _, same_hash in groupby(runs.merged(), key=_first):
+        builders: dict[Any, tuple[GroupBuilder, ...]] = {}
+        for _, key, (member, values) in same_hash:
+            if key not in builders:
+                builders[key] = tuple(GroupBuilder(spiller.folder, spiller.watch) for _ in range(width))
+            builders[key][member].extend(values)
+        for key, group_builders in builders.items():
+            yield key, tuple(builder.build() for builder in group_builders)
+

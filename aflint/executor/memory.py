@@ -1,0 +1,96 @@
+"""How much memory this process holds, and whether it is time to spill."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SPILL_SHARE = 0.55
+"""Share of the limit above which tables are spilled; the rest is for decoding, sorting and I/O."""
+
+HARD_SHARE = 0.75
+"""Share above which a table is spilled however small it is."""
+
+_MOST_RECORDS = 8192
+_MOST_GROWTH = 4 * 1024 * 1024
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process (its peak, where the system tells no more)."""
+    try:
+        with open("/proc/self/statm", "rb", buffering=0) as statm:
+            return int(statm.read().split()[1]) * _PAGE
+    except OSError:
+        return peak_bytes()
+
+
+def peak_bytes() -> int:
+    """Return the largest resident memory that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def give_back() -> None:
+    """Hand freed memory back to the system, where the C library can."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        return
+
+
+class MemoryWatch:
+    """Says when a table must be spilled for the process to stay under its limit.
+
+    Freed memory does not always go back to the system, so that resident memory alone would ask for
+    a spill of every tiny table after the first one. A table is therefore let grow to half of what
+    it held at the first spill, unless the process comes near its limit.
+    """
+
+    def __init__(self, limit_mb: int) -> None:
+        limit = limit_mb * 1024 * 1024
+        self._soft = limit * SPILL_SHARE
+        self._hard = limit * HARD_SHARE
+        self._unlimited = limit_mb <= 0
+        self._enough = 0
+
+    def pressed(self) -> bool:
+        """Say whether the process holds more than its share."""
+        return not self._unlimited and resident_bytes() > self._soft
+
+    def over(self, held: int) -> bool:
+        """Say whether to spill a table that holds so many entries (or bytes: any measure)."""
+        if self._unlimited or not held:
+            return False
+        resident = resident_bytes()
+        if resident <= self._soft or (held < self._enough and resident <= self._hard):
+            return False
+        if not self._enough:
+            self._enough = held // 2
+        return True
+
+
+def chunks(records: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Cut records into iterators between which memory can be looked at; each must be used up.
+
+    They hold as many records as grow the process by about 4 MiB, at most 8,192: records of a
+    megabyte each are looked after one by one, small ones at next to no cost.
+    """
+    size = 64
+    before = resident_bytes()
+    for first in records:
+        yield chain((first,), islice(records, size - 1))
+        now = resident_bytes()
+        grew = now - before > _MOST_GROWTH
+        size = max(1, size // 4) if grew else min(size * 2, _MOST_RECORDS)
+        before = now

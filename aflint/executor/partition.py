@@ -1,0 +1,71 @@
+"""Placing the records of a map task into reduce partitions."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import Any
+
+from aflint.codec.hashing import partition_indices
+from aflint.executor.memory import chunks
+from aflint.lineage import HashPartitioner, Partitioner, RangePartitioner, RoundRobinPartitioner
+
+_key = itemgetter(0)
+
+
+def place(
+    partitioner: Partitioner,
+    records: Iterable[Any],
+    add: Callable[[int, list[Any]], None],
+    first: int = 0,
+) -> None:
+    """Hand over all records, in blocks, each with its reduce partition.
+
+    A round robin begins at partition `first`, so that map tasks do not all favour the same ones.
+    """
+    for chunk in chunks(iter(records)):
+        block = list(chunk)
+        if partitioner.partitions == 1:
+            add(0, block)
+        elif isinstance(partitioner, RoundRobinPartitioner):
+            first = _deal(block, partitioner.partitions, add, first)
+        else:
+            _place_pairs(indices(partitioner, list(map(_key, block))), block, add)
+
+
+def indices(partitioner: Partitioner, keys: list[Any]) -> list[int]:
+    """Return the partition of each key."""
+    match partitioner:
+        case HashPartitioner(partitions, None):
+            return partition_indices(keys, partitions)
+        case HashPartitioner(partitions, function):
+            assert function is not None
+            return [int(function(key)) % partitions for key in keys]
+        case RangePartitioner(partitions, bounds, ascending, key_function):
+            ranks = keys if key_function is None else map(key_function, keys)
+            places = [bisect_left(bounds, rank) for rank in ranks]
+            return places if ascending else [partitions - 1 - place for place in places]
+        case _:
+            raise TypeError(f"{type(partitioner).__name__} does not place by key")
+
+
+def _deal(
+    block: list[Any], partitions: int, add: Callable[[int, list[Any]], None], first: int
+) -> int:
+    for place in range(min(partitions, len(block))):
+        add((first + place) % partitions, block[place::partitions])
+    return (first + len(block)) % partitions
+
+
+def _place_pairs(
+    places: Iterable[int], block: list[Any], add: Callable[[int, list[Any]], None]
+) -> None:
+    buckets: defaultdict[int, list[Any]] = defaultdict(list)
+    for place, record in zip(places, block, strict=True):
+        buckets[place].append(record)
+    for place, bucket in buckets.items():
+        add(place, bucket)
+
+

@@ -1,0 +1,196 @@
+"""Runs one attempt of one task: the same code in a Lambda function and in a local worker."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from aflint.codec import closure, frame, records
+from aflint.executor import pipeline
+from aflint.executor.aggregate import Spiller, combine_partially
+from aflint.executor.context import TaskContext, running
+from aflint.executor.failure import describe
+from aflint.executor.io_loop import IOLoop
+from aflint.executor.memory import MemoryWatch, peak_bytes
+from aflint.executor.output_capture import captured_output
+from aflint.executor.partition import place
+from aflint.executor.pipeline import Inputs
+from aflint.executor.sinks import save_pickle, save_text
+from aflint.executor.shuffle import ShuffleOutput
+from aflint.executor.spill import SpillFolder
+from aflint.program import Count, Partition, Program, SavePickle, SaveText, Sink
+from aflint.storage.base import Storage
+from aflint.task import Blob, MapStatus, TaskDescription, TaskMetrics, TaskResult
+from aflint.transport.base import Transport, TransferCounts
+
+_MOST_PROGRAMS = 32
+
+
+@dataclass(slots=True)
+class Executor:
+    """What one process keeps between tasks.
+
+    `transport_for` makes the transport that a task's description names; it is made once.
+    """
+
+    io: IOLoop
+    storage: Storage
+    transport_for: Callable[[tuple[Any, ...]], Transport]
+    scratch: Path
+    _transports: dict[tuple[Any, ...], Transport] = field(default_factory=dict)
+    _programs: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
+
+    def run(self, task: TaskDescription) -> TaskResult:
+        """Run an attempt and return its result; whatever goes wrong is a result, too."""
+        started, cpu = time.perf_counter(), time.process_time()
+        with captured_output(task.logs) as logs:
+            try:
+                result = self._attempt(task)
+            except Exception as error:
+                result = TaskResult(task.id, failure=describe(error, task.id))
+        metrics = replace(
+            result.metrics,
+            seconds=time.perf_counter() - started,
+            cpu_seconds=time.process_time() - cpu,
+            peak_memory_bytes=peak_bytes(),
+        )
+        return replace(result, metrics=metrics, logs=logs.getvalue())
+
+    def close(self) -> None:
+        """Let go of transports and storage."""
+        for transport in self._transports.values():
+            self.io.run(transport.aclose())
+        self.io.run(self.storage.aclose())
+
+    def _attempt(self, task: TaskDescription) -> TaskResult:
+        context = TaskContext(task.id, self._fetch)
+        with running(context):
+            program: Program = closure.loads(self._program(task.program))
+            spill = SpillFolder(self.scratch)
+            spiller = Spiller(MemoryWatch(task.memory_mb), spill)
+            inputs = Inputs(task, self.storage, self._transport(task), self.io, spiller)
+            result = self._run_sink(program, task, inputs)
+            accumulators = closure.dumps(context.accumulated, "accumulator updates")
+        return replace(
+            result,
+            accumulators=accumulators if context.accumulated else None,
+            stored=tuple(inputs.stored),
+            metrics=_add_reads(result.metrics, inputs, spill),
+        )
+
+    def _run_sink(self, program: Program, task: TaskDescription, inputs: Inputs) -> TaskResult:
+        sink: Sink = program.sink
+        partition = task.id.partition
+        if isinstance(sink, Partition):
+            return self._write_shuffle(sink, program, task, inputs)
+        if isinstance(sink, Count):
+            return self._value(task, pipeline.size(program.root, partition, inputs))
+        source = pipeline.records(program.root, partition, inputs)
+        if isinstance(sink, SaveText):
+            part = save_text(
+                source, sink.target, sink.compression, task.id, self.storage, self.io
+            )
+            return self._value(task, part)
+        if isinstance(sink, SavePickle):
+            part = save_pickle(source, sink.target, sink.batch, task.id, self.storage, self.io)
+            return self._value(task, part)
+        return self._value(task, sink.function(partition, source))
+
+    def _value(self, task: TaskDescription, value: Any) -> TaskResult:
+        encoded = records.encode([value])
+        blob = self._blob(frame.compress(encoded), task)
+        return TaskResult(task.id, value=blob, metrics=TaskMetrics(result_bytes=blob.size))
+
+    def _write_shuffle(
+        self, sink: Partition, program: Program, task: TaskDescription, inputs: Inputs
+    ) -> TaskResult:
+        assert task.output is not None and inputs.transport is not None
+        output = ShuffleOutput(
+            task.id, task.output, task.key, inputs.transport, self.io, task.memory_mb << 20
+        )
+        with _aborting(output):
+            source = pipeline.records(program.root, task.id.partition, inputs)
+            first = task.id.partition % max(sink.partitioner.partitions, 1)
+
+            def write(pairs: Any) -> None:
+                place(sink.partitioner, pairs, output.add, first)
+
+            if sink.aggregator is None:
+                write(source)
+            else:
+                combine_partially(source, sink.aggregator, inputs.spiller, write)
+            status = output.finish()
+        return TaskResult(task.id, map_statuses=(status,), metrics=_writes(output, status))
+
+    def _transport(self, task: TaskDescription) -> Transport | None:
+        if not task.transport:
+            return None
+        if task.transport not in self._transports:
+            self._transports[task.transport] = self.transport_for(task.transport)
+        return self._transports[task.transport]
+
+    def _program(self, blob: Blob) -> bytes:
+        """Return a program's bytes, kept by content. It is unpickled anew for every task: what one
+        task does to a variable that a function captured must not be seen by the next."""
+        if blob.digest not in self._programs:
+            self._programs[blob.digest] = frame.decompress(self._fetch(blob))
+            if len(self._programs) > _MOST_PROGRAMS:
+                self._programs.popitem(last=False)
+        self._programs.move_to_end(blob.digest)
+        return self._programs[blob.digest]
+
+    def _fetch(self, blob: Blob) -> bytes:
+        if blob.data is not None:
+            return blob.data
+        assert blob.location is not None
+        return self.io.run(self.storage.read(blob.location))
+
+    def _blob(self, data: bytes, task: TaskDescription) -> Blob:
+        """Return bytes as a blob: inline while the task's result may be that large, else stored."""
+        digest = closure.digest(data)
+        if not task.max_result_bytes or len(data) <= task.max_result_bytes:
+            return Blob(digest, len(data), data)
+        location = f"{task.storage}/results/{task.id.job}/{digest}"
+        self.io.run(self.storage.write(location, data))
+        return Blob(digest, len(data), location=location)
+
+
+@contextmanager
+def _aborting(output: ShuffleOutput) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        output.abort()
+        raise
+
+
+def _writes(output: ShuffleOutput, status: MapStatus) -> TaskMetrics:
+    frames, size = output.written
+    counts: TransferCounts = output.counts
+    return TaskMetrics(
+        shuffle_write_frames=frames,
+        shuffle_write_bytes=size,
+        sqs_requests=counts.sqs_requests,
+        s3_puts=counts.s3_puts,
+        s3_gets=counts.s3_gets,
+    )
+
+
+def _add_reads(metrics: TaskMetrics, inputs: Inputs, spill: SpillFolder) -> TaskMetrics:
+    shuffle = inputs.shuffle_counts
+    return replace(
+        metrics,
+        input_bytes=inputs.source_counts.input_bytes,
+        shuffle_read_frames=shuffle.frames,
+        shuffle_read_bytes=shuffle.bytes,
+        rejected_frames=shuffle.rejected,
+        spilled_bytes=spill.bytes,
+        sqs_requests=metrics.sqs_requests + sum(r.counts.sqs_requests for r in shuffle.readers),
+        s3_puts=metrics.s3_puts + sum(r.counts.s3_puts for r in shuffle.readers),
+        s3_gets=metrics.s3_gets + sum(r.counts.s3_gets for r in shuffle.readers),
+    )

@@ -1,0 +1,289 @@
+"""Framing, deduplication and completeness: exactly once over transports that deliver at least once.
+
+All transports share this. A reduce task knows from its manifest which frames there are, and is done
+when it has seen each of them once: never because a queue looks empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from aflint.codec import frame, records
+from aflint.codec.frame import FrameHeader
+from aflint.errors import FetchFailedError, FrameError, RecordTooLargeError
+from aflint.executor.io_loop import IOLoop
+from aflint.task import Manifest, MapStatus, ShuffleHandle, TaskId
+from aflint.transport.base import ShuffleReader, ShuffleWriter, Transport, TransportTraits
+
+_SAMPLE = 128
+_FILL = 0.97
+"""Frames are cut at this share of the size that wastes least, as sizes are estimates."""
+
+_BUFFER_SHARE = 0.15
+_OBJECT_OVERHEAD = 4
+"""Bytes that records take as Python objects, for each byte encoded: a cautious estimate."""
+
+
+class FrameSizer:
+    """Learns how many records fill a frame."""
+
+    def __init__(self, target_bytes: int) -> None:
+        self._target = target_bytes * _FILL
+        self._bytes_per_record = 0.0
+
+    def learn(self, count: int, size: int) -> None:
+        """Take in that so many records made a frame of so many bytes."""
+        measured = size / count
+        known = self._bytes_per_record
+        self._bytes_per_record = measured if not known else 0.5 * known + 0.5 * measured
+
+    @property
+    def records(self) -> int:
+        """How many records to put into the next frame."""
+        if not self._bytes_per_record:
+            return _SAMPLE
+        return max(1, int(self._target / self._bytes_per_record))
+
+
+class ShuffleOutput:
+    """The map side: records by reduce partition in, frames out."""
+
+    def __init__(
+        self,
+        task: TaskId,
+        handle: ShuffleHandle,
+        key: bytes,
+        transport: Transport,
+        io: IOLoop,
+        memory_bytes: int,
+    ) -> None:
+        self._task = task
+        self._handle = handle
+        self._key = key
+        self._io = io
+        self._traits: TransportTraits = transport.traits
+        self._writer: ShuffleWriter = transport.writer(
+            handle, task.partition, task.attempt, task.link
+        )
+        self._buffers: list[list[Any]] = [[] for _ in range(handle.partitions)]
+        self._sizer = FrameSizer(self._traits.target_frame_bytes)
+        self._frames = [0] * handle.partitions
+        self._sizes = [0] * handle.partitions
+        self._buffered = 0
+        self._encoded_per_record = 64.0
+        self._most_buffered = (memory_bytes or (1 << 30)) * _BUFFER_SHARE / _OBJECT_OVERHEAD
+
+    @property
+    def counts(self) -> Any:
+        """What the transport has asked of AWS."""
+        return self._writer.counts
+
+    @property
+    def written(self) -> tuple[int, int]:
+        """Frames and bytes written so far."""
+        return sum(self._frames), sum(self._sizes)
+
+    def add(self, partition: int, block: list[Any]) -> None:
+        """Take records for one reduce partition."""
+        buffer = self._buffers[partition]
+        buffer += block
+        self._buffered += len(block)
+        if len(buffer) >= self._sizer.records:
+            self._cut(partition, self._traits.target_frame_bytes)
+        if self._buffered * self._encoded_per_record > self._most_buffered:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is buffered, full frame or not."""
+        for partition in range(len(self._buffers)):
+            self._cut(partition, 0)
+
+    def _cut(self, partition: int, keep_below: int) -> None:
+        """Write whole frames of a buffer; the rest, too, unless there is a size to wait for."""
+        buffer = self._buffers[partition]
+        start = 0
+        while start < len(buffer):
+            count = self._sizer.records
+            if keep_below and len(buffer) - start < count:
+                break
+            self._write(partition, buffer[start : start + count])
+            start += count
+        self._buffered -= min(start, len(buffer))
+        del buffer[:start]
+
+    def _write(self, partition: int, block: list[Any]) -> None:
+        payload = records.encode(block)
+        self._encoded_per_record = len(payload) / len(block)
+        data = frame.encode_frame(self._header(partition, len(block)), payload, self._key)
+        self._sizer.learn(len(block), len(data))
+        if len(data) > self._traits.max_frame_bytes:
+            self._write_halves(partition, block, len(data))
+            return
+        self._frames[partition] += 1
+        self._sizes[partition] += len(data)
+        self._io.run(self._writer.write(partition, data))
+
+    def _write_halves(self, partition: int, block: list[Any], size: int) -> None:
+        if len(block) == 1:
+            raise RecordTooLargeError(
+                f"One record takes {size:,} bytes encoded; the transport carries at most "
+                f"{self._traits.max_frame_bytes:,}. Use transport='hybrid' (or 's3'), or make "
+                "the records smaller."
+            )
+        middle = len(block) // 2
+        self._write(partition, block[:middle])
+        self._write(partition, block[middle:])
+
+    def _header(self, partition: int, count: int) -> FrameHeader:
+        return FrameHeader(
+            job=self._task.job,
+            shuffle=self._handle.shuffle,
+            map=self._task.partition,
+            attempt=self._task.attempt,
+            link=self._task.link,
+            sequence=self._frames[partition],
+            partition=partition,
+            records=count,
+        )
+
+    def finish(self) -> MapStatus:
+        """Write the rest and say what there is to read."""
+        self.flush()
+        written = self._io.run(self._writer.finish())
+        return MapStatus(
+            map=self._task.partition,
+            attempt=self._task.attempt,
+            link=self._task.link,
+            frames=MapStatus.counts(self._frames),
+            sizes=MapStatus.counts(self._sizes),
+            object=written.object,
+            extents=written.extents or {},
+        )
+
+    def abort(self) -> None:
+        """Give up what was written."""
+        self._io.run(self._writer.abort())
+
+
+class Completeness:
+    """Which frames of a manifest have been seen. Pure."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._shuffle = manifest.handle.shuffle
+        self._partition = manifest.partition
+        self._wanted = {
+            (output.map, output.attempt, output.link): output.frames for output in manifest.outputs
+        }
+        self._seen: set[tuple[int, int, int, int]] = set()
+        self._missing = sum(self._wanted.values())
+
+    @property
+    def complete(self) -> bool:
+        """True once every frame was seen."""
+        return self._missing == 0
+
+    def accept(self, header: FrameHeader) -> bool:
+        """Say whether a frame is one to read: named by the manifest, and not seen before."""
+        origin = (header.map, header.attempt, header.link)
+        place = (*origin, header.sequence)
+        foreign = header.shuffle != self._shuffle or header.partition != self._partition
+        if foreign or header.sequence >= self._wanted.get(origin, 0) or place in self._seen:
+            return False
+        self._seen.add(place)
+        self._missing -= 1
+        return True
+
+    def missing_maps(self) -> tuple[int, ...]:
+        """Return the map partitions of which frames are missing."""
+        left = dict(self._wanted)
+        for map_partition, attempt, link, _ in self._seen:
+            left[map_partition, attempt, link] -= 1
+        return tuple(sorted({origin[0] for origin, count in left.items() if count > 0}))
+
+
+@dataclass(slots=True)
+class ReadCounts:
+    """What has been read of a shuffle."""
+
+    frames: int = 0
+    bytes: int = 0
+    rejected: int = 0
+    readers: list[ShuffleReader] = field(default_factory=list)
+
+
+def read_blocks(
+    manifest: Manifest,
+    key: bytes,
+    transport: Transport,
+    io: IOLoop,
+    timeout_s: float,
+    counts: ReadCounts,
+) -> Iterator[list[Any]]:
+    """Yield the records of every frame that the manifest names, each exactly once.
+
+    Raises FetchFailedError when none of the missing frames came for `timeout_s` seconds.
+    """
+    for payload in io.iterate(_payloads(manifest, key, transport, timeout_s, counts)):
+        yield records.decode(payload)
+
+
+async def _payloads(
+    manifest: Manifest, key: bytes, transport: Transport, timeout_s: float, counts: ReadCounts
+) -> AsyncIterator[bytes]:
+    progress = Completeness(manifest)
+    if progress.complete:
+        return
+    reader = transport.reader(manifest)
+    counts.readers.append(reader)
+    try:
+        async with aclosing(_bounded(reader.frames(), timeout_s)) as frames:
+            async for data in frames:
+                payload = _accepted(data, key, manifest, progress, counts)
+                if payload is not None:
+                    yield payload
+                if progress.complete:
+                    break
+        if not progress.complete:
+            raise _fetch_failed(manifest, progress)
+    finally:
+        await reader.close(consumed=progress.complete)
+
+
+def _accepted(
+    data: bytes, key: bytes, manifest: Manifest, progress: Completeness, counts: ReadCounts
+) -> bytes | None:
+    try:
+        header, payload = frame.decode_frame(data, key, manifest.handle.job)
+    except FrameError:
+        counts.rejected += 1
+        return None
+    if not progress.accept(header):
+        return None
+    counts.frames += 1
+    counts.bytes += len(data)
+    return payload
+
+
+async def _bounded(frames: AsyncIterator[bytes], timeout_s: float) -> AsyncIterator[bytes]:
+    """Yield frames until there is none for `timeout_s` seconds."""
+    while True:
+        try:
+            async with asyncio.timeout(timeout_s):
+                data = await anext(frames)
+        except (StopAsyncIteration, TimeoutError):
+            return
+        yield data
+
+
+def _fetch_failed(manifest: Manifest, progress: Completeness) -> FetchFailedError:
+    maps = progress.missing_maps()
+    return FetchFailedError(
+        f"Shuffle {manifest.handle.shuffle}, reduce partition {manifest.partition}: frames of map "
+        f"partitions {list(maps[:10])}{'...' if len(maps) > 10 else ''} did not arrive.",
+        shuffle=manifest.handle.shuffle,
+        maps=maps,
+    )

@@ -1,0 +1,40 @@
+"""Keeping a partition's records on their way through, for `cache` and `checkpoint`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from aflint.executor.io_loop import IOLoop
+from aflint.executor.sinks import BlockFileWriter
+from aflint.storage.base import Storage
+from aflint.task import BlocksSplit
+
+_BLOCK_BYTES = 1024 * 1024
+_MOST_RECORDS = 16384
+
+
+def store(
+    source: Iterator[Any],
+    path: str,
+    storage: Storage,
+    io: IOLoop,
+    done: Callable[[BlocksSplit], None],
+) -> Iterator[Any]:
+    """Yield records, and keep them in a file that `done` is told of once all of them have been seen.
+
+    Every call writes a file of its own, its name beginning with `path`: attempts do not meet, and
+    the driver takes the file of the accepted one.
+    """
+    path = f"{path}-{uuid.uuid4().hex}"
+    count = 64
+    with BlockFileWriter(path, storage, io) as file:
+        while block := list(islice(source, count)):
+            before = file.size
+            file.write(block)
+            written = max(1, file.size - before)
+            count = max(1, min(_MOST_RECORDS, count * _BLOCK_BYTES // written, count * 4))
+            yield from block
+    done(BlocksSplit(path, file.size))

@@ -1,0 +1,79 @@
+"""A local worker process: tasks in over a socket, results out, one at a time.
+
+Started by `aflint.invoker.local` as `python -m aflint.executor.worker FD`. Messages are packed wire
+values behind their length. The worker ends when the driver closes its end of the socket, or ends in
+any way, even in the middle of a task: a second thread waits for that.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from aflint.executor.io_loop import IOLoop
+from aflint.executor.runner import Executor
+from aflint.storage.router import open_storage
+from aflint.transport import create_transport
+from aflint.wire import pack, unpack
+
+LENGTH = struct.Struct("<Q")
+
+
+def receive(channel: socket.socket) -> Any:
+    """Return the next message, or None at the end."""
+    head = _exactly(channel, LENGTH.size)
+    if head is None:
+        return None
+    body = _exactly(channel, LENGTH.unpack(head)[0])
+    return None if body is None else unpack(body)
+
+
+def send(channel: socket.socket, message: Any) -> None:
+    """Send a message whole."""
+    body = pack(message)
+    channel.sendall(LENGTH.pack(len(body)))
+    channel.sendall(body)
+
+
+def _exactly(channel: socket.socket, size: int) -> bytes | None:
+    buffer = bytearray(size)
+    view = memoryview(buffer)
+    while view:
+        count = channel.recv_into(view)
+        if not count:
+            return None
+        view = view[count:]
+    return bytes(buffer)
+
+
+def _die_with(lifeline: int) -> None:
+    """End this process as soon as the other end of a pipe is closed."""
+    while os.read(lifeline, 1):
+        pass
+    os._exit(1)
+
+
+def main() -> None:
+    """Serve tasks until the driver is gone."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which then ends us.
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    threading.Thread(target=_die_with, args=(int(sys.argv[2]),), daemon=True).start()
+    scratch = Path(sys.argv[3])
+    send(channel, ("ready", sys.version_info[:2], os.getpid()))
+    with IOLoop() as io:
+        executor = Executor(io, open_storage(), create_transport, scratch)
+        while (task := receive(channel)) is not None:
+            send(channel, executor.run(task))
+        executor.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Worker processes on this machine, started when first needed and kept for the session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aflint.errors import VersionMismatchError, WorkerLostError
+from aflint.groups import first_error
+from aflint.invoker.base import Invoker
+from aflint.task import TaskDescription, TaskResult
+from aflint.wire import pack, unpack
+
+_LENGTH = struct.Struct("<Q")
+_START_TIMEOUT_S = 60.0
+_TAIL_BYTES = 2000
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    """A worker process, its channel, and the pipe that it dies with."""
+
+    process: Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    lifeline: int
+    log: Path
+
+    async def ask(self, message: Any) -> Any:
+        """Send a message and return the answer. Raises EOFError when the process ends instead."""
+        body = pack(message)
+        try:
+            self.writer.write(_LENGTH.pack(len(body)))
+            self.writer.write(body)
+            await self.writer.drain()
+            return await self.read()
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise EOFError from error
+
+    async def read(self) -> Any:
+        """Return the next message."""
+        head = await self.reader.readexactly(_LENGTH.size)
+        return unpack(await self.reader.readexactly(_LENGTH.unpack(head)[0]))
+
+    async def stop(self) -> None:
+        """End the process, at once, and let go of all that it holds."""
+        self.writer.close()
+        os.close(self.lifeline)
+        if self.process.returncode is None:
+            try:
+                self.process.kill()
+            except ProcessLookupError:
+                pass
+        await self.process.wait()
+
+    def last_words(self) -> str:
+        """Return the end of what the process wrote to its standard error."""
+        try:
+            text = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
+        except OSError:
+            text = ""
+        return f" Its last words:\n{text}" if text else ""
+
+
+class LocalInvoker(Invoker):
+    """At most `workers` processes, each running one attempt at a time.
+
+    `folder` is where workers spill; each has a folder of its own in it, removed by the session.
+    """
+
+    def __init__(self, workers: int, folder: Path) -> None:
+        self._workers = workers
+        self._folder = folder
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._free = asyncio.Semaphore(workers)
+        self._started = 0
+
+    @property
+    def slots(self) -> int:
+        return self._workers
+
+    async def start(self) -> None:
+        """Start all workers at once, so that the first job finds them ready."""
+        with first_error():
+            async with asyncio.TaskGroup() as group:
+                starting = [group.create_task(self._start_worker()) for _ in range(self._workers)]
+        self._idle.extend(task.result() for task in starting)
+
+    async def invoke(self, task: TaskDescription) -> TaskResult:
+        async with self._free:
+            worker = self._idle.pop() if self._idle else await self._start_worker()
+            try:
+                result: TaskResult = await worker.ask(task)
+            except EOFError:
+                await self._discard(worker)
+                raise self._lost(worker, task) from None
+            except BaseException:
+                await asyncio.shield(self._discard(worker))
+                raise
+            self._idle.append(worker)
+            return result
+
+    async def aclose(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for worker in list(self._all):
+                group.create_task(self._discard(worker))
+        self._idle.clear()
+
+    async def _discard(self, worker: _Worker) -> None:
+        if worker in self._all:
+            self._all.remove(worker)
+            await worker.stop()
+
+    async def _start_worker(self) -> _Worker:
+        self._started += 1
+        folder = self._folder / f"worker-{self._started}"
+        folder.mkdir(parents=True)
+        log = folder / "stderr"
+        ours, theirs = socket.socketpair()
+        lifeline_read, lifeline = os.pipe()
+        try:
+            with log.open("wb") as stderr:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "aflint.executor.worker"),
+                    *(str(theirs.fileno()), str(lifeline_read), str(folder)),
+                    stdin=DEVNULL,
+                    stdout=stderr,
+                    stderr=stderr,
+                    pass_fds=(theirs.fileno(), lifeline_read),
+                    env=_environment(),
+                )
+        except BaseException:
+            ours.close()
+            os.close(lifeline)
+            raise
+        finally:
+            theirs.close()
+            os.close(lifeline_read)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        worker = _Worker(process, reader, writer, lifeline, log)
+        self._all.add(worker)
+        await self._greet(worker)
+        return worker
+
+    async def _greet(self, worker: _Worker) -> None:
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                _, version, _ = await worker.read()
+        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
+            await self._discard(worker)
+            raise WorkerLostError(
+                f"A worker process did not start ({sys.executable}).{worker.last_words()}"
+            ) from None
+        except BaseException:
+            await asyncio.shield(self._discard(worker))
+            raise
+        if version != sys.version_info[:2]:
+            await self._discard(worker)
+            raise VersionMismatchError(
+                f"Workers run Python {version}, the driver {sys.version_info[:2]}."
+            )
+
+    def _lost(self, worker: _Worker, task: TaskDescription) -> WorkerLostError:
+        status = worker.process.returncode or 0
+        how = f"exit status {status}"
+        if status < 0:
+            how = f"signal {signal.Signals(-status).name}"
+        hint = " The system may have run out of memory." if status == -signal.SIGKILL else ""
+        return WorkerLostError(
+            f"The worker process running partition {task.id.partition} of stage {task.id.stage} "
+            f"ended with {how}.{hint}{worker.last_words()}"
+        )
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a worker: modules are found where the driver finds them, and the
+    hashes of strings are equal in all workers."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}

@@ -1,0 +1,272 @@
+"""Turns actions into jobs: resolves lineage, plans it, ships programs, and runs it on a scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aflint import commit
+from aflint.codec import closure, frame, records
+from aflint.deep import deep_recursion
+from aflint.errors import ConfigError, SessionError
+from aflint.groups import first_error
+from aflint.lineage import Node, Source, Unresolved
+from aflint.plan import Job, Stage, TaskSettings, partition_count, plan
+from aflint.program import Count, Program, Sink
+from aflint.resolve import Resolver
+from aflint.runner import ActionJob, Runner
+from aflint.scheduler.running import RunningJob
+from aflint.storage.base import Storage
+from aflint.task import Blob, TaskResult
+from aflint.variables import apply_updates, noticing_broadcasts
+
+RunJob = Callable[..., AbstractAsyncContextManager[RunningJob]]
+"""`Scheduler.run`."""
+
+_DECODED_ON_THE_LOOP = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class JobDefaults:
+    """What all jobs of a session have in common.
+
+    `inline_bytes`: larger programs and data go through storage. `share_reads`: a shuffle may be read
+    more than once. `folder`: where in storage the session keeps things.
+    """
+
+    settings: TaskSettings
+    folder: str
+    inline_bytes: int
+    share_reads: bool
+    default_parallelism: int | None
+    checkpoint_dir: str | None
+    deadline_s: float | None
+
+
+@dataclass(slots=True)
+class JobRunner(Runner):
+    """Runs the jobs of one session."""
+
+    session: str
+    run_job: RunJob
+    storage: Storage
+    defaults: JobDefaults
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _stored: dict[int, Source] = field(default_factory=dict)
+    _collecting: dict[int, dict[int, Any]] = field(default_factory=dict)
+    _answers: dict[int, Node] = field(default_factory=dict)
+    _uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    _uploaded: set[str] = field(default_factory=set)
+
+    # ---- jobs
+
+    @asynccontextmanager
+    async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[ActionJob]:
+        """Run a job for as long as the context is open."""
+        resolved = await self.resolve(node)
+        job = self._plan(resolved, sink, name)
+        await self._upload()
+        kept = _kept_nodes(resolved)
+
+        def accept(result: TaskResult, first: bool) -> None:
+            if first:
+                self._accept(result, kept)
+
+        async with self.run_job(
+            job, on_accept=accept, deadline_s=self.defaults.deadline_s
+        ) as running:
+            yield _Job(running, self.storage)
+
+    def _plan(self, resolved: Node, sink: Sink, name: str) -> Job:
+        folder = self.defaults.folder
+        with noticing_broadcasts(), deep_recursion():
+            stages = plan(
+                resolved,
+                sink,
+                name,
+                pack=self._pack,
+                store_folder=f"{folder}/stored",
+                share_reads=self.defaults.share_reads,
+            )
+        number = next(self._numbers)
+        key = secrets.token_bytes(32)
+        return Job(f"{self.session}-{number}", name, key, stages, self.defaults.settings)
+
+    def _pack(self, program: Program, name: str) -> Blob:
+        data = frame.compress(closure.dumps(program, name))
+        return self.blob(data)
+
+    def blob(self, data: bytes) -> Blob:
+        """Return bytes as a blob, to be uploaded with the next job where they are many."""
+        digest = closure.digest(data)
+        if len(data) <= self.defaults.inline_bytes:
+            return Blob(digest, len(data), data)
+        return self.stored_blob(data)
+
+    def stored_blob(self, data: bytes) -> Blob:
+        """Return bytes as a blob that lies in storage from the next job on."""
+        digest = closure.digest(data)
+        location = f"{self.defaults.folder}/blobs/{digest}"
+        if digest not in self._uploaded:
+            self._uploads[digest] = (location, data)
+        return Blob(digest, len(data), location=location)
+
+    async def _upload(self) -> None:
+        waiting, self._uploads = self._uploads, {}
+        try:
+            with first_error():
+                async with asyncio.TaskGroup() as group:
+                    for location, data in waiting.values():
+                        group.create_task(self.storage.write(location, data))
+        except BaseException:
+            self._uploads.update(waiting)
+            raise
+        self._uploaded.update(waiting)
+
+    def _accept(self, result: TaskResult, kept: dict[int, Node]) -> None:
+        if result.accumulators is not None:
+            apply_updates(closure.loads(result.accumulators))
+        for id, partition, split in result.stored:
+            parts = self._collecting.setdefault(id, {})
+            parts[partition] = split
+            node = kept.get(id)
+            if node is not None and len(parts) == partition_count(node):
+                splits = tuple(parts[place] for place in range(len(parts)))
+                self._stored[id] = Source(
+                    id=id, name=node.name, splits=splits, placed_by=node.partitioner
+                )
+                del self._collecting[id]
+
+    # ---- what RDDs ask
+
+    async def resolve(self, node: Node) -> Node:
+        """Return lineage that can be planned."""
+        return await Resolver(
+            self._values, self.defaults.default_parallelism, self._stored, self._answers
+        ).resolve(node)
+
+    async def _values(self, node: Node, sink: Any) -> list[Any]:
+        async with self.job(node, sink, f"{node.name} (counting)") as job:
+            return await job.values(range(job.partitions))
+
+    async def partition_count(self, node: Node) -> int:
+        """Return how many partitions a node has."""
+        return partition_count(await self.resolve(node))
+
+    async def default_partitions(self, node: Node) -> int:
+        """Return how many partitions a shuffle of a node gets where none are asked for."""
+        resolved = await self.resolve(node)
+        parallelism = self.defaults.default_parallelism
+        return parallelism or max(1, partition_count(resolved))
+
+    async def explain(self, node: Node) -> str:
+        """Describe the stages that counting the records of a node would run."""
+        resolved = await self.resolve(node)
+        with noticing_broadcasts(), deep_recursion():
+            stages = plan(
+                resolved,
+                Count(),
+                node.name,
+                pack=lambda program, name: Blob("", 0, b""),
+                store_folder="",
+                share_reads=self.defaults.share_reads,
+            )
+        return "\n".join(map(_describe, stages))
+
+    async def save(self, node: Node, sink: Sink, target: str) -> None:
+        """Run a saving job and move what its accepted attempts wrote into place."""
+        await commit.prepare(self.storage, target)
+        try:
+            async with self.job(node, sink, f"save to {target}") as job:
+                parts = await job.values(range(job.partitions))
+            await commit.commit(self.storage, target, parts)
+        finally:
+            await asyncio.shield(commit.abort(self.storage, target))
+
+    def forget(self, node: Node) -> None:
+        """Drop the kept partitions of a node."""
+        for id in (node.id, self._answers[node.id].id if node.id in self._answers else -1):
+            self._stored.pop(id, None)
+            self._collecting.pop(id, None)
+
+    def check_checkpoint_dir(self) -> None:
+        """Raise ConfigError where there is no place for checkpoints."""
+        if self.defaults.checkpoint_dir is None:
+            raise ConfigError(
+                "checkpoint() needs a place to write to: set `checkpoint_dir` in the "
+                "configuration, or connect(checkpoint_dir=...)"
+            )
+
+    def is_checkpointed(self, node: Node) -> bool:
+        """Say whether the checkpoint of a node has been written."""
+        if isinstance(node, Unresolved) and node.id in self._answers:
+            node = self._answers[node.id]
+        return node.checkpointed and node.id in self._stored
+
+
+@dataclass(slots=True)
+class _Job:
+    """An ActionJob over a scheduler's job."""
+
+    running: RunningJob
+    storage: Storage
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions there are to ask for."""
+        return self.running.job.result_stage.tasks
+
+    async def values(self, partitions: Sequence[int]) -> list[Any]:
+        """Compute partitions and return their values, in the order asked."""
+        found = {partition: value async for partition, value in self.stream(partitions)}
+        return [found[partition] for partition in partitions]
+
+    async def stream(self, partitions: Sequence[int]) -> AsyncIterator[tuple[int, Any]]:
+        """Compute partitions and give (partition, value) as each finishes."""
+        async for partition, result in self.running.results(partitions):
+            yield partition, await self._value(result)
+
+    async def _value(self, result: TaskResult) -> Any:
+        blob = result.value
+        if blob is None:
+            raise SessionError(f"task {result.id} of the result stage returned no value")
+        data = blob.data
+        if data is None:
+            assert blob.location is not None
+            data = await self.storage.read(blob.location)
+        if len(data) > _DECODED_ON_THE_LOOP:
+            return await asyncio.to_thread(_decode, data)
+        return _decode(data)
+
+
+def _decode(data: bytes) -> Any:
+    return records.decode(frame.decompress(data))[0]
+
+
+def _kept_nodes(root: Node) -> dict[int, Node]:
+    """Return the nodes of a resolved lineage whose partitions are to be kept."""
+    kept: dict[int, Node] = {}
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node.id not in seen:
+            seen.add(node.id)
+            if node.persisted or node.checkpointed:
+                kept[node.id] = node
+            waiting.extend(node.parents)
+    return kept
+
+
+def _describe(stage: Stage) -> str:
+    role = "result" if stage.writes is None else f"shuffle {stage.writes.shuffle}"
+    after = f", after stage {', '.join(map(str, stage.parents))}" if stage.parents else ""
+    into = "" if stage.writes is None else f" into {stage.writes.partitions} partitions"
+    return f"stage {stage.id} ({role}): {stage.name}: {stage.tasks} tasks{into}{after}"
+
+

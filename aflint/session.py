@@ -1,0 +1,385 @@
+"""connect() and Session: the one place that puts concrete parts together."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar
+
+from aflint import splits
+from aflint.backends import open_backend
+from aflint.callsite import named_here
+from aflint.codec import closure, frame
+from aflint.config import Config, load_config
+from aflint.errors import (
+    AflintError,
+    BudgetExceededError,
+    ClosureError,
+    InvalidArgumentError,
+    JobCancelledError,
+    SessionError,
+)
+from aflint.events import Event, Listener, TaskEnded
+from aflint.executor.blockfile import pack_block
+from aflint.jobs import JobDefaults, JobRunner
+from aflint.lineage import Node, Source, Unresolved
+from aflint.program import Return
+from aflint.progress import ProgressDisplay
+from aflint.rdd import RDD, check_function, check_partitions
+from aflint.report import JobReport, Reporter
+from aflint.scheduler.driver import Scheduler
+from aflint.scratch import ScratchFolder
+from aflint.splits import Paths
+from aflint.task import DataSplit, RangeSplit
+from aflint.variables import Accumulator, Broadcast
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_log = logging.getLogger(__name__)
+
+_BLOCK_RECORDS = 4096
+_INLINE_BYTES = 256 * 1024
+
+
+def connect(config: str | Path | Config | None = None, **overrides: Any) -> Session:
+    """Return a session, to be entered with `async with`.
+
+    `config` is a file to read settings from, or a Config; keywords override single settings: see
+    docs/configuration.md. Nothing starts before the session is entered.
+
+    Raises ConfigError for a setting that is unknown, of the wrong type or out of range.
+    """
+    if isinstance(config, Config):
+        return Session(config.replace(**overrides) if overrides else config)
+    return Session(load_config(config, **overrides))
+
+
+class Session:
+    """Where RDDs are made and their jobs run. An async context manager, entered once.
+
+    Leaving it stops what still runs and removes everything the session left behind, whether it is
+    left normally, by an exception or by a cancellation.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.id = secrets.token_hex(4)
+        self._listeners: list[Listener] = []
+        self._stack: AsyncExitStack | None = None
+        self._closed = False
+        self._scheduler: Scheduler | None = None
+        self._runner: JobRunner | None = None
+
+    def __reduce__(self) -> NoReturn:
+        raise ClosureError(
+            "a session cannot be used inside a function that runs in tasks: only the driver can "
+            "run jobs"
+        )
+
+    # ---- life
+
+    async def __aenter__(self) -> Self:
+        if self._stack is not None:
+            raise SessionError("a session can be entered only once; connect() again")
+        async with AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._closed = True
+        assert self._stack is not None
+        await self._stack.__aexit__(kind, error, traceback)
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        config = self.config
+        scratch = stack.enter_context(ScratchFolder(config.scratch_dir))
+        backend = await open_backend(config, scratch.path, self.id, stack)
+        self._reporter = Reporter(config.memory_mb, estimate=backend.estimated)
+        self._listeners.append(self._reporter)
+        if config.progress if config.progress is not None else sys.stderr.isatty():
+            self._listeners.append(stack.enter_context(ProgressDisplay()))
+        scheduler = Scheduler(
+            backend.invoker, backend.transport, backend.policy, listener=self._notify
+        )
+        self._scheduler = await stack.enter_async_context(scheduler)
+        defaults = JobDefaults(
+            settings=backend.settings,
+            folder=backend.folder,
+            inline_bytes=_INLINE_BYTES,
+            share_reads=backend.transport.traits.rereadable,
+            default_parallelism=config.default_parallelism,
+            checkpoint_dir=config.checkpoint_dir,
+            deadline_s=config.deadline_s,
+        )
+        self._runner = JobRunner(self.id, scheduler.run, backend.storage, defaults)
+        self._storage = backend.storage
+        self._parallelism = config.default_parallelism or backend.parallelism
+
+    def _running(self) -> JobRunner:
+        if self._runner is None:
+            raise SessionError("enter the session first: async with aflint.connect() as session")
+        if self._closed:
+            raise SessionError("the session is closed; connect() again")
+        return self._runner
+
+    def _rdd(self, node: Node) -> RDD[Any]:
+        return RDD(node, self._running())
+
+    def _notify(self, event: Event) -> None:
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                _log.exception("a listener failed at %s", event)
+        if isinstance(event, TaskEnded):
+            self._check_budget(event.id.job)
+
+    def _check_budget(self, job: str) -> None:
+        budget, report = self.config.budget_usd, self._reporter.jobs.get(job)
+        if budget is not None and report is not None and report.cost.total > budget:
+            self.cancel(
+                job,
+                BudgetExceededError(
+                    f"job {job} ({report.name}) was stopped: it has spent ${report.cost.total:.6f} "
+                    f"of a budget of ${budget:.6f}. Raise `budget_usd`, or read less data"
+                ),
+            )
+
+    # ---- input
+
+    def parallelize(self, data: Iterable[T], num_slices: int | None = None) -> RDD[T]:
+        """Make an RDD of records that the driver has, in `num_slices` even partitions.
+
+        The records are copied when this is called. A `range` is not copied, but counted where it
+        is used. Raises SerializationError for records that cannot be pickled.
+        """
+        if isinstance(data, builtins.range):
+            return self.range(data.start, data.stop, data.step, num_slices)
+        if not isinstance(data, Iterable):
+            raise InvalidArgumentError(
+                f"parallelize needs something to iterate over, not {type(data).__name__}"
+            )
+        records = list(data)
+        slices = _cuts(len(records), check_partitions(num_slices, "num_slices") or self._slices())
+        splits = tuple(self._data_split(records[start:end]) for start, end in slices)
+        return self._rdd(Source(name=named_here("parallelize"), splits=splits))
+
+    def _data_split(self, records: list[Any]) -> DataSplit:
+        blocks = (
+            records[start : start + _BLOCK_RECORDS]
+            for start in builtins.range(0, len(records), _BLOCK_RECORDS)
+        )
+        return DataSplit(tuple(self._running().blob(pack_block(block)) for block in blocks))
+
+    def empty_rdd(self) -> RDD[Any]:
+        """Make an RDD of no partitions."""
+        return self._rdd(Source(name=named_here("empty_rdd"), splits=()))
+
+    def range(
+        self, start: int, end: int | None = None, step: int = 1, num_slices: int | None = None
+    ) -> RDD[int]:
+        """Make an RDD of the integers of range(start, end, step); of range(start), if `end` is
+        None."""
+        if end is None:
+            start, end = 0, start
+        try:
+            numbers = builtins.range(start, end, step)
+        except (TypeError, ValueError) as error:
+            raise InvalidArgumentError(f"range({start!r}, {end!r}, {step!r}): {error}") from None
+        count = check_partitions(num_slices, "num_slices") or self._slices()
+        parts = (numbers[a:b] for a, b in _cuts(len(numbers), count))
+        splits = tuple(RangeSplit(part.start, part.stop, part.step) for part in parts)
+        return self._rdd(Source(name=named_here("range"), splits=splits))
+
+    def text_file(
+        self,
+        path: Paths,
+        min_partitions: int | None = None,
+        *,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+    ) -> RDD[str]:
+        r"""Make an RDD of the lines of text files, without their ends (\n, \r\n or \r).
+
+        `path` is a path, a glob, a folder, a comma-separated list of these, or a list. Files ending
+        in .gz, .bz2 or .zst are decompressed. Bytes that are not text in `encoding` raise
+        TextDecodingError, unless `errors` says otherwise ("replace", "ignore": as bytes.decode).
+        """
+        least = check_partitions(min_partitions, "min_partitions") or min(self._slices(), 2)
+        splits.check_encoding(encoding, errors)
+        return self._listed(
+            "text_file",
+            partial(
+                splits.text_splits,
+                self._storage,
+                path,
+                min_partitions=least,
+                split_bytes=self.config.split_mb << 20,
+                encoding=encoding,
+                errors=errors,
+            ),
+        )
+
+    def whole_text_files(
+        self,
+        path: Paths,
+        min_partitions: int | None = None,
+        *,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+    ) -> RDD[tuple[str, str]]:
+        """Make an RDD of (path, content as text) of whole files."""
+        splits.check_encoding(encoding, errors)
+        return self._whole_files("text", path, min_partitions, encoding, errors)
+
+    def binary_files(
+        self, path: Paths, min_partitions: int | None = None
+    ) -> RDD[tuple[str, bytes]]:
+        """Make an RDD of (path, content as bytes) of whole files."""
+        return self._whole_files("binary", path, min_partitions)
+
+    def pickle_file(self, path: Paths, min_partitions: int | None = None) -> RDD[Any]:
+        """Make an RDD of the records that `save_as_pickle_file` wrote."""
+        return self._whole_files("pickle", path, min_partitions)
+
+    def _whole_files(
+        self,
+        kind: str,
+        path: Paths,
+        min_partitions: int | None,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+    ) -> RDD[Any]:
+        least = check_partitions(min_partitions, "min_partitions") or min(self._slices(), 2)
+        return self._listed(
+            {"text": "whole_text_files", "binary": "binary_files", "pickle": "pickle_file"}[kind],
+            partial(
+                splits.whole_file_splits,
+                self._storage,
+                path,
+                kind=kind,
+                min_partitions=least,
+                split_bytes=self.config.split_mb << 20,
+                encoding=encoding,
+                errors=errors,
+            ),
+        )
+
+    def _listed(self, method: str, list_splits: Callable[[], Any]) -> RDD[Any]:
+        name = named_here(method)
+
+        async def listed() -> Node:
+            return Source(name=name, splits=await list_splits())
+
+        self._running()
+        return self._rdd(Unresolved(name=name, resolve=listed))
+
+    def union(self, rdds: Sequence[RDD[T]]) -> RDD[T]:
+        """Give the records of all RDDs, one after the other."""
+        rdds = list(rdds)
+        if not rdds:
+            return self.empty_rdd()
+        return rdds[0].union(*rdds[1:])
+
+    def _slices(self) -> int:
+        self._running()
+        return self._parallelism
+
+    # ---- shared variables
+
+    def broadcast(self, value: T) -> Broadcast[T]:
+        """Make a value available to tasks as `.value`, sent to each executor once."""
+        data = frame.compress(closure.dumps(value, "the broadcast value"))
+        return Broadcast(value, self._running().stored_blob(data))
+
+    def accumulator(
+        self, initial: T, add: Callable[[T, Any], T] | None = None
+    ) -> Accumulator[T]:
+        """Make a variable that tasks add to and the driver reads; added up by `add`, by default
+        the + of its values."""
+        if add is None:
+            return Accumulator(initial)
+        check_function(add, "accumulator")
+        return Accumulator(initial, add)
+
+    # ---- plain functions
+
+    async def map(self, function: Callable[[T], U], items: Iterable[T]) -> list[U]:
+        """Run a function on each item, each in a task of its own; return the results in order.
+
+        Raises TaskError as soon as one of them fails; its `partition` is the item's place.
+        """
+        rdd, sink = self._calls(function, items)
+        async with self._running().job(rdd._node, sink, named_here("map")) as job:
+            values: list[U] = await job.values(builtins.range(job.partitions))
+            return values
+
+    async def as_completed(
+        self, function: Callable[[T], U], items: Iterable[T]
+    ) -> AsyncIterator[U]:
+        """Run a function on each item, each in a task of its own; give results as they come."""
+        rdd, sink = self._calls(function, items)
+        async with self._running().job(rdd._node, sink, named_here("as_completed")) as job:
+            async for _, value in job.stream(builtins.range(job.partitions)):
+                yield value
+
+    def _calls(self, function: Callable[[T], Any], items: Iterable[T]) -> tuple[RDD[T], Return]:
+        check_function(function, "map")
+        arguments = list(items)
+        rdd = self.parallelize(arguments, max(1, len(arguments)))
+        if not arguments:
+            rdd = self.empty_rdd()
+        return rdd, Return(partial(_call, function))
+
+    # ---- jobs
+
+    def cancel(self, job: str | None = None, reason: AflintError | None = None) -> bool:
+        """Cancel one job, or all; say whether there was any to cancel. Its action raises `reason`,
+        by default a JobCancelledError; its attempts are stopped and its shuffles removed."""
+        self._running()
+        assert self._scheduler is not None
+        jobs = [job] if job is not None else [r.id for r in self.jobs if r.running]
+        reason = reason or JobCancelledError("cancelled by session.cancel()")
+        return any([self._scheduler.cancel(id, reason) for id in jobs])
+
+    @property
+    def jobs(self) -> list[JobReport]:
+        """The jobs of this session, oldest first: the latest thousand."""
+        return list(self._reporter.jobs.values())
+
+    @property
+    def last_job(self) -> JobReport | None:
+        """The job that started last."""
+        return self.jobs[-1] if self._reporter.jobs else None
+
+    def add_listener(self, listener: Listener) -> None:
+        """Have a function called with every event from now on; it must not block."""
+        self._listeners.append(listener)
+
+    @property
+    def default_parallelism(self) -> int:
+        """Partitions of an RDD for which none are asked."""
+        return self._slices()
+
+
+def _cuts(length: int, parts: int) -> list[tuple[int, int]]:
+    """Return the borders of even parts, as Spark cuts them."""
+    return [(length * i // parts, length * (i + 1) // parts) for i in range(parts)]
+
+
+def _call(function: Callable[[Any], Any], partition: int, records: Any) -> Any:
+    return function(next(records))

@@ -1,0 +1,140 @@
+"""Variables that driver and tasks share: Broadcast (written once) and Accumulator (only added to)."""
+
+from __future__ import annotations
+
+import operator
+import uuid
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, Self, TypeVar
+
+from aflint.errors import SessionError
+from aflint.executor.context import broadcast_value, in_task, task_context
+from aflint.task import Blob
+
+T = TypeVar("T")
+
+_UNSET = object()
+
+
+class Broadcast(Generic[T]):
+    """A value that is sent to each executor once, however many tasks use it.
+
+    Made by `session.broadcast`. Read `value` inside functions; it must not be changed.
+    """
+
+    def __init__(self, value: T, blob: Blob) -> None:
+        self._value: Any = value
+        self._blob = blob
+        self._destroyed = False
+
+    @property
+    def value(self) -> T:
+        """The value. Raises SessionError once it was destroyed."""
+        if self._destroyed:
+            raise SessionError("this broadcast was destroyed; make another with session.broadcast")
+        if self._value is _UNSET:
+            self._value = broadcast_value(self._blob)
+        value: T = self._value
+        return value
+
+    def unpersist(self) -> None:
+        """Do nothing: executors keep only the latest few broadcasts anyway, and read others again."""
+
+    def destroy(self) -> None:
+        """Make the value unusable from now on, here and in tasks to come."""
+        self._destroyed = True
+        self._value = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._destroyed:
+            raise SessionError("a destroyed broadcast cannot be used in a task")
+        if _noticed is not None:
+            _noticed.append(self._blob)
+        return (_remote_broadcast, (self._blob.digest, self._blob.size, self._blob.location))
+
+    def __repr__(self) -> str:
+        return f"<Broadcast {self._blob.digest[:8]}, {self._blob.size:,} bytes>"
+
+
+def _remote_broadcast(digest: str, size: int, location: str | None) -> Broadcast[Any]:
+    return Broadcast(_UNSET, Blob(digest, size, location=location))
+
+
+_noticed: list[Blob] | None = None
+
+
+@contextmanager
+def noticing_broadcasts() -> Iterator[list[Blob]]:
+    """Collect the blobs of the broadcasts that are pickled meanwhile."""
+    global _noticed
+    before, _noticed = _noticed, []
+    try:
+        yield _noticed
+    finally:
+        _noticed = before
+
+
+class Accumulator(Generic[T]):
+    """A variable that tasks add to and only the driver reads.
+
+    Made by `session.accumulator`. What a task added counts once, when its result is accepted:
+    never for attempts that failed, were superseded or are run again after their output was lost.
+    """
+
+    def __init__(self, initial: T, add: Callable[[T, Any], T] = operator.add) -> None:
+        self._id = uuid.uuid4().hex
+        self._value = initial
+        self._add = add
+        self._remote = False
+        _live[self._id] = self
+
+    @property
+    def value(self) -> T:
+        """What was added so far. Raises SessionError inside a task."""
+        if self._remote or in_task():
+            raise SessionError("an accumulator's value can be read by the driver only")
+        return self._value
+
+    @value.setter
+    def value(self, value: T) -> None:
+        if self._remote:
+            raise SessionError("an accumulator's value can be set by the driver only")
+        self._value = value
+
+    def add(self, term: Any) -> None:
+        """Add a term: in a task to that task's share, else to the value itself."""
+        if in_task():
+            task_context().accumulate(self._id, term, self._add)
+        else:
+            self._value = self._add(self._value, term)
+
+    def __iadd__(self, term: Any) -> Self:
+        self.add(term)
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_remote_accumulator, (self._id, self._add))
+
+    def __repr__(self) -> str:
+        return f"<Accumulator {'in a task' if self._remote else self._value!r}>"
+
+
+def _remote_accumulator(id: str, add: Callable[[Any, Any], Any]) -> Accumulator[Any]:
+    if id in _live and not in_task():
+        return _live[id]
+    accumulator: Accumulator[Any] = Accumulator.__new__(Accumulator)
+    accumulator._id, accumulator._add, accumulator._remote = id, add, True
+    return accumulator
+
+
+_live: weakref.WeakValueDictionary[str, Accumulator[Any]] = weakref.WeakValueDictionary()
+
+
+def apply_updates(updates: dict[str, Any]) -> None:
+    """Add what a task accumulated to the accumulators that are still alive here."""
+    for id, share in updates.items():
+        accumulator = _live.get(id)
+        if accumulator is not None:
+            accumulator.add(share)
