@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from statistics import median
 
 import aflint
+from aflint.rdd import RDD
 from bench.report import Goal, Report, Sample
 from bench.workload import Options, Say, Workload
 
@@ -29,7 +30,7 @@ async def run(options: Options, say: Say) -> Report:
     drivers: dict[str, list[float]] = {"aflint": [], "process pool": []}
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
         async with aflint.connect(workers=WORKERS, progress=False) as session:
-            empty = session.parallelize([], tasks)
+            empty: RDD[int] = session.parallelize([], tasks)
             for number in range(rounds + 1):
                 for peer in walls:
                     say(f"{'warm-up' if not number else f'round {number} of {rounds}'}: {peer}")

