@@ -11,7 +11,7 @@ from rich.text import Text
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 PARTS = " ▏▎▍▌▋▊▉█"
-WIDTH = 44
+WIDTH = 30  # of a bar, so that the whole fits into 80 columns
 
 
 def chart(name: str, answer: Any) -> RenderableType:
@@ -38,11 +38,11 @@ def hours(counts: Mapping[int, int], height: int = 6, style: str = "cyan") -> Re
         bars = "".join(
             f" {_cell(counts.get(hour, 0), most, height, row) * 2}" for hour in range(24)
         )
-        lines.append(Text.assemble(f"  {mark:>{label}} ", ("│", "dim"), (bars, style)))
+        lines.append(Text.assemble(f" {mark:>{label}} ", ("│", "dim"), (bars, style)))
     ticks = "".join(f" {hour:02}" for hour in range(24))
-    lines.append(Text(f"  {'':>{label}} └{'─' * 72}", style="dim"))
-    lines.append(Text(f"  {'':>{label}}  {ticks}  o'clock", style="dim"))
-    lines.append(Text(f"  {'':>{label}}   {sum(counts.values()):,} trips"))
+    lines.append(Text(f" {'':>{label}} └{'─' * 72}", style="dim"))
+    lines.append(Text(f" {'':>{label}}  {ticks}", style="dim"))
+    lines.append(Text(f" {'':>{label}}   {sum(counts.values()):,} trips, by hour of the day"))
     return Group(*lines)
 
 
@@ -65,7 +65,7 @@ def shares(
             Text(f"{name} {100 * value / total:5.1f}%", style)
             for value, (_, name, style) in zip(values, kinds, strict=True)
         )
-        table.add_row(f"  {month}", bar, words, Text(f"{total:>11,} trips", style="dim"))
+        table.add_row(f"  {month}", bar, words, Text(f"{total:>9,}", style="dim"))
     return table
 
 

@@ -17,7 +17,6 @@ from rich.table import Table
 from rich.text import Text
 
 import aflint
-from aflint.cost import format_dollars
 from examples.taxi import oracle
 from examples.taxi.charts import chart
 from examples.taxi.generate import WEATHER, Dataset, existing, generate_with_bar
@@ -74,7 +73,7 @@ async def _run(
     console: Console, folder: Path, expected: dict[str, Any], workers: int | None
 ) -> list[Outcome]:
     outcomes = []
-    overrides = {} if workers is None else {"workers": workers}
+    overrides: dict[str, Any] = {} if workers is None else {"workers": workers}
     async with aflint.connect(progress=console.is_terminal, **overrides) as session:
         trips = session.text_file(str(folder / "*_tripdata_*.csv"))
         weather = session.text_file(str(folder / WEATHER))
@@ -113,9 +112,13 @@ def _banner(told: str, workers: int | None) -> Panel:
     return Panel(text, title="aflint", border_style="cyan", expand=False, padding=(0, 2))
 
 
+def _price(dollars: float) -> str:
+    return f"${dollars:.6f}"  # a query over a million trips costs some thousandths of a cent
+
+
 def _footer(outcome: Outcome) -> Text:
     verdict = ("✓ right", "green") if outcome.right else ("✗ wrong", "bold red")
-    price = f"{format_dollars(outcome.dollars)} on Lambda"
+    price = f"{_price(outcome.dollars)} on Lambda"
     return Text.assemble("  ", verdict, (f" · {outcome.seconds:.2f} s · {price}", "dim"))
 
 
@@ -127,10 +130,10 @@ def _summary(outcomes: list[Outcome], plain: float) -> Table:
         )
     for o in outcomes:
         verdict = Text("✓ right", "green") if o.right else Text("✗ wrong", "bold red")
-        seconds, price = f"{o.seconds:.2f}", format_dollars(o.dollars)
+        seconds, price = f"{o.seconds:.2f}", _price(o.dollars)
         table.add_row(o.query.name, o.query.title, seconds, price, verdict)
     total = sum(outcome.seconds for outcome in outcomes)
-    dollars = format_dollars(sum(outcome.dollars for outcome in outcomes))
+    dollars = _price(sum(outcome.dollars for outcome in outcomes))
     table.add_row("", "in all", f"{total:.2f}", dollars, "", style="bold")
     table.add_row("", "plain Python, all in one pass", f"{plain:.2f}", "", "", style="dim")
     return table
