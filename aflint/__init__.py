@@ -1,13 +1,13 @@
 """aflint: Spark's programming model on AWS Lambda, by one asyncio process.
 
-    import asyncio, aflint
+import asyncio, aflint
 
-    async def main():
-        async with aflint.connect() as session:
-            lines = session.text_file("trips/*.csv")
-            print(await lines.map(len).sum())
+async def main():
+    async with aflint.connect() as session:
+        lines = session.text_file("trips/*.csv")
+        print(await lines.map(len).sum())
 
-    asyncio.run(main())
+asyncio.run(main())
 """
 
 from __future__ import annotations

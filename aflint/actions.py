@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 U = TypeVar("U")
 Records = Iterator[Any]
-Groups = tuple[Sequence[Any], Sequence[Any]]
+Groups = tuple[Sequence[Any], ...]
 
 SAMPLES_PER_PARTITION = 20
 """Keys sampled for each partition of a sort, as Spark does."""
@@ -131,25 +131,25 @@ def values_of(key: Any, partitions: int, partition: int, pairs: Records) -> list
 # ---- values of joins: (groups of the left, groups of the right) -> pairs
 
 
-def inner(groups: Groups) -> Iterator[tuple[Any, Any]]:
+def inner(groups: Groups) -> Iterator[Any]:
     """Every pair."""
     left, right = groups
     return ((a, b) for a in left for b in right)
 
 
-def left_outer(groups: Groups) -> Iterator[tuple[Any, Any]]:
+def left_outer(groups: Groups) -> Iterator[Any]:
     """Every pair; None for a missing right side."""
     left, right = groups
     return ((a, b) for a in left for b in (right or (None,)))
 
 
-def right_outer(groups: Groups) -> Iterator[tuple[Any, Any]]:
+def right_outer(groups: Groups) -> Iterator[Any]:
     """Every pair; None for a missing left side."""
     left, right = groups
     return ((a, b) for a in (left or (None,)) for b in right)
 
 
-def full_outer(groups: Groups) -> Iterator[tuple[Any, Any]]:
+def full_outer(groups: Groups) -> Iterator[Any]:
     """Every pair; None for a missing side."""
     left, right = groups
     return ((a, b) for a in (left or (None,)) for b in (right or (None,)))
@@ -200,7 +200,7 @@ def add_counts(parts: Iterable[dict[Any, int]]) -> dict[Any, int]:
     return total
 
 
-def check_number(num: int, method: str) -> None:
+def check_number(num: object, method: str) -> None:
     """Raise InvalidArgumentError for anything but a whole number that is not negative."""
     if isinstance(num, bool) or not isinstance(num, int) or num < 0:
         raise InvalidArgumentError(f"{method} needs a whole number of at least 0, not {num!r}")
@@ -240,7 +240,8 @@ async def extremes(
         return []
     parts = await rdd._run(Return(partial(extremes_part, num, key, smallest)), "top")
     records = [record for part in parts for record in part]
-    return extremes_part(num, key, smallest, 0, iter(records))
+    found: list[T] = extremes_part(num, key, smallest, 0, iter(records))
+    return found
 
 
 async def reduce_all(rdd: RDD[T], function: Callable[[T, T], T]) -> T:
@@ -252,7 +253,8 @@ async def reduce_all(rdd: RDD[T], function: Callable[[T, T], T]) -> T:
 def _reduce_some(records: list[T], function: Callable[[T, T], T]) -> T:
     if not records:
         raise InvalidArgumentError("the RDD is empty: there is nothing to reduce")
-    return reduce(function, records)
+    merged: T = reduce(function, records)
+    return merged
 
 
 async def aggregate(
@@ -290,9 +292,7 @@ def _fold_to_one(zero: Any, seq_op: Callable[[Any, Any], Any], records: Records)
     return [fold_part(zero, seq_op, 0, records)]
 
 
-async def _merge_in_levels(
-    rdd: RDD[T], function: Callable[[T, T], T], depth: int
-) -> RDD[T]:
+async def _merge_in_levels(rdd: RDD[T], function: Callable[[T, T], T], depth: int) -> RDD[T]:
     count = await rdd.num_partitions()
     scale = max(math.ceil(count ** (1 / depth)), 2)
     while count > scale + count / scale:
@@ -422,4 +422,3 @@ def draw_lineage(root: Node) -> str:
         deeper = depth + 1 if isinstance(node, Shuffled) or len(node.parents) > 1 else depth
         waiting.extend((parent, deeper) for parent in reversed(node.parents))
     return "\n".join(lines)
-

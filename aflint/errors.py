@@ -27,7 +27,7 @@
     │   ├── TimedOutError               it ran into the function's time limit
     │   ├── ThrottledError              the service refused it for now; costs no attempt
     │   ├── FetchFailedError            a frame that its manifest names could not be read
-    │   ├── UncuttableTaskError         out of time, in a pipeline that cannot be continued elsewhere
+    │   ├── UncuttableTaskError         out of time, in a pipeline that cannot be continued
     │   └── InternalError               a fault in aflint itself
     ├── DiskFullError               no room left for spilled or shuffled data
     ├── VersionMismatchError        driver and executor disagree on Python's or aflint's version

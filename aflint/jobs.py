@@ -1,4 +1,4 @@
-"""Turns actions into jobs: resolves lineage, plans it, ships programs, and runs it on a scheduler."""
+"""Turns actions into jobs: resolves lineage, plans it, ships programs, runs it on a scheduler."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _DECODED_ON_THE_LOOP = 1 << 20
 class JobDefaults:
     """What all jobs of a session have in common.
 
-    `inline_bytes`: larger programs and data go through storage. `share_reads`: a shuffle may be read
-    more than once. `folder`: where in storage the session keeps things.
+    `inline_bytes`: larger programs and data go through storage. `share_reads`: a shuffle may be
+    read more than once. `folder`: where in storage the session keeps things.
     """
 
     settings: TaskSettings
@@ -268,5 +268,3 @@ def _describe(stage: Stage) -> str:
     after = f", after stage {', '.join(map(str, stage.parents))}" if stage.parents else ""
     into = "" if stage.writes is None else f" into {stage.writes.partitions} partitions"
     return f"stage {stage.id} ({role}): {stage.name}: {stage.tasks} tasks{into}{after}"
-
-

@@ -16,7 +16,6 @@ from typing import Any
 _ids = itertools.count(1)
 
 
-
 class RecordStep(Enum):
     """What is done to one record at a time; the value is the step as Python, see `PerRecord`."""
 
@@ -42,7 +41,8 @@ class PerRecord:
 class PerPartition:
     """`function(partition index, records)` gives the records.
 
-    `splittable` says that cutting the partition in two and running each part gives the same records.
+    `splittable` says that cutting the partition in two and running each part gives the same
+    records.
     """
 
     function: Callable[[int, Iterator[Any]], Iterable[Any]]

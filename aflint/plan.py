@@ -1,6 +1,7 @@
 """Lineage to a Job of Stages: pure.
 
-Narrow steps are fused into the stage that needs them; a stage ends where records must be placed anew.
+Narrow steps are fused into the stage that needs them; a stage ends where records must be placed
+anew.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ class Stage:
     """Tasks that run the same program, one for each partition.
 
     `parents` are the ids of the stages whose shuffles its inputs read. `inputs[p]` is what task p
-    reads. `writes` is None for the result stage. `cuttable`: a task of it may be continued by another
-    invocation when time runs out.
+    reads. `writes` is None for the result stage. `cuttable`: a task of it may be continued by
+    another invocation when time runs out.
     """
 
     id: int
@@ -271,7 +272,7 @@ class _StageBuilder:
         return self._read(node.parent, node.target, node.aggregator, node.ordering, node.name)
 
     def _placed(self, node: Node, target: Partitioner, name: str) -> tuple[Step, Inputs]:
-        """Return the pairs of a node placed by `target`, without a shuffle where they are already."""
+        """Return the pairs of a node placed by `target`, shuffled only where they are not yet."""
         if node.partitioner is not None and node.partitioner == target:
             return self.build(node)
         return self._read(node, target, None, None, name)

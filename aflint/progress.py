@@ -6,7 +6,14 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from aflint.events import Event, JobEnded, JobStarted, TaskEnded
 
@@ -62,7 +69,9 @@ class ProgressDisplay:
         if not self._bars:
             self._progress.start()
         for stage, name, tasks in stages:
-            bar = self._progress.add_task(name, total=tasks, job=job.rpartition("-")[2], failures="")
+            bar = self._progress.add_task(
+                name, total=tasks, job=job.rpartition("-")[2], failures=""
+            )
             self._bars[job, stage] = bar
 
     def _end(self, job: str) -> None:

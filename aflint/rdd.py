@@ -50,7 +50,7 @@ W = TypeVar("W")
 Pairs = Iterable[tuple[Any, Any]]
 
 
-def check_partitions(count: int | None, name: str = "num_partitions") -> int:
+def check_partitions(count: object, name: str = "num_partitions") -> int:
     """Return a number of partitions, 0 standing for the default.
 
     Raises InvalidArgumentError for anything but None and a positive integer.
@@ -74,7 +74,8 @@ class RDD(Generic[T]):
     """A partitioned collection of records, described by how it is computed.
 
     Transformations return another RDD and compute nothing. Actions are coroutines; each one runs a
-    job. `async for record in rdd` runs one, too, and gives the records of each partition as it finishes.
+    job. `async for record in rdd` runs one, too, and gives the records of each partition as it
+    finishes.
 
     Made by a session, never directly. An RDD is bound to its session and cannot be used inside a
     function that runs in tasks.
@@ -185,18 +186,18 @@ class RDD(Generic[T]):
         check_code: bool = False,
     ) -> RDD[str]:
         """Write each record as a line to a command, one process for each partition, and give its
-        output line by line. With `check_code`, a nonzero exit status fails the job."""
+        output line by line. With `check_code`, a nonzero exit status fails the job.
+        """
         if not command:
             raise InvalidArgumentError("pipe needs a command")
         environment = dict(env) if env is not None else None
         step = PerPartition(partial(pipe_records, command, environment, check_code))
         return self._mapped("pipe", step)
 
-    def sample(
-        self, with_replacement: bool, fraction: float, seed: int | None = None
-    ) -> RDD[T]:
+    def sample(self, with_replacement: bool, fraction: float, seed: int | None = None) -> RDD[T]:
         """Keep each record with probability `fraction`; with replacement, give it as often as a
-        Poisson variable of that mean says. The same seed gives the same sample."""
+        Poisson variable of that mean says. The same seed gives the same sample.
+        """
         if not fraction >= 0 or (fraction > 1 and not with_replacement):
             raise InvalidArgumentError(f"sample: the fraction must be from 0 to 1, not {fraction}")
         chosen = random.randrange(2**31) if seed is None else seed
@@ -216,7 +217,8 @@ class RDD(Generic[T]):
 
     def zip(self, other: RDD[U]) -> RDD[tuple[T, U]]:
         """Pair the records at the same places. Both need the same number of partitions, and of
-        records in each."""
+        records in each.
+        """
         right = self._other(other, "zip")
         return self._derive(Zipped(name=named_here("zip"), left=self._node, right=right))
 
@@ -227,15 +229,14 @@ class RDD(Generic[T]):
 
     def intersection(self, other: RDD[T], num_partitions: int | None = None) -> RDD[T]:
         """Give each record that occurs in both, once."""
-        mine, theirs = self._paired(), other._paired()
-        both = mine.cogroup(theirs, num_partitions=num_partitions)
+        both = self._paired().cogroup(other._paired(), num_partitions=num_partitions)
         return both.filter(_in_both).keys()
 
     def subtract(self, other: RDD[T], num_partitions: int | None = None) -> RDD[T]:
         """Give the records that do not occur in the other."""
         return self._paired().subtract_by_key(other._paired(), num_partitions).keys()
 
-    def _paired(self) -> RDD[tuple[T, None]]:
+    def _paired(self) -> RDD[Any]:
         return self._mapped("map", PerPartition(operators.pair_with_none, splittable=True))
 
     def _other(self, other: RDD[Any], method: str) -> Node:
@@ -249,7 +250,8 @@ class RDD(Generic[T]):
 
     def zip_with_index(self) -> RDD[tuple[T, int]]:
         """Pair each record with its place among all records, from 0. Counts the records of the
-        partitions first, where there are several."""
+        partitions first, where there are several.
+        """
         parent, name = self._node, named_here("zip_with_index")
 
         def number(counts: list[int]) -> Node:
@@ -261,7 +263,8 @@ class RDD(Generic[T]):
 
     def zip_with_unique_id(self) -> RDD[tuple[T, int]]:
         """Pair each record with a number that no other record has: p, p + n, p + 2n, ... in
-        partition p of n."""
+        partition p of n.
+        """
         runner, parent, name = self._runner, self._node, named_here("zip_with_unique_id")
 
         async def number() -> Node:
@@ -275,7 +278,8 @@ class RDD(Generic[T]):
 
     def coalesce(self, num_partitions: int, shuffle: bool = False) -> RDD[T]:
         """Join neighbouring partitions into at most `num_partitions`; with `shuffle`, deal all
-        records out anew, evenly."""
+        records out anew, evenly.
+        """
         count = check_partitions(num_partitions)
         if not count:
             raise InvalidArgumentError("coalesce needs a number of partitions")
@@ -341,9 +345,7 @@ class RDD(Generic[T]):
         for function in (create_combiner, merge_value, merge_combiners):
             check_function(function, "combine_by_key")
         aggregator = Aggregator(create_combiner, merge_value, merge_combiners)
-        return self._shuffled(
-            "combine_by_key", _hashed(num_partitions, partition_func), aggregator
-        )
+        return self._shuffled("combine_by_key", _hashed(num_partitions, partition_func), aggregator)
 
     def reduce_by_key(
         self: RDD[tuple[K, V]],
@@ -460,7 +462,8 @@ class RDD(Generic[T]):
         key_func: Callable[[K], Any] | None = None,
     ) -> RDD[tuple[K, V]]:
         """Sort pairs by key, over all partitions. The keys are sampled first, in a job of its own,
-        where there are several partitions; equal keys share one."""
+        where there are several partitions; equal keys share one.
+        """
         runner, parent, name = self._runner, self._node, named_here("sort_by_key")
         ordering = Ordering(bool(ascending), key_func)
         asked = check_partitions(num_partitions)
@@ -482,7 +485,8 @@ class RDD(Generic[T]):
         num_partitions: int | None = None,
     ) -> RDD[T]:
         """Sort records by a key made from each."""
-        return self.key_by(key_func).sort_by_key(ascending, num_partitions).values()
+        keyed: RDD[Any] = self.key_by(key_func)
+        return keyed.sort_by_key(ascending, num_partitions).values()
 
     # ---- keeping
 
@@ -505,8 +509,9 @@ class RDD(Generic[T]):
         return self
 
     def checkpoint(self) -> None:
-        """Keep the partitions under `checkpoint_dir` once a job has computed all of them, and cut the
-        lineage there. They are not removed with the session."""
+        """Keep the partitions under `checkpoint_dir` once a job has computed all of them, and cut
+        the lineage there. They are not removed with the session.
+        """
         self._runner.check_checkpoint_dir()
         self._node.checkpointed = True
 
@@ -690,9 +695,7 @@ class RDD(Generic[T]):
         """Return the standard deviation by the unbiased variance."""
         return (await self.stats()).sample_stdev
 
-    async def histogram(
-        self, buckets: int | Sequence[Any]
-    ) -> tuple[list[Any], list[int]]:
+    async def histogram(self, buckets: int | Sequence[Any]) -> tuple[list[Any], list[int]]:
         """Count records by bucket: so many even ones, or those between the sorted borders given.
 
         Returns (borders, counts). Buckets are open on the right, but for the last one.

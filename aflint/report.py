@@ -19,8 +19,8 @@ _LARGEST: Final = ("peak_memory_bytes", "cold_start", "init_seconds")
 class JobReport:
     """One job of a session: its tasks, its metrics summed over all attempts, its cost.
 
-    On `local`, `cost` is what the same attempts would have cost as Lambda functions of 1,769 MB (one
-    vCPU) with the shuffle through SQS.
+    On `local`, `cost` is what the same attempts would have cost as Lambda functions of `memory_mb`
+    with the shuffle through SQS.
     """
 
     id: str
@@ -33,7 +33,7 @@ class JobReport:
     attempts: int = 0
     failed_attempts: int = 0
     tasks: int = 0
-    metrics: TaskMetrics = TaskMetrics()
+    metrics: TaskMetrics = field(default_factory=TaskMetrics)
     usage: Usage = field(default_factory=Usage)
 
     @property

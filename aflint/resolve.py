@@ -74,7 +74,8 @@ class Resolver:
 
 def _parents_first(root: Node, stored: Mapping[int, Any]) -> Iterator[Node]:
     """Yield all nodes that `root` needs, parents before children; not past those that are stored,
-    or have needs of their own to be met first."""
+    or have needs of their own to be met first.
+    """
     seen: set[int] = set()
     waiting: list[tuple[Node, bool]] = [(root, False)]
     while waiting:

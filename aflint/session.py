@@ -168,7 +168,8 @@ class Session:
         is used. Raises SerializationError for records that cannot be pickled.
         """
         if isinstance(data, builtins.range):
-            return self.range(data.start, data.stop, data.step, num_slices)
+            numbers: RDD[Any] = self.range(data.start, data.stop, data.step, num_slices)
+            return numbers
         if not isinstance(data, Iterable):
             raise InvalidArgumentError(
                 f"parallelize needs something to iterate over, not {type(data).__name__}"
@@ -192,8 +193,7 @@ class Session:
     def range(
         self, start: int, end: int | None = None, step: int = 1, num_slices: int | None = None
     ) -> RDD[int]:
-        """Make an RDD of the integers of range(start, end, step); of range(start), if `end` is
-        None."""
+        """Make an RDD of integers, as Python's `range` gives them; with `end` None, from 0."""
         if end is None:
             start, end = 0, start
         try:
@@ -306,11 +306,10 @@ class Session:
         data = frame.compress(closure.dumps(value, "the broadcast value"))
         return Broadcast(value, self._running().stored_blob(data))
 
-    def accumulator(
-        self, initial: T, add: Callable[[T, Any], T] | None = None
-    ) -> Accumulator[T]:
+    def accumulator(self, initial: T, add: Callable[[T, Any], T] | None = None) -> Accumulator[T]:
         """Make a variable that tasks add to and the driver reads; added up by `add`, by default
-        the + of its values."""
+        the + of its values.
+        """
         if add is None:
             return Accumulator(initial)
         check_function(add, "accumulator")
@@ -349,12 +348,13 @@ class Session:
 
     def cancel(self, job: str | None = None, reason: AflintError | None = None) -> bool:
         """Cancel one job, or all; say whether there was any to cancel. Its action raises `reason`,
-        by default a JobCancelledError; its attempts are stopped and its shuffles removed."""
+        by default a JobCancelledError; its attempts are stopped and its shuffles removed.
+        """
         self._running()
         assert self._scheduler is not None
         jobs = [job] if job is not None else [r.id for r in self.jobs if r.running]
         reason = reason or JobCancelledError("cancelled by session.cancel()")
-        return any([self._scheduler.cancel(id, reason) for id in jobs])
+        return sum(self._scheduler.cancel(id, reason) for id in jobs) > 0
 
     @property
     def jobs(self) -> list[JobReport]:

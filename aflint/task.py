@@ -62,7 +62,9 @@ class TextSplit:
 @wire
 @dataclass(frozen=True, slots=True)
 class FilesSplit:
-    """Whole files. `kind`: "text" gives (path, str), "binary" (path, bytes), "pickle" the records."""
+    """Whole files: (path, str) for a `kind` of "text", (path, bytes) for "binary", the records for
+    "pickle".
+    """
 
     paths: tuple[str, ...]
     sizes: tuple[int, ...]
@@ -135,7 +137,7 @@ class MapStatus:
 @wire
 @dataclass(frozen=True, slots=True)
 class MapOutput:
-    """One line of a manifest: what a map attempt (one link of it) wrote for one reduce partition."""
+    """One line of a manifest: what a map attempt, or a link of it, wrote for one partition."""
 
     map: int
     attempt: int
@@ -180,7 +182,7 @@ class Input:
 @wire
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """How the next link of a chained task takes over: where the input stands, and what is carried."""
+    """How the next link of a chained task takes over: where the input stands, what is carried."""
 
     link: int
     position: Any

@@ -1,4 +1,4 @@
-"""Variables that driver and tasks share: Broadcast (written once) and Accumulator (only added to)."""
+"""Variables that driver and tasks share: Broadcast (written once), Accumulator (added to)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Broadcast(Generic[T]):
         return value
 
     def unpersist(self) -> None:
-        """Do nothing: executors keep only the latest few broadcasts anyway, and read others again."""
+        """Do nothing: executors keep the latest few broadcasts only, and read others again."""
 
     def destroy(self) -> None:
         """Make the value unusable from now on, here and in tasks to come."""

@@ -27,7 +27,7 @@ def wire(cls: type[T]) -> type[T]:
 
 def _default(value: Any) -> msgpack.ExtType:
     name = type(value).__name__
-    if _by_name.get(name) is not type(value):
+    if _by_name.get(name) is not type(value) or not dataclasses.is_dataclass(value):
         raise TypeError(f"{type(value).__qualname__} is not a wire type")
     fields = [getattr(value, f.name) for f in dataclasses.fields(value)]
     return msgpack.ExtType(_CLASS, pack([name, *fields]))

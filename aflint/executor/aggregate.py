@@ -253,8 +253,9 @@ def _merge_groups(
         builders: dict[Any, tuple[GroupBuilder, ...]] = {}
         for _, key, (member, values) in same_hash:
             if key not in builders:
-                builders[key] = tuple(GroupBuilder(spiller.folder, spiller.watch) for _ in range(width))
+                builders[key] = tuple(
+                    GroupBuilder(spiller.folder, spiller.watch) for _ in range(width)
+                )
             builders[key][member].extend(values)
         for key, group_builders in builders.items():
             yield key, tuple(builder.build() for builder in group_builders)
-

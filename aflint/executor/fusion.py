@@ -10,9 +10,9 @@
             yield x
 
 which calls nothing but the user's functions: about a sixth faster than the same chain of `map` and
-`filter` built-ins (`python -m bench pipeline`), as the interpreter runs Python functions called from
-Python without leaving its loop. A generator also turns a StopIteration that escapes from user code
-into an error; a built-in would take it for the end of the data and lose the rest.
+`filter` built-ins, as the interpreter runs Python functions called from Python without leaving its
+loop. A generator also turns a StopIteration that escapes from user code into an error; a built-in
+would take it for the end of the data and lose the rest.
 """
 
 from __future__ import annotations

@@ -22,7 +22,9 @@ class Group(Sequence[Any]):
     __slots__ = ("_length", "_spilled", "_values")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, values: list[Any], spilled: BlockFile | None = None, length: int = 0) -> None:
+    def __init__(
+        self, values: list[Any], spilled: BlockFile | None = None, length: int = 0
+    ) -> None:
         self._values = values
         self._spilled = spilled
         self._length = length or len(values)

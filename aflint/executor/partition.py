@@ -67,5 +67,3 @@ def _place_pairs(
         buckets[place].append(record)
     for place, bucket in buckets.items():
         add(place, bucket)
-
-

@@ -27,7 +27,8 @@ def pipe(
     process = subprocess.Popen(
         arguments, env={**os.environ, **(env or {})}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     failures: list[BaseException] = []
     feeder = threading.Thread(
         target=_feed, args=(process.stdin, records, failures), name="aflint-pipe", daemon=True

@@ -15,7 +15,7 @@ from aflint.executor.fusion import fuse
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.shuffle import ReadCounts, read_blocks
 from aflint.executor.store import store
-from aflint.lineage import Aggregator, Grouping, Operator, Ordering, PerRecord
+from aflint.lineage import Aggregator, Grouping, Operator, Ordering, PerPartition, PerRecord
 from aflint.program import (
     Aggregate,
     CoGroup,
@@ -123,12 +123,13 @@ def size(step: Step, partition: int, inputs: Inputs) -> int:
 
 def transform(source: Records, operators: Sequence[Operator], partition: int) -> Records:
     """Run operators over records; neighbouring per-record ones as one loop."""
-    for per_record, run in groupby(operators, key=lambda operator: isinstance(operator, PerRecord)):
-        if per_record:
-            source = fuse(list(run))(source)  # type: ignore[arg-type]
+    for kind, run in groupby(operators, key=type):
+        if kind is PerRecord:
+            source = fuse([step for step in run if isinstance(step, PerRecord)])(source)
         else:
-            for operator in run:
-                source = iter(operator.function(partition, source))  # type: ignore[union-attr]
+            for step in run:
+                if isinstance(step, PerPartition):
+                    source = iter(step.function(partition, source))
     return source
 
 

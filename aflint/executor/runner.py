@@ -20,13 +20,13 @@ from aflint.executor.memory import MemoryWatch, peak_bytes
 from aflint.executor.output_capture import captured_output
 from aflint.executor.partition import place
 from aflint.executor.pipeline import Inputs
-from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.shuffle import ShuffleOutput
+from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
 from aflint.program import Count, Partition, Program, SavePickle, SaveText, Sink
 from aflint.storage.base import Storage
 from aflint.task import Blob, MapStatus, TaskDescription, TaskMetrics, TaskResult
-from aflint.transport.base import Transport, TransferCounts
+from aflint.transport.base import TransferCounts, Transport
 
 _MOST_PROGRAMS = 32
 
@@ -92,9 +92,7 @@ class Executor:
             return self._value(task, pipeline.size(program.root, partition, inputs))
         source = pipeline.records(program.root, partition, inputs)
         if isinstance(sink, SaveText):
-            part = save_text(
-                source, sink.target, sink.compression, task.id, self.storage, self.io
-            )
+            part = save_text(source, sink.target, sink.compression, task.id, self.storage, self.io)
             return self._value(task, part)
         if isinstance(sink, SavePickle):
             part = save_pickle(source, sink.target, sink.batch, task.id, self.storage, self.io)
@@ -109,7 +107,8 @@ class Executor:
     def _write_shuffle(
         self, sink: Partition, program: Program, task: TaskDescription, inputs: Inputs
     ) -> TaskResult:
-        assert task.output is not None and inputs.transport is not None
+        assert task.output is not None
+        assert inputs.transport is not None
         output = ShuffleOutput(
             task.id, task.output, task.key, inputs.transport, self.io, task.memory_mb << 20
         )
@@ -136,7 +135,8 @@ class Executor:
 
     def _program(self, blob: Blob) -> bytes:
         """Return a program's bytes, kept by content. It is unpickled anew for every task: what one
-        task does to a variable that a function captured must not be seen by the next."""
+        task does to a variable that a function captured must not be seen by the next.
+        """
         if blob.digest not in self._programs:
             self._programs[blob.digest] = frame.decompress(self._fetch(blob))
             if len(self._programs) > _MOST_PROGRAMS:

@@ -7,7 +7,7 @@ when it has seen each of them once: never because a queue looks empty.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -268,15 +268,19 @@ def _accepted(
     return payload
 
 
-async def _bounded(frames: AsyncIterator[bytes], timeout_s: float) -> AsyncIterator[bytes]:
+async def _bounded(frames: AsyncIterator[bytes], timeout_s: float) -> AsyncGenerator[bytes, None]:
     """Yield frames until there is none for `timeout_s` seconds."""
-    while True:
-        try:
-            async with asyncio.timeout(timeout_s):
-                data = await anext(frames)
-        except (StopAsyncIteration, TimeoutError):
-            return
-        yield data
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    data = await anext(frames)
+            except (StopAsyncIteration, TimeoutError):
+                return
+            yield data
+    finally:
+        if isinstance(frames, AsyncGenerator):
+            await frames.aclose()
 
 
 def _fetch_failed(manifest: Manifest, progress: Completeness) -> FetchFailedError:

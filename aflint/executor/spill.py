@@ -130,5 +130,3 @@ def translate(error: OSError, folder: Path) -> Exception:
             "`scratch_dir` to a larger disk, or raise `worker_memory_mb` so that less is spilled."
         )
     return error
-
-

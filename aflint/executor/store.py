@@ -23,7 +23,7 @@ def store(
     io: IOLoop,
     done: Callable[[BlocksSplit], None],
 ) -> Iterator[Any]:
-    """Yield records, and keep them in a file that `done` is told of once all of them have been seen.
+    """Yield records, and keep them in a file that `done` is told of when all have been seen.
 
     Every call writes a file of its own, its name beginning with `path`: attempts do not meet, and
     the driver takes the file of the accepted one.

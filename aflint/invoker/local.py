@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 from asyncio.subprocess import DEVNULL, Process
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,8 @@ class _Worker:
         self.writer.close()
         os.close(self.lifeline)
         if self.process.returncode is None:
-            try:
+            with suppress(ProcessLookupError):
                 self.process.kill()
-            except ProcessLookupError:
-                pass
         await self.process.wait()
 
     def last_words(self) -> str:
@@ -183,6 +182,7 @@ class LocalInvoker(Invoker):
 
 def _environment() -> dict[str, str]:
     """Return the environment of a worker: modules are found where the driver finds them, and the
-    hashes of strings are equal in all workers."""
+    hashes of strings are equal in all workers.
+    """
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}

@@ -62,7 +62,7 @@ class ShuffleWriter(ABC):
 
     @abstractmethod
     async def abort(self) -> None:
-        """Give up: free what can be freed. What was sent already may still arrive, and is ignored."""
+        """Give up: free what can be freed. What was sent may still arrive, and is ignored."""
 
 
 class ShuffleReader(ABC):
@@ -72,7 +72,7 @@ class ShuffleReader(ABC):
 
     @abstractmethod
     def frames(self) -> AsyncIterator[bytes]:
-        """Yield frames, each at least once, in any order; strays of other attempts may be among them.
+        """Yield frames, each at least once, in any order, and perhaps strays of other attempts.
 
         A transport that can tell ends when it has given all that the manifest names; a queue does
         not end. Raises FetchFailedError where it knows that frames are lost. The consumer closes
