@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl
@@ -12,6 +11,7 @@ from aiohttp import web
 from aflint.localcloud.access import Access
 from aflint.localcloud.counters import Counters
 from aflint.localcloud.faults import Dice
+from aflint.localcloud.loopback import LoopbackServer, read_body
 from aflint.localcloud.signature import Authorization, read_authorization, signs
 from aflint.localcloud.wire import Refusal, Reply, Request, Service, ServiceError
 
@@ -40,32 +40,15 @@ class Edge:
         self._region = region
         self._control = control
         self._verify = verify_signatures
-        self._server: asyncio.Server | None = None
-        self._http: web.Server | None = None
+        self._server = LoopbackServer(self._handle)
 
     async def start(self, port: int) -> int:
         """Listen; the answer is the port. Raises OSError when it cannot be had."""
-        self._http = web.Server(
-            self._handle,
-            request_factory=_request,
-            handler_cancellation=True,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=3600.0,
-            max_line_size=64 * 1024,
-            max_field_size=64 * 1024,
-        )
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._http, "127.0.0.1", port, backlog=1024)
-        found: int = self._server.sockets[0].getsockname()[1]
-        return found
+        return await self._server.start(port)
 
     async def close(self) -> None:
         """Stop listening and drop connections."""
-        if self._server is not None:
-            self._server.close()
-        if self._http is not None:
-            await self._http.shutdown(0)
+        await self._server.close()
 
     async def _handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         path, _, query = raw.raw_path.partition("?")
@@ -74,7 +57,7 @@ class Edge:
             path,
             dict(parse_qsl(query, keep_blank_values=True)) if query else {},
             raw.headers,
-            await _read(raw) if raw.body_exists else b"",
+            await read_body(raw),
             str(uuid.uuid4()),
         )
         if path.startswith(CONTROL_PREFIX):
@@ -127,12 +110,6 @@ class Edge:
             raise service.refuse(refusal, action, detail)
 
 
-async def _read(raw: web.BaseRequest) -> bytes:
-    if raw.headers.get("Expect", "").lower() == "100-continue" and raw.transport is not None:
-        raw.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    return await raw.read()
-
-
 def _guess(request: Request) -> str:
     """The service of a request that is not signed."""
     if request.headers.get("x-amz-target", "").startswith("AmazonSQS."):
@@ -152,8 +129,3 @@ async def _send(raw: web.BaseRequest, reply: Reply, request_id: str) -> web.Stre
     await response.prepare(raw)
     await response.write_eof()
     return response
-
-
-def _request(message, payload, protocol, writer, task):  # type: ignore[no-untyped-def]
-    loop = asyncio.get_running_loop()
-    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=0)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
 from aiohttp import web
+
+from aflint.localcloud.loopback import LoopbackServer, read_body
 
 _PREFIX = "/2018-06-01/runtime/"
 
@@ -32,25 +33,15 @@ class RuntimeApi:
 
     def __init__(self, host: RuntimeHost) -> None:
         self._host = host
-        self._server: asyncio.Server | None = None
-        self._http: web.Server | None = None
+        self._server = LoopbackServer(self._handle)
 
     async def start(self) -> str:
         """Listen; the answer is `host:port`."""
-        self._http = web.Server(
-            self._handle, request_factory=_request, handler_cancellation=True, access_log=None
-        )
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._http, "127.0.0.1", 0)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return f"127.0.0.1:{port}"
+        return f"127.0.0.1:{await self._server.start()}"
 
     async def close(self) -> None:
         """Stop listening and drop connections."""
-        if self._server is not None:
-            self._server.close()
-        if self._http is not None:
-            await self._http.shutdown(0)
+        await self._server.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         match request.path.removeprefix(_PREFIX).split("/"):
@@ -58,11 +49,11 @@ class RuntimeApi:
                 headers, payload = await self._host.next_invocation()
                 return web.Response(body=payload, headers=headers, content_type="application/json")
             case ["invocation", request_id, "response"]:
-                return _answer(self._host.result(request_id, await request.read()))
+                return _answer(self._host.result(request_id, await read_body(request)))
             case ["invocation", request_id, "error"]:
-                return _answer(self._host.error(request_id, await request.read()))
+                return _answer(self._host.error(request_id, await read_body(request)))
             case ["init", "error"]:
-                return _answer(self._host.init_error(await request.read()))
+                return _answer(self._host.init_error(await read_body(request)))
         return _answer(404)
 
 
@@ -71,8 +62,3 @@ def _answer(status: int) -> web.Response:
     if status == 413:
         body = b'{"errorType":"RequestEntityTooLarge"}'
     return web.Response(status=status, body=body, content_type="application/json")
-
-
-def _request(message, payload, protocol, writer, task):  # type: ignore[no-untyped-def]
-    loop = asyncio.get_running_loop()
-    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=0)
