@@ -1,0 +1,220 @@
+"""The zip that a function runs: wheels for its platform, and aflint itself.
+
+Built in two layers, each kept in the user's cache by the hash of what goes in: the packages, which
+take seconds, and the zip, which is made again when aflint's own files change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from aflint import limits
+from aflint.deploy.archive import files_below, sha256_of, sizes_by_package, write_zip
+from aflint.deploy.cache import Cache, default_cache
+from aflint.deploy.contents import keep, keep_own, needs_all_services
+from aflint.deploy.errors import BundleError, BundleTooLargeError
+from aflint.deploy.pip import install
+from aflint.deploy.requirements import Requirements, requirements_of
+from aflint.deploy.target import Target
+from aflint.deploy.version import aflint_version
+
+_FORMAT: Final = "1"
+"""Part of every key in the cache; changes when bundles are built otherwise."""
+_LARGEST_SHOWN: Final = 8
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A built zip. `sha256` is base64, as Lambda writes it; sizes are in bytes; `packages` holds
+    the unzipped size of each top-level package, largest first.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+    unzipped: int
+    packages: Mapping[str, int]
+
+    @property
+    def needs_bucket(self) -> bool:
+        """Whether it is too large to be sent to Lambda directly."""
+        return self.size > limits.LAMBDA_ZIP_BYTES
+
+
+async def build_bundle(
+    target: Target,
+    requirements: Requirements | None = None,
+    *,
+    cache: Path | None = None,
+    refresh: bool = False,
+) -> Bundle:
+    """Return the bundle for `target`, from the cache where it is there and not to be `refresh`ed.
+
+    Raises:
+        NoWheelError, RequirementError, PackageIndexError, BundleError: its packages cannot be had.
+        BundleTooLargeError: it holds more than Lambda takes; names the largest packages.
+    """
+    wanted = requirements or requirements_of()
+    store = Cache(cache or default_cache())
+    layer_key = _key("packages", target.python, *_platform(target), wanted.digest())
+    own = own_files()
+    key = _key("bundle", layer_key, await asyncio.to_thread(_digest, own))
+    kept = None if refresh else store.find(key)
+    if kept is None:
+        layer = await _packages(target, wanted, store, layer_key, refresh)
+        kept = await _assemble(store, key, layer, own, refresh)
+    return check_size(_read(kept))
+
+
+def check_size(bundle: Bundle) -> Bundle:
+    """Return the bundle if Lambda takes it.
+
+    Raises:
+        BundleTooLargeError: it does not; names the largest packages with their sizes.
+    """
+    if bundle.unzipped <= limits.LAMBDA_UNZIPPED_BYTES:
+        return bundle
+    shown = list(bundle.packages.items())[:_LARGEST_SHOWN]
+    listed = ", ".join(f"{name} {_megabytes(size)}" for name, size in shown)
+    raise BundleTooLargeError(
+        f"The bundle holds {_megabytes(bundle.unzipped)} unzipped, and Lambda takes "
+        f"{_megabytes(limits.LAMBDA_UNZIPPED_BYTES)}. The largest packages: {listed}. Leave some "
+        "out, or deploy an image (up to 10 GB): aflint deploy --image."
+    )
+
+
+def own_files() -> dict[PurePosixPath, Path]:
+    """Return aflint's files that go into a bundle, by their path in it."""
+    package = Path(__file__).parents[1]
+    return {
+        PurePosixPath("aflint") / name: package / name
+        for name in files_below(package)
+        if keep_own(name)
+    }
+
+
+def _platform(target: Target) -> tuple[str, ...]:
+    return target.platforms or (sys.platform, os.uname().machine, sys.implementation.cache_tag)
+
+
+def _key(kind: str, *parts: str) -> str:
+    text = "\0".join((_FORMAT, *parts))
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def _digest(files: Mapping[PurePosixPath, Path]) -> str:
+    digest = hashlib.sha256(aflint_version().encode())
+    for name, source in files.items():
+        digest.update(str(name).encode() + b"\0" + hashlib.sha256(source.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+async def _packages(
+    target: Target, wanted: Requirements, store: Cache, key: str, refresh: bool
+) -> Path:
+    """Return the folder of what pip brought, stripped and compiled."""
+    kept = None if refresh else store.find(key)
+    if kept is None:
+        with store.adding(key, replace=refresh) as folder:
+            await install(target, wanted, folder)
+            await asyncio.to_thread(_strip, folder)
+            await compile_all(folder)
+        kept = store.find(key)
+        assert kept is not None
+    return kept
+
+
+def _strip(folder: Path) -> None:
+    found = metadata.distributions(path=[str(folder)])
+    needs = {entry.name.lower(): list(entry.requires or ()) for entry in found}
+    everything = needs_all_services(needs)
+    for name in files_below(folder):
+        if not keep(name, all_services=everything):
+            (folder / name).unlink()
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+async def compile_all(folder: Path) -> None:
+    """Compile every module in a folder, for the read-only file system of a function, which would
+    compile it at each cold start: that halves the time to import (0.65 to 0.30 s of CPU).
+
+    The code is not tied to its source's time, and is made with a fixed hash seed: equal sources
+    give equal bytes.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-S", "-m", "compileall", "-q", "-f",
+        "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/var/task", str(folder),
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        env={"PYTHONHASHSEED": "0"},
+    )  # fmt: skip
+    try:
+        await process.wait()  # Sources for another Python do not compile; they are not imported.
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+
+
+async def _assemble(
+    store: Cache, key: str, layer: Path, own: Mapping[PurePosixPath, Path], refresh: bool
+) -> Path:
+    """Zip the packages and aflint itself, and describe the zip beside it."""
+    with store.adding(key, replace=refresh) as folder:
+        stage = folder / "own"
+        await asyncio.to_thread(_copy, own, stage)
+        await compile_all(stage)
+        await asyncio.to_thread(write_zip, folder / "bundle.zip", (layer, stage))
+        await asyncio.to_thread(_describe, folder)
+        shutil.rmtree(stage)
+    kept = store.find(key)
+    assert kept is not None
+    return kept
+
+
+def _copy(own: Mapping[PurePosixPath, Path], stage: Path) -> None:
+    for name, source in own.items():
+        (stage / name).parent.mkdir(parents=True, exist_ok=True)
+        (stage / name).write_bytes(source.read_bytes())
+    described = stage / f"aflint-{aflint_version()}.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: aflint\nVersion: {aflint_version()}\n"
+    )
+
+
+def _describe(folder: Path) -> None:
+    path = folder / "bundle.zip"
+    packages = sizes_by_package(path)
+    description = {
+        "sha256": sha256_of(path),
+        "size": path.stat().st_size,
+        "unzipped": sum(packages.values()),
+        "packages": packages,
+    }
+    (folder / "bundle.json").write_text(json.dumps(description))
+
+
+def _read(folder: Path) -> Bundle:
+    try:
+        described = json.loads((folder / "bundle.json").read_text())
+        return Bundle(path=folder / "bundle.zip", **described)
+    except (OSError, ValueError, TypeError) as error:
+        raise BundleError(
+            f"The cached bundle {folder} is damaged; build it anew: aflint deploy --refresh."
+        ) from error
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / limits.MIB:.1f} MB"

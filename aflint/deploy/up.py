@@ -1,0 +1,123 @@
+"""Brings a deployment up, or up to date."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aflint.config import Config
+from aflint.deploy.apply import Applier, OnStep
+from aflint.deploy.bundle import Bundle, build_bundle
+from aflint.deploy.clients import Clients, open_clients
+from aflint.deploy.names import Names, names_of
+from aflint.deploy.options import DeployOptions
+from aflint.deploy.plan import plan
+from aflint.deploy.reading import find_account, read_deployed
+from aflint.deploy.requirements import requirements_of
+from aflint.deploy.settling import Sleep, Waiting
+from aflint.deploy.state import Code
+from aflint.deploy.steps import Step
+from aflint.deploy.target import Target, host_target, lambda_target
+from aflint.deploy.wanted import wanted_of
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is deployed. `functions` maps memory sizes in MB to names, smallest first; `steps` are
+    those that were taken to get there, none where nothing had to change.
+    """
+
+    account: str
+    region: str
+    bucket: str
+    role_arn: str
+    functions: dict[int, str]
+    python: str
+    bundle: Bundle | None
+    steps: tuple[Step, ...]
+
+
+async def deploy(
+    config: Config,
+    options: DeployOptions | None = None,
+    *,
+    dry_run: bool = False,
+    on_step: OnStep = lambda step: None,
+    sleep: Sleep = asyncio.sleep,
+) -> Deployment:
+    """Make what is missing and change what differs; a second call changes nothing.
+
+    The bundle comes from the user's cache where it was built before. `on_step` hears of each step
+    when it is done; with `dry_run` the steps are only decided. Where a step fails, those before it
+    stay done, and deploying again goes on from there.
+
+    Raises:
+        CredentialsError, AccessDeniedError, EndpointUnreachableError, WrongRegionError and other
+            BackendErrors: what AWS refused.
+        DeployError: the bundle cannot be built (BundleError), Lambda does not run this Python
+            (UnsupportedRuntimeError), a name is taken (NameTakenError), a function does not start.
+        ConfigError: no region is known, or `function` is no plain name.
+    """
+    options = options or DeployOptions()
+    target = target_of(config, options)
+    requirements = requirements_of(options.packages, options.requirements)
+    async with open_clients(config) as clients:
+        names = names_of(config, await find_account(clients), clients.region)
+        bundle = None
+        if not options.image_uri:
+            bundle = await build_bundle(
+                target, requirements, cache=options.cache, refresh=options.refresh
+            )
+        return await _bring(
+            clients, names, config, options, target, bundle, dry_run, on_step, Waiting(sleep)
+        )
+
+
+def target_of(config: Config, options: DeployOptions) -> Target:
+    """Return what the bundle is built for: Lambda, or this machine where it is emulated.
+
+    Raises UnsupportedRuntimeError.
+    """
+    if options.architecture is None and (
+        config.backend == "localcloud" or is_loopback(config.endpoint_url, os.environ)
+    ):
+        return host_target()
+    return lambda_target(options.architecture or "x86_64")
+
+
+def is_loopback(endpoint_url: str | None, environ: Mapping[str, str]) -> bool:
+    """Whether Lambda is emulated on this machine. Pure."""
+    named = (environ.get("AWS_ENDPOINT_URL_LAMBDA"), environ.get("AWS_ENDPOINT_URL"))
+    url = endpoint_url or next(filter(None, named), "")
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+async def _bring(
+    clients: Clients,
+    names: Names,
+    config: Config,
+    options: DeployOptions,
+    target: Target,
+    bundle: Bundle | None,
+    dry_run: bool,
+    on_step: OnStep,
+    waiting: Waiting,
+) -> Deployment:
+    code = Code(image_uri=options.image_uri or "") if bundle is None else Code(bundle.sha256)
+    wanted = wanted_of(config, options, names, target, code)
+    steps = plan(wanted, await read_deployed(clients, names, list(wanted.functions)))
+    if not dry_run:
+        await Applier(clients, names, bundle, waiting).apply(steps, on_step)
+    return Deployment(
+        account=names.account,
+        region=names.region,
+        bucket=names.bucket,
+        role_arn=options.role_arn or names.role_arn,
+        functions={each.settings.memory_mb: name for name, each in wanted.functions.items()},
+        python=target.python,
+        bundle=bundle,
+        steps=tuple(steps),
+    )
