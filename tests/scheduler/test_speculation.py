@@ -19,9 +19,9 @@ from tests.scheduler.builders import (
 EAGER = Policy(speculation=True, speculation_multiplier=2.0, speculation_min_s=1.0)
 
 
-def three_of_four_done(policy: Policy = EAGER, slots: int = 100) -> Machine:
+def three_of_four_done(policy: Policy = EAGER) -> Machine:
     """Three tasks took 10 s each; the fourth runs, and straggles from 20 s on."""
-    machine = Machine(policy, slots)
+    machine = Machine(policy)
     machine.submit(flat_job(4))
     machine.now = 10
     machine.end(*(value_result(task_id(0, p)) for p in range(3)))
@@ -72,8 +72,13 @@ def test_one_that_is_lost_leaves_the_other_running() -> None:
 
 
 def test_a_second_attempt_waits_until_nothing_else_does() -> None:
-    machine = three_of_four_done(slots=1)
-    assert machine.state.running == 1
+    machine = Machine(EAGER, slots=2)
+    machine.submit(flat_job(6))
+    machine.now = 10
+    machine.end(*(value_result(task_id(0, p)) for p in (1, 2, 3, 4)))
+    machine.now = 30
+    assert launched(machine.feed(Tick())) == []
+    assert launched(machine.end(value_result(task_id(0, 5)))) == [task_id(0, 0, 1)]
 
 
 def test_no_third_attempt() -> None:
