@@ -10,6 +10,9 @@ from aflint.transport.base import Transport
 
 _CLASSES = {
     "file": ("aflint.transport.file", "FileTransport"),
+    "hybrid": ("aflint.transport.hybrid", "from_config"),
+    "s3": ("aflint.transport.s3", "from_config"),
+    "sqs": ("aflint.transport.sqs", "from_config"),
 }
 
 

@@ -1,0 +1,36 @@
+"""Where a service answers, as AWS's own settings say or by its region: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_SUFFIXES = (
+    ("cn-", "amazonaws.com.cn"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("us-isof-", "csp.hci.ic.gov"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("eusc-", "amazonaws.eu"),
+)
+
+
+def endpoint_url(
+    service: str, region: str, environ: Mapping[str, str], override: str | None = None
+) -> str:
+    """Return the URL of a service: `override`, else the environment's, else the region's own."""
+    if override:
+        return override.rstrip("/")
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true":
+        for name in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
+            if environ.get(name):
+                return environ[name].rstrip("/")
+    fips = "-fips" if environ.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true" else ""
+    return f"https://{service}{fips}.{region}.{dns_suffix(region)}"
+
+
+def dns_suffix(region: str) -> str:
+    """Return the domain under which a region's partition lies."""
+    for prefix, suffix in _SUFFIXES:
+        if region.startswith(prefix):
+            return suffix
+    return "amazonaws.com"

@@ -1,0 +1,191 @@
+"""One object in S3 that takes all the frames of a map attempt, and reading ranges of such."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from aflint.aws.in_flight import InFlight, as_they_come
+from aflint.aws.s3 import S3
+from aflint.errors import FetchFailedError, ObjectNotFoundError
+from aflint.task import Extent, Manifest, MapOutput
+from aflint.transport.base import TransferCounts, Written
+from aflint.transport.frame_run import cut, lay_out
+
+PART_BYTES = 16 * 1024 * 1024
+"""Frames collected before they are written together: one PUT, or one part of an upload."""
+
+RANGE_BYTES = 16 * 1024 * 1024
+"""Ranges that touch are read by one GET up to this size."""
+
+_READS = 6
+_UPLOADS = 2
+
+
+class CombinedObject:
+    """Takes frames by the batch. It is there, whole, once finished; before, nothing is."""
+
+    def __init__(self, s3: S3, bucket: str, key: str, counts: TransferCounts) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._key = f"{key}-{uuid4().hex[:12]}"
+        self._counts = counts
+        self._size = 0
+        self._parts: list[str] = []
+        self._upload = ""
+        self._waiting: bytes | None = None
+        self._extents: dict[int, list[Extent]] = {}
+        self._uploading = InFlight(_UPLOADS * 2 * PART_BYTES, _UPLOADS)
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was taken."""
+        return self._size > 0
+
+    async def append(self, frames: Mapping[int, Sequence[bytes]]) -> None:
+        """Take frames: at least `PART_BYTES`, except for the last time."""
+        data, extents = lay_out(frames, self._size)
+        self._size += len(data)
+        for partition, extent in extents.items():
+            _extend(self._extents.setdefault(partition, []), extent)
+        if self._waiting is not None:
+            await self._put_part(self._waiting)
+        self._waiting = data
+
+    async def finish(self) -> Written:
+        """Make the object readable and say where it is, and the frames in it."""
+        if self._waiting is None:
+            return Written()
+        data, self._waiting = self._waiting, None
+        if self._upload:
+            await self._put_part(data)
+            await self._uploading.drain()
+            self._counts.s3_puts += 1
+            await self._s3.finish_upload(self._bucket, self._key, self._upload, self._parts)
+            self._upload = ""
+        else:
+            self._counts.s3_puts += 1
+            await self._s3.put(self._bucket, self._key, data)
+        extents = {partition: tuple(runs) for partition, runs in self._extents.items()}
+        return Written(f"s3://{self._bucket}/{self._key}", extents)
+
+    async def abort(self) -> None:
+        """Give up what was not finished."""
+        self._waiting = None
+        await self._uploading.cancel()
+        upload, self._upload = self._upload, ""
+        if upload:
+            await self._s3.abort_upload(self._bucket, self._key, upload)
+
+    async def _put_part(self, data: bytes) -> None:
+        if not self._upload:
+            self._counts.s3_puts += 1
+            self._upload = await self._s3.begin_upload(self._bucket, self._key)
+        self._parts.append("")
+        self._counts.s3_puts += 1
+        await self._uploading.start(len(data), self._upload_part(len(self._parts), data))
+
+    async def _upload_part(self, number: int, data: bytes) -> None:
+        self._parts[number - 1] = await self._s3.put_part(
+            self._bucket, self._key, self._upload, number, data
+        )
+
+
+def _extend(runs: list[Extent], extent: Extent) -> None:
+    if runs and runs[-1].offset + runs[-1].length == extent.offset:
+        extent = Extent(runs[-1].offset, runs[-1].length + extent.length)
+        if extent.length <= RANGE_BYTES:
+            runs[-1] = extent
+            return
+        extent = Extent(runs[-1].offset + runs[-1].length, extent.length - runs[-1].length)
+    runs.append(extent)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRead:
+    """One GET: bytes of an object, in the name of one map partition."""
+
+    map: int
+    bucket: str
+    key: str
+    start: int
+    end: int
+
+
+def plan_reads(outputs: Iterable[MapOutput]) -> list[RangeRead]:
+    """Return the GETs for what a manifest names; ranges that touch are put together. Pure."""
+    reads: list[RangeRead] = []
+    for output in outputs:
+        bucket, key = split_uri(output.object) if output.extents else ("", "")
+        last: RangeRead | None = None
+        for extent in sorted(output.extents, key=lambda extent: extent.offset):
+            end = extent.offset + extent.length
+            if last and last.end == extent.offset and end - last.start <= RANGE_BYTES:
+                last = reads[-1] = RangeRead(output.map, bucket, key, last.start, end)
+            else:
+                last = RangeRead(output.map, bucket, key, extent.offset, end)
+                reads.append(last)
+    return reads
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key of an s3:// URI."""
+    bucket, _, key = uri.partition("://")[2].partition("/")
+    return bucket, key
+
+
+async def read_frames(
+    s3: S3, manifest: Manifest, counts: TransferCounts
+) -> AsyncGenerator[bytes, None]:
+    """Yield the frames that a manifest names in objects, several GETs at once.
+
+    Raises FetchFailedError, once all else was given, naming the maps whose objects are gone.
+    """
+    lost: set[int] = set()
+
+    async def read(range_: RangeRead) -> list[bytes]:
+        counts.s3_gets += 1
+        try:
+            data = await s3.get(range_.bucket, range_.key, range_.start, range_.end)
+        except ObjectNotFoundError:
+            data = b""
+        if len(data) != range_.end - range_.start:
+            lost.add(range_.map)
+            return []
+        return list(cut(data))
+
+    reads: Iterator[Callable[[], Coroutine[Any, Any, list[bytes]]]] = (
+        partial(read, range_) for range_ in plan_reads(manifest.outputs)
+    )
+    async with aclosing(as_they_come(reads, lambda: _READS)) as results:
+        async for frames in results:
+            for frame in frames:
+                yield frame
+    if lost:
+        shuffle, maps = manifest.handle.shuffle, tuple(sorted(lost))
+        raise FetchFailedError(
+            f"shuffle {shuffle}, partition {manifest.partition}: the objects of map partitions "
+            f"{', '.join(map(str, maps))} are gone or cut short",
+            shuffle=shuffle,
+            maps=maps,
+        )
+
+
+async def remove_prefix(s3: S3, bucket: str, prefix: str) -> None:
+    """Remove every object and every unfinished upload below a prefix."""
+    for key, upload in await s3.uploads(bucket, prefix):
+        await s3.abort_upload(bucket, key, upload)
+    found = await s3.list_all(bucket, prefix)
+    await s3.delete_many(bucket, [key for key, _ in found.objects])

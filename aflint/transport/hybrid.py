@@ -1,0 +1,203 @@
+"""Small blocks in SQS, large ones in S3: each where the price table says it is cheapest."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
+from typing import Any
+
+from aflint import limits
+from aflint.aws.client import Aws
+from aflint.aws.s3 import S3
+from aflint.aws.sqs import Sqs
+from aflint.task import Manifest, ShuffleHandle
+from aflint.transport.base import (
+    ShuffleReader,
+    ShuffleWriter,
+    TransferCounts,
+    Transport,
+    TransportTraits,
+    Written,
+)
+from aflint.transport.combined_object import (
+    PART_BYTES,
+    CombinedObject,
+    read_frames,
+    remove_prefix,
+    split_uri,
+)
+from aflint.transport.placement import choose_for_object, range_break_even
+from aflint.transport.s3 import MAX_FRAME_BYTES, new_place
+from aflint.transport.size import check_size
+from aflint.transport.sqs import VISIBILITY_S
+from aflint.transport.sqs_queues import create_queues, delete_queues, new_stem
+from aflint.transport.sqs_reader import SqsReader
+from aflint.transport.sqs_writer import Batches, frame_limit
+
+BUFFER_BYTES = 32 * limits.MIB
+"""Frames held until it is known where their blocks go; past it, half of them or more are placed."""
+
+
+class HybridTransport(Transport):
+    """Queues whose names begin with `prefix`, and objects below s3://`bucket`/`prefix`/shuffles/.
+
+    Settings are those of `SqsTransport`.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        bucket: str,
+        prefix: str = "aflint",
+        message_limit_bytes: int = limits.SQS_OLD_MESSAGE_BYTES,
+        visibility_s: int = VISIBILITY_S,
+    ) -> None:
+        self.counts = TransferCounts()
+        self._aws = aws
+        self._sqs = Sqs(aws.client("sqs"))
+        self._s3 = S3(aws)
+        self._bucket = bucket
+        self._prefix = prefix
+        self._limit = message_limit_bytes
+        self._visibility_s = visibility_s
+        self._traits = TransportTraits(
+            MAX_FRAME_BYTES, frame_limit(message_limit_bytes), rereadable=False
+        )
+
+    @property
+    def traits(self) -> TransportTraits:
+        return self._traits
+
+    @property
+    def config(self) -> tuple[Any, ...]:
+        """What `create_transport` makes this transport of in another process."""
+        place = (self._aws.region, self._aws.endpoint_url, self._bucket)
+        return ("hybrid", *place, self._prefix, self._limit, self._visibility_s)
+
+    async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
+        stem = new_stem(self._prefix, job, shuffle)
+        queues = await create_queues(self._sqs, stem, job, partitions, self._limit, self.counts)
+        place = new_place(self._bucket, self._prefix, job, shuffle)
+        return ShuffleHandle(job, shuffle, partitions, (*queues, place))
+
+    async def close(self, handle: ShuffleHandle) -> None:
+        url_stem, _, place = handle.address
+        try:
+            await delete_queues(self._sqs, url_stem, handle.partitions, self.counts)
+        finally:
+            bucket, key = split_uri(place)
+            await remove_prefix(self._s3, bucket, f"{key}/")
+
+    def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> HybridWriter:
+        name = f"{map}-{attempt}-{link}"
+        return HybridWriter(self._sqs, self._s3, handle, name, self._traits)
+
+    def reader(self, manifest: Manifest) -> HybridReader:
+        return HybridReader(self._sqs, self._s3, manifest, self._visibility_s)
+
+    async def aclose(self) -> None:
+        await self._aws.aclose()
+
+
+def from_config(
+    region: str,
+    endpoint_url: str | None,
+    bucket: str,
+    prefix: str,
+    limit_bytes: int,
+    visibility_s: int,
+) -> HybridTransport:
+    """Return the transport whose `config` this is, with the credentials of the environment."""
+    return HybridTransport(Aws(region, endpoint_url), bucket, prefix, limit_bytes, visibility_s)
+
+
+class HybridWriter(ShuffleWriter):
+    """Holds blocks until their sizes are known, or until there are too many bytes of them."""
+
+    def __init__(
+        self, sqs: Sqs, s3: S3, handle: ShuffleHandle, name: str, traits: TransportTraits
+    ) -> None:
+        self.counts = TransferCounts()
+        self._traits = traits
+        url_stem, limit, place = handle.address
+        bucket, key = split_uri(place)
+        self._object = CombinedObject(s3, bucket, f"{key}/{name}", self.counts)
+        self._batches = Batches(sqs, url_stem, limit, self.counts)
+        self._largest_in_queue = frame_limit(limit)
+        self._blocks: dict[int, list[bytes]] = {}
+        self._sizes: dict[int, int] = {}
+        self._oversized: set[int] = set()
+        self._held = 0
+
+    async def write(self, partition: int, frame: bytes) -> None:
+        check_size(frame, self._traits)
+        self._blocks.setdefault(partition, []).append(frame)
+        self._sizes[partition] = self._sizes.get(partition, 0) + len(frame)
+        self._held += len(frame)
+        if len(frame) > self._largest_in_queue:
+            self._oversized.add(partition)
+        if self._held >= BUFFER_BYTES:
+            await self._make_room()
+
+    async def finish(self) -> Written:
+        chosen = choose_for_object(self._sizes, self._oversized, object_exists=self._object.started)
+        if chosen:
+            await self._into_object(chosen)
+        await self._into_queues(list(self._blocks))
+        await self._batches.finish()
+        return await self._object.finish()
+
+    async def abort(self) -> None:
+        self._blocks, self._sizes, self._held = {}, {}, 0
+        try:
+            await self._batches.abort()
+        finally:
+            await self._object.abort()
+
+    async def _make_room(self) -> None:
+        """Place the large blocks if they make a part of an object, else the small ones."""
+        break_even = range_break_even()
+        large = {p for p, size in self._sizes.items() if size >= break_even} | self._oversized
+        if sum(self._sizes[partition] for partition in large) >= PART_BYTES:
+            await self._into_object(large)
+        else:
+            await self._into_queues(self._blocks.keys() - large)
+
+    async def _into_object(self, partitions: Collection[int]) -> None:
+        await self._object.append({partition: self._take(partition) for partition in partitions})
+
+    async def _into_queues(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
+            for frame in self._take(partition):
+                await self._batches.add(partition, frame)
+
+    def _take(self, partition: int) -> list[bytes]:
+        self._held -= self._sizes.pop(partition)
+        self._oversized.discard(partition)
+        return self._blocks.pop(partition)
+
+
+class HybridReader(ShuffleReader):
+    """Reads what is in objects first, then the queue, unless the objects had it all."""
+
+    def __init__(self, sqs: Sqs, s3: S3, manifest: Manifest, visibility_s: int) -> None:
+        self.counts = TransferCounts()
+        self._s3 = s3
+        self._manifest = manifest
+        self._missing = sum(output.frames for output in manifest.outputs)
+        url = f"{manifest.handle.address[0]}{manifest.partition}"
+        self._queue = SqsReader(sqs, url, self._missing, visibility_s, self.counts)
+
+    async def frames(self) -> AsyncGenerator[bytes, None]:
+        async with aclosing(read_frames(self._s3, self._manifest, self.counts)) as frames:
+            async for frame in frames:
+                self._missing -= 1
+                yield frame
+        if self._missing > 0:
+            self._queue.expected = self._missing
+            async with aclosing(self._queue.frames()) as frames:
+                async for frame in frames:
+                    yield frame
+
+    async def close(self, *, consumed: bool) -> None:
+        await self._queue.close(consumed=consumed)

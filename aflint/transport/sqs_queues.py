@@ -1,0 +1,103 @@
+"""The queues of one shuffle: one for each reduce partition, made and removed together."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from uuid import uuid4
+
+from aflint.aws.in_flight import InFlight
+from aflint.aws.sqs import Sqs, queue_name
+from aflint.errors import BackendError, QueueDeletedError
+from aflint.transport.base import TransferCounts
+
+_AT_ONCE = 32
+_REFUSED_ATTRIBUTE = frozenset({"InvalidAttributeValue", "InvalidParameterValue"})
+
+
+def plain(text: str) -> str:
+    """Return a job's name with nothing in it that a key or a queue's name cannot have."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text)
+
+
+def new_stem(prefix: str, job: str, shuffle: int) -> str:
+    """Return what the names of one shuffle's queues begin with: at most 74 characters, unique.
+
+    A deleted name cannot be used again for a minute, so that each run has names of its own.
+    """
+    return f"{prefix[:32]}-{plain(job)[:20]}-{shuffle}-{uuid4().hex[:8]}-"
+
+
+async def create_queues(
+    sqs: Sqs, stem: str, job: str, partitions: int, limit_bytes: int, counts: TransferCounts
+) -> tuple[str, int]:
+    """Make all queues and return what their URLs begin with, and the largest message they take.
+
+    Leaves none behind where it fails or is cancelled.
+    """
+    tags = {"aflint": job[:200]}
+    attributes = {"MaximumMessageSize": str(limit_bytes)}
+
+    async def create(partition: int) -> str:
+        counts.sqs_requests += 1
+        return await sqs.create_queue(f"{stem}{partition}", attributes, tags)
+
+    try:
+        try:
+            first = await create(0)
+        except BackendError as error:
+            if error.code not in _REFUSED_ATTRIBUTE:
+                raise
+            attributes = {}  # the service takes less, and its default says how much
+            first = await create(0)
+        counts.sqs_requests += 1
+        most = await sqs.max_message_bytes(first)
+        await _each(create, range(1, partitions))
+    except BaseException:
+        await asyncio.shield(remove_by_stem(sqs, stem))
+        raise
+    return first.removesuffix("0"), min(limit_bytes, most)
+
+
+async def delete_queues(sqs: Sqs, url_stem: str, partitions: int, counts: TransferCounts) -> None:
+    """Remove all queues; those that are not there are passed over."""
+
+    async def delete(partition: int) -> None:
+        counts.sqs_requests += 1
+        await _delete(sqs, f"{url_stem}{partition}")
+
+    await _each(delete, range(partitions))
+
+
+async def remove_by_stem(sqs: Sqs, stem: str) -> list[str]:
+    """Remove every queue whose name begins with `stem`, and return their names."""
+    urls = await sqs.list_queues(stem)
+
+    async def delete(index: int) -> None:
+        await _delete(sqs, urls[index])
+
+    await _each(delete, range(len(urls)))
+    return [queue_name(url) for url in urls]
+
+
+async def _delete(sqs: Sqs, url: str) -> None:
+    try:
+        await sqs.delete_queue(url)
+    except QueueDeletedError:
+        return
+
+
+async def _each(work: Callable[[int], Awaitable[object]], numbers: Iterable[int]) -> None:
+    """Do work for each number, a bounded number of them at once."""
+
+    async def one(number: int) -> None:
+        await work(number)
+
+    running = InFlight(_AT_ONCE, _AT_ONCE)
+    try:
+        for number in numbers:
+            await running.start(1, one(number))
+        await running.drain()
+    finally:
+        await running.cancel()

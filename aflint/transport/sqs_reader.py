@@ -1,0 +1,138 @@
+"""Frames out of a queue: several receives under way, nothing deleted, nothing hidden for long.
+
+The queue goes as a whole when its shuffle is closed, which saves a third of the requests. Until
+then a message that was read must stay hidden from its own reader, and come back to the next one
+should this one fail: so it is hidden for a short while, and again as long as the reader lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import islice, repeat
+
+from aflint import limits
+from aflint.aws.in_flight import InFlight, as_they_come, cancel_all
+from aflint.aws.sqs import Message, Sqs
+from aflint.cost import billed_sqs_requests
+from aflint.errors import QueueDeletedError
+from aflint.transport.base import ShuffleReader, TransferCounts
+
+RECEIVES = 4
+"""Receives under way at once, while that many are needed for what is still to come."""
+
+_MOST_HIDDEN = limits.SQS_IN_FLIGHT * 9 // 10
+"""A long poll says nothing when a queue's cap is reached, so the reader counts."""
+
+_CALLS = 16
+
+
+@dataclass(slots=True)
+class _Hidden:
+    receipt: str
+    until: float
+
+
+class SqsReader(ShuffleReader):
+    """Reads one queue, from which about `expected` messages are to come."""
+
+    def __init__(
+        self, sqs: Sqs, url: str, expected: int, visibility_s: int, counts: TransferCounts
+    ) -> None:
+        self.counts = counts
+        self._sqs = sqs
+        self._url = url
+        self.expected = expected
+        self._visibility_s = visibility_s
+        self._hidden: dict[str, _Hidden] = {}
+        self._deleted = 0
+
+    async def frames(self) -> AsyncGenerator[bytes, None]:
+        renewing = asyncio.get_running_loop().create_task(self._keep_hidden())
+        receives = as_they_come(repeat(self._receive), self._receives_wanted)
+        try:
+            async with aclosing(receives) as batches:
+                async for batch in batches:
+                    if renewing.done():
+                        renewing.result()
+                    for frame in batch:
+                        yield frame
+        finally:
+            await cancel_all({renewing})
+
+    async def close(self, *, consumed: bool) -> None:
+        """Show what was read to the next reader at once, unless there will be none."""
+        if not consumed:
+            await self._in_tens([hidden.receipt for hidden in self._hidden.values()], 0)
+        self._hidden.clear()
+
+    def _receives_wanted(self) -> int:
+        missing = self.expected - len(self._hidden) - self._deleted
+        return max(1, min(RECEIVES, -(-missing // limits.SQS_RECEIVE_MESSAGES)))
+
+    async def _receive(self) -> list[bytes]:
+        if len(self._hidden) >= _MOST_HIDDEN:
+            await self._make_room()
+        messages = await self._sqs.receive(
+            self._url, wait_s=limits.SQS_LONG_POLL_S, visibility_s=self._visibility_s
+        )
+        self.counts.sqs_requests += billed_sqs_requests(sum(len(m.body) for m in messages))
+        frames = (_decode(message) for message in messages if self._is_new(message))
+        return [frame for frame in frames if frame]
+
+    def _is_new(self, message: Message) -> bool:
+        """Note a message as hidden, and say whether it was not seen before."""
+        new = message.id not in self._hidden
+        until = asyncio.get_running_loop().time() + self._visibility_s
+        self._hidden.pop(message.id, None)
+        self._hidden[message.id] = _Hidden(message.receipt, until)
+        return new
+
+    async def _keep_hidden(self) -> None:
+        """Renew the time for which messages are hidden, each when half of it is over."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._visibility_s / 4)
+            soon = loop.time() + self._visibility_s / 2
+            due = {name: held for name, held in self._hidden.items() if held.until < soon}
+            for held in due.values():
+                held.until = loop.time() + self._visibility_s
+            await self._in_tens([held.receipt for held in due.values()], self._visibility_s)
+
+    async def _make_room(self) -> None:
+        """Delete the messages read first, where the queue would give no more otherwise."""
+        ids = list(islice(self._hidden, limits.SQS_RECEIVE_MESSAGES * 100))
+        receipts = [self._hidden.pop(id).receipt for id in ids]
+        self._deleted += len(ids)
+        await self._in_tens(receipts, None)
+
+    async def _in_tens(self, receipts: list[str], visibility_s: int | None) -> None:
+        """Hide messages for so long, or delete them, ten with each call."""
+        calls = InFlight(_CALLS, _CALLS)
+        try:
+            for begin in range(0, len(receipts), limits.SQS_BATCH_ENTRIES):
+                ten = receipts[begin : begin + limits.SQS_BATCH_ENTRIES]
+                await calls.start(1, self._hide_or_delete(ten, visibility_s))
+            await calls.drain()
+        except QueueDeletedError:
+            return  # the shuffle was closed: there is nothing left to hide
+        finally:
+            await calls.cancel()
+
+    async def _hide_or_delete(self, receipts: list[str], visibility_s: int | None) -> None:
+        self.counts.sqs_requests += 1
+        if visibility_s is None:
+            await self._sqs.delete(self._url, receipts)
+        else:
+            await self._sqs.change_visibility(self._url, receipts, visibility_s)
+
+
+def _decode(message: Message) -> bytes:
+    """Return a message's frame; nothing for a message that somebody else put there."""
+    try:
+        return binascii.a2b_base64(message.body)
+    except (binascii.Error, ValueError):
+        return b""
