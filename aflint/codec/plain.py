@@ -33,7 +33,8 @@ _PARTS_SAMPLED = 32
 _DEEPEST = 8
 _MOST_STRINGS = 200
 _SMALL_TUPLE = 8
-_LEAVES = frozenset({type(None), bool, int, float, bytes})
+_NUMBERS = frozenset({type(None), bool, int, float})
+_LEAVES = _NUMBERS | {bytes}
 
 
 class NotPlainError(Exception):
@@ -43,9 +44,12 @@ class NotPlainError(Exception):
 def survey(records: list[Any]) -> list[str] | None:
     """Return the strings worth remembering, or None for a block that is better pickled as usual.
 
-    It is if it is small, if it holds objects, or if its records share containers.
+    It is if it is small, if it holds objects, if its records share containers, or if they are
+    numbers, of which pickle remembers none.
     """
     if not records or (len(records) < _SMALL and not _is_long(records[0])):
+        return None
+    if type(records[0]) in _NUMBERS and type(records[-1]) in _NUMBERS:
         return None
     look = _Survey()
     try:
