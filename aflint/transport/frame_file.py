@@ -19,12 +19,19 @@ from aflint.task import Extent, MapOutput
 RUN_BYTES = 4 * 1024 * 1024
 """A run is not made longer than this (a single frame may be), so that it is one read."""
 
+PIECES_PER_CALL = 1024
+"""The fewest that POSIX systems in use allow one writev (IOV_MAX)."""
+
 _LENGTH = struct.Struct("<I")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class LostOutputError(Exception):
-    """The file of a map attempt is gone, or is shorter than it was."""
+    """The file of an attempt of `map` is gone, or is not what it was."""
+
+    def __init__(self, map: int, reason: str) -> None:
+        super().__init__(reason)
+        self.map = map
 
 
 class FrameFile:
@@ -49,9 +56,7 @@ class FrameFile:
         try:
             if self._file is None:
                 self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115
-            data = memoryview(b"".join(pieces))
-            while data:
-                data = data[self._file.write(data) :]
+            _write(self._file.fileno(), pieces)
         except OSError as error:
             raise _write_error(self._path, error) from error
 
@@ -78,6 +83,16 @@ class FrameFile:
         self.close()
         with suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(self._path)
+
+
+def _write(file: int, pieces: Sequence[bytes]) -> None:
+    for begin in range(0, len(pieces), PIECES_PER_CALL):
+        group = pieces[begin : begin + PIECES_PER_CALL]
+        written = os.writev(file, group)
+        if written < sum(map(len, group)):
+            rest = memoryview(b"".join(group))[written:]
+            while rest:
+                rest = rest[os.write(file, rest) :]
 
 
 def _write_error(path: str, error: OSError) -> DiskFullError | InternalError:
@@ -123,14 +138,15 @@ def read_batch(batch: Sequence[Read]) -> list[bytes]:
     path, file = "", -1
     try:
         for read in batch:
-            if read.path != path:
-                if file >= 0:
-                    os.close(file)
-                    file = -1
-                path, file = read.path, os.open(read.path, os.O_RDONLY | os.O_CLOEXEC)
-            frames += _cut(_pread(file, read.extent))
-    except OSError as error:
-        raise LostOutputError(f"{path}: {error.strerror}") from error
+            try:
+                if read.path != path:
+                    if file >= 0:
+                        os.close(file)
+                        file = -1
+                    path, file = read.path, os.open(read.path, os.O_RDONLY | os.O_CLOEXEC)
+                frames += _cut(_pread(file, read.extent))
+            except (OSError, EOFError) as error:
+                raise LostOutputError(read.map, f"{read.path}: {error}") from error
     finally:
         if file >= 0:
             os.close(file)
@@ -142,7 +158,7 @@ def _pread(file: int, extent: Extent) -> bytes:
     while len(data) < extent.length:  # one call gives at most 2 GiB
         more = os.pread(file, extent.length - len(data), extent.offset + len(data))
         if not more:
-            raise LostOutputError("it is shorter than it was")
+            raise EOFError("shorter than it was")
         data += more
     return data
 
@@ -151,11 +167,9 @@ def _cut(run: bytes) -> Iterator[bytes]:
     at = 0
     while at < len(run):
         begin = at + _LENGTH.size
-        if begin > len(run):
-            raise LostOutputError("its frames do not fill their run")
-        at = begin + _LENGTH.unpack_from(run, at)[0]
+        at = begin + int.from_bytes(run[at:begin], "little")
         if at > len(run):
-            raise LostOutputError("its frames do not fill their run")
+            raise EOFError("not the frames that were written")
         yield run[begin:at]
 
 
