@@ -21,8 +21,27 @@ from aflint.task import StagedPart, TaskId
 WRITE_BYTES = 4 * 1024 * 1024
 """Collected before they are written; as much again may be on its way."""
 
-BATCH_RECORDS = 1_000
-"""Records made into bytes at once."""
+BATCH_BYTES = 256 * 1024
+MOST_RECORDS = 16_384
+"""Records are made into bytes so many at once, or as many as make BATCH_BYTES."""
+
+
+class Batches:
+    """Lists of records, each as many as should make about BATCH_BYTES by what the last one made."""
+
+    def __init__(self, records: Iterable[Any], most: int) -> None:
+        self._records = iter(records)
+        self._most = most
+        self._count = min(64, most)
+
+    def made(self, size: int) -> None:
+        """Tell how many bytes the last list became."""
+        fitting = self._count * BATCH_BYTES // max(size, 1)
+        self._count = max(1, min(self._most, fitting, self._count * 4))
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        while batch := list(islice(self._records, self._count)):
+            yield batch
 
 
 class StreamWriter:
@@ -144,9 +163,10 @@ def save_text(
     engine = compressor(compression) if compression else None
     written = 0
     with StreamWriter(part.staged, storage, io) as stream:
-        for batch in _batches(records, BATCH_RECORDS):
+        for batch in (batches := Batches(records, MOST_RECORDS)):
             written += len(batch)
             data = _text_of(batch, target)
+            batches.made(len(data))
             stream.write(engine.compress(data) if engine else data)
         if engine:
             stream.write(engine.flush())
@@ -161,11 +181,13 @@ def save_pickle(
     storage: Storage,
     io: IOLoop,
 ) -> StagedPart:
-    """Write a partition as a file of record blocks, `batch` records to a block."""
+    """Write a partition as a file of record blocks, at most `batch` records to a block."""
     part = _part(target, task, "")
     with BlockFileWriter(part.staged, storage, io) as file:
-        for block in _batches(records, batch):
+        for block in (batches := Batches(records, batch)):
+            before = file.size
             file.write(block)
+            batches.made(file.size - before)
     return _done(part, file.size, file.records)
 
 
@@ -177,12 +199,6 @@ def _part(target: str, task: TaskId, suffix: str) -> StagedPart:
 
 def _done(part: StagedPart, size: int, records: int) -> StagedPart:
     return StagedPart(part.staged, part.name, size, records)
-
-
-def _batches(records: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    source = iter(records)
-    while batch := list(islice(source, size)):
-        yield batch
 
 
 def _text_of(batch: list[Any], target: str) -> bytes:

@@ -8,6 +8,7 @@ import glob
 import os
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
@@ -178,49 +179,60 @@ def _move(source: str, target: str) -> None:
 
 
 class LocalWriter(FileWriter):
-    """Writes beside its target under a hidden name, which it takes when finished."""
+    """Writes beside its target under a hidden name, which it takes when finished.
+
+    A call that was cancelled goes on in its thread: the lock keeps the next one from meeting it.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
         folder, name = os.path.split(path)
         self._hidden = os.path.join(folder, f".{name[:200]}.{uuid4().hex}")
         self._file: BinaryIO | None = None
+        self._ended = False
+        self._lock = threading.Lock()
 
     async def write(self, data: bytes) -> None:
-        await asyncio.shield(asyncio.to_thread(self.append, data))
+        await asyncio.to_thread(self.append, data)
 
     async def finish(self) -> None:
-        await asyncio.shield(asyncio.to_thread(self.publish))
+        await asyncio.to_thread(self.publish)
 
     async def abort(self) -> None:
-        await asyncio.shield(asyncio.to_thread(self.discard))
+        await asyncio.to_thread(self.discard)
 
     def append(self, data: bytes) -> None:
         """Write, blocking."""
-        with writing(self._path):
-            if self._file is None:
-                os.makedirs(os.path.dirname(self._path), exist_ok=True)
-                self._file = open(self._hidden, "xb", buffering=0)  # noqa: SIM115
+        with self._lock, writing(self._path):
+            file = self._open()
             view = memoryview(data)
             while view:
-                view = view[self._file.write(view) :]
+                view = view[file.write(view) :]
 
     def publish(self) -> None:
         """Finish, blocking."""
-        self.append(b"")
-        with writing(self._path):
-            assert self._file is not None
-            self._file.close()
+        with self._lock, writing(self._path):
+            self._open().close()
             os.replace(self._hidden, self._path)
-            self._file = None
+            self._file, self._ended = None, True
 
     def discard(self) -> None:
         """Abort, blocking."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-            with suppress(FileNotFoundError):
-                os.unlink(self._hidden)
+        with self._lock:
+            self._ended = True
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+                with suppress(FileNotFoundError):
+                    os.unlink(self._hidden)
+
+    def _open(self) -> BinaryIO:
+        if self._ended:
+            raise OutputError(f"{self._path} was finished or given up before this was written")
+        if self._file is None:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            self._file = open(self._hidden, "xb", buffering=0)  # noqa: SIM115
+        return self._file
 
 
 def write_whole(path: str, data: bytes) -> None:

@@ -13,7 +13,7 @@ from aflint import commit
 from aflint.errors import DiskFullError, OutputError, OutputExistsError
 from aflint.executor import sinks
 from aflint.executor.io_loop import IOLoop
-from aflint.executor.sinks import BlockFileWriter, StreamWriter, save_pickle, save_text
+from aflint.executor.sinks import Batches, BlockFileWriter, StreamWriter, save_pickle, save_text
 from aflint.executor.sources import blocks
 from aflint.splits import text_splits, whole_file_splits
 from aflint.storage.base import FileWriter
@@ -191,7 +191,7 @@ def test_a_full_disk_stops_the_task(
     monkeypatch.setattr(sinks, "WRITE_BYTES", 1000)
     disk = Full(writes)
     with pytest.raises(DiskFullError, match="full"):
-        save_text(["x" * 2000] * 3000, "/out", None, task(), disk, io)
+        save_text(["x" * 2000] * 60_000, "/out", None, task(), disk, io)
     assert disk.aborted == 1
 
 
@@ -206,6 +206,19 @@ def test_a_partition_is_written_in_bounded_memory(
             held.append(stream._held)
     assert max(held) < 10_000
     assert (tmp_path / "a").read_bytes() == b"x" * 99_900
+
+
+def test_large_records_are_taken_few_at_a_time() -> None:
+    batches = Batches(iter(range(10_000)), 5000)
+    sizes = []
+    for batch in batches:
+        sizes.append(len(batch))
+        batches.made(len(batch) * (100_000 if batch[0] > 1000 else 10))
+    assert sum(sizes) == 10_000
+    assert max(sizes) == 4096
+    assert sizes[4:6] == [2, 2]
+    assert sizes[:3] == [64, 256, 1024]
+    assert sizes[-2] == 2
 
 
 def test_a_block_file_counts_what_it_holds(tmp_path: Path, io: IOLoop) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,40 @@ async def test_an_aborted_writer_leaves_nothing(tmp_path: Path) -> None:
     await writer.write(b"one")
     await writer.abort()
     await writer.abort()
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_writer_that_was_given_up_makes_no_file(tmp_path: Path) -> None:
+    writer = storage.create(str(tmp_path / "file"))
+    await writer.abort()
+    for late in (writer.write(b"x"), writer.finish()):
+        with pytest.raises(OutputError, match="given up"):
+            await late
+    assert os.listdir(tmp_path) == []
+
+
+async def test_aborting_waits_for_a_write_that_was_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, go = threading.Event(), threading.Event()
+    make_folders = os.makedirs
+
+    def slow(path: str, exist_ok: bool) -> None:
+        started.set()
+        go.wait()
+        make_folders(path, exist_ok=exist_ok)
+
+    monkeypatch.setattr(os, "makedirs", slow)
+    writer = storage.create(str(tmp_path / "file"))
+    writing = asyncio.ensure_future(writer.write(b"x"))
+    await asyncio.to_thread(started.wait)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    aborting = asyncio.ensure_future(writer.abort())
+    await asyncio.sleep(0)
+    go.set()
+    await aborting
     assert os.listdir(tmp_path) == []
 
 
