@@ -67,6 +67,7 @@ class Concurrency:
 
     def throttled(self, started: float, now: float) -> None:
         """Lower the limit, unless an attempt started before the last cut tells what is known."""
+        self._environments = max(0, self._environments - 1)  # it never had one
         if started <= self._cut_at:
             return
         self._cut_at = now

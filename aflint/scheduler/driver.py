@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from aflint.errors import (
     AflintError,
@@ -37,6 +37,7 @@ from aflint.scheduler.instructions import (
 )
 from aflint.scheduler.policy import Policy
 from aflint.scheduler.running import Acceptor, RunningJob, ignore
+from aflint.scheduler.shuffles import ShuffleCarrier, ShuffleService
 from aflint.scheduler.state import SchedulerState
 from aflint.scheduler.stimuli import (
     AttemptEnded,
@@ -46,30 +47,17 @@ from aflint.scheduler.stimuli import (
     JobReleased,
     JobSubmitted,
     PartitionsRequested,
-    ShuffleClosed,
-    ShuffleOpened,
-    ShuffleOpenFailed,
     SlotsChanged,
     Stimulus,
     Tick,
 )
-from aflint.task import ShuffleHandle, TaskDescription, TaskId
+from aflint.task import TaskDescription, TaskId
+
+__all__ = ["Scheduler", "ShuffleService"]
 
 _log = logging.getLogger(__name__)
 
 _Outcome = AttemptEnded | AttemptLost
-
-
-class ShuffleService(Protocol):
-    """Opens and closes shuffles; every `transport.base.Transport` is one."""
-
-    async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
-        """Make ready what the shuffle needs."""
-        ...
-
-    async def close(self, handle: ShuffleHandle) -> None:
-        """Remove all that the shuffle left anywhere."""
-        ...
 
 
 class Scheduler:
@@ -89,7 +77,7 @@ class Scheduler:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._invoker = invoker
-        self._shuffles = shuffles
+        self._shuffles = ShuffleCarrier(shuffles, self._post)
         self._policy = policy or Policy()
         self._listener = listener
         self._listener_failed = False
@@ -102,9 +90,9 @@ class Scheduler:
         self._tasks: dict[TaskId, asyncio.Task[_Outcome]] = {}
         self._inbox: deque[tuple[Stimulus, float]] = deque()
         self._draining = False
-        self._carriers: dict[type, Callable[[Any], None]] = {
-            OpenShuffle: self._open_shuffle,
-            CloseShuffle: self._close_shuffle,
+        self._carriers: dict[type, Callable[[Any], object]] = {
+            OpenShuffle: lambda i: self._group.create_task(self._shuffles.open(i)),
+            CloseShuffle: lambda i: self._group.create_task(self._shuffles.close(i)),
             Launch: self._launch,
             Stop: self._stop,
             Deliver: self._deliver,
@@ -137,8 +125,8 @@ class Scheduler:
             for job in running:
                 await _until(job.over)
         finally:
-            self._alarm.cancel()
             await self._group.__aexit__(None, None, None)
+            self._alarm.cancel()
 
     @asynccontextmanager
     async def run(
@@ -255,36 +243,6 @@ class Scheduler:
         task = self._tasks.get(instruction.id)
         if task is not None:
             task.cancel()
-
-    def _open_shuffle(self, instruction: OpenShuffle) -> None:
-        self._group.create_task(self._opened(instruction))
-
-    async def _opened(self, instruction: OpenShuffle) -> None:
-        job, shuffle = instruction.job, instruction.shuffle
-        try:
-            handle = await self._shuffles.open(job, shuffle, instruction.partitions)
-        except AflintError as error:
-            self._post(ShuffleOpenFailed(job, shuffle, error))
-        except Exception as error:
-            wrapped = InternalError(f"shuffle {shuffle} of job {job} was not opened: {error!r}")
-            wrapped.__cause__ = error
-            self._post(ShuffleOpenFailed(job, shuffle, wrapped))
-        else:
-            self._post(ShuffleOpened(job, shuffle, handle))
-
-    def _close_shuffle(self, instruction: CloseShuffle) -> None:
-        self._group.create_task(self._closed(instruction))
-
-    async def _closed(self, instruction: CloseShuffle) -> None:
-        try:
-            await self._shuffles.close(instruction.handle)
-        except Exception:
-            _log.exception(
-                "shuffle %d of job %s was not removed; `aflint clean` removes what it left",
-                instruction.shuffle,
-                instruction.job,
-            )
-        self._post(ShuffleClosed(instruction.job, instruction.shuffle))
 
     def _deliver(self, instruction: Deliver) -> None:
         try:

@@ -27,7 +27,7 @@ class Loss:
 
     @property
     def text(self) -> str:
-        """The error in one line."""
+        """The error in words, its class first."""
         said = self.cause.message if isinstance(self.cause, TaskFailure) else str(self.cause)
         return f"{self.kind.__name__}: {said}" if said else self.kind.__name__
 

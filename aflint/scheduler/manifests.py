@@ -56,20 +56,20 @@ def _resolve(job: JobRun, item: Input) -> Input:
 def _manifest(stage: StageRun, partition: int) -> Manifest:
     if stage.handle is None:
         raise AssertionError("a manifest was asked for before its shuffle was open")
-    outputs = tuple(
+    outputs = [
         MapOutput(
             status.map,
             status.attempt,
             status.link,
-            frames[partition],
+            count,
             sizes[partition],
             status.object,
             status.extents.get(partition, ()),
         )
         for status, frames, sizes in _columns(stage)
-        if frames[partition]
-    )
-    return Manifest(stage.handle, partition, outputs)
+        if (count := frames[partition])
+    ]
+    return Manifest(stage.handle, partition, tuple(outputs))
 
 
 def _columns(stage: StageRun) -> list[tuple[MapStatus, memoryview, memoryview]]:

@@ -132,16 +132,16 @@ class World(RuleBasedStateMachine):
                 assert job not in self.ending
                 assert partition in self.requested[job]
                 self.done[job].add(partition)
-            case FailJob(job):
-                assert job not in self.ending
-                self.ending.add(job)
+            case FailJob():
+                assert instruction.job not in self.ending
+                self.ending.add(instruction.job)
             case JobOver(job):
                 self.check_over(job)
             case WakeAt(time):
                 assert time > self.now
                 self.wake = time
-            case Emit(event) if isinstance(event, JobEnded):
-                assert event.job in self.ending
+            case Emit() if isinstance(instruction.event, JobEnded):
+                assert instruction.event.job in self.ending
 
     def check_launch(self, task: TaskDescription) -> None:
         assert task.id.job not in self.ending
@@ -176,7 +176,8 @@ class World(RuleBasedStateMachine):
         assert job in self.ending
         assert not any(id.job == job for id in self.running)
         assert not any(name == job for name, _ in self.open)
-        assert not any(each.job == job for each in [*self.opening, *self.closing])
+        assert not any(each.job == job for each in self.opening)
+        assert not any(each.job == job for each in self.closing)
         del self.jobs[job]
 
     # what users do
