@@ -1,6 +1,6 @@
 """Frozen dataclasses as msgpack, for what travels between driver and executor.
 
-Plain data only: numbers, strings, bytes, None, tuples, string- or integer-keyed dicts, and classes
+Plain data only: numbers of any size, strings, bytes, None, tuples, string- or integer-keyed dicts, and classes
 marked with `wire`. Tuples come back as tuples; lists do, too, as tuples.
 """
 
@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 _by_name: dict[str, type] = {}
 _CLASS = 1
+_BIG_INT = 2
+_PATHS = "surrogatepass"
+"""A file's name may hold bytes that are not text; Python has them as lone surrogates."""
 
 
 def wire(cls: type[T]) -> type[T]:
@@ -26,6 +29,9 @@ def wire(cls: type[T]) -> type[T]:
 
 
 def _default(value: Any) -> msgpack.ExtType:
+    if type(value) is int:  # of more than 64 bits
+        size = value.bit_length() // 8 + 1
+        return msgpack.ExtType(_BIG_INT, value.to_bytes(size, "big", signed=True))
     name = type(value).__name__
     if _by_name.get(name) is not type(value) or not dataclasses.is_dataclass(value):
         raise TypeError(f"{type(value).__qualname__} is not a wire type")
@@ -34,6 +40,8 @@ def _default(value: Any) -> msgpack.ExtType:
 
 
 def _ext_hook(code: int, data: bytes) -> Any:
+    if code == _BIG_INT:
+        return int.from_bytes(data, "big", signed=True)
     if code != _CLASS:
         raise FrameError(f"unknown wire extension {code}")
     name, *fields = unpack(data)
@@ -45,7 +53,7 @@ def _ext_hook(code: int, data: bytes) -> Any:
 
 def pack(value: Any) -> bytes:
     """Encode a wire value."""
-    packed: bytes = msgpack.packb(value, default=_default)
+    packed: bytes = msgpack.packb(value, default=_default, unicode_errors=_PATHS)
     return packed
 
 
@@ -55,7 +63,13 @@ def unpack(data: bytes) -> Any:
     Raises FrameError for bytes that are not such a value.
     """
     try:
-        return msgpack.unpackb(data, use_list=False, strict_map_key=False, ext_hook=_ext_hook)
+        return msgpack.unpackb(
+            data,
+            use_list=False,
+            strict_map_key=False,
+            ext_hook=_ext_hook,
+            unicode_errors=_PATHS,
+        )
     except FrameError:
         raise
     except (ValueError, TypeError, msgpack.UnpackException) as error:

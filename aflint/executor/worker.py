@@ -17,9 +17,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from aflint.errors import RecordTooLargeError
+from aflint.executor.failure import describe
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.runner import Executor
 from aflint.storage.router import open_storage
+from aflint.task import TaskResult
 from aflint.transport import create_transport
 from aflint.wire import pack, unpack
 
@@ -37,7 +40,26 @@ def receive(channel: socket.socket) -> Any:
 
 def send(channel: socket.socket, message: Any) -> None:
     """Send a message whole."""
-    body = pack(message)
+    _send_packed(channel, pack(message))
+
+
+def answer(channel: socket.socket, result: TaskResult) -> None:
+    """Send a result, or that it cannot be sent."""
+    try:
+        body = pack(result)
+    except (ValueError, TypeError, OverflowError) as error:
+        failure = describe(
+            RecordTooLargeError(
+                f"the result of partition {result.id.partition} of stage {result.id.stage} cannot "
+                f"be sent to the driver: {error}. Use more partitions, or save the records"
+            ),
+            result.id,
+        )
+        body = pack(TaskResult(result.id, failure=failure))
+    _send_packed(channel, body)
+
+
+def _send_packed(channel: socket.socket, body: bytes) -> None:
     channel.sendall(LENGTH.pack(len(body)))
     channel.sendall(body)
 
@@ -54,9 +76,11 @@ def _exactly(channel: socket.socket, size: int) -> bytes | None:
 
 
 def _die_with(lifeline: int) -> None:
-    """End this process as soon as the other end of a pipe is closed."""
+    """End this process, and what it started, as soon as the other end of a pipe is closed."""
     while os.read(lifeline, 1):
         pass
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
@@ -71,7 +95,7 @@ def main() -> None:
     with IOLoop() as io:
         executor = Executor(io, open_storage(), create_transport, scratch)
         while (task := receive(channel)) is not None:
-            send(channel, executor.run(task))
+            answer(channel, executor.run(task))
         executor.close()
 
 

@@ -10,7 +10,7 @@ import struct
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ class _Worker:
     writer: asyncio.StreamWriter
     lifeline: int
     log: Path
+    ended: asyncio.Task[None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ended = asyncio.create_task(self.wake_at_exit())
 
     async def ask(self, message: Any) -> Any:
         """Send a message and return the answer. Raises EOFError when the process ends instead."""
@@ -51,14 +55,26 @@ class _Worker:
         head = await self.reader.readexactly(_LENGTH.size)
         return unpack(await self.reader.readexactly(_LENGTH.unpack(head)[0]))
 
+    async def wake_at_exit(self) -> None:
+        """Wait for the process to end, and have reads end then, too.
+
+        They would wait for ever if a child of the process held the other end of the channel.
+        """
+        await self.process.wait()
+        with suppress(OSError):
+            self.writer.get_extra_info("socket").shutdown(socket.SHUT_RD)
+
     async def stop(self) -> None:
-        """End the process, at once, and let go of all that it holds."""
+        """End the process and what it started, at once, and let go of all that it holds.
+
+        The signal is sent without Process.kill: that would reap a process that has just ended, and
+        its exit status would be lost.
+        """
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        await self.ended
         self.writer.close()
         os.close(self.lifeline)
-        if self.process.returncode is None:
-            with suppress(ProcessLookupError):
-                self.process.kill()
-        await self.process.wait()
 
     def last_words(self) -> str:
         """Return the end of what the process wrote to its standard error."""
@@ -66,7 +82,7 @@ class _Worker:
             text = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
         except OSError:
             text = ""
-        return f" Its last words:\n{text}" if text else ""
+        return f"; its last words:\n{text}\n" if text else ""
 
 
 class LocalInvoker(Invoker):
@@ -135,6 +151,7 @@ class LocalInvoker(Invoker):
                     stdout=stderr,
                     stderr=stderr,
                     pass_fds=(theirs.fileno(), lifeline_read),
+                    start_new_session=True,
                     env=_environment(),
                 )
         except BaseException:
@@ -157,7 +174,7 @@ class LocalInvoker(Invoker):
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
             await self._discard(worker)
             raise WorkerLostError(
-                f"A worker process did not start ({sys.executable}).{worker.last_words()}"
+                f"a worker process did not start ({sys.executable}){worker.last_words()}"
             ) from None
         except BaseException:
             await asyncio.shield(self._discard(worker))
@@ -173,10 +190,10 @@ class LocalInvoker(Invoker):
         how = f"exit status {status}"
         if status < 0:
             how = f"signal {signal.Signals(-status).name}"
-        hint = " The system may have run out of memory." if status == -signal.SIGKILL else ""
+        hint = ": the system may have run out of memory" if status == -signal.SIGKILL else ""
         return WorkerLostError(
-            f"The worker process running partition {task.id.partition} of stage {task.id.stage} "
-            f"ended with {how}.{hint}{worker.last_words()}"
+            f"the worker process running partition {task.id.partition} of stage {task.id.stage} "
+            f"ended with {how}{hint}{worker.last_words()}"
         )
 
 
