@@ -43,7 +43,6 @@ class Trip:
 
 def cases(size: int) -> dict[str, list[Block]]:
     """Return the blocks of each case: `size` records in all, and fewer of what is slow."""
-
     chance = random.Random(1)
     names = [f"key{chance.randrange(size // 4)}" for _ in range(size)]
     counts = [chance.randrange(1_000_000) for _ in range(size)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench import tasks, taxi
+from bench import codec, tasks, taxi
 from bench.workload import Workload
 
-WORKLOADS: dict[str, Workload] = {w.name: w for w in (taxi.WORKLOAD, tasks.WORKLOAD)}
+WORKLOADS: dict[str, Workload] = {
+    w.name: w for w in (taxi.WORKLOAD, tasks.WORKLOAD, codec.WORKLOAD)
+}

@@ -78,12 +78,13 @@ def dumps(records: list[Any], strings: list[str], prefix: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def loads(data: memoryview) -> list[Any]:
-    """Return the block that `dumps` was given.
+def loads(data: bytes | memoryview, start: int) -> list[Any]:
+    """Return the block that `dumps` was given; `start` is the length of the prefix.
 
     Raises SerializationError for bytes that are not one.
     """
-    buffer = io.BytesIO(data)
+    buffer = io.BytesIO(data)  # of bytes, not a copy
+    buffer.seek(start)
     unpickler = pickle.Unpickler(buffer)
     records: list[Any] = []
     try:

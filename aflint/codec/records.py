@@ -39,10 +39,9 @@ def decode(data: bytes | memoryview) -> list[Any]:
     Raises SerializationError if a record's class cannot be found or rebuilt here, or if `data` was
     not written by `encode`.
     """
-    view = memoryview(data)
-    kind = view[:1]
+    kind = data[:1]
     if kind == _PICKLE:
-        return pickling.loads_records(view[1:])
+        return pickling.loads_records(memoryview(data)[1:])
     if kind == _PLAIN:
-        return plain.loads(view[1:])
-    raise SerializationError(f"{len(view)} bytes are not a block of records that aflint wrote")
+        return plain.loads(data, 1)
+    raise SerializationError(f"{len(data)} bytes are not a block of records that aflint wrote")
