@@ -6,7 +6,7 @@ import codecs
 import os
 
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".zstd": "zstd"}
-_STATEFUL = ("utf-7", "hz", "iso2022")
+_STATEFUL = ("utf-7", "hz", "iso2022", "idna", "punycode")
 
 
 def compression_of(path: str) -> str | None:
@@ -16,5 +16,9 @@ def compression_of(path: str) -> str | None:
 
 def is_splittable(encoding: str) -> bool:
     """Say whether the bytes LF and CR always end a line in this encoding, and only they do."""
-    name = codecs.lookup(encoding).name
-    return "\r\n".encode(encoding) == b"\r\n" and not name.startswith(_STATEFUL)
+    if codecs.lookup(encoding).name.startswith(_STATEFUL):
+        return False
+    try:
+        return "\r\n".encode(encoding) == b"\r\n"
+    except UnicodeError:
+        return False

@@ -28,6 +28,9 @@ from aflint.storage.patterns import expand_braces, is_glob, is_hidden
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """The error numbers by which a disk, or a user's share of it, says that it is full."""
 
+DELETE_ATTEMPTS = 5
+"""A folder may be written to while it is removed, by an attempt that lost; not for long."""
+
 
 def local_path(path: str) -> str:
     """Return the absolute path that a path or a file: URI (percent-encoded) names."""
@@ -163,11 +166,22 @@ def read_range(path: str, start: int, end: int | None) -> bytes:
 
 def _delete(path: str) -> None:
     with writing(path):
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
-        else:
+        if not os.path.isdir(path) or os.path.islink(path):
             with suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(path)
+            return
+        for attempt in range(DELETE_ATTEMPTS):
+            try:
+                shutil.rmtree(path, onerror=_unless_gone)
+                return
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY or attempt + 1 == DELETE_ATTEMPTS:
+                    raise
+
+
+def _unless_gone(_: object, __: str, info: tuple[object, BaseException, object]) -> None:
+    if not isinstance(info[1], FileNotFoundError):
+        raise info[1]
 
 
 def _move(source: str, target: str) -> None:

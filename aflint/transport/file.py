@@ -31,6 +31,7 @@ from aflint.transport.frame_file import (
     FrameFile,
     LostOutputError,
     lost_maps,
+    make_folder,
     plan_reads,
     read_batch,
 )
@@ -69,7 +70,7 @@ class FileTransport(Transport):
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         name = f"shuffle-{re.sub(r'[^A-Za-z0-9_.-]', '_', job)[:100]}-{shuffle}-{uuid4().hex[:8]}"
         folder = os.path.join(self._root, name)
-        await asyncio.to_thread(os.makedirs, folder)
+        await to_the_end(partial(make_folder, folder))
         return ShuffleHandle(job, shuffle, partitions, folder)
 
     async def close(self, handle: ShuffleHandle) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from aflint.errors import DiskFullError, InternalError
+from aflint.errors import ConfigError, DiskFullError, InternalError
 from aflint.task import Extent, MapOutput
 
 RUN_BYTES = 4 * 1024 * 1024
@@ -95,12 +95,31 @@ def _write(file: int, pieces: Sequence[bytes]) -> None:
                 rest = rest[os.write(file, rest) :]
 
 
+def make_folder(path: str) -> None:
+    """Make the folder of a shuffle.
+
+    Raises DiskFullError or ConfigError.
+    """
+    try:
+        os.makedirs(path)
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _full(path) from error
+        raise ConfigError(
+            f"shuffles cannot be kept in {path}: {error.strerror}; choose another work folder"
+        ) from error
+
+
+def _full(path: str) -> DiskFullError:
+    return DiskFullError(
+        f"no room is left on the disk of {path} for shuffled data; free some, or set the work "
+        "folder to a larger disk"
+    )
+
+
 def _write_error(path: str, error: OSError) -> DiskFullError | InternalError:
     if error.errno in _FULL:
-        return DiskFullError(
-            f"no room is left on the disk of {path} for shuffled data; free some, or set the work "
-            "folder to a larger disk"
-        )
+        return _full(path)
     return InternalError(f"{path} cannot be written: {error.strerror}; was its shuffle closed?")
 
 

@@ -240,6 +240,23 @@ async def test_deletes_files_and_folders_that_are_there_or_not(tmp_path: Path) -
     assert os.listdir(tmp_path) == []
 
 
+async def test_a_folder_that_is_written_to_while_removed_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path, "a/b")
+    remove, late = os.rmdir, iter(["late", "later"])
+
+    def disturbed(path: str, **options: Any) -> None:
+        for name in late:
+            (tmp_path / "a" / name).touch()
+            break
+        remove(path, **options)
+
+    monkeypatch.setattr(os, "rmdir", disturbed)
+    await storage.delete(str(tmp_path / "a"))
+    assert os.listdir(tmp_path) == []
+
+
 async def test_says_whether_something_is_there(tmp_path: Path) -> None:
     make(tmp_path, "a/b")
     (tmp_path / "empty").mkdir()

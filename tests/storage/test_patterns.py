@@ -63,6 +63,8 @@ def test_cuts_encodings_whose_bytes_show_line_ends(encoding: str) -> None:
     assert is_splittable(encoding)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-7", "cp037", "hz"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-32", "utf-7", "cp037", "hz", "punycode"]
+)
 def test_leaves_other_encodings_whole(encoding: str) -> None:
     assert not is_splittable(encoding)

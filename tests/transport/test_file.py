@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aflint.errors import DiskFullError, FetchFailedError, InternalError, RecordTooLargeError
+from aflint.errors import (
+    ConfigError,
+    DiskFullError,
+    FetchFailedError,
+    InternalError,
+    RecordTooLargeError,
+)
 from aflint.task import Extent, Manifest, MapOutput, ShuffleHandle
 from aflint.transport import file as file_module
 from aflint.transport.file import FileTransport
@@ -82,6 +88,12 @@ async def test_job_names_do_not_lead_out_of_the_folder(
 ) -> None:
     handle = await transport.open("../../etc/\0 job", 1, 1)
     assert os.path.dirname(handle.address) == str(tmp_path)
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file/.*choose another work folder"):
+        await FileTransport(str(tmp_path / "file")).open("job", 1, 1)
 
 
 @pytest.mark.parametrize("harm", ["remove", "truncate", "garble"])
