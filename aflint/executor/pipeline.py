@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import chain, count, groupby, repeat
 from typing import Any
 
-from aflint.errors import InternalError
-from aflint.executor import sources
-from aflint.executor.aggregate import Spiller, cogroup, combine, group, identity, sort
+from aflint.executor.aggregate import cogroup
 from aflint.executor.fusion import fuse
-from aflint.executor.io_loop import IOLoop
-from aflint.executor.shuffle import ReadCounts, read_blocks
+from aflint.executor.inputs import Inputs
+from aflint.executor.reading import aggregate, read_cogroup, read_shuffle, split_blocks
 from aflint.executor.store import store
-from aflint.lineage import Aggregator, Grouping, Operator, Ordering, PerPartition, PerRecord
+from aflint.lineage import Operator, PerPartition, PerRecord
 from aflint.program import (
     Aggregate,
     CoGroup,
@@ -29,59 +26,26 @@ from aflint.program import (
     Transform,
     Zip,
 )
-from aflint.storage.base import Storage
-from aflint.task import BlocksSplit, Manifest, TaskDescription
-from aflint.transport.base import Transport
 
 Records = Iterator[Any]
-
-
-@dataclass(slots=True)
-class Inputs:
-    """What a task reads, by leaf and partition, and what it has read so far."""
-
-    task: TaskDescription
-    storage: Storage
-    transport: Transport | None
-    io: IOLoop
-    spiller: Spiller
-    source_counts: sources.SourceCounts = field(default_factory=sources.SourceCounts)
-    shuffle_counts: ReadCounts = field(default_factory=ReadCounts)
-    stored: list[tuple[int, int, BlocksSplit]] = field(default_factory=list)
-    _splits: dict[tuple[int, int], Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._splits = {(item.leaf, item.partition): item.split for item in self.task.inputs}
-
-    def split(self, leaf: int, partition: int) -> Any:
-        """Return what a leaf reads for one of its partitions."""
-        return self._splits[leaf, partition]
-
-    def manifest(self, leaf: int, partition: int) -> Manifest:
-        """Return the manifest that a leaf reads by."""
-        manifest = self.split(leaf, partition)
-        if not isinstance(manifest, Manifest):
-            raise InternalError(f"leaf {leaf} of {self.task.id} has no manifest")
-        return manifest
 
 
 def records(step: Step, partition: int, inputs: Inputs) -> Records:
     """Return the records of one partition of a step."""
     match step:
         case ReadSplit(leaf):
-            return chain.from_iterable(
-                sources.blocks(
-                    inputs.split(leaf, partition), inputs.storage, inputs.io, inputs.source_counts
-                )
-            )
+            return chain.from_iterable(split_blocks(leaf, partition, inputs))
         case Transform(parent, operators):
             return transform(records(parent, partition, inputs), operators, partition)
         case ReadShuffle():
-            return _read_shuffle(step, partition, inputs)
+            return read_shuffle(step, partition, inputs)
         case Aggregate(parent, aggregator, ordering):
             pairs = records(parent, partition, inputs)
-            return _aggregate(pairs, aggregator, ordering, False, inputs.spiller)
+            return aggregate(pairs, aggregator, ordering, inputs.spiller)
         case CoGroup(members):
+            shuffles = [member for member in members if isinstance(member, ReadShuffle)]
+            if len(shuffles) == len(members):
+                return read_cogroup(shuffles, partition, inputs)
             pairs_of = (records(member, partition, inputs) for member in members)
             return cogroup(pairs_of, len(members), inputs.spiller)
         case Concatenate(members, offsets):
@@ -106,10 +70,8 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
 def size(step: Step, partition: int, inputs: Inputs) -> int:
     """Count the records of one partition, without making them where a source can."""
     match step:
-        case ReadSplit(leaf):
-            return sources.count(
-                inputs.split(leaf, partition), inputs.storage, inputs.io, inputs.source_counts
-            )
+        case ReadSplit(leaf) if not inputs.chain.begin:
+            return inputs.open(inputs.split(leaf, partition)).count()
         case Concatenate(members, offsets):
             member = _member(offsets, partition)
             return size(members[member], partition - offsets[member], inputs)
@@ -135,40 +97,6 @@ def transform(source: Records, operators: Sequence[Operator], partition: int) ->
 
 def _member(offsets: tuple[int, ...], partition: int) -> int:
     return max(m for m, offset in enumerate(offsets) if offset <= partition)
-
-
-def _read_shuffle(step: ReadShuffle, partition: int, inputs: Inputs) -> Records:
-    assert inputs.transport is not None
-    pairs = chain.from_iterable(
-        read_blocks(
-            inputs.manifest(step.leaf, partition),
-            inputs.task.key,
-            inputs.transport,
-            inputs.io,
-            inputs.task.fetch_timeout_s,
-            inputs.shuffle_counts,
-        )
-    )
-    return _aggregate(pairs, step.aggregator, step.ordering, step.combined, inputs.spiller)
-
-
-def _aggregate(
-    pairs: Records,
-    aggregator: Aggregator | Grouping | None,
-    ordering: Ordering | None,
-    combined: bool,
-    spiller: Spiller,
-) -> Records:
-    match aggregator:
-        case Grouping():
-            pairs = group(pairs, spiller)
-        case Aggregator(create, merge_value, merge_combiners):
-            if combined:
-                create, merge_value = identity, merge_combiners
-            pairs = combine(pairs, create, merge_value, merge_combiners, spiller)
-        case None:
-            pass
-    return sort(pairs, ordering, spiller) if ordering is not None else pairs
 
 
 def _zip(left: Records, right: Records) -> Records:

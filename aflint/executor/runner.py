@@ -25,7 +25,7 @@ from aflint.executor.partition import place
 from aflint.executor.shuffle import ShuffleOutput
 from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
-from aflint.program import Count, Partition, Program, SavePickle, SaveText, Sink
+from aflint.program import Count, Partition, Program, Return, SavePickle, SaveText, Sink
 from aflint.storage.base import Storage
 from aflint.task import Blob, Continuation, MapStatus, TaskDescription, TaskMetrics, TaskResult
 from aflint.transport.base import TransferCounts, Transport

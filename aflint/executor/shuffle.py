@@ -7,7 +7,7 @@ when it has seen each of them once: never because a queue looks empty.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -169,17 +169,22 @@ class ShuffleOutput:
         self._io.run(self._writer.abort())
 
 
-class Completeness:
-    """Which frames of a manifest have been seen. Pure."""
+FrameId = tuple[int, int, int, int]
+"""(map, attempt, link, sequence): which frame of a reduce partition."""
 
-    def __init__(self, manifest: Manifest) -> None:
+
+class Completeness:
+    """Which frames of a manifest have been seen, some of them perhaps by an earlier link. Pure."""
+
+    def __init__(self, manifest: Manifest, seen: Iterable[FrameId] = ()) -> None:
+        self.manifest = manifest
         self._shuffle = manifest.handle.shuffle
         self._partition = manifest.partition
         self._wanted = {
             (output.map, output.attempt, output.link): output.frames for output in manifest.outputs
         }
-        self._seen: set[tuple[int, int, int, int]] = set()
-        self._missing = sum(self._wanted.values())
+        self._seen: set[FrameId] = set(seen)
+        self._missing = sum(self._wanted.values()) - len(self._seen)
 
     @property
     def complete(self) -> bool:
@@ -216,56 +221,47 @@ class ReadCounts:
 
 
 def read_blocks(
-    manifest: Manifest,
+    progress: Completeness,
     key: bytes,
     transport: Transport,
     io: IOLoop,
     timeout_s: float,
     counts: ReadCounts,
-) -> Iterator[list[Any]]:
-    """Yield the records of every frame that the manifest names, each exactly once.
+) -> Iterator[tuple[FrameId, list[Any]]]:
+    """Yield every frame that is missing yet, exactly once, with its records.
 
     Raises FetchFailedError when none of the missing frames came for `timeout_s` seconds.
     """
-    for payload in io.iterate(_payloads(manifest, key, transport, timeout_s, counts)):
-        yield records.decode(payload)
+    for frame_id, payload in io.iterate(_payloads(progress, key, transport, timeout_s, counts)):
+        yield frame_id, records.decode(payload)
 
 
 async def _payloads(
-    manifest: Manifest, key: bytes, transport: Transport, timeout_s: float, counts: ReadCounts
-) -> AsyncIterator[bytes]:
-    progress = Completeness(manifest)
+    progress: Completeness, key: bytes, transport: Transport, timeout_s: float, counts: ReadCounts
+) -> AsyncIterator[tuple[FrameId, bytes]]:
     if progress.complete:
         return
+    manifest = progress.manifest
     reader = transport.reader(manifest)
     counts.readers.append(reader)
     try:
         async with aclosing(_bounded(reader.frames(), timeout_s)) as frames:
             async for data in frames:
-                payload = _accepted(data, key, manifest, progress, counts)
-                if payload is not None:
-                    yield payload
+                try:
+                    header, payload = frame.decode_frame(data, key, manifest.handle.job)
+                except FrameError:
+                    counts.rejected += 1
+                    continue
+                if progress.accept(header):
+                    counts.frames += 1
+                    counts.bytes += len(data)
+                    yield (header.map, header.attempt, header.link, header.sequence), payload
                 if progress.complete:
                     break
         if not progress.complete:
             raise _fetch_failed(manifest, progress)
     finally:
         await reader.close(consumed=progress.complete)
-
-
-def _accepted(
-    data: bytes, key: bytes, manifest: Manifest, progress: Completeness, counts: ReadCounts
-) -> bytes | None:
-    try:
-        header, payload = frame.decode_frame(data, key, manifest.handle.job)
-    except FrameError:
-        counts.rejected += 1
-        return None
-    if not progress.accept(header):
-        return None
-    counts.frames += 1
-    counts.bytes += len(data)
-    return payload
 
 
 async def _bounded(frames: AsyncIterator[bytes], timeout_s: float) -> AsyncGenerator[bytes, None]:

@@ -1,0 +1,73 @@
+"""The entry point in a Lambda function: one task for each invocation, by the local worker's runner.
+
+What it imports is what a cold start pays for: no AWS library, nothing of the driver. The executor
+lives as long as the environment, so that a warm start finds programs and connections where the
+last task left them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from aflint import __version__
+from aflint.aws import envelope
+from aflint.codec.closure import digest
+from aflint.executor.io_loop import IOLoop
+from aflint.executor.runner import Executor
+from aflint.storage.router import open_storage
+from aflint.task import TaskDescription, TaskResult
+from aflint.transport import create_transport
+from aflint.wire import pack, unpack
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that is used here."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until the invocation is killed."""
+        ...
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> Any:
+    """Run the task of an invocation; requests and responses are those of `aflint.aws.envelope`."""
+    if difference := envelope.mismatch(event, __version__):
+        return {"refused": difference}
+    if "hold" in event:
+        time.sleep(float(event["hold"]))
+        return {"aflint": __version__, "python": envelope.PYTHON}
+    task = _task(event)
+    return _respond(_executor().run(task), task)
+
+
+@cache
+def _executor() -> Executor:
+    scratch = Path(tempfile.gettempdir()) / "aflint"
+    scratch.mkdir(exist_ok=True)
+    return Executor(IOLoop().__enter__(), open_storage(), create_transport, scratch)
+
+
+def _task(event: dict[str, Any]) -> TaskDescription:
+    if "task" in event:
+        task = envelope.value_of(event["task"])
+    else:
+        executor = _executor()
+        task = unpack(executor.io.run(executor.storage.read(event["at"])))
+    assert isinstance(task, TaskDescription)
+    return task
+
+
+def _respond(result: TaskResult, task: TaskDescription) -> Any:
+    """Return a result inline while it fits a response, else where it is stored."""
+    packed = pack(result)
+    if len(packed) <= envelope.MOST_RESPONSE:
+        return envelope.text_of(packed)
+    executor = _executor()
+    location = f"{task.storage}/results/{task.id.job}/{digest(packed)}"
+    executor.io.run(executor.storage.write(location, packed))
+    return {"at": location}

@@ -1,0 +1,190 @@
+"""Reading the leaves of a stage, splits and shuffles, from where an earlier link stopped.
+
+A link that is cut while it aggregates stores what it has: (key, combiner) pairs, which the next
+link takes in before the frames that are left. A link that is cut after that stores the pairs that
+it has not given yet, and the next link reads nothing else.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+
+from aflint.errors import InternalError
+from aflint.executor.aggregate import Spiller, cogroup, combine, group, identity, sort
+from aflint.executor.chaining import PausedError
+from aflint.executor.inputs import Inputs
+from aflint.executor.shuffle import Completeness, FrameId, read_blocks
+from aflint.executor.sinks import BlockFileWriter
+from aflint.lineage import Aggregator, Grouping, Ordering
+from aflint.program import ReadShuffle
+from aflint.task import BlocksSplit
+
+Pairs = Iterator[tuple[Any, Any]]
+Seen = dict[int, tuple[FrameId, ...]]
+"""The frames that earlier links have read, by leaf."""
+
+_SPLIT, _SHUFFLE, _STORED = "split", "shuffle", "stored"
+_STATE_RECORDS = 1024
+
+
+def split_blocks(leaf: int, partition: int, inputs: Inputs) -> Iterator[list[Any]]:
+    """Yield the blocks of a leaf's split."""
+    split = inputs.split(leaf, partition)
+    if not inputs.chain.limit.bounded:
+        return inputs.open(split).blocks()
+    position, skip = None, 0
+    if inputs.chain.begin is not None:
+        _, position, skip = inputs.chain.begin.position
+    source = inputs.open(split, position)
+    return inputs.chain.source_blocks(source, (_SPLIT,), skip)
+
+
+def read_shuffle(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[Any]:
+    """Give the pairs of one reduce partition, aggregated and sorted as the step says."""
+    if step.aggregator is None and step.ordering is None:
+        return _stream(step, partition, inputs)
+
+    def build(pairs: Iterable[Pairs]) -> Iterator[Any]:
+        (only,) = pairs
+        return aggregate(only, step.aggregator, step.ordering, inputs.spiller, step.combined)
+
+    restore = _ungroup if isinstance(step.aggregator, Grouping) else _as_they_are
+    return _aggregated([step], partition, inputs, build, restore)
+
+
+def read_cogroup(members: Sequence[ReadShuffle], partition: int, inputs: Inputs) -> Iterator[Any]:
+    """Give each key with one group of values for each member."""
+
+    def build(pairs: Iterable[Pairs]) -> Iterator[Any]:
+        return cogroup(iter(pairs), len(members), inputs.spiller)
+
+    return _aggregated(members, partition, inputs, build, _ungroup_member)
+
+
+def aggregate(
+    pairs: Pairs,
+    aggregator: Aggregator | Grouping | None,
+    ordering: Ordering | None,
+    spiller: Spiller,
+    combined: bool = False,
+) -> Iterator[Any]:
+    """Aggregate pairs by key, or group them, and sort what comes of it.
+
+    `combined` says that the values are combiners already.
+    """
+    match aggregator:
+        case Grouping():
+            pairs = group(pairs, spiller)
+        case Aggregator(create, merge_value, merge_combiners):
+            if combined:
+                create, merge_value = identity, merge_combiners
+            pairs = combine(pairs, create, merge_value, merge_combiners, spiller)
+        case None:
+            pass
+    return sort(pairs, ordering, spiller) if ordering is not None else pairs
+
+
+def _stream(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[Any]:
+    """Give the pairs of a shuffle as they come: nothing but the frames seen need be carried."""
+    seen = _begin_seen(inputs)
+    consumed: list[FrameId] = list(seen.get(step.leaf, ()))
+    yield from chain.from_iterable(_frames(step, partition, inputs, consumed))
+    if inputs.chain.is_cut:
+        inputs.chain.cut = (_SHUFFLE, {step.leaf: tuple(consumed)}, None)
+
+
+def _aggregated(
+    members: Sequence[ReadShuffle],
+    partition: int,
+    inputs: Inputs,
+    build: Callable[[Iterable[Pairs]], Iterator[Any]],
+    restore: Callable[[Pairs, int], Pairs],
+) -> Iterator[Any]:
+    """Read shuffles whole, and give what `build` makes of them.
+
+    Raises PausedError when time is up before all frames are read.
+    """
+    begin = inputs.chain.begin
+    if begin is not None and begin.position[0] == _STORED:
+        _, split, position, skip = begin.position
+        source = inputs.open(split, position)
+        return chain.from_iterable(inputs.chain.source_blocks(source, (_STORED, split), skip))
+    seen = _begin_seen(inputs)
+    state: BlocksSplit | None = begin.position[2] if begin is not None else None
+    consumed = {member.leaf: list(seen.get(member.leaf, ())) for member in members}
+
+    def pairs_of(index: int, member: ReadShuffle) -> Pairs:
+        blocks = _frames(member, partition, inputs, consumed[member.leaf])
+        fresh = chain.from_iterable(blocks)
+        if state is None:
+            return fresh
+        stored = chain.from_iterable(inputs.open(state).blocks())
+        return chain(restore(stored, index), fresh)
+
+    records = build(pairs_of(index, member) for index, member in enumerate(members))
+    if not inputs.chain.limit.bounded:
+        return records
+    if inputs.chain.is_cut:
+        carried = {leaf: tuple(frames) for leaf, frames in consumed.items()}
+        raise PausedError((_SHUFFLE, carried, _store(records, inputs)))
+    return _cut_records(records, inputs)
+
+
+def _frames(
+    step: ReadShuffle, partition: int, inputs: Inputs, consumed: list[FrameId]
+) -> Iterator[list[Any]]:
+    """Yield the records of the frames that no earlier link has read, noting those used up."""
+    if inputs.transport is None:
+        raise InternalError(f"{inputs.task.id} reads a shuffle, but was given no transport")
+    task, control = inputs.task, inputs.chain
+    if control.must_stop():
+        control.cut = (_SHUFFLE,)
+        return
+    progress = Completeness(inputs.manifest(step.leaf, partition), consumed)
+    blocks = read_blocks(
+        progress, task.key, inputs.transport, inputs.io, task.fetch_timeout_s, inputs.shuffle_counts
+    )
+    for frame, block in blocks:
+        yield block
+        consumed.append(frame)
+        if control.limit.bounded and control.must_stop():
+            control.cut = (_SHUFFLE,)
+            return
+
+
+def _cut_records(records: Iterator[Any], inputs: Inputs) -> Iterator[Any]:
+    """Give records until time is short; then store the rest for the next link."""
+    for batch in inputs.chain.slices(records):
+        yield from batch
+        if inputs.chain.must_stop():
+            inputs.chain.cut = (_STORED, _store(records, inputs), None, 0)
+            return
+
+
+def _store(records: Iterator[Any], inputs: Inputs) -> BlocksSplit:
+    path = f"{inputs.task.storage}/state/{inputs.task.id.job}/{uuid.uuid4().hex}"
+    with BlockFileWriter(path, inputs.storage, inputs.io) as file:
+        while block := list(islice(records, _STATE_RECORDS)):
+            file.write(block)
+    return BlocksSplit(path, file.size)
+
+
+def _begin_seen(inputs: Inputs) -> Seen:
+    begin = inputs.chain.begin
+    seen: Seen = begin.position[1] if begin is not None else {}
+    return seen
+
+
+def _as_they_are(pairs: Pairs, index: int) -> Pairs:
+    return pairs
+
+
+def _ungroup(pairs: Pairs, index: int) -> Pairs:
+    return ((key, value) for key, values in pairs for value in values)
+
+
+def _ungroup_member(pairs: Pairs, index: int) -> Pairs:
+    return ((key, value) for key, groups in pairs for value in groups[index])
