@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -13,19 +14,20 @@ from typing import Any
 from aflint.codec import closure, frame, records
 from aflint.executor import pipeline
 from aflint.executor.aggregate import Spiller, combine_partially
+from aflint.executor.chaining import Chain, PausedError, TimeLimit, is_cuttable
 from aflint.executor.context import TaskContext, running
 from aflint.executor.failure import describe
+from aflint.executor.inputs import Inputs
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.memory import MemoryWatch, peak_bytes
 from aflint.executor.output_capture import captured_output
 from aflint.executor.partition import place
-from aflint.executor.pipeline import Inputs
 from aflint.executor.shuffle import ShuffleOutput
 from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
-from aflint.program import Count, Partition, Program, SavePickle, SaveText, Sink
+from aflint.program import Count, Partition, Program, Return, SavePickle, SaveText, Sink
 from aflint.storage.base import Storage
-from aflint.task import Blob, MapStatus, TaskDescription, TaskMetrics, TaskResult
+from aflint.task import Blob, Continuation, MapStatus, TaskDescription, TaskMetrics, TaskResult
 from aflint.transport.base import TransferCounts, Transport
 
 _MOST_PROGRAMS = 32
@@ -45,12 +47,16 @@ class Executor:
     _transports: dict[tuple[Any, ...], Transport] = field(default_factory=dict)
     _programs: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
-    def run(self, task: TaskDescription) -> TaskResult:
-        """Run an attempt and return its result; whatever goes wrong is a result, too."""
+    def run(self, task: TaskDescription, deadline: float | None = None) -> TaskResult:
+        """Run an attempt and return its result; whatever goes wrong is a result, too.
+
+        With a `deadline`, in seconds of `time.monotonic`, a task that comes near it stops, and its
+        result is a Continuation.
+        """
         started, cpu = time.perf_counter(), time.process_time()
         with captured_output(task.logs) as logs:
             try:
-                result = self._attempt(task)
+                result = self._attempt(task, TimeLimit(deadline))
             except BaseException as error:  # sys.exit() in user code is an error like any other
                 result = TaskResult(task.id, failure=describe(error, task.id))
         metrics = replace(
@@ -67,14 +73,16 @@ class Executor:
             self.io.run(transport.aclose())
         self.io.run(self.storage.aclose())
 
-    def _attempt(self, task: TaskDescription) -> TaskResult:
+    def _attempt(self, task: TaskDescription, limit: TimeLimit) -> TaskResult:
         context = TaskContext(task.id, self._fetch)
         with running(context):
             program: Program = closure.loads(self._program(task.program))
             spill = SpillFolder(self.scratch)
             spiller = Spiller(MemoryWatch(task.memory_mb), spill)
-            inputs = Inputs(task, self.storage, self._transport(task), self.io, spiller)
-            result = self._run_sink(program, task, inputs)
+            cuttable = limit.bounded and is_cuttable(program, task.id.partition)
+            control = Chain(task.id, limit, cuttable, task.continuation)
+            inputs = Inputs(task, self.storage, self._transport(task), self.io, spiller, control)
+            result = self._run_link(program, task, inputs)
             accumulators = closure.dumps(context.accumulated, "accumulator updates")
         return replace(
             result,
@@ -82,6 +90,28 @@ class Executor:
             stored=tuple(inputs.stored),
             metrics=_add_reads(result.metrics, inputs, spill),
         )
+
+    def _run_link(self, program: Program, task: TaskDescription, inputs: Inputs) -> TaskResult:
+        """Run a task, or one link of it: join what it came to with what earlier links did."""
+        control = inputs.chain
+        try:
+            result = self._run_sink(program, task, inputs)
+        except PausedError as pause:
+            control.cut = pause.position
+            result = TaskResult(task.id)
+        state = control.begin.state if control.begin is not None else None
+        if state is not None and result.value is not None:
+            result = replace(result, value=self._merged(program.sink, state, result.value, task))
+        elif state is not None:
+            result = replace(result, value=state)
+        if not control.is_cut:
+            return result
+        continuation = Continuation(task.id.link + 1, control.cut, result.value)
+        return replace(result, value=None, continuation=continuation)
+
+    def _merged(self, sink: Sink, before: Blob, after: Blob, task: TaskDescription) -> Blob:
+        merge = sink.merge if isinstance(sink, Return) and sink.merge else operator.add
+        return self._packed(merge(self._unpacked(before), self._unpacked(after)), task)
 
     def _run_sink(self, program: Program, task: TaskDescription, inputs: Inputs) -> TaskResult:
         sink: Sink = program.sink
@@ -100,9 +130,14 @@ class Executor:
         return self._value(task, sink.function(partition, source))
 
     def _value(self, task: TaskDescription, value: Any) -> TaskResult:
-        encoded = records.encode([value])
-        blob = self._blob(frame.compress(encoded), task)
+        blob = self._packed(value, task)
         return TaskResult(task.id, value=blob, metrics=TaskMetrics(result_bytes=blob.size))
+
+    def _packed(self, value: Any, task: TaskDescription) -> Blob:
+        return self._blob(frame.compress(records.encode([value])), task)
+
+    def _unpacked(self, blob: Blob) -> Any:
+        return records.decode(frame.decompress(self._fetch(blob)))[0]
 
     def _write_shuffle(
         self, sink: Partition, program: Program, task: TaskDescription, inputs: Inputs
