@@ -49,11 +49,12 @@ def survey(records: list[Any]) -> list[str] | None:
     """
     if not records or (len(records) < _SMALL and not _is_long(records[0])):
         return None
-    if type(records[0]) in _NUMBERS and type(records[-1]) in _NUMBERS:
+    sample = records[:: max(1, len(records) // _SAMPLED)]
+    if all(type(record) in _NUMBERS for record in sample):
         return None
     look = _Survey()
     try:
-        for record in records[:: max(1, len(records) // _SAMPLED)]:
+        for record in sample:
             look.at(record, _DEEPEST)
     except NotPlainError:
         return None

@@ -1,8 +1,8 @@
 """Blocks of records as bytes, and back with exactly the types that went in.
 
-The first byte says how a block was written: as plain data (see `plain`), or as an ordinary pickle.
-The bytes are not compressed. `decode` runs what a pickle says: give it only bytes whose frame was
-authenticated.
+The first byte says how a block was written: as plain data (see `plain`), or, if it is the one that
+every pickle begins with, as an ordinary pickle. The bytes are not compressed. `decode` runs what a
+pickle says: give it only bytes whose frame was authenticated.
 
 Objects of any class keep their identity within a block. Two references to one plain list or dict
 may come back as two equal ones, as from any format but pickle.
@@ -10,12 +10,13 @@ may come back as two equal ones, as from any format but pickle.
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 from aflint.codec import pickling, plain
 from aflint.errors import SerializationError
 
-_PICKLE = b"P"
+_PICKLE = pickle.PROTO
 _PLAIN = b"F"
 
 
@@ -30,7 +31,7 @@ def encode(records: list[Any]) -> bytes:
             return plain.dumps(records, strings, _PLAIN)
         except plain.NotPlainError:
             pass
-    return _PICKLE + pickling.dumps_records(records)
+    return pickling.dumps_records(records)
 
 
 def decode(data: bytes | memoryview) -> list[Any]:
@@ -41,7 +42,7 @@ def decode(data: bytes | memoryview) -> list[Any]:
     """
     kind = data[:1]
     if kind == _PICKLE:
-        return pickling.loads_records(memoryview(data)[1:])
+        return pickling.loads_records(data)
     if kind == _PLAIN:
         return plain.loads(data, 1)
     raise SerializationError(f"{len(data)} bytes are not a block of records that aflint wrote")

@@ -123,7 +123,7 @@ def test_empty_block() -> None:
 
 def test_plain_blocks_are_written_without_ordinary_pickle() -> None:
     assert records.encode([("a", n) for n in range(100)])[:1] == b"F"
-    assert records.encode([("a", Trip("x", 1.0)) for n in range(100)])[:1] == b"P"
+    assert records.encode([("a", Trip("x", 1.0)) for n in range(100)])[:1] == b"\x80"
 
 
 def test_objects_keep_their_identity_within_a_block() -> None:
@@ -187,7 +187,7 @@ def test_a_class_that_is_missing_here_is_a_clear_error() -> None:
         records.decode(data)
 
 
-@pytest.mark.parametrize("data", [b"", b"X123", b"F", b"P", b"Fabc"])
+@pytest.mark.parametrize("data", [b"", b"X123", b"F", b"\x80", b"\x80\x05", b"Fabc"])
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(SerializationError):
         records.decode(data)
