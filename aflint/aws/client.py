@@ -125,10 +125,10 @@ class Client:
             if kind is Kind.FINAL or not self._retries.again(kind, tried):
                 raise RefusedError(refusal, call)
             if kind in (Kind.EXPIRED, Kind.SKEWED):
-                if tried > 1:
+                if fresh:
                     raise RefusedError(refusal, call)
-                fresh = kind is Kind.EXPIRED
-                self._learn_time(refusal)
+                self.learn_time(refusal)
+                fresh = True
             else:
                 await self._pause(tried, refusal.retry_after_s)
 
@@ -171,7 +171,13 @@ class Client:
         wait = self._retries.wait(tried, random.random())
         await asyncio.sleep(max(wait, min(least or 0.0, self._retries.most_s)))
 
-    def _learn_time(self, refusal: Refusal) -> None:
+    def renew(self, response: Response) -> bool:
+        """Say whether a refused call may go through with a fresh signature; learn what it needs."""
+        refusal = read_refusal(response)
+        self.learn_time(refusal)
+        return refusal.kind in (Kind.EXPIRED, Kind.SKEWED)
+
+    def learn_time(self, refusal: Refusal) -> None:
         """Take over the service's clock where it says that ours is wrong."""
         if refusal.kind is Kind.SKEWED and refusal.date:
             self._skew_s = parsedate_to_datetime(refusal.date).timestamp() - time.time()

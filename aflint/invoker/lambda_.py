@@ -1,0 +1,225 @@
+"""Lambda functions: one invocation for each attempt, thousands of them from one process."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import resource
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from aflint import __version__, limits
+from aflint.aws import envelope
+from aflint.aws.client import Aws, Call, Client, Retries
+from aflint.aws.connection import ConnectError, ExchangeError
+from aflint.aws.failures import Kind, Refusal, read_refusal, translate
+from aflint.aws.invocation import Invocation, failure_of, read_invocation
+from aflint.aws.parser import Response
+from aflint.codec.closure import digest
+from aflint.errors import (
+    AflintError,
+    BundleMismatchError,
+    ConfigError,
+    InternalError,
+    ThrottledError,
+    WorkerLostError,
+)
+from aflint.invoker.base import Invoker
+from aflint.storage.base import Storage
+from aflint.task import TaskDescription, TaskResult
+from aflint.wire import pack, unpack
+
+_HEADERS = {
+    "content-type": "application/json",
+    "x-amz-invocation-type": "RequestResponse",
+    "x-amz-log-type": "Tail",
+}
+_CONNECTS = Retries()
+_OTHER_FILES = 256
+_HOLD_S = 0.5
+_NOT_READY = frozenset({"ResourceConflictException", "ResourceNotReadyException"})
+"""The function is being updated, or woken after long idleness: the call never ran."""
+
+
+class LambdaInvoker(Invoker):
+    """Invokes functions, each attempt once: what is tried again is for the scheduler to decide.
+
+    `functions` are names or ARNs by memory in MB; a task goes to the smallest that has what it asks
+    for. At most `concurrency` invocations are under way. `storage` takes requests that are too
+    large for Lambda. An answer is waited for `patience_s`, longer than any function may run.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        functions: Mapping[int, str],
+        storage: Storage,
+        concurrency: int = limits.LAMBDA_CONCURRENCY,
+        patience_s: float = limits.LAMBDA_TIMEOUT_S + 60.0,
+    ) -> None:
+        if not functions:
+            raise ConfigError("There is no Lambda function to run tasks: run `aflint deploy`.")
+        self._aws = aws
+        self._client: Client = aws.client("lambda")
+        self._functions = dict(sorted(functions.items()))
+        self._storage = storage
+        self._concurrency = concurrency
+        self._patience_s = patience_s
+
+    @property
+    def slots(self) -> int:
+        return self._concurrency
+
+    async def start(self) -> None:
+        """Invoke the smallest function once, to see that it is there, may be used and fits.
+
+        Raises CredentialsError, AccessDeniedError, FunctionNotFoundError, WrongRegionError,
+        EndpointUnreachableError, BundleMismatchError, or ConfigError where this process may not
+        open as many connections as `concurrency`.
+        """
+        _allow_files(self._concurrency + _OTHER_FILES)
+        await self._hold(self._function_for(0), 0.0)
+
+    async def invoke(self, task: TaskDescription) -> TaskResult:
+        function = self._function_for(task.memory_mb)
+        what = f"partition {task.id.partition} of stage {task.id.stage}"
+        invocation = await self._invoke(function, await self._payload(task), what)
+        result = await self._result(invocation.payload, function, what)
+        usage = invocation.usage
+        metrics = replace(
+            result.metrics,
+            cold_start=usage.init_s is not None,
+            init_seconds=usage.init_s or 0.0,
+            billed_seconds=usage.billed_s,
+        )
+        return replace(result, metrics=metrics)
+
+    async def warm(self, count: int, memory_mb: int = 0) -> int:
+        """Have `count` environments started at once, and return how many were new.
+
+        Stops asking for more where Lambda throttles.
+        """
+        function = self._function_for(memory_mb)
+        async with asyncio.TaskGroup() as group:
+            calls = [group.create_task(self._warmed(function)) for _ in range(count)]
+        return sum(call.result() for call in calls)
+
+    async def aclose(self) -> None:
+        await self._aws.aclose()
+
+    async def _warmed(self, function: str) -> bool:
+        try:
+            held = await self._hold(function, _HOLD_S)
+        except ThrottledError:
+            return False
+        return held.usage.init_s is not None
+
+    async def _hold(self, function: str, seconds: float) -> Invocation:
+        payload = envelope.other_request(__version__, hold=seconds)
+        invocation = await self._invoke(function, payload, "the first call")
+        if isinstance(invocation.payload, dict) and "refused" not in invocation.payload:
+            return invocation
+        raise _unexpected(invocation.payload, function, "the first call")
+
+    def _function_for(self, memory_mb: int) -> str:
+        """Return the smallest function with that much memory, or the largest there is."""
+        for memory, name in self._functions.items():
+            if memory >= memory_mb:
+                return name
+        return self._functions[max(self._functions)]
+
+    async def _payload(self, task: TaskDescription) -> bytes:
+        """Return the request for a task; one that is too large is stored by its content."""
+        packed = pack(task)
+        if len(packed) <= envelope.MOST_REQUEST:
+            return envelope.request(__version__, packed)
+        location = f"{task.storage}/requests/{task.id.job}/{digest(packed)}"
+        await self._storage.write(location, packed)
+        return envelope.other_request(__version__, at=location)
+
+    async def _invoke(self, function: str, payload: bytes, what: str) -> Invocation:
+        path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
+        subject = f"function {function}"
+        call = Call(
+            *("InvokeFunction", subject, "POST", path, ""), _HEADERS, payload, self._patience_s
+        )
+        response = await self._send(call, what)
+        if response.status >= 300:
+            raise _refused(read_refusal(response), call, what)
+        invocation = read_invocation(response)
+        if invocation.error:
+            raise failure_of(invocation, function, what)
+        return invocation
+
+    async def _send(self, call: Call, what: str) -> Response:
+        """Send once; again only where nothing can have run: no connection, expired signature."""
+        tried = 0
+        fresh = False
+        while True:
+            tried += 1
+            try:
+                response = await self._client.once(call, fresh=fresh)
+            except ConnectError as error:
+                if not _CONNECTS.again(Kind.TRANSIENT, tried):
+                    raise self._client.unreachable(error, call) from error
+                await asyncio.sleep(_CONNECTS.wait(tried, random.random()))
+                continue
+            except ExchangeError as error:
+                raise WorkerLostError(
+                    f"The connection to Lambda was lost while {what} ran in {call.subject} "
+                    f"({error}); it may have run to its end."
+                ) from error
+            if fresh or response.status not in (400, 401, 403) or not self._client.renew(response):
+                return response
+            fresh = True
+
+    async def _result(self, payload: Any, function: str, what: str) -> TaskResult:
+        if isinstance(payload, dict) and "at" in payload:
+            result = unpack(await self._storage.read(payload["at"]))
+        elif isinstance(payload, str):
+            result = envelope.value_of(payload)
+        else:
+            raise _unexpected(payload, function, what)
+        assert isinstance(result, TaskResult)
+        return result
+
+
+def _refused(refusal: Refusal, call: Call, what: str) -> AflintError:
+    """Return the error for a call that Lambda turned away."""
+    if refusal.kind is Kind.THROTTLED or refusal.code in _NOT_READY:
+        throttled = ThrottledError(
+            f"Lambda refused to start {what} in {call.subject} for now: {refusal.code}: "
+            f"{refusal.message} (request {refusal.request_id})"
+        )
+        throttled.retry_after_s = refusal.retry_after_s
+        return throttled
+    if refusal.kind is Kind.TRANSIENT:
+        return WorkerLostError(
+            f"Lambda failed while {what} ran in {call.subject}: {refusal.code}: "
+            f"{refusal.message} (request {refusal.request_id})"
+        )
+    return translate(refusal, "lambda", call.action, call.subject)
+
+
+def _unexpected(payload: Any, function: str, what: str) -> AflintError:
+    if isinstance(payload, dict) and "refused" in payload:
+        return BundleMismatchError(
+            f"Function {function} does not fit this driver: {payload['refused']}. Run "
+            "`aflint deploy` from here, or use the Python that it was deployed from."
+        )
+    return InternalError(f"{what}: function {function} answered {str(payload)[:200]!r}")
+
+
+def _allow_files(wanted: int) -> None:
+    """Let this process open as many files as it will need connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise ConfigError(
+            f"concurrency needs about {wanted} open files, and this process may have {hard}: "
+            "raise the limit (`ulimit -n`), or lower `concurrency`."
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,246 @@
+"""Objects in S3 as files: s3://bucket/key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aflint.aws.client import Aws
+from aflint.aws.in_flight import InFlight
+from aflint.aws.s3 import S3
+from aflint.errors import (
+    BucketNotFoundError,
+    InvalidArgumentError,
+    ObjectNotFoundError,
+    OutputError,
+    PathNotFoundError,
+)
+from aflint.storage.base import FileInfo, FileWriter, Storage
+from aflint.storage.globs import compile_glob, literal_prefix
+from aflint.storage.patterns import expand_braces, is_glob, is_hidden
+
+PART_BYTES = 8 * 1024 * 1024
+"""Parts of an upload; S3 takes 10,000 of them, so that they grow with the object."""
+
+_Files = list[FileInfo]
+
+_PARTS_BEFORE_GROWTH = 1000
+_UPLOADS = 4
+_MOST_COPIED = 5 * 1024**3
+
+
+def split(path: str) -> tuple[str, str]:
+    """Return bucket and key of s3://bucket/key, s3a:// and s3n:// too.
+
+    Raises InvalidArgumentError where it names no bucket.
+    """
+    match = re.fullmatch(r"s3[an]?://([^/]+)/?(.*)", path, re.IGNORECASE | re.DOTALL)
+    if match is None:
+        raise InvalidArgumentError(f"{path} names no bucket; write s3://bucket/key")
+    return match[1], match[2]
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Turn what is not there into aflint's error for paths."""
+    try:
+        yield
+    except (ObjectNotFoundError, BucketNotFoundError) as error:
+        raise PathNotFoundError(f"{path} does not exist; check the path ({error})") from error
+
+
+class S3Storage(Storage):
+    """Objects of any bucket that the credentials may use.
+
+    Either `aws`, which the caller closes, or the arguments to make one of. Errors other than a
+    missing path are those of BackendError.
+    """
+
+    def __init__(
+        self,
+        aws: Aws | None = None,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        profile: str | None = None,
+    ) -> None:
+        self._owned = aws is None
+        self._aws = aws or Aws(region, endpoint_url, profile)
+        self._s3 = S3(self._aws)
+
+    async def list(self, pattern: str) -> list[FileInfo]:
+        bucket, key = split(pattern)
+        with _reading(pattern):
+            found = await self._list_exact(bucket, key)
+            if found is None and is_glob(key):
+                found = await self._list_glob(bucket, key)
+        if found is None:
+            raise PathNotFoundError(f"nothing is at {pattern}; check the path")
+        return sorted(set(found), key=lambda file: file.path)
+
+    async def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
+        bucket, key = split(path)
+        with _reading(path):
+            try:
+                return await self._s3.get(bucket, key, start, end)
+            except ObjectNotFoundError as error:
+                if error.code == "InvalidRange":  # it begins where the object ends, or behind
+                    return b""
+                raise
+
+    async def write(self, path: str, data: bytes) -> None:
+        bucket, key = _target(path)
+        if len(data) <= 2 * PART_BYTES:
+            await self._s3.put(bucket, key, data)
+            return
+        writer = S3Writer(self._s3, bucket, key)
+        try:
+            await writer.write(data)
+            await writer.finish()
+        finally:
+            await writer.abort()
+
+    def create(self, path: str) -> FileWriter:
+        return S3Writer(self._s3, *_target(path))
+
+    async def exists(self, path: str) -> bool:
+        bucket, key = split(path)
+        try:
+            if key and not key.endswith("/") and await self._s3.head(bucket, key) is not None:
+                return True
+            page = await self._s3.page(bucket, _folder(key), most=1)
+        except BucketNotFoundError:
+            return False
+        return bool(page.objects)
+
+    async def move(self, source: str, target: str) -> None:
+        bucket, key = split(source)
+        target_bucket, target_key = _target(target)
+        with _reading(source):
+            size = await self._s3.head(bucket, key)
+            if size is None:
+                raise PathNotFoundError(f"{source} does not exist; check the path")
+            if size > _MOST_COPIED:
+                raise OutputError(f"{source} is larger than the 5 GB that S3 copies in one call")
+            await self._s3.copy(target_bucket, target_key, bucket, key)
+            if (bucket, key) != (target_bucket, target_key):
+                await self._s3.delete(bucket, key)
+
+    async def delete(self, path: str) -> None:
+        bucket, key = split(path)
+        if not key:
+            raise InvalidArgumentError(f"{path} is a whole bucket, which is not deleted from here")
+        try:
+            if not key.endswith("/"):
+                await self._s3.delete(bucket, key)
+            found = await self._s3.list_all(bucket, _folder(key))
+            await self._s3.delete_many(bucket, [name for name, _ in found.objects])
+        except BucketNotFoundError:
+            return
+
+    async def aclose(self) -> None:
+        if self._owned:
+            await self._aws.aclose()
+
+    async def _list_exact(self, bucket: str, key: str) -> _Files | None:
+        """Return the object of that name, else what is directly in the folder of that name."""
+        if key and not key.endswith("/"):
+            size = await self._s3.head(bucket, key)
+            if size is not None:
+                return [FileInfo(f"s3://{bucket}/{key}", size)]
+        folder = _folder(key)
+        found = await self._s3.list_all(bucket, folder, delimiter="/")
+        if not found.objects and not found.folders:
+            return None
+        return [
+            FileInfo(f"s3://{bucket}/{name}", size)
+            for name, size in found.objects
+            if name != folder and not is_hidden(name.rpartition("/")[2])
+        ]
+
+    async def _list_glob(self, bucket: str, pattern: str) -> _Files | None:
+        """Return the objects that a glob matches, and those directly in folders that it matches."""
+        files: _Files = []
+        matched = False
+        shows_hidden = is_hidden(pattern.rstrip("/").rpartition("/")[2])
+        for simple in expand_braces(pattern.rstrip("/")):
+            glob = compile_glob(simple)
+            page = await self._s3.list_all(bucket, literal_prefix(simple))
+            for name, size in page.objects:
+                folder, _, base = name.rpartition("/")
+                hidden = is_hidden(base)
+                if glob.fullmatch(name) and (shows_hidden or not hidden):
+                    matched = True
+                elif folder and glob.fullmatch(folder) and not is_hidden(folder.rpartition("/")[2]):
+                    matched = True
+                    if hidden or not base:
+                        continue
+                else:
+                    continue
+                files.append(FileInfo(f"s3://{bucket}/{name}", size))
+        return files if matched else None
+
+
+class S3Writer(FileWriter):
+    """Uploads parts while more is written; a small object is one PUT when it is finished."""
+
+    def __init__(self, s3: S3, bucket: str, key: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._key = key
+        self._buffer = bytearray()
+        self._upload = ""
+        self._tags: list[str] = []
+        self._sending = InFlight(_UPLOADS * 4 * PART_BYTES, _UPLOADS)
+
+    async def write(self, data: bytes) -> None:
+        self._buffer += data
+        while len(self._buffer) >= 2 * self._part_bytes:
+            await self._send(self._part_bytes)
+
+    async def finish(self) -> None:
+        if not self._upload:
+            await self._s3.put(self._bucket, self._key, bytes(self._buffer))
+        else:
+            await self._send(len(self._buffer))
+            await self._sending.drain()
+            await self._s3.finish_upload(self._bucket, self._key, self._upload, self._tags)
+            self._upload = ""
+        self._buffer.clear()
+
+    async def abort(self) -> None:
+        await self._sending.cancel()
+        upload, self._upload = self._upload, ""
+        self._buffer.clear()
+        if upload:
+            await self._s3.abort_upload(self._bucket, self._key, upload)
+
+    @property
+    def _part_bytes(self) -> int:
+        """How large the next part is: larger as there are more, so that they suffice for 5 TB."""
+        return PART_BYTES << (len(self._tags) // _PARTS_BEFORE_GROWTH)
+
+    async def _send(self, size: int) -> None:
+        if not self._upload:
+            self._upload = await self._s3.begin_upload(self._bucket, self._key)
+        part = bytes(memoryview(self._buffer)[:size])
+        del self._buffer[:size]
+        self._tags.append("")
+        await self._sending.start(size, self._put(len(self._tags), part))
+
+    async def _put(self, number: int, part: bytes) -> None:
+        self._tags[number - 1] = await self._s3.put_part(
+            self._bucket, self._key, self._upload, number, part
+        )
+
+
+def _target(path: str) -> tuple[str, str]:
+    bucket, key = split(path)
+    if not key or key.endswith("/"):
+        raise OutputError(f"{path} is a folder; give the object a name")
+    return bucket, key
+
+
+def _folder(key: str) -> str:
+    """Return the prefix of all that is in a folder."""
+    return key if not key or key.endswith("/") else f"{key}/"
