@@ -49,12 +49,11 @@ def survey(records: list[Any]) -> list[str] | None:
     """
     if not records or (len(records) < _SMALL and not _is_long(records[0])):
         return None
-    sample = records[:: max(1, len(records) // _SAMPLED)]
-    if all(type(record) in _NUMBERS for record in sample):
+    if _NUMBERS.issuperset(map(type, records[:_SMALL])):
         return None
     look = _Survey()
     try:
-        for record in sample:
+        for record in records[:: max(1, len(records) // _SAMPLED)]:
             look.at(record, _DEEPEST)
     except NotPlainError:
         return None
