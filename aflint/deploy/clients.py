@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
@@ -113,7 +114,8 @@ async def open_clients(config: Config) -> AsyncIterator[Clients]:
         ConfigError: no region is known, or the profile is not there; or the backend is localcloud
             and no endpoint is given.
     """
-    if config.backend == "localcloud" and config.endpoint_url is None:
+    endpoint_url = config.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+    if config.backend == "localcloud" and not endpoint_url:
         raise ConfigError(
             f'{config.origin("backend")}: backend = "localcloud" lives inside a session. To deploy '
             "to one by hand, start `aflint localcloud` and set what it prints."
@@ -123,7 +125,7 @@ async def open_clients(config: Config) -> AsyncIterator[Clients]:
         region = await asyncio.to_thread(find_region, config.profile)
     session = await asyncio.to_thread(_session, config.profile)
     async with AsyncExitStack() as stack:
-        yield Clients(session, region, config.endpoint_url, stack)
+        yield Clients(session, region, endpoint_url, stack)
 
 
 def _session(profile: str | None) -> Any:

@@ -1,0 +1,97 @@
+"""`aflint clean`: removes what killed drivers left."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from aflint.cli.cloud import (
+    Bucket,
+    Endpoint,
+    File,
+    Function,
+    Profile,
+    Region,
+    configured,
+    console,
+    run,
+)
+from aflint.errors import InvalidArgumentError
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration_s(text: str) -> float:
+    """Return a duration such as `90`, `90s`, `15m`, `6h` or `2d` in seconds.
+
+    Raises InvalidArgumentError.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip().lower())
+    if match is None:
+        raise InvalidArgumentError(
+            f"--older-than {text!r} is no duration; write 90s, 15m, 6h or 2d, or 0 for everything."
+        )
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-command."""
+
+    @app.command("clean")
+    def clean_command(
+        file: File = None,
+        region: Region = None,
+        profile: Profile = None,
+        endpoint_url: Endpoint = None,
+        function: Function = None,
+        bucket: Bucket = None,
+        older_than: Annotated[
+            str | None,
+            typer.Option(
+                "--older-than",
+                help="In the cloud, remove what is older: 90s, 15m, 6h, 2d, or 0 for everything "
+                "that no living driver on this machine uses. [default: 1d; 0 on an emulator here]",
+            ),
+        ] = None,
+        cloud: Annotated[
+            bool | None,
+            typer.Option(
+                "--cloud/--no-cloud",
+                help="Whether to look at AWS. [default: where the configuration names a cloud]",
+            ),
+        ] = None,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Show what would be removed.")
+        ] = False,
+    ) -> None:
+        """Remove temporary folders, queues and objects of drivers that were killed."""
+        from aflint.deploy.clean import clean
+
+        limit = None if older_than is None else duration_s(older_than)
+        config = configured(
+            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
+            bucket=bucket,
+        )  # fmt: skip
+        out = console()
+        cleaned = run(
+            clean(
+                config,
+                cloud=cloud,
+                older_than_s=limit,
+                dry_run=dry_run,
+                on_removed=lambda name: out.print(f"removed {name}", markup=False),
+            )
+        )
+        if dry_run:
+            for name in [*map(str, (f.path for f in cleaned.folders)),
+                         *(each.label for each in cleaned.leftovers)]:  # fmt: skip
+                out.print(f"would remove {name}", markup=False)
+        if not cleaned.folders and not cleaned.leftovers:
+            out.print("Nothing to clean.")
+        if cleaned.kept:
+            out.print(
+                f"Kept {cleaned.kept} queues and groups of objects that running jobs may be using "
+                "(see --older-than)."
+            )

@@ -1,0 +1,196 @@
+"""`aflint deploy`: bundle, bucket, role and functions."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aflint.cli.cloud import (
+    Bucket,
+    Endpoint,
+    File,
+    Function,
+    Profile,
+    Region,
+    configured,
+    console,
+    run,
+)
+from aflint.config import Config
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from aflint.deploy.options import DeployOptions
+    from aflint.deploy.up import Deployment
+
+
+class Arch(StrEnum):
+    """Lambda's architectures."""
+
+    x86_64 = "x86_64"
+    arm64 = "arm64"
+
+
+async def bring_up(
+    config: Config, options: DeployOptions, out: Console, *, dry_run: bool
+) -> Deployment:
+    """Deploy, writing each step when it is done."""
+    from aflint.deploy.up import deploy
+
+    with out.status("Deploying") as status:
+
+        def done(step: object) -> None:
+            status.stop()
+            out.print(f"[green]done[/] {step}", markup=True)
+            status.start()
+
+        return await deploy(config, options, dry_run=dry_run, on_step=done)
+
+
+def show(deployment: Deployment, out: Console, *, dry_run: bool) -> None:
+    """Write what is deployed now, or would be."""
+    if dry_run:
+        for step in deployment.steps:
+            out.print(f"[yellow]would[/] {step}")
+    if not deployment.steps:
+        out.print("Nothing to change: everything is as it should be.")
+    functions = ", ".join(deployment.functions.values())
+    bundle = deployment.bundle
+    out.print(f"functions  {functions} (Python {deployment.python})")
+    out.print(f"bucket     {deployment.bucket}")
+    out.print(f"role       {deployment.role_arn}")
+    if bundle is not None:
+        size, unzipped = bundle.size / 2**20, bundle.unzipped / 2**20
+        out.print(f"bundle     {size:.1f} MB, {unzipped:.1f} MB unzipped, sha256 {bundle.sha256}")
+
+
+def print_iam(config: Config, account: str) -> None:
+    """Write all policies as JSON; asks AWS nothing."""
+    from aflint.deploy.names import ANY, names_of
+    from aflint.deploy.policies import all_policies
+
+    names = names_of(config, account, config.region or ANY)
+    typer.echo(json.dumps(all_policies(names), indent=2))
+
+
+def write_image(config: Config, options: DeployOptions, folder: Path, out: Console) -> None:
+    """Write a build context, and the commands that are to follow."""
+    from aflint.deploy.image import write_image_context
+    from aflint.deploy.requirements import requirements_of
+    from aflint.deploy.target import lambda_target
+
+    target = lambda_target(options.architecture or "x86_64")
+    requirements = requirements_of(options.packages, options.requirements)
+    context = write_image_context(folder, target, requirements, config.function.lower())
+    out.print(f"Wrote {context.folder}. With ACCOUNT and REGION set, build, push and deploy it:")
+    for command in context.commands:
+        typer.echo(f"  {command}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-command."""
+
+    @app.command("deploy")
+    def deploy_command(
+        file: File = None,
+        region: Region = None,
+        profile: Profile = None,
+        endpoint_url: Endpoint = None,
+        function: Function = None,
+        bucket: Bucket = None,
+        memory_mb: Annotated[
+            int | None, typer.Option("--memory-mb", help="Memory of the smallest function.")
+        ] = None,
+        sizes: Annotated[
+            int, typer.Option("--sizes", help="Memory sizes, each twice the one before.")
+        ] = 3,
+        tmp_mb: Annotated[int, typer.Option("--tmp-mb", help="Size of /tmp.")] = 512,
+        timeout_s: Annotated[
+            int, typer.Option("--timeout-s", help="Time limit, at most 900.")
+        ] = 900,
+        arch: Annotated[
+            Arch | None, typer.Option("--arch", help="x86_64, or arm64 (a fifth cheaper).")
+        ] = None,
+        package: Annotated[
+            list[str] | None,
+            typer.Option("--package", "-p", help="Further package or .whl file; can be repeated."),
+        ] = None,
+        requirements: Annotated[
+            list[Path] | None,
+            typer.Option("--requirements", "-r", help="Requirements file; can be repeated."),
+        ] = None,
+        read: Annotated[
+            list[str] | None,
+            typer.Option("--read", help="s3:// prefix that jobs may read; can be repeated."),
+        ] = None,
+        write: Annotated[
+            list[str] | None,
+            typer.Option("--write", help="s3:// prefix that jobs may write; can be repeated."),
+        ] = None,
+        reserved_concurrency: Annotated[
+            int | None,
+            typer.Option("--reserved-concurrency", help="Reserved for the smallest function."),
+        ] = None,
+        expire_days: Annotated[
+            int, typer.Option("--expire-days", help="Days after which the bucket's objects go.")
+        ] = 3,
+        role: Annotated[
+            str | None, typer.Option("--role", help="ARN of a role made by somebody else.")
+        ] = None,
+        refresh: Annotated[
+            bool, typer.Option("--refresh", help="Build the bundle anew, not from the cache.")
+        ] = False,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+        ] = False,
+        image: Annotated[
+            bool, typer.Option("--image", help="Write a Dockerfile and its folder instead.")
+        ] = False,
+        output: Annotated[Path, typer.Option("--output", "-o", help="Folder for --image.")] = Path(
+            "aflint-image"
+        ),
+        image_uri: Annotated[
+            str | None, typer.Option("--image-uri", help="Deploy this image in place of a zip.")
+        ] = None,
+        print_policies: Annotated[
+            bool, typer.Option("--print-iam", help="Print the policies as JSON, and do nothing.")
+        ] = False,
+        account: Annotated[
+            str, typer.Option("--account", help="Account number for --print-iam.")
+        ] = "*",
+    ) -> None:
+        """Create or update what runs jobs on AWS; running it again changes nothing."""
+        from aflint.deploy.options import DeployOptions
+
+        config = configured(
+            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
+            bucket=bucket, memory_mb=memory_mb,
+        )  # fmt: skip
+        if print_policies:
+            print_iam(config, account)
+            return
+        options = DeployOptions(
+            architecture=arch.value if arch else None,
+            packages=tuple(package or ()),
+            requirements=tuple(requirements or ()),
+            sizes=sizes,
+            tmp_mb=tmp_mb,
+            timeout_s=timeout_s,
+            reserved_concurrency=reserved_concurrency,
+            expire_days=expire_days,
+            role_arn=role,
+            image_uri=image_uri,
+            reads=tuple(read or ()),
+            writes=tuple(write or ()),
+            refresh=refresh,
+        )
+        out = console()
+        if image:
+            write_image(config, options, output, out)
+            return
+        show(run(bring_up(config, options, out, dry_run=dry_run)), out, dry_run=dry_run)

@@ -1,0 +1,56 @@
+"""`aflint destroy`: takes down what `aflint deploy` brought up."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aflint.cli.cloud import (
+    Bucket,
+    Endpoint,
+    File,
+    Function,
+    Profile,
+    Region,
+    configured,
+    console,
+    run,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-command."""
+
+    @app.command("destroy")
+    def destroy_command(
+        file: File = None,
+        region: Region = None,
+        profile: Profile = None,
+        endpoint_url: Endpoint = None,
+        function: Function = None,
+        bucket: Bucket = None,
+        logs: Annotated[
+            bool, typer.Option("--logs", help="Remove the functions' log groups, too.")
+        ] = False,
+        yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    ) -> None:
+        """Remove the functions, the role, and the bucket with all that is in it."""
+        from aflint.deploy.down import destroy, find_remains
+
+        config = configured(
+            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
+            bucket=bucket,
+        )  # fmt: skip
+        out = console()
+        remains = run(find_remains(config))
+        for name in remains.foreign:
+            out.print(f"aflint did not make {name}: it stays.")
+        if not remains:
+            out.print("Nothing to remove.")
+            return
+        for line in remains.lines():
+            out.print(f"[red]remove[/] {line}")
+        if not yes:
+            typer.confirm("Remove all this?", abort=True)
+        run(destroy(config, logs=logs, on_removed=lambda name: out.print(f"removed {name}")))

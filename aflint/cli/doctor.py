@@ -1,0 +1,72 @@
+"""`aflint doctor`: what keeps jobs from running, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import typer
+from rich.text import Text
+
+from aflint.cli.cloud import (
+    Bucket,
+    Endpoint,
+    File,
+    Function,
+    Json,
+    Profile,
+    Region,
+    configured,
+    console,
+    run,
+)
+
+if TYPE_CHECKING:
+    from aflint.deploy.checks import Finding
+
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def line_of(finding: Finding) -> Text:
+    """Return a finding as a line for people."""
+    level = finding.level.value
+    words = f"{finding.subject}: {finding.seen}"
+    if finding.advice:
+        words += ("" if words.endswith(".") else ".") + f" {finding.advice}"
+    return Text.assemble((f"{level:<5}", _STYLES[level]), words)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-command."""
+
+    @app.command("doctor")
+    def doctor_command(
+        file: File = None,
+        region: Region = None,
+        profile: Profile = None,
+        endpoint_url: Endpoint = None,
+        function: Function = None,
+        bucket: Bucket = None,
+        as_json: Json = False,
+    ) -> None:
+        """Check credentials, permissions, quotas and versions; exit with 1 if something fails."""
+        from aflint.deploy.checks import Level
+        from aflint.deploy.doctor import examine
+
+        config = configured(
+            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
+            bucket=bucket,
+        )  # fmt: skip
+        findings = run(examine(config))
+        if as_json:
+            rows = [
+                {"level": f.level.value, "subject": f.subject, "seen": f.seen, "advice": f.advice}
+                for f in findings
+            ]
+            typer.echo(json.dumps(rows, indent=2))
+        else:
+            out = console()
+            for finding in findings:
+                out.print(line_of(finding))
+        if any(finding.level is Level.FAIL for finding in findings):
+            raise typer.Exit(1)

@@ -1,0 +1,203 @@
+"""The doctor's look at AWS: who asks, what is allowed, what is deployed, what the quotas are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from aflint import limits
+from aflint.config import Config
+from aflint.deploy.checks import Finding, fail, failed, ok, warn
+from aflint.deploy.clients import Clients, open_clients
+from aflint.deploy.names import ANY, PYTHON_TAG, VERSION_TAG, Names, names_of
+from aflint.deploy.policies import actions_of, deployer_policy, driver_policy
+from aflint.deploy.reading import list_functions, read_bucket, read_role
+from aflint.deploy.state import FunctionState
+from aflint.deploy.target import this_python
+from aflint.deploy.together import together
+from aflint.deploy.version import aflint_version
+from aflint.errors import (
+    AflintError,
+    BackendError,
+    ConfigError,
+    CredentialsError,
+    EndpointUnreachableError,
+)
+
+_DEPLOY: Final = "Run aflint deploy."
+_PRINT_IAM: Final = "Have them allowed: aflint deploy --print-iam prints the policies."
+
+
+async def check_cloud(config: Config) -> list[Finding]:
+    """Return what there is to say about AWS; the first line says why, where that is all."""
+    try:
+        async with open_clients(config) as clients:
+            return await _check(config, clients)
+    except ConfigError as error:
+        return [failed("configuration", error)]
+
+
+async def _check(config: Config, clients: Clients) -> list[Finding]:
+    try:
+        caller = await clients.call("sts", "GetCallerIdentity", "your credentials")
+    except CredentialsError as error:
+        return [failed("credentials", error)]
+    except EndpointUnreachableError as error:
+        return [failed("endpoint", error)]
+    except AflintError as error:
+        return [failed("credentials", error)]
+    names = names_of(config, str(caller["Account"]), clients.region)
+    where = f"{clients.region}" + (f" at {clients.endpoint_url}" if clients.endpoint_url else "")
+    arn = str(caller["Arn"])
+    checks: list[tuple[str, Callable[[], Awaitable[list[Finding]]]]] = [
+        ("driver's permissions", lambda: _permissions(clients, names, arn, deployer=False)),
+        ("deployer's permissions", lambda: _permissions(clients, names, arn, deployer=True)),
+        ("concurrency", lambda: _concurrency(clients, config)),
+        ("functions", lambda: _functions(clients, names)),
+        ("role", lambda: _role(clients, names)),
+        ("bucket", lambda: _bucket(clients, names)),
+        ("queues", lambda: _queues(clients, names)),
+    ]
+    found = await together(_guarded(subject, check) for subject, check in checks)
+    return [
+        ok("credentials", arn),
+        ok("region", where),
+        *(finding for findings in found for finding in findings),
+    ]
+
+
+async def _guarded(subject: str, check: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+    """Return what a check finds, or what kept it from looking."""
+    try:
+        return await check()
+    except AflintError as error:
+        return [failed(subject, error)]
+
+
+async def _permissions(
+    clients: Clients, names: Names, arn: str, *, deployer: bool
+) -> list[Finding]:
+    """Ask IAM to simulate. What only a deployer needs is no failure: an admin may have deployed."""
+    subject = "deployer's permissions" if deployer else "driver's permissions"
+    policy = deployer_policy(names) if deployer else driver_policy(names)
+    try:
+        answers = await together(
+            clients.call(
+                "iam", "SimulatePrincipalPolicy", subject,
+                PolicySourceArn=principal_of(arn), **simulation(statement, names),
+            )
+            for statement in policy["Statement"]
+        )  # fmt: skip
+    except BackendError as error:
+        advice = "Nothing need be wrong: only iam:SimulatePrincipalPolicy would tell beforehand."
+        return [warn(subject, f"cannot be simulated ({error.code or 'no answer'})", advice)]
+    results = [result for answer in answers for result in answer.get("EvaluationResults", [])]
+    denied = sorted({r["EvalActionName"] for r in results if r["EvalDecision"] != "allowed"})
+    if not denied:
+        return [ok(subject, f"{len(actions_of(policy))} actions are allowed")]
+    level = warn if deployer else fail
+    return [level(subject, f"denied: {', '.join(denied)}", _PRINT_IAM)]
+
+
+def simulation(statement: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """Return what to ask the simulator, so that a policy with this statement allows it. Pure."""
+    context = {"s3:prefix": f"{names.prefix}/", "iam:PassedToService": "lambda.amazonaws.com"}
+    return {
+        "ActionNames": statement["Action"],
+        "ResourceArns": [
+            resource if resource == ANY else resource.replace(ANY, "x")
+            for resource in statement["Resource"]
+        ],
+        "ContextEntries": [
+            {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+            for key, value in context.items()
+        ],
+    }
+
+
+def principal_of(arn: str) -> str:
+    """Return whose policies apply to a caller: of an assumed role, the role. Pure."""
+    match = re.fullmatch(r"arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/.+", arn)
+    return f"arn:{match[1]}:iam::{match[2]}:role/{match[3]}" if match else arn
+
+
+async def _concurrency(clients: Clients, config: Config) -> list[Finding]:
+    answer = await clients.call("lambda", "GetAccountSettings", "your account")
+    quota = int(answer["AccountLimit"]["ConcurrentExecutions"])
+    free = int(answer["AccountLimit"].get("UnreservedConcurrentExecutions", quota))
+    seen = f"{quota:,} concurrent invocations for the account, {free:,} of them unreserved"
+    if free >= config.concurrency:
+        return [ok("concurrency", seen)]
+    advice = (
+        f"The setting `concurrency` is {config.concurrency:,}: jobs are throttled above {free:,}. "
+        "Set it lower, or ask AWS for more (Service Quotas, Lambda, Concurrent executions)."
+    )
+    return [warn("concurrency", seen, advice)]
+
+
+async def _functions(clients: Clients, names: Names) -> list[Finding]:
+    functions = await list_functions(clients, names)
+    if not functions:
+        return [fail("functions", f"there is no function {names.base}-*", _DEPLOY)]
+    return [finding for each in functions for finding in judge_function(each)] + [
+        await _dry_run(clients, functions[0].name)
+    ]
+
+
+def judge_function(function: FunctionState) -> list[Finding]:
+    """Return what there is to say about one function. Pure."""
+    subject = f"function {function.name}"
+    python, version = function.tags.get(PYTHON_TAG), function.tags.get(VERSION_TAG)
+    seen = (
+        f"{function.status}, {function.settings.memory_mb} MB, Python {python or 'unknown'}, "
+        f"aflint {version or 'unknown'}"
+    )
+    if function.status == "Failed":
+        return [fail(subject, seen, "Run aflint destroy and aflint deploy.")]
+    if python is None:
+        return [fail(subject, seen, "It was not made by aflint: choose another `function`.")]
+    if python != this_python():
+        advice = f"The driver runs Python {this_python()}: use {python}, or run aflint deploy."
+        return [fail(subject, seen, advice)]
+    if version != aflint_version():
+        return [warn(subject, seen, f"The driver has aflint {aflint_version()}. {_DEPLOY}")]
+    if function.settings.timeout_s < limits.LAMBDA_TIMEOUT_S:
+        advice = "Long tasks are cut and chained more often than they need be."
+        return [warn(subject, f"{seen}, timeout {function.settings.timeout_s} s", advice)]
+    return [ok(subject, seen)]
+
+
+async def _dry_run(clients: Clients, name: str) -> Finding:
+    """Ask Lambda whether an invocation would be let through; nothing runs."""
+    await clients.call(
+        "lambda", "Invoke", f"function {name}", FunctionName=name, InvocationType="DryRun"
+    )
+    return ok("invocation", f"{name} may be invoked")
+
+
+async def _role(clients: Clients, names: Names) -> list[Finding]:
+    role = await read_role(clients, names)
+    if role is None:
+        advice = f"{_DEPLOY} (Nothing is wrong if the functions were given another role.)"
+        return [warn("role", f"there is no role {names.role}", advice)]
+    return [ok("role", role.arn)]
+
+
+async def _bucket(clients: Clients, names: Names) -> list[Finding]:
+    bucket = await read_bucket(clients, names)
+    if bucket is None:
+        return [fail("bucket", f"there is no bucket {names.bucket}", _DEPLOY)]
+    if not bucket.rules:
+        seen = f"{names.bucket} keeps what killed drivers leave"
+        return [warn("bucket", seen, f"It has no rule to expire it. {_DEPLOY}")]
+    return [ok("bucket", names.bucket)]
+
+
+async def _queues(clients: Clients, names: Names) -> list[Finding]:
+    answer = await clients.call(
+        "sqs", "ListQueues", f"queues {names.queues}*",
+        QueueNamePrefix=names.queues, MaxResults=1000,
+    )  # fmt: skip
+    count = len(answer.get("QueueUrls", []))
+    return [ok("queues", f"SQS answers; {count} queues {names.queues}* now")]

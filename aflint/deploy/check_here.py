@@ -1,0 +1,58 @@
+"""The doctor's look at this machine: Python, pip, temporary space, what dead drivers left."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+from typing import Final
+
+from aflint import limits
+from aflint.config import Config
+from aflint.deploy.checks import Finding, fail, ok, warn
+from aflint.deploy.folders import default_scratch, find_folders
+from aflint.deploy.target import RUNTIME_GLIBC, this_python
+from aflint.deploy.version import aflint_version
+
+_LITTLE_SPACE: Final = limits.GIB
+
+
+def check_here(config: Config) -> list[Finding]:
+    """Return what there is to say about this machine."""
+    return [_python(), _pip(), _space(config), _folders(config)]
+
+
+def _python() -> Finding:
+    seen = f"Python {platform.python_version()}, aflint {aflint_version()}"
+    if this_python() in RUNTIME_GLIBC:
+        return ok("versions", seen)
+    known = ", ".join(RUNTIME_GLIBC)
+    return fail("versions", f"{seen}: Lambda does not run it", f"Run the driver with {known}.")
+
+
+def _pip() -> Finding:
+    if importlib.util.find_spec("pip"):
+        return ok("pip", "can build bundles")
+    return warn("pip", "is missing, so no bundle can be built", "Run python -m ensurepip.")
+
+
+def _space(config: Config) -> Finding:
+    folder = default_scratch(config.scratch_dir)
+    advice = "Set `scratch_dir` to a folder with room that you can write to."
+    if not os.access(folder, os.W_OK):
+        return fail("scratch folder", f"{folder} is absent or cannot be written to", advice)
+    free = shutil.disk_usage(folder).free
+    seen = f"{folder} has {free / limits.GIB:.1f} GB free"
+    if free < _LITTLE_SPACE:
+        return warn("scratch folder", seen, advice)
+    return ok("scratch folder", seen)
+
+
+def _folders(config: Config) -> Finding:
+    dead = [each for each in find_folders(default_scratch(config.scratch_dir)) if not each.alive]
+    if not dead:
+        return ok("leftovers here", "none")
+    size = sum(each.size for each in dead) / limits.MIB
+    seen = f"{len(dead)} folders of killed drivers, {size:.1f} MB"
+    return warn("leftovers here", seen, "Run aflint clean.")

@@ -1,0 +1,97 @@
+"""Removes what killed drivers left, here and in the cloud, and nothing that a living one uses."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aflint.config import Config
+from aflint.deploy.clients import open_clients
+from aflint.deploy.folders import Folder, default_scratch, find_folders, remove_folder
+from aflint.deploy.leftovers import Leftover, find_leftovers, remove
+from aflint.deploy.names import names_of
+from aflint.deploy.reading import find_account
+from aflint.deploy.together import together
+from aflint.deploy.up import is_loopback
+
+OLDER_THAN_S: Final = 24 * 3600.0
+"""Whose drivers run elsewhere is not known here; no job in one account is to last longer."""
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What was removed, or would be: temporary folders, and what jobs had in the cloud."""
+
+    folders: tuple[Folder, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    kept: int = 0
+    """Things in the cloud that may belong to a running job."""
+
+
+async def clean(
+    config: Config,
+    *,
+    cloud: bool | None = None,
+    older_than_s: float | None = None,
+    dry_run: bool = False,
+    on_removed: Callable[[str], object] = lambda label: None,
+) -> Cleaned:
+    """Remove the folders of dead drivers; with `cloud`, also queues and objects.
+
+    `cloud` None: where the configuration or the environment names a cloud.
+
+    In the cloud that goes for what is older than `older_than_s` (None: a day, and nothing at all
+    where AWS is emulated on this machine), and for whatever belongs to a driver that is known to
+    be dead. What belongs to one that is alive on this machine stays in any case.
+
+    Raises:
+        BackendError: AWS refused; the folders are removed by then.
+    """
+    folders = find_folders(default_scratch(config.scratch_dir))
+    dead = [each for each in folders if not each.alive]
+    removed = [each for each in dead if dry_run or remove_folder(each.path)]
+    for folder in removed:
+        on_removed(str(folder.path))
+    if cloud is False or (cloud is None and not names_cloud(config, os.environ)):
+        return Cleaned(tuple(removed))
+    if older_than_s is None:
+        older_than_s = 0.0 if is_loopback(config.endpoint_url, os.environ) else OLDER_THAN_S
+    async with open_clients(config) as clients:
+        names = names_of(config, await find_account(clients), clients.region)
+        found = await find_leftovers(clients, names)
+        chosen = choose(found, time.time() - older_than_s, _ids(folders, True), _ids(dead, False))
+
+        async def remove_one(leftover: Leftover) -> None:
+            await remove(clients, names, leftover)
+            on_removed(leftover.label)
+
+        if not dry_run:
+            await together(remove_one(each) for each in chosen)
+    return Cleaned(tuple(removed), tuple(chosen), len(found) - len(chosen))
+
+
+def names_cloud(config: Config, environ: Mapping[str, str]) -> bool:
+    """Whether there is a cloud to look at: a session's own ends with the session. Pure."""
+    endpoint = config.endpoint_url or environ.get("AWS_ENDPOINT_URL")
+    return config.backend == "aws" or bool(endpoint)
+
+
+def choose(
+    leftovers: Iterable[Leftover], before: float, living: Collection[str], dead: Collection[str]
+) -> list[Leftover]:
+    """Return those to remove: older than the time `before`, or of a dead session; never those of a
+    living one. Sessions are told by their ids, which the names hold. Pure.
+    """
+    return [
+        each
+        for each in leftovers
+        if not any(session in each.name for session in living)
+        and (each.since <= before or any(session in each.name for session in dead))
+    ]
+
+
+def _ids(folders: Iterable[Folder], alive: bool) -> list[str]:
+    return [each.session for each in folders if each.alive is alive and len(each.session) >= 8]
