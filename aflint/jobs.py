@@ -7,7 +7,7 @@ import itertools
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aflint import commit
@@ -16,7 +16,7 @@ from aflint.deep import deep_recursion
 from aflint.errors import ConfigError, SessionError
 from aflint.groups import first_error
 from aflint.lineage import Node, Source, Unresolved
-from aflint.plan import Job, Stage, TaskSettings, partition_count, plan
+from aflint.plan import Job, Stage, TaskSettings, partition_count, plan, shuffled_side
 from aflint.program import Count, Program, Sink
 from aflint.resolve import Resolver
 from aflint.runner import ActionJob, Runner
@@ -68,7 +68,7 @@ class JobRunner(Runner):
     @asynccontextmanager
     async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[ActionJob]:
         """Run a job for as long as the context is open."""
-        resolved = await self.resolve(node)
+        resolved = await self._prepare(node)
         job = self._plan(resolved, sink, name)
         await self._upload()
         kept = _kept_nodes(resolved)
@@ -81,6 +81,20 @@ class JobRunner(Runner):
             job, on_accept=accept, deadline_s=self.defaults.deadline_s
         ) as running:
             yield _Job(running, self.storage)
+
+    async def _prepare(self, node: Node) -> Node:
+        """Return lineage to plan.
+
+        Each partition of a product's sides is read by many tasks. Where a shuffle can be read only
+        once, a side that comes out of one is computed and kept first.
+        """
+        resolved = await self.resolve(node)
+        while not self.defaults.share_reads and (side := shuffled_side(resolved)) is not None:
+            kept = replace(side, persisted=True)
+            async with self.job(kept, Count(), f"{side.name} (keeping)") as job:
+                await job.values(range(job.partitions))
+            resolved = await self.resolve(resolved)
+        return resolved
 
     def _plan(self, resolved: Node, sink: Sink, name: str) -> Job:
         folder = self.defaults.folder

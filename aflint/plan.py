@@ -113,6 +113,31 @@ class Job:
         return self.stages[-1]
 
 
+def shuffled_side(root: Node) -> Node | None:
+    """Return a side of a product in this lineage that is read from a shuffle, innermost first."""
+    found: Node | None = None
+    waiting, seen = [root], set()
+    while waiting:
+        node = waiting.pop()
+        if node.id in seen:
+            continue
+        seen.add(node.id)
+        if isinstance(node, Cartesian):
+            found = next(filter(_reads_shuffle, node.parents), found)
+        waiting.extend(node.parents)
+    return found
+
+
+def _reads_shuffle(node: Node) -> bool:
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Shuffled | CoGrouped):
+            return True
+        waiting.extend(node.parents)
+    return False
+
+
 PackProgram = Callable[[Program, str], Blob]
 """Makes the blob of a stage's program; the second argument names the stage in errors."""
 

@@ -37,13 +37,15 @@ _MOST_PROGRAMS = 32
 class Executor:
     """What one process keeps between tasks.
 
-    `transport_for` makes the transport that a task's description names; it is made once.
+    `transport_for` makes the transport that a task's description names; it is made once. Tasks
+    spill to `scratch` up to `scratch_bytes`, then to storage.
     """
 
     io: IOLoop
     storage: Storage
     transport_for: Callable[[tuple[Any, ...]], Transport]
     scratch: Path
+    scratch_bytes: int | None = None
     _transports: dict[tuple[Any, ...], Transport] = field(default_factory=dict)
     _programs: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
@@ -77,7 +79,7 @@ class Executor:
         context = TaskContext(task.id, self._fetch)
         with running(context):
             program: Program = closure.loads(self._program(task.program))
-            spill = SpillFolder(self.scratch)
+            spill = self._spill_folder(task)
             spiller = Spiller(MemoryWatch(task.memory_mb), spill)
             cuttable = limit.bounded and is_cuttable(program, task.id.partition)
             control = Chain(task.id, limit, cuttable, task.continuation)
@@ -90,6 +92,10 @@ class Executor:
             stored=tuple(inputs.stored),
             metrics=_add_reads(result.metrics, inputs, spill),
         )
+
+    def _spill_folder(self, task: TaskDescription) -> SpillFolder:
+        overflow = f"{task.storage}/spill/{task.id.job}"
+        return SpillFolder(self.scratch, self.scratch_bytes, self.storage, self.io, overflow)
 
     def _run_link(self, program: Program, task: TaskDescription, inputs: Inputs) -> TaskResult:
         """Run a task, or one link of it: join what it came to with what earlier links did."""

@@ -1,4 +1,4 @@
-"""Sorted runs on disk, and their merge: what aggregation and sorting fall back on.
+"""Sorted runs out of memory, and their merge: what aggregation and sorting fall back on.
 
 A run is a file of blocks of (order, key, value) triples in ascending or descending order of
 `order`. Merging holds one block of each run in memory.
@@ -9,14 +9,18 @@ from __future__ import annotations
 import errno
 import heapq
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
 from aflint.codec import frame, records
-from aflint.errors import DiskFullError
+from aflint.errors import DiskFullError, InternalError
+from aflint.executor.io_loop import IOLoop
+from aflint.storage.base import Storage
 
 Triple = tuple[Any, Any, Any]
 
@@ -24,14 +28,33 @@ MAX_FAN_IN = 64
 """Runs merged at once; more are merged in rounds, to bound open files and memory."""
 
 _BLOCK_BYTES = 128 * 1024
+_OBJECT_BYTES = 8 * 1024 * 1024
 
 
 class SpillFolder:
-    """Makes and removes the spill files of one task, and counts the bytes written."""
+    """Where one task spills: a folder of this machine, then storage.
 
-    def __init__(self, path: Path) -> None:
+    `most_bytes` is what may lie in the folder at a time, None for as much as the disk holds; what
+    is more goes to storage under `overflow`, in objects of about 8 MiB that are read by ranges.
+    `bytes` counts all that was spilled.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        most_bytes: int | None = None,
+        storage: Storage | None = None,
+        io: IOLoop | None = None,
+        overflow: str = "",
+    ) -> None:
         self.path = path
         self.bytes = 0
+        self.stored_objects = 0
+        self._most = most_bytes
+        self._held = 0
+        self._storage = storage
+        self._io = io
+        self._overflow = f"{overflow}/{uuid.uuid4().hex}"
 
     def file(self) -> IO[bytes]:
         """Open a new file that vanishes when it is closed, or with its process."""
@@ -41,20 +64,69 @@ class SpillFolder:
         except OSError as error:
             raise translate(error, self.path) from error
 
+    def take(self, size: int) -> bool:
+        """Say whether bytes have room in the folder, and if so count them as held there."""
+        if self._most is not None and self._storage is not None and self._held + size > self._most:
+            return False
+        self._held += size
+        return True
+
+    def release(self, size: int) -> None:
+        """Count bytes of the folder that were freed."""
+        self._held -= size
+
+    def put(self, data: bytes) -> str:
+        """Write an object to storage and return its path."""
+        storage, io = self._remote()
+        path = f"{self._overflow}-{self.stored_objects}"
+        self.stored_objects += 1
+        io.run(storage.write(path, data))
+        return path
+
+    def get(self, places: Iterable[tuple[str, int, int]]) -> Iterator[bytes]:
+        """Yield ranges (path, offset, length) of objects, the next ones being on their way."""
+        storage, io = self._remote()
+        thunks = (partial(storage.read, path, at, at + size) for path, at, size in places)
+        return io.ahead(thunks)
+
+    def drop(self, path: str) -> None:
+        """Remove an object."""
+        storage, io = self._remote()
+        io.run(storage.delete(path))
+
+    def _remote(self) -> tuple[Storage, IOLoop]:
+        if self._storage is None or self._io is None:
+            raise InternalError("this task was given no storage to spill to")
+        return self._storage, self._io
+
 
 class BlockFile:
-    """A temporary file of encoded blocks, written once and read any number of times."""
+    """Encoded blocks, written once and read any number of times: on disk, then in storage."""
 
     def __init__(self, folder: SpillFolder) -> None:
         self._folder = folder
-        self._file = folder.file()
+        self._file: IO[bytes] | None = None
+        self._local: list[tuple[int, int]] = []
         self._end = 0
-        self.blocks: list[tuple[int, int]] = []
+        self._remote: list[tuple[str, int, int]] = []
+        self._objects: list[str] = []
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
 
     def append(self, block: list[Any]) -> int:
         """Write a block and return its size before compression."""
         encoded = records.encode(block)
         data = frame.compress(encoded)
+        self._folder.bytes += len(data)
+        if not (self._objects or self._waiting) and self._folder.take(len(data)):
+            self._write(data)
+        else:
+            self._wait(data)
+        return len(encoded)
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = self._folder.file()
         try:
             self._file.seek(self._end)
             rest = memoryview(data)
@@ -62,20 +134,45 @@ class BlockFile:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise translate(error, self._folder.path) from error
-        self.blocks.append((self._end, len(data)))
+        self._local.append((self._end, len(data)))
         self._end += len(data)
-        self._folder.bytes += len(data)
-        return len(encoded)
+
+    def _wait(self, data: bytes) -> None:
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes >= _OBJECT_BYTES:
+            self._put()
+
+    def _put(self) -> None:
+        path = self._folder.put(b"".join(self._waiting))
+        self._objects.append(path)
+        offset = 0
+        for data in self._waiting:
+            self._remote.append((path, offset, len(data)))
+            offset += len(data)
+        self._waiting, self._waiting_bytes = [], 0
 
     def read(self) -> Iterator[list[Any]]:
         """Yield the blocks in the order written."""
-        for offset, length in self.blocks:
+        for offset, length in self._local:
+            assert self._file is not None
             self._file.seek(offset)
-            yield records.decode(frame.decompress(self._file.read(length)))
+            yield _decoded(self._file.read(length))
+        if self._remote:
+            yield from map(_decoded, self._folder.get(self._remote))
+        yield from map(_decoded, self._waiting)
 
     def close(self) -> None:
-        """Free the disk space."""
-        self._file.close()
+        """Free the space."""
+        if self._file is not None:
+            self._file.close()
+            self._folder.release(self._end)
+        for path in self._objects:
+            self._folder.drop(path)
+
+
+def _decoded(data: bytes) -> list[Any]:
+    return records.decode(frame.decompress(data))
 
 
 class Runs:
