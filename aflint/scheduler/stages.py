@@ -69,7 +69,6 @@ def _forget(task: TaskRun) -> None:
     task.chain = None
     task.stage.missing += 1
     task.stage.outputs.pop(task.partition, None)
-    task.stage.columns = None
 
 
 def _need(memory: Memory, job: JobRun, tasks: list[TaskRun]) -> None:

@@ -183,14 +183,17 @@ class World(RuleBasedStateMachine):
     # what users do
 
     @precondition(lambda self: len(self.jobs) < 3)
-    @rule(shape=st.integers(0, 2), deadline=st.sampled_from([None, None, 50.0]))
-    def submit(self, shape: int, deadline: float | None) -> None:
+    @rule(shape=st.integers(0, 2), deadline=st.sampled_from([None] * 5 + [50.0]), ask=st.booleans())
+    def submit(self, shape: int, deadline: float | None, ask: bool) -> None:
         self.count += 1
         job = any_job(f"job{self.count}", shape)
         self.jobs[job.id] = job
         self.requested[job.id] = set()
         self.done[job.id] = set()
         self.feed(JobSubmitted(job, deadline))
+        if ask:
+            self.requested[job.id] = set(range(job.result_stage.tasks))
+            self.feed(PartitionsRequested(job.id, tuple(self.requested[job.id])))
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), partitions=st.lists(st.integers(-1, 5), max_size=6))
@@ -201,8 +204,10 @@ class World(RuleBasedStateMachine):
         self.feed(PartitionsRequested(job, tuple(partitions)))
 
     @precondition(lambda self: self.jobs)
-    @rule(data=st.data(), release=st.booleans())
-    def end_job(self, data: st.DataObject, release: bool) -> None:
+    @rule(data=st.data(), release=st.booleans(), really=st.integers(0, 3))
+    def end_job(self, data: st.DataObject, release: bool, really: int) -> None:
+        if really:
+            return
         job = data.draw(st.sampled_from(sorted(self.jobs)))
         if release:
             self.ending.add(job)
@@ -241,15 +246,22 @@ class World(RuleBasedStateMachine):
             self.report(TaskResult(task.id, continuation=after))
 
     @precondition(lambda self: self.seen)
-    @rule(data=st.data(), kind=st.sampled_from([*KINDS, *KINDS, "ThrottledError", "TaskError"]))
+    @rule(data=st.data(), kind=st.sampled_from([*KINDS * 3, "ThrottledError", "TaskError"]))
     def fail(self, data: st.DataObject, kind: str) -> None:
         self.report(TaskResult(self.pick(data).id, failure=TaskFailure(kind, "boom")))
 
     @precondition(lambda self: self.seen)
-    @rule(data=st.data(), maps=st.lists(st.integers(0, 3), max_size=3))
+    @rule(data=st.data(), maps=st.lists(st.sampled_from([0, 0, 0, 1, 1, 2, 3]), max_size=2))
     def miss_frames(self, data: st.DataObject, maps: list[int]) -> None:
-        id = self.pick(data).id
-        shuffle = data.draw(st.sampled_from([10, 11, 12]))
+        readers = [
+            task
+            for task in self.running.values()
+            if any(isinstance(i.split, Manifest) for i in task.inputs)
+        ]
+        task = data.draw(st.sampled_from(readers)) if readers else self.pick(data)
+        id = task.id
+        read = [i.split.handle.shuffle for i in task.inputs if isinstance(i.split, Manifest)]
+        shuffle = data.draw(st.sampled_from(read or [10, 11, 12]))
         self.leave(id)
         self.feed(AttemptLost(id, errors.FetchFailedError("x", shuffle=shuffle, maps=tuple(maps))))
 
@@ -293,6 +305,22 @@ class World(RuleBasedStateMachine):
         self.feed(ShuffleClosed(wanted.job, wanted.shuffle))
 
     # what else happens
+
+    @rule(steps=st.integers(1, 20))
+    def go_well(self, steps: int) -> None:
+        """Let things run their course for a while, to reach what comes late in a job."""
+        for _ in range(steps):
+            self.play_one()
+
+    @precondition(lambda self: len(self.running) > 1)
+    @rule(data=st.data())
+    def leave_one_behind(self, data: st.DataObject) -> None:
+        """Let all that runs succeed but one, which is slow."""
+        slow = data.draw(st.sampled_from(list(self.running)))
+        for id, task in list(self.running.items()):
+            if id != slow and id in self.running:
+                self.now += 0.1
+                self.report(succeeded(task))
 
     @rule(slots=st.integers(0, 6))
     def change_slots(self, slots: int) -> None:
@@ -354,7 +382,7 @@ class World(RuleBasedStateMachine):
 
 TestWorld: Any = World.TestCase
 TestWorld.settings = settings(
-    max_examples=150,
+    max_examples=120,
     stateful_step_count=60,
     deadline=None,
     derandomize=True,
