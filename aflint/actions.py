@@ -7,7 +7,8 @@ import copy
 import heapq
 import math
 import random
-from collections import Counter, deque
+import reprlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial, reduce
 from itertools import islice
@@ -15,7 +16,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aflint.codec.hashing import portable_hash
-from aflint.errors import InvalidArgumentError
+from aflint.errors import InvalidArgumentError, UnportableKeyError
 from aflint.lineage import HashPartitioner, Node, Shuffled
 from aflint.program import Return
 from aflint.statistics import Stats
@@ -46,12 +47,35 @@ def take_part(num: int, partition: int, records: Records) -> list[Any]:
 
 def count_keys(partition: int, pairs: Records) -> dict[Any, int]:
     """How many pairs each key has."""
-    return dict(Counter(map(itemgetter(0), pairs)))
+    return _counted(map(itemgetter(0), pairs), "count_by_key")
 
 
 def count_values(partition: int, records: Records) -> dict[Any, int]:
     """How often each record occurs."""
-    return dict(Counter(records))
+    return _counted(records, "count_by_value")
+
+
+def _counted(values: Records, method: str) -> dict[Any, int]:
+    count: Counter[Any] = Counter()
+    for block in iter(lambda: list(islice(values, 4096)), []):
+        try:
+            count.update(block)
+        except TypeError as error:
+            culprit = next((value for value in block if not _is_hashable(value)), None)
+            raise UnportableKeyError(
+                f"{method} counts in a dict, and cannot hash {reprlib.repr(culprit)} (type "
+                f"{type(culprit).__qualname__}): {error}. Turn it into something that can be "
+                "hashed first, as a list into a tuple"
+            ) from error
+    return dict(count)
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def add_up(partition: int, numbers: Records) -> Any:
@@ -91,7 +115,8 @@ def extremes_part(
 
 def for_each(function: Callable[[Any], Any], partition: int, records: Records) -> None:
     """Call a function with each record."""
-    deque(map(function, records), maxlen=0)
+    for record in records:  # a built-in would take StopIteration in the function for the end
+        function(record)
 
 
 def for_partition(function: Callable[[Records], Any], partition: int, records: Records) -> None:
@@ -104,15 +129,15 @@ def sample_keys(
 ) -> list[Any]:
     """The sort keys of some of the pairs."""
     chance = random.Random(partition).random
-    chosen = (pair[0] for pair in pairs if chance() < fraction)
-    return list(chosen if key is None else map(key, chosen))
+    chosen = [pair[0] for pair in pairs if chance() < fraction]
+    return chosen if key is None else [key(found) for found in chosen]
 
 
 def bucket_counts(borders: list[Any], even: bool, partition: int, numbers: Records) -> list[int]:
     """How many numbers fall between each two borders."""
     counts = [0] * (len(borders) - 1)
     low, high, last = borders[0], borders[-1], len(counts) - 1
-    width = (high - low) / len(counts) if even else 0
+    width = (high - low) / len(counts) if even and last else 0
     for number in numbers:
         if number is None or number != number or number < low or number > high:
             continue
@@ -121,10 +146,8 @@ def bucket_counts(borders: list[Any], even: bool, partition: int, numbers: Recor
     return counts
 
 
-def values_of(key: Any, partitions: int, partition: int, pairs: Records) -> list[Any]:
-    """The values of one key; of a partition that cannot hold it, none without looking."""
-    if partitions and portable_hash(key) % partitions != partition:
-        return []
+def values_of(key: Any, partition: int, pairs: Records) -> list[Any]:
+    """The values of one key."""
     return [value for known, value in pairs if known == key]
 
 
@@ -200,10 +223,35 @@ def add_counts(parts: Iterable[dict[Any, int]]) -> dict[Any, int]:
     return total
 
 
+def as_map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Make a dict of pairs."""
+    try:
+        return dict(pairs)
+    except (TypeError, ValueError) as error:
+        if "unhashable" in str(error):
+            raise UnportableKeyError(
+                f"collect_as_map makes a dict, and one of the keys cannot be hashed: {error}"
+            ) from error
+        raise InvalidArgumentError(
+            f"collect_as_map needs (key, value) pairs, and a record is none: {error}"
+        ) from error
+
+
 def check_number(num: object, method: str) -> None:
     """Raise InvalidArgumentError for anything but a whole number that is not negative."""
     if isinstance(num, bool) or not isinstance(num, int) or num < 0:
         raise InvalidArgumentError(f"{method} needs a whole number of at least 0, not {num!r}")
+
+
+def check_fraction(with_replacement: bool, fraction: float) -> None:
+    """Raise InvalidArgumentError for a fraction that no sample can have."""
+    number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
+    if not number or not 0 <= fraction < math.inf or (fraction > 1 and not with_replacement):
+        most = "at least 0" if with_replacement else "from 0 to 1"
+        raise InvalidArgumentError(
+            f"sample(with_replacement, fraction, seed): the fraction must be a number {most}, not "
+            f"{fraction!r}"
+        )
 
 
 def check_compression(compression: str | None) -> None:
@@ -346,7 +394,15 @@ async def range_bounds(
         return ()
     fraction = min(1.0, partitions * SAMPLES_PER_PARTITION / total)
     parts = await rdd._run(Return(partial(sample_keys, key, fraction)), "sort_by_key (sampling)")
-    keys = sorted(found for part in parts for found in part)
+    try:
+        keys = sorted(found for part in parts for found in part)
+        if keys:
+            bisect.bisect_left(keys, keys[0])  # a single None is sorted, and cannot be placed
+    except TypeError as error:
+        raise InvalidArgumentError(
+            f"sort_by_key: the keys cannot be put in order: {error}. Sort by a key of one type: "
+            "for keys that may be None, for example, key_func=lambda k: (k is not None, k or 0)"
+        ) from error
     if not keys:
         return ()
     return tuple(keys[len(keys) * place // partitions] for place in range(1, partitions))
@@ -356,8 +412,8 @@ async def histogram(rdd: RDD[Any], buckets: int | Sequence[Any]) -> tuple[list[A
     """Count records by bucket."""
     if isinstance(buckets, int) and not isinstance(buckets, bool):
         borders, even = await _even_borders(rdd, buckets), True
-        if len(borders) == 2 or borders[0] == borders[-1]:
-            return [borders[0], borders[-1]], [await rdd.count()]
+        if borders[0] == borders[-1]:
+            borders = [borders[0], borders[-1]]
     else:
         borders, even = _given_borders(buckets), False
     parts = await rdd._run(Return(partial(bucket_counts, borders, even)), "histogram")
@@ -372,12 +428,12 @@ async def _even_borders(rdd: RDD[Any], buckets: int) -> list[Any]:
     if not extents:
         raise InvalidArgumentError("the RDD is empty: there are no numbers to count by bucket")
     low, high = min(e[0] for e in extents), max(e[1] for e in extents)
+    if low == high or buckets == 1:
+        return [low, high]
     if not all(isinstance(border, int | float) for border in (low, high)):
         raise InvalidArgumentError("histogram makes even buckets of numbers only; give borders")
     if math.isinf(low) or math.isinf(high):
         raise InvalidArgumentError("histogram cannot make even buckets up to infinity")
-    if low == high:
-        return [low, high]
     step = (high - low) / buckets
     if all(isinstance(border, int) for border in (low, high)) and (high - low) % buckets == 0:
         step = (high - low) // buckets
@@ -403,11 +459,13 @@ def _given_borders(borders: Any) -> list[Any]:
 
 async def lookup(rdd: RDD[Any], key: Any) -> list[Any]:
     """Return the values of a key."""
-    node = rdd._node
-    placed = node.partitioner
-    known = placed.partitions if placed == HashPartitioner(getattr(placed, "partitions", 0)) else 0
-    parts = await rdd._run(Return(partial(values_of, key, known)), "lookup")
-    return [value for part in parts for value in part]
+    placed = rdd._node.partitioner
+    async with rdd._runner.job(rdd._node, Return(partial(values_of, key)), "lookup") as job:
+        where: Sequence[int] = range(job.partitions)
+        if isinstance(placed, HashPartitioner) and job.partitions:
+            code = (placed.function or portable_hash)(key)
+            where = [int(code) % job.partitions]
+        return [value for part in await job.values(where) for value in part]
 
 
 def draw_lineage(root: Node) -> str:

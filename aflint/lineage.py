@@ -169,7 +169,12 @@ class Mapped(Node):
 
     @property
     def partitioner(self) -> Partitioner | None:
-        return self.parent.partitioner if self.preserves_partitioning else None
+        node: Node = self
+        while isinstance(node, Mapped):
+            if not node.preserves_partitioning:
+                return None
+            node = node.parent
+        return node.partitioner
 
 
 @dataclass(eq=False, kw_only=True)

@@ -160,11 +160,11 @@ def plan(
 
 def partition_count(node: Node) -> int:
     """Return the number of partitions of a resolved node."""
+    while isinstance(node, Mapped):
+        node = node.parent
     match node:
         case Source(splits=splits):
             return len(splits)
-        case Mapped(parent=parent):
-            return partition_count(parent)
         case Union(members=members):
             return sum(map(partition_count, members))
         case Coalesced(parent=parent, partitions=partitions):

@@ -198,8 +198,7 @@ class RDD(Generic[T]):
         """Keep each record with probability `fraction`; with replacement, give it as often as a
         Poisson variable of that mean says. The same seed gives the same sample.
         """
-        if not fraction >= 0 or (fraction > 1 and not with_replacement):
-            raise InvalidArgumentError(f"sample: the fraction must be from 0 to 1, not {fraction}")
+        actions.check_fraction(with_replacement, fraction)
         chosen = random.randrange(2**31) if seed is None else seed
         draw = operators.sample_with_replacement if with_replacement else operators.sample
         step = PerPartition(partial(draw, fraction, chosen))
@@ -229,11 +228,13 @@ class RDD(Generic[T]):
 
     def intersection(self, other: RDD[T], num_partitions: int | None = None) -> RDD[T]:
         """Give each record that occurs in both, once."""
+        self._other(other, "intersection")
         both = self._paired().cogroup(other._paired(), num_partitions=num_partitions)
         return both.filter(_in_both).keys()
 
     def subtract(self, other: RDD[T], num_partitions: int | None = None) -> RDD[T]:
         """Give the records that do not occur in the other."""
+        self._other(other, "subtract")
         return self._paired().subtract_by_key(other._paired(), num_partitions).keys()
 
     def _paired(self) -> RDD[Any]:
@@ -580,8 +581,12 @@ class RDD(Generic[T]):
                     yield record
 
     async def collect_as_map(self: RDD[tuple[K, V]]) -> dict[K, V]:
-        """Return the pairs as a dict; of equal keys, the last one counts."""
-        return dict(await self.collect())
+        """Return the pairs as a dict; of equal keys, the last one counts.
+
+        Raises UnportableKeyError for a key that cannot be hashed, and InvalidArgumentError where a
+        record is no pair.
+        """
+        return actions.as_map(await self.collect())
 
     async def count(self) -> int:
         """Return the number of records. Lines of text are counted without being made."""

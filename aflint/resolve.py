@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMappi
 from dataclasses import dataclass, replace
 from typing import Any
 
+from aflint.deep import deep_recursion
 from aflint.errors import InvalidArgumentError
 from aflint.lineage import (
     Cartesian,
@@ -58,7 +59,8 @@ class Resolver:
             elif isinstance(node, Unresolved):
                 done[node.id] = await self.resolve(await self._answer(node))
             else:
-                done[node.id] = _with_parents(node, done, self.default_parallelism)
+                with deep_recursion():
+                    done[node.id] = _with_parents(node, done, self.default_parallelism)
         return done[root.id]
 
     async def _answer(self, node: Unresolved) -> Node:

@@ -1,7 +1,7 @@
 """Frozen dataclasses as msgpack, for what travels between driver and executor.
 
-Plain data only: numbers of any size, strings, bytes, None, tuples, string- or integer-keyed dicts, and classes
-marked with `wire`. Tuples come back as tuples; lists do, too, as tuples.
+Plain data only: numbers of any size, strings, bytes, None, tuples, string- or integer-keyed dicts,
+and classes marked with `wire`. Tuples come back as tuples; lists do, too, as tuples.
 """
 
 from __future__ import annotations

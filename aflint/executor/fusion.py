@@ -24,14 +24,42 @@ from typing import Any
 
 from aflint.lineage import PerRecord, RecordStep
 
+Loop = Callable[[Iterator[Any]], Iterator[Any]]
+
 _INDENT = "    "
+_DEEPEST = 12
+"""Loops within the loop over the records; Python allows 20 blocks within each other."""
+
+_LONGEST = 200
+"""Steps compiled as one: time and memory of the compiler grow with it."""
 
 
 def fuse(steps: Sequence[PerRecord]) -> Callable[[Iterator[Any]], Iterator[Any]]:
     """Return a function from records to records that does all steps in order."""
+    loops = [_fuse_one(part) for part in _parts(steps)]
+    return loops[0] if len(loops) == 1 else partial(_one_after_the_other, loops)
+
+
+def _one_after_the_other(loops: Sequence[Loop], records: Iterator[Any]) -> Iterator[Any]:
+    for loop in loops:
+        records = loop(records)
+    return records
+
+
+def _fuse_one(steps: Sequence[PerRecord]) -> Loop:
     functions = [step.function for step in steps]
-    compiled = _compile(tuple(step.step for step in steps))
-    return partial(compiled, functions)
+    return partial(_compile(tuple(step.step for step in steps)), functions)
+
+
+def _parts(steps: Sequence[PerRecord]) -> Iterator[Sequence[PerRecord]]:
+    """Cut steps where Python would not nest the loops of flat_map any deeper, or grow too long."""
+    start = depth = 0
+    for place, step in enumerate(steps):
+        depth += step.step.value.endswith(":")
+        if depth > _DEEPEST or place - start == _LONGEST:
+            yield steps[start:place]
+            start, depth = place, 1
+    yield steps[start:]
 
 
 @lru_cache(maxsize=256)

@@ -44,7 +44,7 @@ def indices(partitioner: Partitioner, keys: list[Any]) -> list[int]:
             assert function is not None
             return [int(function(key)) % partitions for key in keys]
         case RangePartitioner(partitions, bounds, ascending, key_function):
-            ranks = keys if key_function is None else map(key_function, keys)
+            ranks = keys if key_function is None else [key_function(key) for key in keys]
             places = [bisect_left(bounds, rank) for rank in ranks]
             return places if ascending else [partitions - 1 - place for place in places]
         case _:
