@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +17,7 @@ from aflint.localcloud.faults import Dice, Faults
 from aflint.localcloud.household import Household
 from aflint.localcloud.iam.api import Iam
 from aflint.localcloud.iam.sts import Sts
+from aflint.localcloud.ids import new_id
 from aflint.localcloud.lambda_.api import Lambda
 from aflint.localcloud.lambda_.code import CodeStore
 from aflint.localcloud.lambda_.concurrency import Concurrency
@@ -161,6 +161,7 @@ class LocalCloud:
                 )
                 for found in sorted(self._pool.living, key=lambda found: found.name)
             ),
+            faults=dict(self._dice.struck),
             **counters.as_dict(),
         )
 
@@ -213,6 +214,7 @@ class LocalCloud:
     async def _run(self, started: asyncio.Future[None]) -> None:
         household = Household()
         edge: Edge | None = None
+        failures: tuple[BaseException, ...] = ()
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -225,11 +227,13 @@ class LocalCloud:
         except* _Stop:
             pass
         except* AflintError as errors:
-            raise errors.exceptions[0] from None
+            failures = errors.exceptions
         finally:
             if edge is not None:
                 await edge.close()
             household.close()
+        for failure in failures:
+            raise failure
 
     async def _listen(self, edge: Edge) -> None:
         try:
@@ -253,7 +257,7 @@ class LocalCloud:
             clock=self._clock,
             dice=self._dice,
             counters=self._counters,
-            new_id=_new_id,
+            new_id=new_id,
             account=self.account,
             region=self.region,
             message_limit_bytes=self._message_limit_bytes,
@@ -262,14 +266,14 @@ class LocalCloud:
         self._s3 = S3(
             clock=self._clock,
             counters=self._counters,
-            new_id=_new_id,
+            new_id=new_id,
             account=self.account,
             region=self.region,
             folder=household.subfolder("s3"),
         )
         self._iam = Iam(
             clock=self._clock,
-            new_id=_new_id,
+            new_id=new_id,
             account=self.account,
             is_denied=self._access.is_denied,
         )
@@ -320,7 +324,3 @@ class LocalCloud:
             control.handle,
             verify_signatures=self._verify_signatures,
         )
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())

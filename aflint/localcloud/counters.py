@@ -32,8 +32,6 @@ class Counters:
     """Environments that ended before their time, by cause."""
     tmp_overflows: int = 0
     """Invocations after which an environment's /tmp held more than its function may."""
-    faults: Counter[str] = field(default_factory=Counter)
-    """Faults that struck at the edge or in Lambda, by kind."""
 
     def as_dict(self) -> dict[str, Any]:
         """A copy, by field."""

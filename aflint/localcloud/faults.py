@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -82,6 +83,8 @@ class Dice:
     """Throws for a set of faults; `faults` may be replaced while running."""
 
     def __init__(self, faults: Faults) -> None:
+        self.struck: Counter[str] = Counter()
+        """How often each fault has struck so far."""
         self.set(faults)
 
     def set(self, faults: Faults) -> None:
@@ -99,7 +102,10 @@ class Dice:
     def happens(self, name: str) -> bool:
         """Whether the fault called `name` strikes this time."""
         chance: float = getattr(self.faults, name)
-        return chance > 0.0 and self.generator(name).random() < chance
+        if chance <= 0.0 or self.generator(name).random() >= chance:
+            return False
+        self.struck[name] += 1
+        return True
 
     def seconds(self, name: str, most: float) -> float:
         """A uniform draw from 0 to `most` seconds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl
 
@@ -11,6 +10,7 @@ from aiohttp import web
 from aflint.localcloud.access import Access
 from aflint.localcloud.counters import Counters
 from aflint.localcloud.faults import Dice
+from aflint.localcloud.ids import new_id
 from aflint.localcloud.loopback import LoopbackServer, read_body
 from aflint.localcloud.signature import Authorization, read_authorization, signs
 from aflint.localcloud.wire import Refusal, Reply, Request, Service, ServiceError
@@ -58,15 +58,13 @@ class Edge:
             dict(parse_qsl(query, keep_blank_values=True)) if query else {},
             raw.headers,
             await read_body(raw),
-            str(uuid.uuid4()),
+            new_id(),
         )
         if path.startswith(CONTROL_PREFIX):
             return await _send(raw, await self._control(request), request.id)
         reply = await self._serve(request, query)
-        if self._dice.happens("drop_response"):
-            self._counters.faults["drop_response"] += 1
-            if raw.transport is not None:
-                raw.transport.abort()
+        if raw.transport is not None and self._dice.happens("drop_response"):
+            raw.transport.abort()
         return await _send(raw, reply, request.id)
 
     async def _serve(self, request: Request, raw_query: str) -> Reply:
@@ -101,7 +99,6 @@ class Edge:
             if known is not None and not signs(claim, known.secret_key, *parts):
                 refusal = Refusal.BAD_SIGNATURE
         if refusal is None and self._dice.happens(service.throttle_fault):
-            self._counters.faults[service.throttle_fault] += 1
             refusal = Refusal.THROTTLED
         if refusal is not None:
             known = self._access.find(claim.access_key) if claim else None

@@ -57,6 +57,7 @@ class Snapshot:
     lambda_kills: Mapping[str, int]
     tmp_overflows: int
     faults: Mapping[str, int]
+    """How often each kind of fault has struck."""
 
     @property
     def sqs_billed_requests(self) -> int:

@@ -113,6 +113,7 @@ async def test_a_dropped_response_comes_after_the_effect(
     with pytest.raises((ConnectionClosedError, EndpointConnectionError)):
         await sqs.create_queue(QueueName="q")
     assert set(cloud.snapshot().queues) == {"q"}
+    assert cloud.snapshot().faults == {"drop_response": 1}
 
 
 async def test_control_endpoints(cloud: LocalCloud) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import calendar
 import hashlib
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -65,12 +67,14 @@ def _check_unzipped(bundle: zipfile.ZipFile) -> None:
 
 
 def _protect(bundle: zipfile.ZipFile, root: Path) -> None:
-    """Readable as Lambda's file system is: nothing may be written, programs stay executable."""
+    """As on Lambda: nothing may be written, programs stay executable, times are the zip's."""
     for entry in bundle.infolist():
         path = root / entry.filename
         if path.is_file():
             executable = (entry.external_attr >> 16) & 0o111
             path.chmod(0o555 if executable else 0o444)
+            modified = calendar.timegm((*entry.date_time, 0, 0, 0))
+            os.utime(path, (modified, modified))
     for path in root.rglob("*"):
         if path.is_dir():
             path.chmod(0o555)

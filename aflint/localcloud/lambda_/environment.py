@@ -230,7 +230,6 @@ class Environment:
         dice = self._platform.dice
         if dice.happens("kill"):
             invocation.to_be_killed = True
-            self._platform.counters.faults["kill"] += 1
             delay = dice.seconds("kill", dice.faults.kill_within_seconds)
             self._after(delay, lambda: self.end(Doom.FAULT))
         headers = {

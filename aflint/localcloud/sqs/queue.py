@@ -21,11 +21,11 @@ from aflint.localcloud.sqs.message import Content
 from aflint.localcloud.wire import ServiceError
 
 
-class _State(enum.Enum):
-    READY = enum.auto()
-    DELAYED = enum.auto()
-    IN_FLIGHT = enum.auto()
-    GONE = enum.auto()
+class _State(enum.IntEnum):
+    READY = 0
+    DELAYED = 1
+    IN_FLIGHT = 2
+    GONE = 3
 
 
 class Message:
@@ -89,7 +89,7 @@ class Queue:
         self._by_age: deque[Message] = deque()
         self._ready: deque[Message] = deque()
         self._hidden: list[tuple[float, int, Message]] = []
-        self._counts = dict.fromkeys(_State, 0)
+        self._counts = [0] * len(_State)
         self._purged_at = float("-inf")
 
     # -- what may be asked ---------------------------------------------------------------------
