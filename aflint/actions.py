@@ -245,8 +245,12 @@ def check_number(num: object, method: str) -> None:
 
 def check_fraction(with_replacement: bool, fraction: float) -> None:
     """Raise InvalidArgumentError for a fraction that no sample can have."""
-    number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
-    if not number or not 0 <= fraction < math.inf or (fraction > 1 and not with_replacement):
+    most_allowed = math.inf if with_replacement else 1
+    try:
+        right = 0 <= fraction <= most_allowed and fraction != math.inf
+    except TypeError:
+        right = False
+    if not right:
         most = "at least 0" if with_replacement else "from 0 to 1"
         raise InvalidArgumentError(
             f"sample(with_replacement, fraction, seed): the fraction must be a number {most}, not "
@@ -295,7 +299,8 @@ async def extremes(
 async def reduce_all(rdd: RDD[T], function: Callable[[T, T], T]) -> T:
     """Merge all records."""
     parts = await rdd._run(Return(partial(reduce_part, function)), "reduce")
-    return _reduce_some([record for part in parts for record in part], function)
+    merged: T = _reduce_some([record for part in parts for record in part], function)
+    return merged
 
 
 def _reduce_some(records: list[T], function: Callable[[T, T], T]) -> T:
@@ -328,7 +333,8 @@ async def tree_reduce(rdd: RDD[T], function: Callable[[T, T], T], depth: int) ->
     _check_depth(depth)
     partial_results = rdd.map_partitions(partial(reduce_part, function, 0))
     merged = await _merge_in_levels(partial_results, function, depth)
-    return _reduce_some(await merged.collect(), function)
+    last: T = _reduce_some(await merged.collect(), function)
+    return last
 
 
 def _check_depth(depth: int) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from aflint.errors import OutputExistsError
+from aflint.groups import first_error
 from aflint.storage.base import Storage
 from aflint.task import StagedPart
 
@@ -33,9 +34,10 @@ async def commit(storage: Storage, target: str, parts: Iterable[StagedPart]) -> 
         async with room:
             await storage.move(part.staged, f"{folder}/{part.name}")
 
-    async with asyncio.TaskGroup() as group:
-        for part in parts:
-            group.create_task(move(part))
+    with first_error():
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(move(part))
     await storage.delete(f"{folder}/_temporary")
     await storage.write(f"{folder}/_SUCCESS", b"")
 

@@ -56,6 +56,7 @@ class JobRunner(Runner):
     run_job: RunJob
     storage: Storage
     defaults: JobDefaults
+    closed: bool = False
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _stored: dict[int, Source] = field(default_factory=dict)
     _collecting: dict[int, dict[int, Any]] = field(default_factory=dict)
@@ -67,7 +68,11 @@ class JobRunner(Runner):
 
     @asynccontextmanager
     async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[ActionJob]:
-        """Run a job for as long as the context is open."""
+        """Run a job for as long as the context is open. Raises SessionError in a closed session."""
+        if self.closed:
+            raise SessionError(
+                "the session of this RDD is closed; connect() again and make the RDD anew"
+            )
         resolved = await self._prepare(node)
         job = self._plan(resolved, sink, name)
         await self._upload()
@@ -105,6 +110,7 @@ class JobRunner(Runner):
                 name,
                 pack=self._pack,
                 store_folder=f"{folder}/stored",
+                checkpoint_folder=f"{self.defaults.checkpoint_dir}/{self.session}",
                 share_reads=self.defaults.share_reads,
             )
         number = next(self._numbers)
@@ -188,6 +194,7 @@ class JobRunner(Runner):
                 node.name,
                 pack=lambda program, name: Blob("", 0, b""),
                 store_folder="",
+                checkpoint_folder="",
                 share_reads=self.defaults.share_reads,
             )
         return "\n".join(map(_describe, stages))
@@ -203,7 +210,9 @@ class JobRunner(Runner):
             await asyncio.shield(commit.abort(self.storage, target))
 
     def forget(self, node: Node) -> None:
-        """Drop the kept partitions of a node."""
+        """Drop the kept partitions of a node, but for a checkpoint."""
+        if self.is_checkpointed(node):
+            return
         for id in (node.id, self._answers[node.id].id if node.id in self._answers else -1):
             self._stored.pop(id, None)
             self._collecting.pop(id, None)

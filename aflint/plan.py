@@ -145,15 +145,23 @@ Inputs = list[tuple[Input, ...]]
 
 
 def plan(
-    root: Node, sink: Sink, name: str, *, pack: PackProgram, store_folder: str, share_reads: bool
+    root: Node,
+    sink: Sink,
+    name: str,
+    *,
+    pack: PackProgram,
+    store_folder: str,
+    checkpoint_folder: str = "",
+    share_reads: bool,
 ) -> tuple[Stage, ...]:
     """Return the stages that compute `sink` over every partition of `root`, in dependency order.
 
-    All counts of partitions must be known: see `aflint.resolve`. `share_reads` says that a shuffle
-    may be read more than once; where it may not, a shuffle that has several readers is written once
-    for each.
+    All counts of partitions must be known: see `aflint.resolve`. `store_folder` and
+    `checkpoint_folder` are where cached and checkpointed partitions go. `share_reads` says that a
+    shuffle may be read more than once; where it may not, a shuffle that has several readers is
+    written once for each.
     """
-    planner = _Planner(pack, store_folder, share_reads)
+    planner = _Planner(pack, store_folder, checkpoint_folder, share_reads)
     planner.add_stage(root, sink, name, None)
     return tuple(planner.stages)
 
@@ -184,6 +192,7 @@ class _Planner:
 
     pack: PackProgram
     store_folder: str
+    checkpoint_folder: str
     share_reads: bool
     stages: list[Stage] = field(default_factory=list)
     _writers: list[tuple[int, Sink, int]] = field(default_factory=list)
@@ -232,7 +241,9 @@ class _StageBuilder:
         """Return the step that computes a node, and the inputs of each of its partitions."""
         step, inputs = self._build(node)
         if node.persisted or node.checkpointed:
-            step = Store(step, node.id, self.planner.store_folder)
+            planner = self.planner
+            folder = planner.checkpoint_folder if node.checkpointed else planner.store_folder
+            step = Store(step, node.id, folder)
         return step, inputs
 
     def _build(self, node: Node) -> tuple[Step, Inputs]:
@@ -273,10 +284,13 @@ class _StageBuilder:
         inputs: Inputs = []
         for member in members:
             step, of_member = self.build(member)
-            if of_member:
+            if isinstance(step, Concatenate):  # a union of unions, as loops make them
+                steps += step.members
+                offsets += [len(inputs) + offset for offset in step.offsets]
+            elif of_member:
                 steps.append(step)
                 offsets.append(len(inputs))
-                inputs += of_member
+            inputs += of_member
         return Concatenate(tuple(steps), tuple(offsets)), inputs
 
     def _coalesced(self, parent: Node, partitions: int) -> tuple[Step, Inputs]:

@@ -504,7 +504,10 @@ class RDD(Generic[T]):
         return self
 
     def unpersist(self) -> RDD[T]:
-        """Forget the kept partitions, and do not keep them again."""
+        """Forget the kept partitions, and do not keep them again.
+
+        Jobs that read them meanwhile go on: the files are removed with the session.
+        """
         self._node.persisted = False
         self._runner.forget(self._node)
         return self

@@ -38,6 +38,7 @@ from aflint.scheduler.driver import Scheduler
 from aflint.scratch import ScratchFolder
 from aflint.splits import Paths
 from aflint.task import DataSplit, RangeSplit
+from aflint.task_logs import show_task_logs
 from aflint.variables import Accumulator, Broadcast
 
 T = TypeVar("T")
@@ -101,6 +102,8 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self._closed = True
+        if self._runner is not None:
+            self._runner.closed = True
         assert self._stack is not None
         await self._stack.__aexit__(kind, error, traceback)
 
@@ -112,6 +115,8 @@ class Session:
         self._listeners.append(self._reporter)
         if config.progress if config.progress is not None else sys.stderr.isatty():
             self._listeners.append(stack.enter_context(ProgressDisplay()))
+        if config.task_logs:
+            self._listeners.append(show_task_logs)
         scheduler = Scheduler(
             backend.invoker, backend.transport, backend.policy, listener=self._notify
         )

@@ -8,16 +8,19 @@ from __future__ import annotations
 import functools
 import io
 import os
+import re
 import socket
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Any
 
 import cloudpickle
 
 _DEEPEST = 100
 _STEPS_SHOWN = 8
+_OF_LINEAGE = re.compile(r" of aflint\.(program|lineage)\.")
 
 Part = tuple[str, Any]
 
@@ -32,7 +35,8 @@ class Culprit:
 
     def __str__(self) -> str:
         """Path and type: "closure variable 'lock' of function 'f' (app.py:3): _thread.lock"."""
-        return ": ".join(filter(None, (_shorten(self.steps), type_name(self.part))))
+        steps = _shorten(_without_lineage(self.steps))
+        return ": ".join(filter(None, (steps, type_name(self.part))))
 
     @property
     def advice(self) -> str:
@@ -166,6 +170,14 @@ def _numbered(step: str, parts: Any) -> Iterator[Part]:
 
 def _named(step: str, parts: Mapping[Any, Any]) -> Iterator[Part]:
     return ((step.format(repr(name)), part) for name, part in list(parts.items()))
+
+
+def _without_lineage(steps: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out the way through aflint's own lineage, which tells its reader nothing."""
+    ours = [place for place, step in enumerate(steps) if _OF_LINEAGE.search(step)]
+    if not ours:
+        return steps
+    return tuple(dropwhile(lambda step: step.startswith("["), steps[ours[-1] + 1 :]))
 
 
 def _shorten(steps: tuple[str, ...]) -> str:

@@ -85,7 +85,10 @@ def cogroup_into(table: Table, pairs: Iterable[Pair], member: int, width: int) -
 
 
 def _explain(error: TypeError) -> Exception:
-    if str(error).startswith("unhashable type"):
+    """Return the error to raise: of a key, unless a function of the user's raised it."""
+    deeper = error.__traceback__.tb_next if error.__traceback__ else None
+    of_key = deeper is None or deeper.tb_frame.f_code.co_name == "__hash__"
+    if of_key and str(error).startswith("unhashable type"):
         return UnportableKeyError(
             f"A key cannot be hashed ({error}). Keys must be hashable: use a tuple in place of a "
             "list, a frozenset in place of a set, and sorted tuples of items in place of a dict."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 import traceback
 from types import TracebackType
 from typing import Any
@@ -9,8 +11,32 @@ from typing import Any
 import cloudpickle
 
 from aflint.errors import AflintError, TaskError
+from aflint.executor.fusion import FUSED
 from aflint.task import TaskFailure, TaskId
 from aflint.wire import pack
+
+_EXPLAINING = ("aflint.executor.operators", "aflint.executor.pipe", "aflint.executor.pipeline")
+"""Modules whose errors say it all."""
+
+_PAIRS = (
+    "This step works on (key, value) pairs, and a record is none. Make pairs first: "
+    "key_by(function), or map(lambda record: (key, value))."
+)
+_ORDER = (
+    "What is to be put in order cannot be compared. Give a key function that returns values of one "
+    "type, such as key=lambda x: (x is not None, x or 0) where some are None."
+)
+_ITERABLE = (
+    "A function given to flat_map, flat_map_values or map_partitions must return something to "
+    "iterate over, such as a list; give an empty list for no records."
+)
+_HINTS: tuple[tuple[type[Exception], str, str], ...] = (
+    (TypeError, "cannot unpack non-iterable|object is not subscriptable", _PAIRS),
+    (ValueError, r"values to unpack \(expected 2", _PAIRS),
+    (IndexError, "index out of range", _PAIRS),
+    (TypeError, "not supported between instances of", _ORDER),
+    (TypeError, "object is not iterable", _ITERABLE),
+)
 
 
 def describe(error: BaseException, task: TaskId) -> TaskFailure:
@@ -21,15 +47,52 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
     """
     if isinstance(error, AflintError):
         return TaskFailure(type(error).__name__, str(error), _plain(vars(error)))
-    shown = "".join(traceback.format_exception(type(error), error, _users_part(error)))
+    hint, explained = hint_for(error), _is_explained(error)
+    part = None if hint or explained else _users_part(error)
+    shown = "".join(traceback.format_exception(type(error), error, part))
     details = {"partition": task.partition, "remote_traceback": shown}
     where = f"in partition {task.partition} of stage {task.stage}"
-    message = f"{_one_line(error)} ({where})\n\n{shown}"
+    more = "" if explained else f"\n\n{hint or shown}"
+    message = f"{_one_line(error)} ({where}){more}"
     return TaskFailure(TaskError.__name__, message, details, _pickled(error))
 
 
+def hint_for(error: BaseException) -> str:
+    """Say what a record must be where it was not what a step of aflint's own loops needs.
+
+    Empty for an error that user code raised, or that is not known.
+    """
+    frame = _innermost(error)
+    if frame is None or not _is_ours(frame):
+        return ""
+    for kind, pattern, advice in _HINTS:
+        if isinstance(error, kind) and re.search(pattern, str(error)):
+            values = frame.tb_frame.f_locals
+            fused = frame.tb_frame.f_code.co_filename == FUSED
+            if fused and "x" in values:
+                return f"{advice} The record is {reprlib.repr(values['x'])}."
+            return advice
+    return ""
+
+
+def _is_explained(error: BaseException) -> bool:
+    """Say whether a step of aflint's raised an error that needs no traceback."""
+    frame = _innermost(error)
+    return frame is not None and frame.tb_frame.f_globals.get("__name__") in _EXPLAINING
+
+
+def _innermost(error: BaseException) -> TracebackType | None:
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return step
+
+
 def _one_line(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
+    said = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    if isinstance(error, SyntaxError):  # begins with the place
+        return said[-1]
+    return said[0]
 
 
 def _users_part(error: BaseException) -> TracebackType | None:
@@ -44,7 +107,7 @@ def _users_part(error: BaseException) -> TracebackType | None:
 
 def _is_ours(step: TracebackType) -> bool:
     module = step.tb_frame.f_globals.get("__name__", "")
-    fused = step.tb_frame.f_code.co_filename == "<aflint fused steps>"
+    fused = step.tb_frame.f_code.co_filename == FUSED
     return fused or module == "aflint" or module.startswith("aflint.")
 
 

@@ -26,6 +26,9 @@ from aflint.lineage import PerRecord, RecordStep
 
 Loop = Callable[[Iterator[Any]], Iterator[Any]]
 
+FUSED = "<aflint fused steps>"
+"""What tracebacks show as the file of a fused loop."""
+
 _INDENT = "    "
 _DEEPEST = 12
 """Loops within the loop over the records; Python allows 20 blocks within each other."""
@@ -75,6 +78,6 @@ def _compile(shape: tuple[RecordStep, ...]) -> Callable[..., Iterator[Any]]:
             depth += line.endswith(":")
     lines.append(f"{_INDENT * depth}yield x")
     namespace: dict[str, Any] = {"repeat": repeat}
-    exec(compile("\n".join(lines), "<aflint fused steps>", "exec"), namespace)
+    exec(compile("\n".join(lines), FUSED, "exec"), namespace)
     fused: Callable[..., Iterator[Any]] = namespace["fused"]
     return fused

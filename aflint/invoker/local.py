@@ -22,6 +22,7 @@ from aflint.wire import pack, unpack
 
 _LENGTH = struct.Struct("<Q")
 _START_TIMEOUT_S = 60.0
+_EXIT_TIMEOUT_S = 5.0
 _TAIL_BYTES = 2000
 
 
@@ -116,6 +117,9 @@ class LocalInvoker(Invoker):
             try:
                 result: TaskResult = await worker.ask(task)
             except EOFError:
+                with suppress(TimeoutError):  # it may still be on its way out
+                    async with asyncio.timeout(_EXIT_TIMEOUT_S):
+                        await asyncio.shield(worker.ended)
                 await self._discard(worker)
                 raise self._lost(worker, task) from None
             except BaseException:
