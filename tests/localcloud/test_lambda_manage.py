@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import io
+import stat
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,7 +110,34 @@ async def test_code_from_s3(
     assert created["CodeSize"] == len(zipped(app=ECHO))
 
 
-async def test_limits_of_bundles(tmp_path: Any) -> None:
+async def test_functions_of_one_bundle_made_at_once_share_it(
+    functions: Lambdas, zipped: Callable[..., bytes]
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        for size in (128, 256, 512):
+            group.create_task(functions.create(f"f-{size}", ECHO, MemorySize=size))
+    shown = (await functions.client.list_functions())["Functions"]
+    assert [found["MemorySize"] for found in shown] == [128, 256, 512]
+    assert len({found["CodeSha256"] for found in shown}) == 1
+
+
+async def test_a_bundle_is_unpacked_once_and_read_only(
+    tmp_path: Path, zipped: Callable[..., bytes]
+) -> None:
+    code = await CodeStore(tmp_path).add(zipped(app=ECHO), direct=True)
+    assert mode_of(code.root / "app.py") == 0o444
+    assert left_in(tmp_path) == [code.root]
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def test_limits_of_bundles(tmp_path: Path) -> None:
     store = CodeStore(tmp_path)
     with pytest.raises(ServiceError, match="RequestEntityTooLargeException"):
         await store.add(b"x" * (50 * MIB + 1), direct=True)
@@ -117,7 +147,7 @@ async def test_limits_of_bundles(tmp_path: Any) -> None:
             archive.writestr(f"{n}", bytes(MIB))
     with pytest.raises(ServiceError, match="Unzipped size must be smaller than 262144000"):
         await store.add(buffer.getvalue(), direct=True)
-    assert list(tmp_path.iterdir()) == []
+    assert left_in(tmp_path) == []
 
 
 async def test_account_settings_and_event_config(functions: Lambdas) -> None:

@@ -7,6 +7,7 @@ import base64
 import calendar
 import hashlib
 import io
+import itertools
 import os
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from aflint import limits
 from aflint.localcloud.lambda_.errors import invalid
 from aflint.localcloud.lambda_.function import Code
+from aflint.localcloud.sweeper import remove_tree
 from aflint.localcloud.wire import ServiceError
 
 
@@ -23,6 +25,8 @@ class CodeStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._unpacked: dict[str, Code] = {}
+        self._lock = asyncio.Lock()
+        self._partial = itertools.count()
 
     async def add(self, content: bytes, *, direct: bool) -> Code:
         """Unpack a zip, or find it unpacked.
@@ -38,25 +42,32 @@ class CodeStore:
                 413,
             )
         digest = hashlib.sha256(content)
-        found = self._unpacked.get(digest.hexdigest())
-        if found is None:
-            root = self._folder / digest.hexdigest()
-            await asyncio.to_thread(_unpack, content, root)
-            sha256 = base64.b64encode(digest.digest()).decode()
-            found = self._unpacked[digest.hexdigest()] = Code(sha256, len(content), root)
-        return found
+        name = digest.hexdigest()
+        async with self._lock:
+            if name not in self._unpacked:
+                root = self._folder / name
+                partial = self._folder / f"{name}.{next(self._partial)}"
+                await asyncio.to_thread(_unpack, content, partial, root)
+                sha256 = base64.b64encode(digest.digest()).decode()
+                self._unpacked[name] = Code(sha256, len(content), root)
+        return self._unpacked[name]
 
 
-def _unpack(content: bytes, root: Path) -> None:
+def _unpack(content: bytes, partial: Path, root: Path) -> None:
+    """Unpack beside `root` and move it there when it is whole."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as bundle:
             _check_unzipped(bundle)
-            bundle.extractall(root)
-            _protect(bundle, root)
+            bundle.extractall(partial)
+            _protect(bundle, partial)
+        if not root.exists():
+            partial.rename(root)
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
         raise invalid(
             "Could not unzip uploaded file. Please check your file, then try to upload again."
         ) from error
+    finally:
+        remove_tree(str(partial))
 
 
 def _check_unzipped(bundle: zipfile.ZipFile) -> None:

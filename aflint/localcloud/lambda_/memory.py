@@ -36,13 +36,6 @@ class MemoryWatch:
         """End it; harmless when not watched."""
         self._watched.discard(watched)
 
-    def close(self) -> None:
-        """Watch nothing any more."""
-        self._watched.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _arm(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(_INTERVAL_S, self._sample)
 
