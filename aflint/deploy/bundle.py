@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from aflint import limits
+from aflint import __version__, limits
 from aflint.deploy.archive import files_below, sha256_of, sizes_by_package, write_zip
 from aflint.deploy.cache import Cache, default_cache
 from aflint.deploy.contents import keep, keep_own, needs_all_services
@@ -26,7 +26,6 @@ from aflint.deploy.errors import BundleError, BundleTooLargeError
 from aflint.deploy.pip import install
 from aflint.deploy.requirements import Requirements, requirements_of
 from aflint.deploy.target import Target
-from aflint.deploy.version import aflint_version
 
 _FORMAT: Final = "1"
 """Part of every key in the cache; changes when bundles are built otherwise."""
@@ -113,7 +112,7 @@ def _key(kind: str, *parts: str) -> str:
 
 
 def _digest(files: Mapping[PurePosixPath, Path]) -> str:
-    digest = hashlib.sha256(aflint_version().encode())
+    digest = hashlib.sha256(__version__.encode())
     for name, source in files.items():
         digest.update(str(name).encode() + b"\0" + hashlib.sha256(source.read_bytes()).digest())
     return digest.hexdigest()
@@ -187,10 +186,10 @@ def _copy(own: Mapping[PurePosixPath, Path], stage: Path) -> None:
     for name, source in own.items():
         (stage / name).parent.mkdir(parents=True, exist_ok=True)
         (stage / name).write_bytes(source.read_bytes())
-    described = stage / f"aflint-{aflint_version()}.dist-info"
+    described = stage / f"aflint-{__version__}.dist-info"
     described.mkdir()
     (described / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: aflint\nVersion: {aflint_version()}\n"
+        f"Metadata-Version: 2.1\nName: aflint\nVersion: {__version__}\n"
     )
 
 

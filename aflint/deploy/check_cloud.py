@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from aflint import limits
+from aflint import __version__, limits
 from aflint.config import Config
 from aflint.deploy.checks import Finding, fail, failed, ok, warn
 from aflint.deploy.clients import Clients, open_clients
@@ -16,7 +16,6 @@ from aflint.deploy.reading import list_functions, read_bucket, read_role
 from aflint.deploy.state import FunctionState
 from aflint.deploy.target import this_python
 from aflint.deploy.together import together
-from aflint.deploy.version import aflint_version
 from aflint.errors import (
     AflintError,
     BackendError,
@@ -160,8 +159,8 @@ def judge_function(function: FunctionState) -> list[Finding]:
     if python != this_python():
         advice = f"The driver runs Python {this_python()}: use {python}, or run aflint deploy."
         return [fail(subject, seen, advice)]
-    if version != aflint_version():
-        return [warn(subject, seen, f"The driver has aflint {aflint_version()}. {_DEPLOY}")]
+    if version != __version__:
+        return [warn(subject, seen, f"The driver has aflint {__version__}. {_DEPLOY}")]
     if function.settings.timeout_s < limits.LAMBDA_TIMEOUT_S:
         advice = "Long tasks are cut and chained more often than they need be."
         return [warn(subject, f"{seen}, timeout {function.settings.timeout_s} s", advice)]

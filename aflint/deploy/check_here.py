@@ -8,12 +8,11 @@ import platform
 import shutil
 from typing import Final
 
-from aflint import limits
+from aflint import __version__, limits
 from aflint.config import Config
 from aflint.deploy.checks import Finding, fail, ok, warn
 from aflint.deploy.folders import default_scratch, find_folders
 from aflint.deploy.target import RUNTIME_GLIBC, this_python
-from aflint.deploy.version import aflint_version
 
 _LITTLE_SPACE: Final = limits.GIB
 
@@ -24,7 +23,7 @@ def check_here(config: Config) -> list[Finding]:
 
 
 def _python() -> Finding:
-    seen = f"Python {platform.python_version()}, aflint {aflint_version()}"
+    seen = f"Python {platform.python_version()}, aflint {__version__}"
     if this_python() in RUNTIME_GLIBC:
         return ok("versions", seen)
     known = ", ".join(RUNTIME_GLIBC)

@@ -144,20 +144,20 @@ def explain(error: Exception, service: str, action: str, subject: str, where: st
     """Return aflint's error for one of botocore's; any other is returned as it is."""
     from botocore import exceptions as its
 
-    call = f"{service} {action}, {subject}"
+    call, said = f"{service} {action}, {subject}", f"{str(error).rstrip('.')}."
     if isinstance(error, its.ClientError):
         return translate(_refusal(error.response), service, action, subject)
     if isinstance(error, _kinds(its, _NO_CREDENTIALS)):
         return CredentialsError(
-            f"{call}: {error} Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure` "
+            f"{call}: {said} Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure` "
             "or `aws sso login`, or name a profile that has credentials (setting `profile`)."
         )
-    if isinstance(error, its.HTTPClientError):
+    if isinstance(error, its.HTTPClientError | its.ConnectionError):
         return EndpointUnreachableError(
-            f"{call}: {error} Check the network, `region` and `endpoint_url` ({where})."
+            f"{call}: {said} Check the network, `region` and `endpoint_url` ({where})."
         )
     if isinstance(error, its.NoRegionError | its.InvalidRegionError):
-        return ConfigError(f"{call}: {error} Set `region`, such as us-east-1.")
+        return ConfigError(f"{call}: {said} Set `region`, such as us-east-1.")
     if isinstance(error, its.ParamValidationError):
         return InvalidArgumentError(f"{call}: {error}")
     if isinstance(error, its.BotoCoreError):

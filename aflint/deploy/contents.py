@@ -54,4 +54,4 @@ def needs_all_services(requirements: Mapping[str, Iterable[str]]) -> bool:
         for name, needed in requirements.items()
         if any(need.startswith(("botocore", "boto3")) for need in needed)
     }
-    return bool(users - {"aiobotocore"})
+    return bool(users - {"aiobotocore", "s3transfer"})

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from aflint import __version__
 from aflint.deploy.bundle import own_files
 from aflint.deploy.errors import DeployError
 from aflint.deploy.requirements import Requirements
 from aflint.deploy.state import HANDLER
 from aflint.deploy.target import Target
-from aflint.deploy.version import aflint_version
 
 _PLATFORMS: Final = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 
@@ -66,7 +66,7 @@ CMD ["{HANDLER}"]
 def commands(folder: Path, target: Target, repository: str) -> tuple[str, ...]:
     """Return what builds, pushes and deploys the image. Pure."""
     registry = "$ACCOUNT.dkr.ecr.$REGION.amazonaws.com"
-    image = f"{registry}/{repository}:{aflint_version()}-py{target.python}"
+    image = f"{registry}/{repository}:{__version__}-py{target.python}"
     platform = _PLATFORMS[target.architecture]
     arch = f" --arch {target.architecture}"
     return (

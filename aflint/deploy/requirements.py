@@ -16,8 +16,11 @@ from typing import Final
 
 from aflint.deploy.errors import RequirementError
 
-EXECUTOR_NEEDS: Final = ("aiobotocore", "cloudpickle", "lz4", "msgpack")
-"""The dependencies of aflint that run in a function; the others serve the command line."""
+EXECUTOR_NEEDS: Final = ("cloudpickle", "lz4", "msgpack")
+"""The dependencies of aflint that run in a function; the others serve the driver."""
+
+OPTIONAL_NEEDS: Final = ("zstandard",)
+"""What a function needs where the driver has it, so that both read the same files."""
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*(.*)", re.DOTALL)
 
@@ -60,8 +63,9 @@ def requirements_of(
     given = [_check(package) for package in packages]
     named = [parsed for item in (*given, *lines) if not _is_file(item) and (parsed := _parse(item))]
     versioned = {normal(name) for name, rest in named if _names_version(rest)}
-    roots = [name for name, _ in named] + list(EXECUTOR_NEEDS)
-    own = [need for need in EXECUTOR_NEEDS if need not in versioned]
+    needs = [*EXECUTOR_NEEDS, *(need for need in OPTIONAL_NEEDS if find(need))]
+    roots = [*(name for name, _ in named), *needs]
+    own = [need for need in needs if need not in versioned]
     pins = [
         f"{name}=={found.version}"
         for name, found in sorted(_closure(roots, find).items())

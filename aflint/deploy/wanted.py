@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from aflint import __version__
 from aflint.config import Config
 from aflint.deploy.names import (
     BUCKET_TAG,
@@ -30,7 +31,6 @@ from aflint.deploy.state import (
     Settings,
 )
 from aflint.deploy.target import Target
-from aflint.deploy.version import aflint_version
 
 VARIABLES: Final[Mapping[str, str]] = {"PYTHONHASHSEED": "0"}
 """So that what depends on the order of a set is the same in every function."""
@@ -95,7 +95,7 @@ def _function(
         ),
         tags={
             OWNER_TAG: names.base,
-            VERSION_TAG: aflint_version(),
+            VERSION_TAG: __version__,
             PYTHON_TAG: target.python,
             BUCKET_TAG: names.bucket,
         },
