@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -46,10 +47,12 @@ class Household:
         """Remove the folder and let the helper go."""
         sweeper.remove_tree(str(self.folder))
         assert self._sweeper.stdin is not None
-        self._sweeper.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._sweeper.stdin.close()
         self._sweeper.wait()
 
     def _tell(self, line: str) -> None:
         assert self._sweeper.stdin is not None
-        self._sweeper.stdin.write(line.encode())
-        self._sweeper.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # someone killed the helper: go on without it
+            self._sweeper.stdin.write(line.encode())
+            self._sweeper.stdin.flush()

@@ -23,6 +23,16 @@ def remove_tree(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def bytes_below(folder: str | os.PathLike[str]) -> int:
+    """The size of all files in a folder; those that vanish meanwhile count nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
+
+
 def kill_group(group: int) -> None:
     """SIGKILL a process group, stopped or not; nothing happens when it is gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

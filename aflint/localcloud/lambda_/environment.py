@@ -30,7 +30,7 @@ from aflint.localcloud.lambda_.outcome import (
 )
 from aflint.localcloud.lambda_.process import ChildProcess
 from aflint.localcloud.lambda_.runtime_api import RuntimeApi
-from aflint.localcloud.sweeper import remove_tree
+from aflint.localcloud.sweeper import bytes_below, remove_tree
 from aflint.localcloud.wire import ServiceError
 
 INIT_SECONDS = 10.0
@@ -286,7 +286,7 @@ class Environment:
 
     def _note_tmp(self) -> None:
         most = self.image.settings.tmp * _MB
-        if sum(path.stat().st_size for path in self._tmp.rglob("*") if path.is_file()) > most:
+        if bytes_below(self._tmp) > most:
             self._platform.counters.tmp_overflows += 1
 
     def _fail_to_start(self, error: OSError) -> None:

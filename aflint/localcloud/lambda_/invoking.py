@@ -70,6 +70,8 @@ class Invoking:
             if error.status == 429:
                 self._counters.lambda_throttles += 1
             return error
+        except OSError as error:
+            return ServiceError("ServiceException", f"No environment could be made: {error}", 500)
         self._bill(outcome)
         return outcome
 
