@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -104,25 +105,25 @@ class Client:
 
     async def attempt_bounded(self, call: Call) -> Response:
         """Do as `call` does, but raise RefusedError where the service refuses."""
-        tried = 0
+        tried: Counter[Kind] = Counter()
         fresh = False
         while True:
-            tried += 1
             try:
                 response = await self.once(call, fresh=fresh)
             except (ConnectError, ExchangeError) as error:
                 if isinstance(error, ExchangeError) and error.stale:
-                    tried -= 1  # the connection had been closed before it was used again
-                elif not self._retries.again(Kind.TRANSIENT, tried):
+                    continue  # the connection had been closed before it was used again
+                tried[Kind.TRANSIENT] += 1
+                if not self._retries.again(Kind.TRANSIENT, tried[Kind.TRANSIENT]):
                     raise self.unreachable(error, call) from error
-                else:
-                    await self._pause(tried)
+                await self._pause(tried.total())
                 continue
             if response.status < 300 or response.status == 304:
                 return response
             refusal = read_refusal(response)
             kind = refusal.kind
-            if kind is Kind.FINAL or not self._retries.again(kind, tried):
+            tried[kind] += 1
+            if kind is Kind.FINAL or not self._retries.again(kind, tried[kind]):
                 raise RefusedError(refusal, call)
             if kind in (Kind.EXPIRED, Kind.SKEWED):
                 if fresh:
@@ -130,7 +131,7 @@ class Client:
                 self.learn_time(refusal)
                 fresh = True
             else:
-                await self._pause(tried, refusal.retry_after_s)
+                await self._pause(tried.total(), refusal.retry_after_s)
 
     async def once(self, call: Call, *, fresh: bool = False) -> Response:
         """Send a call once and return the answer, whatever its status.

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aflint import errors
+from aflint.localcloud import Faults, LocalCloud
+from aflint.storage.globs import compile_glob, literal_prefix
+from aflint.storage.local import LocalStorage
+from aflint.storage.s3 import PART_BYTES, S3Storage
+from tests.aws.clouds import BUCKET, running
+
+HOME = f"s3://{BUCKET}"
+
+
+@pytest.fixture
+async def cloud_and_storage() -> AsyncIterator[tuple[LocalCloud, S3Storage]]:
+    async with running() as (cloud, aws):
+        yield cloud, S3Storage(aws)
+
+
+@pytest.fixture
+def storage(cloud_and_storage: tuple[LocalCloud, S3Storage]) -> S3Storage:
+    return cloud_and_storage[1]
+
+
+NAMES = [
+    "in/2009.csv",
+    "in/2010.csv",
+    "in/_SUCCESS",
+    "in/.hidden",
+    "in/deep/2011.csv",
+    "in/deep/er/2012.csv",
+    "in/with space & sign+%41.txt",
+    "in/größe.csv",
+    "in-other/2009.csv",
+]
+PATTERNS = [
+    "in",
+    "in/",
+    "in/*",
+    "in/*.csv",
+    "in/20{09,10}.csv",
+    "in/201[0-9].csv",
+    "in/201[!1].csv",
+    "in/20??.csv",
+    "in/**/*.csv",
+    "in/_*",
+    "i*",
+    "*/2009.csv",
+    "in/with space & sign+%41.txt",
+    "in/größe.csv",
+    "in/*/",
+    "in/d*",
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+async def test_lists_as_local_files_are_listed(
+    storage: S3Storage, tmp_path: Path, pattern: str
+) -> None:
+    for name in NAMES:
+        await storage.write(f"{HOME}/{name}", name.encode())
+        await LocalStorage().write(str(tmp_path / name), name.encode())
+    ours = await storage.list(f"{HOME}/{pattern}")
+    local = await LocalStorage().list(str(tmp_path / pattern))
+    assert [(file.path.removeprefix(HOME), file.size) for file in ours] == [
+        (file.path.removeprefix(str(tmp_path)), file.size) for file in local
+    ]
+    for file in ours:
+        assert len(await storage.read(file.path)) == file.size
+
+
+@pytest.mark.parametrize("path", ["nothing", "nothing/*", "in/*.nothing", "in/2009.csv/"])
+async def test_what_is_not_there(storage: S3Storage, path: str) -> None:
+    await storage.write(f"{HOME}/in/2009.csv", b"1")
+    with pytest.raises(errors.PathNotFoundError, match=r"nothing|2009"):
+        await storage.list(f"{HOME}/{path}")
+    assert not await storage.exists(f"{HOME}/{path}")
+
+
+async def test_an_absent_bucket(storage: S3Storage) -> None:
+    for call in (storage.list, storage.read):
+        with pytest.raises(errors.PathNotFoundError, match="no-such-bucket"):
+            await call("s3://no-such-bucket/file")
+    assert not await storage.exists("s3://no-such-bucket/file")
+    with pytest.raises(errors.BucketNotFoundError, match=r"no-such-bucket.*aflint deploy"):
+        await storage.write("s3://no-such-bucket/file", b"")
+
+
+async def test_ranges(storage: S3Storage) -> None:
+    path = f"{HOME}/file"
+    await storage.write(path, b"0123456789")
+    assert await storage.read(path) == b"0123456789"
+    assert await storage.read(path, 3) == b"3456789"
+    assert await storage.read(path, 3, 5) == b"34"
+    assert await storage.read(path, 8, 99) == b"89"
+    assert await storage.read(path, 10, 20) == b""
+    assert await storage.read(path, 5, 5) == b""
+    with pytest.raises(errors.PathNotFoundError):
+        await storage.read(f"{HOME}/absent", 0, 5)
+
+
+@pytest.mark.parametrize("size", [0, 1, PART_BYTES, 2 * PART_BYTES + 1, 5 * PART_BYTES])
+async def test_writers_take_any_size(
+    cloud_and_storage: tuple[LocalCloud, S3Storage], size: int
+) -> None:
+    cloud, storage = cloud_and_storage
+    data = os.urandom(size)
+    writer = storage.create(f"{HOME}/large")
+    for begin in range(0, size, 3_000_000):
+        await writer.write(data[begin : begin + 3_000_000])
+    assert not await storage.exists(f"{HOME}/large")
+    await writer.finish()
+    await writer.abort()
+    assert await storage.read(f"{HOME}/large") == data
+    await storage.write(f"{HOME}/whole", data)
+    assert await storage.read(f"{HOME}/whole") == data
+    assert not cloud.snapshot().uploads
+
+
+async def test_an_aborted_writer_leaves_nothing(
+    cloud_and_storage: tuple[LocalCloud, S3Storage],
+) -> None:
+    cloud, storage = cloud_and_storage
+    writer = storage.create(f"{HOME}/large")
+    await writer.write(bytes(3 * PART_BYTES))
+    await writer.abort()
+    await writer.abort()
+    assert not cloud.snapshot().uploads
+    assert not cloud.snapshot().buckets[BUCKET]
+
+
+async def test_moving_and_deleting(storage: S3Storage) -> None:
+    await storage.write(f"{HOME}/a/one + two", b"1")
+    await storage.write(f"{HOME}/a/two", b"2")
+    await storage.write(f"{HOME}/ab", b"3")
+    await storage.move(f"{HOME}/a/one + two", f"{HOME}/b/größe")
+    assert await storage.read(f"{HOME}/b/größe") == b"1"
+    assert not await storage.exists(f"{HOME}/a/one + two")
+    assert await storage.exists(f"{HOME}/a")
+    await storage.delete(f"{HOME}/a")
+    await storage.delete(f"{HOME}/a")
+    assert not await storage.exists(f"{HOME}/a/two")
+    assert await storage.exists(f"{HOME}/ab")
+    with pytest.raises(errors.PathNotFoundError):
+        await storage.move(f"{HOME}/absent", f"{HOME}/b")
+    with pytest.raises(errors.InvalidArgumentError, match="bucket"):
+        await storage.delete(HOME)
+
+
+async def test_more_objects_than_a_page(
+    cloud_and_storage: tuple[LocalCloud, S3Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud, storage = cloud_and_storage
+    page = storage._s3.page
+
+    async def short(*arguments: object, **settings: object) -> object:
+        return await page(*arguments, **{**settings, "most": 3})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(storage._s3, "page", short)
+    for number in range(10):
+        await storage.write(f"{HOME}/many/{number}", b"")
+    assert len(await storage.list(f"{HOME}/many")) == 10
+    await storage.delete(f"{HOME}/many")
+    assert not cloud.snapshot().buckets[BUCKET]
+
+
+async def test_refusals_are_waited_out_or_told(
+    cloud_and_storage: tuple[LocalCloud, S3Storage],
+) -> None:
+    cloud, storage = cloud_and_storage
+    cloud.set_faults(Faults(seed=1, s3_503=0.4, drop_response=0.2))
+    for number in range(20):
+        await storage.write(f"{HOME}/{number}", b"x")
+        assert await storage.read(f"{HOME}/{number}") == b"x"
+    cloud.set_faults(Faults())
+    cloud.deny(["s3:PutObject"])
+    with pytest.raises(errors.AccessDeniedError, match=rf"s3://{BUCKET}/x.*s3:PutObject"):
+        await storage.write(f"{HOME}/x", b"")
+
+
+@pytest.mark.parametrize("path", ["s3://", "s3:///key", "bucket/key"])
+async def test_paths_without_a_bucket(storage: S3Storage, path: str) -> None:
+    with pytest.raises(errors.InvalidArgumentError, match="s3://bucket/key"):
+        await storage.read(path)
+
+
+async def test_folders_cannot_be_written(storage: S3Storage) -> None:
+    for path in (HOME, f"{HOME}/folder/"):
+        with pytest.raises(errors.OutputError, match="folder"):
+            await storage.write(path, b"")
+
+
+def test_globs() -> None:
+    assert compile_glob("a/**/b").fullmatch("a/b")
+    assert compile_glob("a[b").fullmatch("a[b")
+    assert compile_glob("a[]]b").fullmatch("a]b")
+    assert not compile_glob("a[!b]c").fullmatch("a/c")
+    assert literal_prefix("a/b*c") == "a/b"
+    assert literal_prefix("plain") == "plain"
