@@ -137,6 +137,12 @@ class Config:
         pattern=r"[A-Za-z0-9_:$-]{1,170}",
         hint="a function's name or ARN",
     )
+    function_timeout_s: int = _setting(
+        limits.LAMBDA_TIMEOUT_S,
+        "Time limit of a function that localcloud runs; `aflint deploy --timeout` sets AWS's.",
+        minimum=1,
+        maximum=limits.LAMBDA_TIMEOUT_S,
+    )
     memory_mb: int = _setting(
         limits.LAMBDA_MEMORY_PER_VCPU_MB,
         "Memory of the Lambda function; 1769 brings one whole vCPU.",

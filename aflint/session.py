@@ -11,10 +11,10 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from aflint import splits
-from aflint.backends import open_backend
+from aflint.backend import open_backend
 from aflint.callsite import named_here
 from aflint.codec import closure, frame
 from aflint.config import Config, load_config
@@ -40,6 +40,9 @@ from aflint.splits import Paths
 from aflint.task import DataSplit, RangeSplit
 from aflint.task_logs import show_task_logs
 from aflint.variables import Accumulator, Broadcast
+
+if TYPE_CHECKING:
+    from aflint.localcloud import LocalCloud
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -132,6 +135,7 @@ class Session:
         )
         self._runner = JobRunner(self.id, scheduler.run, backend.storage, defaults)
         self._storage = backend.storage
+        self._backend = backend
         self._parallelism = config.default_parallelism or backend.parallelism
 
     def _running(self) -> JobRunner:
@@ -374,6 +378,22 @@ class Session:
     def add_listener(self, listener: Listener) -> None:
         """Have a function called with every event from now on; it must not block."""
         self._listeners.append(listener)
+
+    async def warm(self, count: int) -> int:
+        """Have `count` executors ready before they are needed; return how many were started anew.
+
+        On `local` the workers are ready when the session is entered: nothing is started.
+        """
+        self._running()
+        return await self._backend.invoker.warm(count)
+
+    @property
+    def localcloud(self) -> LocalCloud:
+        """The emulator of a session with backend="localcloud". Raises SessionError on others."""
+        self._running()
+        if self._backend.localcloud is None:
+            raise SessionError('this session has no emulator: connect(backend="localcloud")')
+        return self._backend.localcloud
 
     @property
     def default_parallelism(self) -> int:

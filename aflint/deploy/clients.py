@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aflint.aws.credentials import find_region
 from aflint.aws.failures import Refusal, translate
+from aflint.aws.signing import Credentials
 from aflint.config import Config
 from aflint.errors import (
     BackendError,
@@ -107,8 +108,12 @@ class Clients:
 
 
 @asynccontextmanager
-async def open_clients(config: Config) -> AsyncIterator[Clients]:
+async def open_clients(
+    config: Config, credentials: Credentials | None = None
+) -> AsyncIterator[Clients]:
     """Give the clients for a configuration, and close them at the end.
+
+    `credentials` go before those that AWS's settings name.
 
     Raises:
         ConfigError: no region is known, or the profile is not there; or the backend is localcloud
@@ -124,6 +129,10 @@ async def open_clients(config: Config) -> AsyncIterator[Clients]:
     if region is None:
         region = await asyncio.to_thread(find_region, config.profile)
     session = await asyncio.to_thread(_session, config.profile)
+    if credentials is not None:
+        session.set_credentials(
+            credentials.access_key, credentials.secret_key, credentials.token
+        )
     async with AsyncExitStack() as stack:
         yield Clients(session, region, endpoint_url, stack)
 

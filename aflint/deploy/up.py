@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from aflint.aws.signing import Credentials
 from aflint.config import Config
 from aflint.deploy.apply import Applier, OnStep
 from aflint.deploy.bundle import Bundle, build_bundle
@@ -47,11 +48,13 @@ async def deploy(
     dry_run: bool = False,
     on_step: OnStep = lambda step: None,
     sleep: Sleep = asyncio.sleep,
+    credentials: Credentials | None = None,
 ) -> Deployment:
     """Make what is missing and change what differs; a second call changes nothing.
 
     The bundle comes from the user's cache where it was built before. `on_step` hears of each step
-    when it is done; with `dry_run` the steps are only decided. Where a step fails, those before it
+    when it is done; with `dry_run` the steps are only decided. `credentials` go
+    before those that AWS's settings name. Where a step fails, those before it
     stay done, and deploying again goes on from there.
 
     Raises:
@@ -64,7 +67,7 @@ async def deploy(
     options = options or DeployOptions()
     target = target_of(config, options)
     requirements = requirements_of(options.packages, options.requirements)
-    async with open_clients(config) as clients:
+    async with open_clients(config, credentials) as clients:
         names = names_of(config, await find_account(clients), clients.region)
         bundle = None
         if not options.image_uri:

@@ -32,6 +32,9 @@ from aflint.deploy.state import (
 )
 from aflint.deploy.target import Target
 
+TMP_VARIABLE: Final = "AFLINT__TMP_MB"
+"""How `aflint.executor.handler` is told the size of /tmp."""
+
 VARIABLES: Final[Mapping[str, str]] = {"PYTHONHASHSEED": "0"}
 """So that what depends on the order of a set is the same in every function."""
 
@@ -91,7 +94,7 @@ def _function(
             memory_mb=memory_mb,
             tmp_mb=options.tmp_mb,
             timeout_s=options.timeout_s,
-            variables=VARIABLES,
+            variables={**VARIABLES, TMP_VARIABLE: str(options.tmp_mb)},
         ),
         tags={
             OWNER_TAG: names.base,

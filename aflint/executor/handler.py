@@ -7,6 +7,7 @@ last task left them.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from functools import cache
@@ -18,10 +19,18 @@ from aflint.aws import envelope
 from aflint.codec.closure import digest
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.runner import Executor
+from aflint.limits import LAMBDA_TMP_MIN_MB
 from aflint.storage.router import open_storage
 from aflint.task import TaskDescription, TaskResult
 from aflint.transport import create_transport
 from aflint.wire import pack, unpack
+
+
+TMP_VARIABLE = "AFLINT__TMP_MB"
+"""The variable by which deploy tells the size of /tmp: Lambda itself does not."""
+
+_TMP_SHARE = 0.8 * 1024 * 1024
+"""Bytes to spill to /tmp for each MB of it; the rest is for user code."""
 
 
 class LambdaContext(Protocol):
@@ -41,15 +50,17 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     if "hold" in event:
         time.sleep(float(event["hold"]))
         return {"aflint": __version__, "python": envelope.PYTHON}
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
     task = _task(event)
-    return _respond(_executor().run(task), task)
+    return _respond(_executor().run(task, deadline), task)
 
 
 @cache
 def _executor() -> Executor:
     scratch = Path(tempfile.gettempdir()) / "aflint"
     scratch.mkdir(exist_ok=True)
-    return Executor(IOLoop().__enter__(), open_storage(), create_transport, scratch)
+    room = int(os.environ.get(TMP_VARIABLE, LAMBDA_TMP_MIN_MB)) * _TMP_SHARE
+    return Executor(IOLoop().__enter__(), open_storage(), create_transport, scratch, int(room))
 
 
 def _task(event: dict[str, Any]) -> TaskDescription:

@@ -27,6 +27,10 @@ class Invoker(ABC):
         throttled call). Cancelling the call stops the attempt.
         """
 
+    async def warm(self, count: int) -> int:
+        """Have executors ready before they are needed; return how many were started anew."""
+        return 0
+
     @abstractmethod
     async def aclose(self) -> None:
         """Stop everything that runs, and leave no process, socket or file behind."""

@@ -1,0 +1,92 @@
+"""The aws backend: Lambda functions, and shuffles through SQS and S3."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from aflint import limits
+from aflint.aws.client import Aws
+from aflint.aws.envelope import MOST_RESPONSE
+from aflint.backend.base import Backend, policy_of
+from aflint.config import Config
+from aflint.deploy.found import Found, find_deployment
+from aflint.invoker.lambda_ import LambdaInvoker
+from aflint.plan import TaskSettings
+from aflint.storage.local import LocalStorage
+from aflint.storage.router import RoutedStorage
+from aflint.storage.s3 import S3Storage
+from aflint.transport.hybrid import HybridTransport
+from aflint.transport.s3 import S3Transport
+from aflint.transport.sqs import SqsTransport
+
+_RESULT_SLACK = 512 * 1024
+"""Of a response, what is left for the rest of a TaskResult beside its value."""
+
+_DEFAULT_PARALLELISM = 64
+
+
+async def open_aws(config: Config, session: str, stack: AsyncExitStack) -> Backend:
+    """Find what is deployed and check that it can be used."""
+    found = await find_deployment(config)
+    aws = Aws(found.region, config.endpoint_url, config.profile)
+    stack.push_async_callback(aws.aclose)
+    return await assemble(config, session, found, aws, config.concurrency, stack)
+
+
+async def assemble(
+    config: Config,
+    session: str,
+    found: Found,
+    aws: Aws,
+    concurrency: int,
+    stack: AsyncExitStack,
+) -> Backend:
+    """Put the parts together over one deployment; the stack takes what must be closed."""
+    storage = _storage(aws)
+    stack.push_async_callback(storage.aclose)
+    transport = transport_of(config, aws, found.bucket)
+    invoker = LambdaInvoker(aws, found.functions, storage, concurrency)
+    folder = f"s3://{found.bucket}/{config.prefix}/jobs/{session}"
+    await invoker.start()
+    stack.push_async_callback(storage.delete, folder)
+    settings = TaskSettings(
+        transport=transport.config,
+        storage=folder,
+        memory_mb=min(found.functions),
+        max_result_bytes=MOST_RESPONSE - _RESULT_SLACK,
+        fetch_timeout_s=config.fetch_timeout_s,
+        logs=config.task_logs,
+    )
+    sizes = tuple(sorted(found.functions))
+    return Backend(
+        invoker=invoker,
+        transport=transport,
+        storage=storage,
+        policy=policy_of(config, transport, sizes, limits.LAMBDA_RAMP_ENVIRONMENTS),
+        settings=settings,
+        folder=folder,
+        parallelism=min(concurrency, _DEFAULT_PARALLELISM),
+        estimated=False,
+    )
+
+
+def transport_of(
+    config: Config, aws: Aws, bucket: str
+) -> SqsTransport | S3Transport | HybridTransport:
+    """Return the transport that a configuration asks for."""
+    limit = config.message_limit_kib * limits.KIB
+    match config.effective_transport:
+        case "sqs":
+            return SqsTransport(aws, config.prefix, limit)
+        case "s3":
+            return S3Transport(aws, bucket, config.prefix)
+        case _:
+            return HybridTransport(aws, bucket, config.prefix, limit)
+
+
+def _storage(aws: Aws) -> RoutedStorage:
+    """Return storage for s3:// paths; for local ones, too, where functions run on this machine."""
+    factories = {"s3": lambda: S3Storage(aws)}
+    if aws.emulated:
+        return RoutedStorage({"": LocalStorage, **factories})
+    return RoutedStorage({**factories})

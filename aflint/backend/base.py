@@ -1,0 +1,55 @@
+"""What a session runs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aflint.config import Config
+from aflint.invoker.base import Invoker
+from aflint.plan import TaskSettings
+from aflint.scheduler.policy import Policy
+from aflint.storage.base import Storage
+from aflint.transport.base import Transport
+
+if TYPE_CHECKING:
+    from aflint.localcloud import LocalCloud
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The parts of a backend, started.
+
+    `folder`: where in storage the session keeps its things. `parallelism`: partitions of an RDD for
+    which none are asked. `estimated`: costs are not billed, but are what Lambda's would be.
+    """
+
+    invoker: Invoker
+    transport: Transport
+    storage: Storage
+    policy: Policy
+    settings: TaskSettings
+    folder: str
+    parallelism: int
+    estimated: bool
+    localcloud: LocalCloud | None = None
+
+
+def policy_of(
+    config: Config,
+    transport: Transport,
+    memory_sizes_mb: tuple[int, ...] = (),
+    ramp_burst: int | None = None,
+) -> Policy:
+    """Return the scheduler's policy by a configuration."""
+    return Policy(
+        memory_sizes_mb=memory_sizes_mb,
+        ramp_burst=ramp_burst,
+        max_attempts=config.max_attempts,
+        retry_user_errors=config.retry_user_errors,
+        rereadable=transport.traits.rereadable,
+        deadline_s=config.deadline_s,
+        speculation=config.speculation,
+        speculation_quantile=config.speculation_quantile,
+        speculation_multiplier=config.speculation_multiplier,
+    )

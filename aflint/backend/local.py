@@ -1,0 +1,42 @@
+"""The local backend: worker processes, and shuffles in files of this machine."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from aflint.backend.base import Backend, policy_of
+from aflint.config import Config
+from aflint.invoker.local import LocalInvoker
+from aflint.plan import TaskSettings
+from aflint.storage.router import open_storage
+from aflint.transport import create_transport
+
+
+async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Backend:
+    """Start the workers; the stack takes what must be closed."""
+    description = ("file", str(scratch / "shuffle"))
+    storage = open_storage()
+    stack.push_async_callback(storage.aclose)
+    transport = create_transport(description)
+    stack.push_async_callback(transport.aclose)
+    invoker = LocalInvoker(config.workers, scratch / "workers")
+    stack.push_async_callback(invoker.aclose)
+    await invoker.start()
+    settings = TaskSettings(
+        transport=description,
+        storage=str(scratch),
+        memory_mb=config.worker_memory_mb,
+        fetch_timeout_s=config.fetch_timeout_s,
+        logs=config.task_logs,
+    )
+    return Backend(
+        invoker=invoker,
+        transport=transport,
+        storage=storage,
+        policy=policy_of(config, transport),
+        settings=settings,
+        folder=str(scratch),
+        parallelism=config.workers,
+        estimated=True,
+    )

@@ -1,0 +1,48 @@
+"""The localcloud backend: all of the aws backend against an emulator inside the session."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Final
+
+from aflint.aws.client import Aws
+from aflint.aws.credentials import FixedCredentials
+from aflint.aws.signing import Credentials
+from aflint.backend.aws import assemble
+from aflint.backend.base import Backend
+from aflint.config import Config
+from aflint.deploy.found import Found
+from aflint.deploy.options import DeployOptions
+from aflint.deploy.up import deploy
+from aflint.localcloud import LocalCloud
+
+_SPARE: Final = 2
+"""Environments beyond the concurrency: those that are being recycled still count."""
+
+
+async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -> Backend:
+    """Start an emulator, deploy to it, and use what was deployed.
+
+    As many functions run at once as `concurrency` says, or `workers` where that is not set: each is
+    a process of this machine.
+    """
+    asked = config.origin("concurrency") != "default"
+    concurrency = config.concurrency if asked else config.workers
+    cloud = await stack.enter_async_context(
+        LocalCloud(
+            message_limit_bytes=config.message_limit_kib * 1024,
+            concurrency=concurrency + _SPARE,
+        )
+    )
+    access, secret = cloud.credentials
+    token = cloud.environment()["AWS_SESSION_TOKEN"]
+    credentials = Credentials(access, secret, token)
+    config = config.replace(endpoint_url=cloud.endpoint_url, region=cloud.region)
+    options = DeployOptions(timeout_s=config.function_timeout_s)
+    deployment = await deploy(config, options, credentials=credentials)
+    found = Found(deployment.region, deployment.bucket, deployment.functions)
+    aws = Aws(cloud.region, cloud.endpoint_url, credentials=FixedCredentials(credentials))
+    stack.push_async_callback(aws.aclose)
+    backend = await assemble(config, session, found, aws, concurrency, stack)
+    return replace(backend, localcloud=cloud, parallelism=concurrency)

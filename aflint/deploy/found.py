@@ -1,0 +1,42 @@
+"""What a session needs to know of a deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aflint.config import Config
+from aflint.deploy.clients import open_clients
+from aflint.deploy.names import function_name, memory_sizes, names_of
+from aflint.deploy.reading import find_account, read_function
+from aflint.deploy.together import together
+from aflint.errors import FunctionNotFoundError
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a deployment is. `functions`: names by memory in MB."""
+
+    region: str
+    bucket: str
+    functions: Mapping[int, str]
+
+
+async def find_deployment(config: Config) -> Found:
+    """Return the deployment that a configuration names.
+
+    Raises FunctionNotFoundError where there is none, and CredentialsError, AccessDeniedError,
+    WrongRegionError or EndpointUnreachableError as its calls meet them.
+    """
+    async with open_clients(config) as clients:
+        names = names_of(config, await find_account(clients), clients.region)
+        wanted = [function_name(config.function, size) for size in memory_sizes(config.memory_mb)]
+        states = await together([read_function(clients, name) for name in wanted])
+    functions = {state.settings.memory_mb: state.name for state in states if state is not None}
+    if not functions:
+        raise FunctionNotFoundError(
+            f"There is no function {wanted[0]} in {names.region}, account {names.account}. Run "
+            "`aflint deploy` with the same configuration, or set `region`, `function` or "
+            "`memory_mb` to what was deployed."
+        )
+    return Found(names.region, names.bucket, functions)
