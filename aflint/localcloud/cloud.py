@@ -39,7 +39,7 @@ _UNRESERVED_MINIMUM = 100
 
 
 class LocalCloudStartError(AflintError):
-    """The emulator could not listen on the port it was given."""
+    """The emulator could not listen on its port, or was entered a second time."""
 
 
 class _Stop(Exception):
@@ -185,6 +185,8 @@ class LocalCloud:
     # -- life ----------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        if self._main is not None or self._stopping.is_set():
+            raise LocalCloudStartError("a LocalCloud can be entered once: make a new one")
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._main = asyncio.create_task(self._run(started), name="localcloud")
         try:

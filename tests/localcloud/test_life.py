@@ -139,6 +139,15 @@ async def test_an_error_in_the_body_and_closing_twice(scratch: Path) -> None:
         socket.create_connection((host, int(port)))
 
 
+async def test_a_closed_cloud_is_empty_of_processes_and_is_not_opened_again() -> None:
+    async with LocalCloud(functions=False) as cloud:
+        with pytest.raises(LocalCloudStartError, match="make a new one"):
+            await cloud.__aenter__()
+    assert cloud.snapshot().environments == ()
+    with pytest.raises(LocalCloudStartError, match="make a new one"):
+        await cloud.__aenter__()
+
+
 async def test_polls_are_dropped_when_the_cloud_closes(connect: Any) -> None:
     async with LocalCloud(functions=False) as cloud:
         sqs = await connect(cloud, "sqs")
