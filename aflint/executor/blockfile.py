@@ -35,8 +35,13 @@ def unpack_block(data: bytes) -> list[Any]:
 
 def frame_block(block: list[Any]) -> bytes:
     """Return a block with its head, as it lies in the file."""
-    data = pack_block(block)
-    return _HEAD.pack(len(data), len(block), _sum(data, len(block))) + data
+    return frame_encoded(records.encode(block), len(block))
+
+
+def frame_encoded(encoded: bytes, count: int) -> bytes:
+    """Return a block that was encoded already, of `count` records, with its head."""
+    data = frame.compress(encoded)
+    return _HEAD.pack(len(data), count, _sum(data, count)) + data
 
 
 def _sum(data: bytes, count: int) -> int:

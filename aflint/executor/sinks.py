@@ -11,8 +11,9 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import Any
 
+from aflint.codec import records
 from aflint.errors import OutputError
-from aflint.executor.blockfile import END, MAGIC, frame_block
+from aflint.executor.blockfile import END, MAGIC, frame_encoded
 from aflint.executor.compression import SUFFIXES, compressor
 from aflint.executor.io_loop import IOLoop
 from aflint.storage.base import Storage
@@ -121,11 +122,14 @@ class BlockFileWriter:
         """Bytes so far."""
         return self._stream.size
 
-    def write(self, block: list[Any]) -> None:
-        """Append records as one block; none is no block."""
-        if block:
-            self.records += len(block)
-            self._stream.write(frame_block(block))
+    def write(self, block: list[Any]) -> int:
+        """Append records as one block and return its size before compression; none is no block."""
+        if not block:
+            return 0
+        encoded = records.encode(block)
+        self.records += len(block)
+        self._stream.write(frame_encoded(encoded, len(block)))
+        return len(encoded)
 
     def finish(self) -> int:
         """Make the file visible and return its size in bytes."""

@@ -32,9 +32,7 @@ def store(
     count = 64
     with BlockFileWriter(path, storage, io) as file:
         while block := list(islice(source, count)):
-            before = file.size
-            file.write(block)
-            written = max(1, file.size - before)
+            written = max(1, file.write(block))
             count = max(1, min(_MOST_RECORDS, count * _BLOCK_BYTES // written, count * 4))
             yield from block
     done(BlocksSplit(path, file.size))
