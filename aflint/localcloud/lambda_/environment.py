@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +12,7 @@ from aflint.localcloud.clock import Clock, Timer
 from aflint.localcloud.counters import Counters
 from aflint.localcloud.faults import Dice
 from aflint.localcloud.household import Household
-from aflint.localcloud.lambda_ import bootstrap
-from aflint.localcloud.lambda_.function import RUNTIME, Code, Settings
+from aflint.localcloud.lambda_.launch import Image, command, variables
 from aflint.localcloud.lambda_.memory import MemoryWatch
 from aflint.localcloud.lambda_.outcome import (
     RESPONSE_BYTES,
@@ -52,17 +49,6 @@ class Platform:
     variables: Callable[[], Mapping[str, str]]
     """Credentials, region and endpoint for functions."""
     freeze: bool
-
-
-@dataclass(frozen=True)
-class Image:
-    """What an environment is made from: one revision of one function."""
-
-    function: str
-    arn: str
-    revision: int
-    settings: Settings
-    code: Code
 
 
 @dataclass
@@ -161,7 +147,9 @@ class Environment:
         try:
             address = await api.start()
             self._process = await ChildProcess.start(
-                self._command(), self._variables(address), self.image.code.root
+                command(self.image, self._platform.runtime_folder),
+                self._variables(address),
+                self.image.code.root,
             )
             self._platform.household.adopt(self._process.pid)
             if self._doom is not None:
@@ -331,37 +319,13 @@ class Environment:
                 invocation, payload, _UNHANDLED, ending, f"Status: error\tError Type: {kind}"
             )
 
-    def _command(self) -> list[str]:
-        settings = self.image.settings
-        tmp_bytes = str(settings.tmp * _MB)
-        flags = ("-s", "-S", "-P", "-B")
-        script = bootstrap.__file__
-        runtime = str(self._platform.runtime_folder)
-        return [sys.executable, *flags, script, runtime, tmp_bytes, settings.handler]
-
     def _variables(self, address: str) -> dict[str, str]:
-        image, settings = self.image, self.image.settings
-        today = time.strftime("%Y/%m/%d", time.gmtime(self._clock.now()))
-        inherited = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-        return {
-            **inherited,
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "TZ": ":UTC",
-            "HOME": str(self._tmp),
-            "TMPDIR": str(self._tmp),
-            "PYTHONPATH": str(self._platform.runtime_folder),
-            **settings.variables,
-            **self._platform.variables(),
-            "AWS_LAMBDA_FUNCTION_NAME": image.function,
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings.memory),
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{image.function}",
-            "AWS_LAMBDA_LOG_STREAM_NAME": f"{today}/[$LATEST]{self.name}",
-            "AWS_LAMBDA_RUNTIME_API": address,
-            "AWS_EXECUTION_ENV": f"AWS_Lambda_{RUNTIME}",
-            "LAMBDA_TASK_ROOT": str(image.code.root),
-            "LAMBDA_RUNTIME_DIR": str(self._platform.runtime_folder),
-            "_HANDLER": settings.handler,
-        }
+        return variables(
+            self.image,
+            self.name,
+            address,
+            tmp=self._tmp,
+            runtime=self._platform.runtime_folder,
+            credentials=self._platform.variables(),
+            now=self._clock.now(),
+        )

@@ -11,9 +11,9 @@ from typing import Any
 from aflint import limits
 from aflint.localcloud.clock import Clock, pause
 from aflint.localcloud.counters import Counters
-from aflint.localcloud.lambda_.environment import Image
 from aflint.localcloud.lambda_.errors import conflict, invalid, too_large
 from aflint.localcloud.lambda_.function import Function
+from aflint.localcloud.lambda_.launch import Image
 from aflint.localcloud.lambda_.outcome import Outcome
 from aflint.localcloud.lambda_.pool import Pool
 from aflint.localcloud.wire import Reply, Request, ServiceError

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from aflint.localcloud.clock import Timer
 from aflint.localcloud.lambda_.concurrency import Concurrency
-from aflint.localcloud.lambda_.environment import Environment, Image, Invocation, Platform
+from aflint.localcloud.lambda_.environment import Environment, Invocation, Platform
+from aflint.localcloud.lambda_.launch import Image
 from aflint.localcloud.lambda_.outcome import Doom, Outcome
 
 
