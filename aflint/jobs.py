@@ -36,7 +36,8 @@ class JobDefaults:
     """What all jobs of a session have in common.
 
     `inline_bytes`: larger programs and data go through storage. `share_reads`: a shuffle may be
-    read more than once. `folder`: where in storage the session keeps things.
+    read more than once. `folder`: where in storage the session keeps things. `before_pickling` is
+    called before functions are pickled.
     """
 
     settings: TaskSettings
@@ -46,6 +47,7 @@ class JobDefaults:
     default_parallelism: int | None
     checkpoint_dir: str | None
     deadline_s: float | None
+    before_pickling: Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -103,6 +105,7 @@ class JobRunner(Runner):
 
     def _plan(self, resolved: Node, sink: Sink, name: str) -> Job:
         folder = self.defaults.folder
+        self.defaults.before_pickling()
         with noticing_broadcasts(), deep_recursion():
             stages = plan(
                 resolved,

@@ -39,6 +39,7 @@ from aflint.scratch import ScratchFolder
 from aflint.splits import Paths
 from aflint.task import DataSplit, RangeSplit
 from aflint.task_logs import show_task_logs
+from aflint.user_modules import UserModules
 from aflint.variables import Accumulator, Broadcast
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Session:
         self._closed = False
         self._scheduler: Scheduler | None = None
         self._runner: JobRunner | None = None
+        self._user_modules = UserModules(on=config.backend != "local")
 
     def __reduce__(self) -> NoReturn:
         raise ClosureError(
@@ -124,6 +126,7 @@ class Session:
             backend.invoker, backend.transport, backend.policy, listener=self._notify
         )
         self._scheduler = await stack.enter_async_context(scheduler)
+        stack.callback(self._user_modules.forget)
         defaults = JobDefaults(
             settings=backend.settings,
             folder=backend.folder,
@@ -132,6 +135,7 @@ class Session:
             default_parallelism=config.default_parallelism,
             checkpoint_dir=config.checkpoint_dir,
             deadline_s=config.deadline_s,
+            before_pickling=self._user_modules.look,
         )
         self._runner = JobRunner(self.id, scheduler.run, backend.storage, defaults)
         self._storage = backend.storage
@@ -143,6 +147,7 @@ class Session:
             raise SessionError("enter the session first: async with aflint.connect() as session")
         if self._closed:
             raise SessionError("the session is closed; connect() again")
+        self._user_modules.look()
         return self._runner
 
     def _rdd(self, node: Node) -> RDD[Any]:

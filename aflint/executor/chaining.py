@@ -161,7 +161,7 @@ def _leaf_is_cuttable(step: Step, partition: int) -> bool:
         case ReadSplit() | ReadShuffle():
             return True
         case CoGroup(members):
-            return all(isinstance(member, ReadShuffle) for member in members)
+            return all(map(is_plain_read, members))
         case Transform(parent, operators):
             splittable = all(getattr(operator, "splittable", True) for operator in operators)
             return splittable and _leaf_is_cuttable(parent, partition)
@@ -170,3 +170,8 @@ def _leaf_is_cuttable(step: Step, partition: int) -> bool:
             return _leaf_is_cuttable(members[member], partition - offsets[member])
         case _:
             return False
+
+
+def is_plain_read(step: Step) -> bool:
+    """Say whether a step gives the pairs of a shuffle just as they were written."""
+    return isinstance(step, ReadShuffle) and step.aggregator is None and step.ordering is None

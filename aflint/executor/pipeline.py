@@ -8,6 +8,7 @@ from itertools import chain, count, groupby, repeat
 from typing import Any
 
 from aflint.executor.aggregate import cogroup
+from aflint.executor.chaining import is_plain_read
 from aflint.executor.fusion import fuse
 from aflint.executor.inputs import Inputs
 from aflint.executor.reading import aggregate, read_cogroup, read_shuffle, split_blocks
@@ -43,9 +44,8 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
             pairs = records(parent, partition, inputs)
             return aggregate(pairs, aggregator, ordering, inputs.spiller)
         case CoGroup(members):
-            shuffles = [member for member in members if isinstance(member, ReadShuffle)]
-            if len(shuffles) == len(members):
-                return read_cogroup(shuffles, partition, inputs)
+            if all(map(is_plain_read, members)):
+                return read_cogroup(members, partition, inputs)
             pairs_of = (records(member, partition, inputs) for member in members)
             return cogroup(pairs_of, len(members), inputs.spiller)
         case Concatenate(members, offsets):

@@ -19,7 +19,7 @@ from aflint.executor.inputs import Inputs
 from aflint.executor.shuffle import Completeness, FrameId, read_blocks
 from aflint.executor.sinks import BlockFileWriter
 from aflint.lineage import Aggregator, Grouping, Ordering
-from aflint.program import ReadShuffle
+from aflint.program import ReadShuffle, Step
 from aflint.task import BlocksSplit
 
 Pairs = Iterator[tuple[Any, Any]]
@@ -55,13 +55,14 @@ def read_shuffle(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[
     return _aggregated([step], partition, inputs, build, restore)
 
 
-def read_cogroup(members: Sequence[ReadShuffle], partition: int, inputs: Inputs) -> Iterator[Any]:
-    """Give each key with one group of values for each member."""
+def read_cogroup(members: Sequence[Step], partition: int, inputs: Inputs) -> Iterator[Any]:
+    """Give each key with one group of values for each member; each is a plain read."""
+    reads = [member for member in members if isinstance(member, ReadShuffle)]
 
     def build(pairs: Iterable[Pairs]) -> Iterator[Any]:
-        return cogroup(iter(pairs), len(members), inputs.spiller)
+        return cogroup(iter(pairs), len(reads), inputs.spiller)
 
-    return _aggregated(members, partition, inputs, build, _ungroup_member)
+    return _aggregated(reads, partition, inputs, build, _ungroup_member)
 
 
 def aggregate(
