@@ -9,29 +9,15 @@ from typing import Any, Self
 
 from aflint import limits
 from aflint.errors import AflintError, InvalidArgumentError
-from aflint.localcloud.access import Access, new_credentials
+from aflint.localcloud.access import Access, Credentials, new_credentials
+from aflint.localcloud.assembly import Options, assemble
 from aflint.localcloud.clock import Clock, SystemClock
 from aflint.localcloud.control import Control
 from aflint.localcloud.counters import Counters
 from aflint.localcloud.faults import Dice, Faults
 from aflint.localcloud.household import Household
-from aflint.localcloud.iam.api import Iam
-from aflint.localcloud.iam.sts import Sts
-from aflint.localcloud.ids import new_id
-from aflint.localcloud.lambda_.api import Lambda
-from aflint.localcloud.lambda_.code import CodeStore
-from aflint.localcloud.lambda_.concurrency import Concurrency
-from aflint.localcloud.lambda_.environment import Platform
-from aflint.localcloud.lambda_.functions import Functions
-from aflint.localcloud.lambda_.invoking import Invoking
-from aflint.localcloud.lambda_.memory import MemoryWatch
-from aflint.localcloud.lambda_.pool import Pool
-from aflint.localcloud.lambda_.runtime_client import link_runtime
-from aflint.localcloud.s3.api import S3
 from aflint.localcloud.server import Edge
 from aflint.localcloud.snapshot import EnvironmentView, QueueView, Snapshot
-from aflint.localcloud.sqs.api import Sqs
-from aflint.localcloud.wire import Service
 
 DEFAULT_CONCURRENCY = 10
 """What AWS grants a new account, and about what a laptop bears: each is a real process."""
@@ -101,15 +87,20 @@ class LocalCloud:
         )
         self._access.add(self._user)
         self._access.add(self._function_user)
-        self._message_limit_bytes = message_limit_bytes
-        self._in_flight_limit = in_flight_limit
         if unreserved_minimum is None:
             unreserved_minimum = min(_UNRESERVED_MINIMUM, concurrency)
-        self._concurrency = Concurrency(concurrency, unreserved_minimum)
-        self._idle_seconds = idle_seconds
-        self._settle_seconds = settle_seconds
-        self._freeze = freeze
-        self._with_functions = functions
+        self._options = Options(
+            region=region,
+            account=account,
+            message_limit_bytes=message_limit_bytes,
+            in_flight_limit=in_flight_limit,
+            concurrency=concurrency,
+            unreserved_minimum=unreserved_minimum,
+            idle_seconds=idle_seconds,
+            settle_seconds=settle_seconds,
+            freeze=freeze,
+            functions=functions,
+        )
         self._verify_signatures = verify_signatures
         self._group: asyncio.TaskGroup | None = None
         self._main: asyncio.Task[None] | None = None
@@ -124,15 +115,14 @@ class LocalCloud:
 
     def environment(self) -> dict[str, str]:
         """Environment variables under which AWS's SDKs use this cloud and nothing else."""
-        return self._environment_of(self._user.access_key, self._user.secret_key,
-                                    self._user.session_token)  # fmt: skip
+        return self._environment_of(self._user)
 
-    def _environment_of(self, access_key: str, secret_key: str, token: str) -> dict[str, str]:
+    def _environment_of(self, user: Credentials) -> dict[str, str]:
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": access_key,
-            "AWS_SECRET_ACCESS_KEY": secret_key,
-            "AWS_SESSION_TOKEN": token,
+            "AWS_ACCESS_KEY_ID": user.access_key,
+            "AWS_SECRET_ACCESS_KEY": user.secret_key,
+            "AWS_SESSION_TOKEN": user.session_token,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -140,12 +130,12 @@ class LocalCloud:
 
     def snapshot(self) -> Snapshot:
         """What exists and what was counted, now."""
-        now, counters = self._clock.now(), self._counters
-        buckets = self._s3.buckets.by_name
+        now, counters, services = self._clock.now(), self._counters, self._services
+        buckets = services.s3.buckets.by_name
         return Snapshot(
             queues={
                 queue.name: QueueView(queue.visible(now), queue.in_flight(now), queue.delayed(now))
-                for queue in self._sqs.queues
+                for queue in services.sqs.queues
             },
             buckets={name: tuple(bucket.keys) for name, bucket in buckets.items()},
             uploads={
@@ -153,13 +143,13 @@ class LocalCloud:
                 for name, bucket in buckets.items()
                 if bucket.uploads
             },
-            functions=tuple(sorted(self._functions.by_name)),
-            roles=tuple(sorted(self._iam.roles.by_name)),
+            functions=tuple(sorted(services.functions.by_name)),
+            roles=tuple(sorted(services.iam.roles.by_name)),
             environments=tuple(
                 EnvironmentView(
                     found.name, found.image.function, found.pid, found.busy, found.invocations
                 )
-                for found in sorted(self._pool.living, key=lambda found: found.name)
+                for found in sorted(services.pool.living, key=lambda found: found.name)
             ),
             faults=dict(self._dice.struck),
             **counters.as_dict(),
@@ -245,71 +235,25 @@ class LocalCloud:
                 f"localcloud cannot listen on 127.0.0.1:{self._port}: {error.strerror}; "
                 "choose another port, or 0 for any that is free"
             ) from error
-        self.endpoint_url = self._sqs.endpoint_url = f"http://127.0.0.1:{port}"
+        self.endpoint_url = self._services.sqs.endpoint_url = f"http://127.0.0.1:{port}"
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         assert self._group is not None
         return self._group.create_task(work)
 
     def _assemble(self, household: Household) -> Edge:
-        runtime = household.subfolder("runtime")
-        if self._with_functions:
-            link_runtime(runtime)
-        self._sqs = Sqs(
+        keys = self._function_user
+        self._services = assemble(
+            self._options,
             clock=self._clock,
             dice=self._dice,
             counters=self._counters,
-            new_id=new_id,
-            account=self.account,
-            region=self.region,
-            message_limit_bytes=self._message_limit_bytes,
-            in_flight_limit=self._in_flight_limit,
-        )
-        self._s3 = S3(
-            clock=self._clock,
-            counters=self._counters,
-            new_id=new_id,
-            account=self.account,
-            region=self.region,
-            folder=household.subfolder("s3"),
-        )
-        self._iam = Iam(
-            clock=self._clock,
-            new_id=new_id,
-            account=self.account,
-            is_denied=self._access.is_denied,
-        )
-        function = self._function_user
-        keys = (function.access_key, function.secret_key, function.session_token)
-        platform = Platform(
-            clock=self._clock,
-            dice=self._dice,
-            counters=self._counters,
+            access=self._access,
             household=household,
-            memory_watch=MemoryWatch(),
-            runtime_folder=runtime,
-            variables=lambda: self._environment_of(*keys),
-            freeze=self._freeze,
+            caller_arn=self._user.arn,
+            spawn=self._spawn,
+            variables=lambda: self._environment_of(keys),
         )
-        self._pool = Pool(
-            platform,
-            self._concurrency,
-            self._idle_seconds,
-            lambda environment: self._spawn(environment.run()),
-        )
-        self._functions = Functions(
-            clock=self._clock,
-            code=CodeStore(household.subfolder("code")),
-            roles=self._iam.roles,
-            buckets=self._s3.buckets,
-            arn_prefix=f"arn:aws:lambda:{self.region}:{self.account}:function:",
-            settle_seconds=self._settle_seconds,
-            on_revision=self._pool.revise,
-        )
-        invoking = Invoking(self._pool, self._clock, self._counters, self._spawn)
-        sts = Sts(self.account, self._user.arn)
-        lambda_ = Lambda(self._functions, self._concurrency, invoking, self._clock)
-        services: list[Service] = [self._sqs, self._s3, self._iam, sts, lambda_]
         control = Control(
             self._user.secret_key,
             self.snapshot,
@@ -318,7 +262,7 @@ class LocalCloud:
             self.expire_credentials,
         )
         return Edge(
-            {service.name: service for service in services},
+            {service.name: service for service in self._services.all},
             self._access,
             self._dice,
             self._counters,
