@@ -59,6 +59,8 @@ class JobRunner(Runner):
     storage: Storage
     defaults: JobDefaults
     closed: bool = False
+    wrap: Callable[[Program], Any] | None = None
+    """Returns what travels in place of each stage's program, and is unpickled as the program."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _stored: dict[int, Source] = field(default_factory=dict)
     _collecting: dict[int, dict[int, Any]] = field(default_factory=dict)
@@ -121,7 +123,8 @@ class JobRunner(Runner):
         return Job(f"{self.session}-{number}", name, key, stages, self.defaults.settings)
 
     def _pack(self, program: Program, name: str) -> Blob:
-        data = frame.compress(closure.dumps(program, name))
+        carried = program if self.wrap is None else self.wrap(program)
+        data = frame.compress(closure.dumps(carried, name))
         return self.blob(data)
 
     def blob(self, data: bytes) -> Blob:

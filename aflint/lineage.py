@@ -189,6 +189,21 @@ class Union(Node):
 
 
 @dataclass(eq=False, kw_only=True)
+class AlignedUnion(Node):
+    """Partition p is the partitions p of all members, which are all placed by one partitioner."""
+
+    members: tuple[Node, ...]
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        return self.members
+
+    @property
+    def partitioner(self) -> Partitioner | None:
+        return self.members[0].partitioner
+
+
+@dataclass(eq=False, kw_only=True)
 class Coalesced(Node):
     """Neighbouring partitions of the parent joined into at most `partitions`, without a shuffle."""
 

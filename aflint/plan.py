@@ -13,6 +13,7 @@ from typing import Any
 from aflint.errors import InternalError
 from aflint.lineage import (
     Aggregator,
+    AlignedUnion,
     Cartesian,
     Coalesced,
     CoGrouped,
@@ -175,6 +176,8 @@ def partition_count(node: Node) -> int:
             return len(splits)
         case Union(members=members):
             return sum(map(partition_count, members))
+        case AlignedUnion(members=members):
+            return partition_count(members[0])
         case Coalesced(parent=parent, partitions=partitions):
             return min(partitions, partition_count(parent))
         case Zipped(left=left):
@@ -257,6 +260,8 @@ class _StageBuilder:
                 return Transform(step, (operator,)), inputs
             case Union(members=members):
                 return self._union(members)
+            case AlignedUnion(members=members):
+                return self._aligned(members)
             case Coalesced(parent=parent, partitions=partitions):
                 return self._coalesced(parent, partitions)
             case Zipped(left=left, right=right):
@@ -292,6 +297,15 @@ class _StageBuilder:
                 offsets.append(len(inputs))
             inputs += of_member
         return Concatenate(tuple(steps), tuple(offsets)), inputs
+
+    def _aligned(self, members: tuple[Node, ...]) -> tuple[Step, Inputs]:
+        built = [self.build(member) for member in members]
+        count = len(built[0][1])
+        offsets = tuple(range(0, count * len(built), count))
+        together = Concatenate(tuple(step for step, _ in built), offsets)
+        groups = tuple(tuple(offset + p for offset in offsets) for p in range(count))
+        inputs = [sum(parts, ()) for parts in zip(*(i for _, i in built), strict=True)]
+        return Merge(together, groups), inputs
 
     def _coalesced(self, parent: Node, partitions: int) -> tuple[Step, Inputs]:
         step, inputs = self.build(parent)

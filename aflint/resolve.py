@@ -14,6 +14,7 @@ from typing import Any
 from aflint.deep import deep_recursion
 from aflint.errors import InvalidArgumentError
 from aflint.lineage import (
+    AlignedUnion,
     Cartesian,
     Coalesced,
     CoGrouped,
@@ -95,7 +96,7 @@ def _with_parents(node: Node, done: Mapping[int, Node], parallelism: int | None)
     match node:
         case Mapped(parent=parent) | Coalesced(parent=parent):
             return replace(node, parent=done[parent.id])
-        case Union(members=members):
+        case Union(members=members) | AlignedUnion(members=members):
             return replace(node, members=tuple(done[member.id] for member in members))
         case Zipped(left=left, right=right):
             return _zipped(replace(node, left=done[left.id], right=done[right.id]))
