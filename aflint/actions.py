@@ -10,19 +10,22 @@ import random
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial, reduce
 from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aflint.codec.hashing import portable_hash
 from aflint.errors import InvalidArgumentError, UnportableKeyError
-from aflint.lineage import HashPartitioner, Node, Shuffled
+from aflint.executor.partition import indices
+from aflint.lineage import HashPartitioner, Node, Shuffled, Source
 from aflint.program import Return
 from aflint.statistics import Stats
+from aflint.task import RangeSplit
 
 if TYPE_CHECKING:
     from aflint.rdd import RDD
+    from aflint.runner import Runner
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -144,6 +147,11 @@ def bucket_counts(borders: list[Any], even: bool, partition: int, numbers: Recor
         place = int((number - low) / width) if width else bisect.bisect_right(borders, number) - 1
         counts[min(place, last)] += 1
     return counts
+
+
+def place_of(key: Any, partitioner: HashPartitioner, partition: int, records: Records) -> list[int]:
+    """The partition that a key belongs to."""
+    return indices(partitioner, [key])
 
 
 def values_of(key: Any, partition: int, pairs: Records) -> list[Any]:
@@ -465,13 +473,20 @@ def _given_borders(borders: Any) -> list[Any]:
 
 async def lookup(rdd: RDD[Any], key: Any) -> list[Any]:
     """Return the values of a key."""
-    placed = rdd._node.partitioner
-    async with rdd._runner.job(rdd._node, Return(partial(values_of, key)), "lookup") as job:
-        where: Sequence[int] = range(job.partitions)
-        if isinstance(placed, HashPartitioner) and job.partitions:
-            code = (placed.function or portable_hash)(key)
-            where = [int(code) % job.partitions]
+    node, runner, placed = rdd._node, rdd._runner, rdd._node.partitioner
+    where: Sequence[int] = range(await runner.partition_count(node))
+    if isinstance(placed, HashPartitioner):
+        where = await _place_of(key, replace(placed, partitions=len(where)), runner)
+    async with runner.job(node, Return(partial(values_of, key)), "lookup") as job:
         return [value for part in await job.values(where) for value in part]
+
+
+async def _place_of(key: Any, partitioner: HashPartitioner, runner: Runner) -> list[int]:
+    """Ask a task for the partition of a key: strings have other hashes in the driver."""
+    one = Source(name="lookup", splits=(RangeSplit(0, 1, 1),))
+    async with runner.job(one, Return(partial(place_of, key, partitioner)), "lookup") as job:
+        found: list[int] = (await job.values([0]))[0]
+        return found
 
 
 def draw_lineage(root: Node) -> str:

@@ -189,9 +189,7 @@ def save_pickle(
     part = _part(target, task, "")
     with BlockFileWriter(part.staged, storage, io) as file:
         for block in (batches := Batches(records, batch)):
-            before = file.size
-            file.write(block)
-            batches.made(file.size - before)
+            batches.made(file.write(block))
     return _done(part, file.size, file.records)
 
 
