@@ -29,6 +29,9 @@ def main(
     peers: Annotated[
         str | None, typer.Option(help='Only these, as "aflint,hand-written,PySpark".')
     ] = None,
+    transport: Annotated[
+        str | None, typer.Option(help="Only this one, in the shuffle benchmark.")
+    ] = None,
     data: Annotated[Path, typer.Option(help="Where generated data is kept.")] = ROOT / "data",
     out: Annotated[Path, typer.Option(help="Where results go.")] = ROOT / "bench" / "results",
 ) -> None:
@@ -44,7 +47,7 @@ def main(
             f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}"
         )
     only = frozenset(peer.strip() for peer in peers.split(",")) if peers else None
-    options = Options(quick, trips, rounds, only, data)
+    options = Options(quick, trips, rounds, only, data, transport)
     out.mkdir(parents=True, exist_ok=True)
     for name in names or WORKLOADS:
         _run(name, options, out, console)

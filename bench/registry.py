@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bench import codec, dispatch, tasks, taxi
+from bench import codec, dispatch, shuffle, tasks, taxi
 from bench.workload import Workload
 
 WORKLOADS: dict[str, Workload] = {
-    w.name: w for w in (taxi.WORKLOAD, tasks.WORKLOAD, codec.WORKLOAD, dispatch.WORKLOAD)
+    w.name: w
+    for w in (taxi.WORKLOAD, tasks.WORKLOAD, codec.WORKLOAD, dispatch.WORKLOAD, shuffle.WORKLOAD)
 }

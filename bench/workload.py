@@ -21,6 +21,7 @@ class Options:
     rounds: int | None = None
     peers: frozenset[str] | None = None
     data: Path = Path("data")
+    transport: str | None = None
 
     def wants(self, peer: str) -> bool:
         """Tell whether a peer was asked for; all are by default."""

@@ -63,6 +63,14 @@ class S3:
         """Raise what stands in the way of using a bucket."""
         await self._call("HeadBucket", bucket, "", "HEAD")
 
+    async def create_bucket(self, bucket: str) -> None:
+        """Make a bucket in the client's region; one's own of that name is no error there."""
+        region, body = self._aws.region, b""
+        if region != "us-east-1":
+            place = f"<LocationConstraint>{region}</LocationConstraint>"
+            body = f"<CreateBucketConfiguration>{place}</CreateBucketConfiguration>".encode()
+        await self._call("CreateBucket", bucket, "", "PUT", body=body)
+
     async def put(self, bucket: str, key: str, body: bytes) -> None:
         """Write a whole object: it is there entirely or not at all."""
         await self._call("PutObject", bucket, key, "PUT", body=body)

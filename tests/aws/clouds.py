@@ -34,7 +34,7 @@ async def running(**settings: Any) -> AsyncIterator[tuple[LocalCloud, Aws]]:
     async with LocalCloud(**(defaults | settings)) as cloud:
         aws = connect(cloud)
         try:
-            await S3(aws)._call("CreateBucket", BUCKET, "", "PUT")
+            await S3(aws).create_bucket(BUCKET)
             yield cloud, aws
         finally:
             await aws.aclose()

@@ -87,7 +87,7 @@ async def lambdas() -> AsyncIterator[Lambdas]:
         aws = connect(cloud)
         storage = open_storage({"aws": aws})
         try:
-            await S3(aws)._call("CreateBucket", BUCKET, "", "PUT")
+            await S3(aws).create_bucket(BUCKET)
             yield Lambdas(cloud, aws, storage)
         finally:
             await storage.aclose()

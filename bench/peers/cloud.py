@@ -1,0 +1,33 @@
+"""The local cloud in a process of its own, so that its CPU is not counted with that of its callers.
+
+`python -m bench.peers.cloud BUCKET LIMIT_BYTES` prints its URL and keys as JSON, and serves until
+its input ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from aflint.aws.client import Aws
+from aflint.aws.credentials import FixedCredentials
+from aflint.aws.s3 import S3
+from aflint.aws.signing import Credentials
+from aflint.localcloud import LocalCloud
+
+
+async def _serve(bucket: str, limit_bytes: int) -> None:
+    async with LocalCloud(functions=False, message_limit_bytes=limit_bytes) as cloud:
+        keys = cloud.credentials
+        aws = Aws(
+            cloud.region, cloud.endpoint_url, credentials=FixedCredentials(Credentials(*keys))
+        )
+        await S3(aws).create_bucket(bucket)
+        await aws.aclose()
+        print(json.dumps({"url": cloud.endpoint_url, "keys": keys}), flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(sys.argv[1], int(sys.argv[2])))
