@@ -40,10 +40,10 @@ async def run(options: Options, say: Say) -> Report:
                 peers.append(pyspark)
             else:
                 notes.append("PySpark is not installed and was left out; `make bench` installs it.")
-        cases = [query.name for query in QUERIES]
-        samples = await compare(cases, peers, options.number_of_rounds(ROUNDS), say)
+        cases, rounds = [query.name for query in QUERIES], options.number_of_rounds(ROUNDS)
+        samples = await compare(cases, peers, rounds, say)
     notes += [f"{query.name}: {query.title}" for query in QUERIES]
-    command = f"python -m bench taxi --trips {trips}"
+    command = f"python -m bench taxi --trips {trips} --rounds {rounds}"
     report = Report(
         "taxi", "Flint's seven taxi queries", command, tuple(samples), notes=tuple(notes)
     )
