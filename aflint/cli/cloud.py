@@ -14,6 +14,8 @@ from aflint.config import Config, load_config
 
 T = TypeVar("T")
 
+_FILE_WIDTH = 200
+
 File = Annotated[
     Path | None, typer.Option("--file", "-f", help="Configuration file, in place of ./aflint.toml.")
 ]
@@ -40,5 +42,8 @@ def run(call: Coroutine[Any, Any, T]) -> T:
 
 
 def console() -> Console:
-    """Return what the commands write to."""
-    return Console(soft_wrap=True, highlight=False)
+    """Return what the commands write to; what is not a terminal does not cut tables short."""
+    out = Console(soft_wrap=True, highlight=False)
+    if not out.is_terminal:
+        out.width = _FILE_WIDTH
+    return out

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from aflint.deploy.bundle import Bundle
 from aflint.deploy.clients import Answer, Clients
 from aflint.deploy.errors import NameTakenError
 from aflint.deploy.names import Names
@@ -30,6 +28,7 @@ from aflint.deploy.steps import (
     UpdateSettings,
 )
 from aflint.deploy.together import together
+from aflint.deploy.upload import Upload
 
 OnStep = Callable[[Step], object]
 
@@ -37,17 +36,15 @@ _FUNCTION_STEPS = (CreateFunction, UpdateCode, UpdateSettings, TagFunction, Rese
 
 
 class Applier:
-    """Carries out steps in one account and region; `bundle` is needed where a zip is uploaded."""
+    """Carries out steps in one account and region; `upload` brings the zip, if there is one."""
 
     def __init__(
-        self, clients: Clients, names: Names, bundle: Bundle | None, waiting: Waiting
+        self, clients: Clients, names: Names, upload: Upload | None, waiting: Waiting
     ) -> None:
         self._clients = clients
         self._names = names
-        self._bundle = bundle
+        self._upload = upload
         self._waiting = waiting
-        self._uploaded: dict[str, Any] | None = None
-        self._uploading = asyncio.Lock()
 
     async def apply(self, steps: Sequence[Step], on_step: OnStep) -> None:
         """Carry out all steps; those of different functions side by side, after all others.
@@ -190,25 +187,11 @@ class Applier:
         await self._waiting.for_function(self._clients, step.function)
 
     async def _code(self, code: Code) -> dict[str, Any]:
-        """Return where Lambda finds the code; a large zip is put into the bucket first, once."""
+        """Return where Lambda finds the code."""
         if code.image_uri:
             return {"ImageUri": code.image_uri}
-        assert self._bundle is not None
-        async with self._uploading:
-            if self._uploaded is None:
-                self._uploaded = await self._upload(self._bundle)
-        return self._uploaded
-
-    async def _upload(self, bundle: Bundle) -> dict[str, Any]:
-        content = await asyncio.to_thread(bundle.path.read_bytes)
-        if not bundle.needs_bucket:
-            return {"ZipFile": content}
-        bucket = self._names.bucket
-        key = f"{self._names.uploads}{bundle.path.parent.name}.zip"
-        await self._clients.call(
-            "s3", "PutObject", f"s3://{bucket}/{key}", Bucket=bucket, Key=key, Body=content
-        )
-        return {"S3Bucket": bucket, "S3Key": key}
+        assert self._upload is not None
+        return {**await self._upload.place()}
 
     def _lambda(self, action: str, name: str, **parameters: Any) -> Awaitable[Answer]:
         return self._clients.call("lambda", action, f"function {name}", **parameters)

@@ -44,11 +44,6 @@ class Bundle:
     unzipped: int
     packages: Mapping[str, int]
 
-    @property
-    def needs_bucket(self) -> bool:
-        """Whether it is too large to be sent to Lambda directly."""
-        return self.size > limits.LAMBDA_ZIP_BYTES
-
 
 async def build_bundle(
     target: Target,
@@ -92,7 +87,7 @@ def check_size(bundle: Bundle) -> Bundle:
     )
 
 
-def own_files() -> dict[PurePosixPath, Path]:
+def own_files() -> Mapping[PurePosixPath, Path]:
     """Return aflint's files that go into a bundle, by their path in it."""
     package = Path(__file__).parents[1]
     return {
@@ -187,7 +182,7 @@ def _copy(own: Mapping[PurePosixPath, Path], stage: Path) -> None:
         (stage / name).parent.mkdir(parents=True, exist_ok=True)
         (stage / name).write_bytes(source.read_bytes())
     described = stage / f"aflint-{__version__}.dist-info"
-    described.mkdir()
+    described.mkdir(parents=True)
     (described / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: aflint\nVersion: {__version__}\n"
     )

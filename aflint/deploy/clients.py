@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import Any, Final
 
 from aflint.aws.credentials import find_region
@@ -18,6 +19,7 @@ from aflint.errors import (
     CredentialsError,
     EndpointUnreachableError,
     InvalidArgumentError,
+    ServiceUnavailableError,
 )
 
 _CONNECT_S: Final = 3
@@ -130,9 +132,7 @@ async def open_clients(
         region = await asyncio.to_thread(find_region, config.profile)
     session = await asyncio.to_thread(_session, config.profile)
     if credentials is not None:
-        session.set_credentials(
-            credentials.access_key, credentials.secret_key, credentials.token
-        )
+        session.set_credentials(credentials.access_key, credentials.secret_key, credentials.token)
     async with AsyncExitStack() as stack:
         yield Clients(session, region, endpoint_url, stack)
 
@@ -142,6 +142,7 @@ def _session(profile: str | None) -> Any:
     from botocore.exceptions import BotoCoreError
 
     session = AioSession(profile=profile)
+    session.register_component("data_loader", _loader())
     try:
         session.get_scoped_config()
     except BotoCoreError as error:
@@ -149,9 +150,18 @@ def _session(profile: str | None) -> Any:
     return session
 
 
+@cache
+def _loader() -> Any:
+    """Return what reads botocore's models, and keeps them: that is most of a client's cost."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
 def explain(error: Exception, service: str, action: str, subject: str, where: str) -> Exception:
     """Return aflint's error for one of botocore's; any other is returned as it is."""
     from botocore import exceptions as its
+    from botocore.parsers import ResponseParserError
 
     call, said = f"{service} {action}, {subject}", f"{str(error).rstrip('.')}."
     if isinstance(error, its.ClientError):
@@ -169,6 +179,11 @@ def explain(error: Exception, service: str, action: str, subject: str, where: st
         return ConfigError(f"{call}: {said} Set `region`, such as us-east-1.")
     if isinstance(error, its.ParamValidationError):
         return InvalidArgumentError(f"{call}: {error}")
+    if isinstance(error, ResponseParserError):
+        return ServiceUnavailableError(
+            f"{call}: what answers is no service of AWS, or a proxy before one. Check "
+            f"`endpoint_url` ({where}), or try again."
+        )
     if isinstance(error, its.BotoCoreError):
         return BackendError(f"{call}: {error}")
     return error

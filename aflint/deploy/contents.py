@@ -28,6 +28,8 @@ def keep(path: PurePosixPath, *, all_services: bool = False) -> bool:
         return False
     if parts[0].endswith(".dist-info"):
         return parts[-1] not in _RECORDS
+    if parts[0] == "zstandard" and parts[-1].startswith("_cffi."):
+        return False  # 12 MB that only PyPy loads.
     if parts[0] in _TESTED and "tests" in parts[:-1]:
         return False
     if parts[:2] == ("botocore", "data") and len(parts) > 3 and not all_services:

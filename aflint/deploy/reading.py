@@ -19,7 +19,7 @@ from aflint.deploy.state import (
     Settings,
 )
 from aflint.deploy.together import together
-from aflint.errors import AccessDeniedError, WrongRegionError
+from aflint.errors import AccessDeniedError, BackendError, WrongRegionError
 
 NO_FUNCTION = ("ResourceNotFoundException",)
 NO_ROLE = ("NoSuchEntity",)
@@ -95,6 +95,14 @@ async def _bucket_is_there(clients: Clients, names: Names) -> bool:
         raise NameTakenError(
             f"The bucket {bucket} belongs to another account, or you may not look at it. Bucket "
             "names are worldwide: set `bucket` to another name, or ask for s3:ListBucket on it."
+        ) from error
+    except BackendError as error:
+        if error.code != "400":
+            raise
+        # A HEAD has no body to say it in, and the credentials were good a moment ago.
+        raise WrongRegionError(
+            f"S3 does not take calls for bucket {bucket} that are signed for {clients.region}: set "
+            "`region` to where it is."
         ) from error
     if found is None:
         return False

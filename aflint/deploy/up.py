@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from aflint.deploy.settling import Sleep, Waiting
 from aflint.deploy.state import Code
 from aflint.deploy.steps import Step
 from aflint.deploy.target import Target, host_target, lambda_target
+from aflint.deploy.upload import Upload
 from aflint.deploy.wanted import wanted_of
 
 
@@ -113,7 +115,11 @@ async def _bring(
     wanted = wanted_of(config, options, names, target, code)
     steps = plan(wanted, await read_deployed(clients, names, list(wanted.functions)))
     if not dry_run:
-        await Applier(clients, names, bundle, waiting).apply(steps, on_step)
+        async with AsyncExitStack() as stack:
+            upload = None
+            if bundle is not None:
+                upload = await stack.enter_async_context(Upload(clients, names, bundle))
+            await Applier(clients, names, upload, waiting).apply(steps, on_step)
     return Deployment(
         account=names.account,
         region=names.region,

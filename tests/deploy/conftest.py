@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from urllib.request import Request, urlopen
 
 import pytest
 from moto.server import ThreadedMotoServer
 
 from aflint.config import Config, load_config
-from aflint.deploy.bundle import Bundle, build_bundle
+from aflint.deploy import bundle as bundles
+from aflint.deploy.bundle import Bundle, build_bundle, own_files
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.target import host_target
 from aflint.localcloud import LocalCloud
@@ -33,8 +35,25 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bundle(cache: Path) -> Bundle:
-    return asyncio.run(build_bundle(host_target(), cache=cache))
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> Mapping[PurePosixPath, Path]:
+    """A copy of aflint's files, so that one bundle serves all tests while they are being edited."""
+    folder = tmp_path_factory.mktemp("source")
+    for name, source in own_files().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(source.read_bytes())
+    return {name: folder / name for name in own_files()}
+
+
+@pytest.fixture(autouse=True)
+def _one_source(frozen: Mapping[PurePosixPath, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "own_files", lambda: frozen)
+
+
+@pytest.fixture(scope="session")
+def bundle(cache: Path, frozen: Mapping[PurePosixPath, Path]) -> Bundle:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundles, "own_files", lambda: frozen)
+        return asyncio.run(build_bundle(host_target(), cache=cache))
 
 
 @pytest.fixture
@@ -54,10 +73,17 @@ def moto_url() -> Iterator[str]:
 
 @pytest.fixture
 def moto(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Config:
-    """A configuration for an account of its own."""
+    """A configuration for moto, which starts empty."""
+    reset_moto(moto_url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     return load_config(backend="aws", region="eu-west-1", endpoint_url=moto_url)
+
+
+def reset_moto(url: str) -> None:
+    """Forget everything."""
+    with urlopen(Request(f"{url}/moto-api/reset", method="POST"), timeout=10):
+        pass
 
 
 @pytest.fixture

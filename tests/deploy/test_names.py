@@ -61,7 +61,7 @@ def test_a_configured_bucket_is_used() -> None:
 
 @pytest.mark.parametrize("function", ["arn:aws:lambda:us-east-1:1:function:f", "f:alias", "f" * 59])
 def test_what_cannot_carry_a_size_is_refused(function: str) -> None:
-    with pytest.raises(ConfigError, match="keyword function: .*plain name"):
+    with pytest.raises(ConfigError, match=r"keyword function: .*plain name"):
         names_of(load_config(function=function), "1", "us-east-1")
 
 

@@ -43,9 +43,7 @@ def there(state: Deployed) -> Deployed:
             each,
             arn=f"arn:{name}",
             tags={**each.tags, "team": "x"},
-            settings=replace(
-                each.settings, variables={**each.settings.variables, "THEIRS": "1"}
-            ),
+            settings=replace(each.settings, variables={**each.settings.variables, "THEIRS": "1"}),
         )
         for name, each in state.functions.items()
     }
@@ -68,7 +66,7 @@ def test_all_is_made_where_nothing_is() -> None:
     assert kinds[0] is CreateBucket
     assert kinds.index(CreateRole) < kinds.index(CreateFunction)
     assert kinds.count(CreateFunction) == 3
-    assert [str(s) for s in steps if isinstance(s, CreateFunction)][0] == (
+    assert next(str(s) for s in steps if isinstance(s, CreateFunction)) == (
         "create function aflint-1769 (1769 MB, python3.12)"
     )
 
@@ -97,7 +95,7 @@ def test_settings_are_updated_and_others_variables_stay() -> None:
     (step,) = steps
     assert isinstance(step, UpdateSettings)
     assert step.changed == ("timeout",)
-    assert step.settings.variables == {"THEIRS": "1", "PYTHONHASHSEED": "0"}
+    assert step.settings.variables.items() >= {"THEIRS": "1", "PYTHONHASHSEED": "0"}.items()
     assert str(step) == "update timeout of function aflint-1769"
 
 

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from pathlib import Path
+
+from aflint.deploy.folders import default_scratch, find_folders, remove_folder
+from aflint.scratch import LOCK, PREFIX, ScratchFolder
+
+KILLED = """
+import os, signal, sys
+from aflint.scratch import ScratchFolder
+with ScratchFolder(sys.argv[1]) as scratch:
+    (scratch.path / "block").write_bytes(b"x" * 1000)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_names_are_those_of_the_session() -> None:
+    from aflint.deploy import folders
+
+    assert (folders.PREFIX, folders.LOCK) == (PREFIX, LOCK)
+
+
+def test_a_killed_drivers_folder_is_found_and_removed(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    (found,) = find_folders(tmp_path)
+    assert not found.alive
+    assert found.size >= 1000
+    assert remove_folder(found.path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_living_drivers_folder_stays(tmp_path: Path) -> None:
+    with ScratchFolder(str(tmp_path)) as scratch:
+        (found,) = find_folders(tmp_path)
+        assert found.alive
+        assert not remove_folder(found.path)
+        assert scratch.path.is_dir()
+
+
+def test_the_lock_may_name_its_session(tmp_path: Path) -> None:
+    folder = tmp_path / "aflint-x"
+    folder.mkdir()
+    with (folder / LOCK).open("w") as lock:
+        lock.write("0123abcd\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (found,) = find_folders(tmp_path)
+        assert (found.alive, found.session) == (True, "0123abcd")
+
+
+def test_what_no_driver_made_is_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "aflint-no-lock").mkdir()
+    (tmp_path / "aflint-file").write_text("")
+    real = tmp_path / "other"
+    real.mkdir()
+    (real / LOCK).write_text("")
+    (tmp_path / "aflint-link").symlink_to(real)
+    linked = tmp_path / "aflint-linked-lock"
+    linked.mkdir()
+    (linked / LOCK).symlink_to(real / LOCK)
+    assert find_folders(tmp_path) == []
+    assert find_folders(tmp_path / "nowhere") == []
+
+
+def test_a_folder_that_went_meanwhile_is_no_error(tmp_path: Path) -> None:
+    assert not remove_folder(tmp_path / "aflint-gone")
+
+
+def test_the_configured_folder_is_looked_in(tmp_path: Path) -> None:
+    assert default_scratch(str(tmp_path)) == tmp_path
+    assert default_scratch(None).is_dir()
