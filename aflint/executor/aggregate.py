@@ -23,6 +23,7 @@ Pair = tuple[Any, Any]
 Table = dict[Any, Any]
 
 _first = itemgetter(0)
+_ABSENT = object()
 
 
 def identity(value: Any) -> Any:
@@ -38,48 +39,47 @@ def combine_into(
     The three loops do the same; they are spelled out because this is where aggregation spends its
     time outside the user's functions.
     """
+    get = table.get
     try:
         if create is not identity:
             for key, value in pairs:
-                if key in table:
-                    table[key] = merge(table[key], value)
-                else:
-                    table[key] = create(value)
+                sofar = get(key, _ABSENT)
+                table[key] = create(value) if sofar is _ABSENT else merge(sofar, value)
         elif merge is operator.add:
             for key, value in pairs:
-                if key in table:
-                    table[key] = table[key] + value
-                else:
-                    table[key] = value
+                sofar = get(key, _ABSENT)
+                table[key] = value if sofar is _ABSENT else sofar + value
         else:
             for key, value in pairs:
-                if key in table:
-                    table[key] = merge(table[key], value)
-                else:
-                    table[key] = value
+                sofar = get(key, _ABSENT)
+                table[key] = value if sofar is _ABSENT else merge(sofar, value)
     except TypeError as error:
         raise _explain(error) from error
 
 
 def group_into(table: Table, pairs: Iterable[Pair]) -> None:
     """Append the values of pairs to the lists of a table."""
+    get = table.get
     try:
         for key, value in pairs:
-            if key in table:
-                table[key].append(value)
-            else:
+            values = get(key)
+            if values is None:
                 table[key] = [value]
+            else:
+                values.append(value)
     except TypeError as error:
         raise _explain(error) from error
 
 
 def cogroup_into(table: Table, pairs: Iterable[Pair], member: int, width: int) -> None:
     """Append the values of pairs to the lists of one member in a table of `width` lists."""
+    get = table.get
     try:
         for key, value in pairs:
-            if key not in table:
-                table[key] = tuple([] for _ in range(width))
-            table[key][member].append(value)
+            lists = get(key)
+            if lists is None:
+                lists = table[key] = tuple([] for _ in range(width))
+            lists[member].append(value)
     except TypeError as error:
         raise _explain(error) from error
 

@@ -25,7 +25,6 @@ from aflint.task import TaskDescription, TaskResult
 from aflint.transport import create_transport
 from aflint.wire import pack, unpack
 
-
 TMP_VARIABLE = "AFLINT__TMP_MB"
 """The variable by which deploy tells the size of /tmp: Lambda itself does not."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
+from io import BytesIO, IncrementalNewlineDecoder
 
 CHUNK_BYTES = 256 * 1024
 """Bytes decoded and split at once: few enough that text and lines stay in the processor's cache.
@@ -140,11 +140,22 @@ def chunks(run: Run, size: int = CHUNK_BYTES) -> Iterator[Run]:
 def split_text(text: str, ended: bool) -> list[str]:
     """Return the lines of a text without their terminators; `ended` says the last one has one."""
     if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = IncrementalNewlineDecoder(None, translate=True).decode(text, final=True)
     lines = text.split("\n")
     if ended:
         lines.pop()
     return lines
+
+
+def split_utf8(run: Run) -> list[str]:
+    r"""Return the lines of a run that has a \r; each is decoded by itself.
+
+    On CSV with \r\n, in ms a MB: this 1.1; decoding first, translating and splitting 1.8, or 2.9
+    with str.replace. Without a \r, decoding and splitting takes 0.7.
+
+    Raises UnicodeDecodeError.
+    """
+    return list(map(bytes.decode, run.data[run.begin : run.stop].splitlines()))
 
 
 def count_lines(run: Run) -> int:

@@ -46,19 +46,20 @@ class Executor:
     transport_for: Callable[[tuple[Any, ...]], Transport]
     scratch: Path
     scratch_bytes: int | None = None
+    clock: Callable[[], float] = time.monotonic
     _transports: dict[tuple[Any, ...], Transport] = field(default_factory=dict)
     _programs: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
     def run(self, task: TaskDescription, deadline: float | None = None) -> TaskResult:
         """Run an attempt and return its result; whatever goes wrong is a result, too.
 
-        With a `deadline`, in seconds of `time.monotonic`, a task that comes near it stops, and its
+        With a `deadline`, in seconds of `clock`, a task that comes near it stops, and its
         result is a Continuation.
         """
         started, cpu = time.perf_counter(), time.process_time()
         with captured_output(task.logs) as logs:
             try:
-                result = self._attempt(task, TimeLimit(deadline))
+                result = self._attempt(task, TimeLimit(deadline, self.clock))
             except BaseException as error:  # sys.exit() in user code is an error like any other
                 result = TaskResult(task.id, failure=describe(error, task.id))
         metrics = replace(

@@ -8,7 +8,16 @@ from itertools import chain
 
 from aflint.errors import TextDecodingError
 from aflint.executor.compression import decompress
-from aflint.executor.lines import Run, chunks, count_lines, place, runs, skip_line, split_text
+from aflint.executor.lines import (
+    Run,
+    chunks,
+    count_lines,
+    place,
+    runs,
+    skip_line,
+    split_text,
+    split_utf8,
+)
 from aflint.executor.ranges import READ_BYTES, Reading
 from aflint.task import TextSplit
 
@@ -31,6 +40,7 @@ class TextSource:
         self._reading = reading
         self._utf8 = codecs.lookup(split.encoding).name in ("utf-8", "utf-8-sig")
         self._encoding = "utf-8" if self._utf8 else split.encoding
+        self._strict_utf8 = self._utf8 and split.errors == "strict"
 
     def blocks(self) -> Iterator[list[str]]:
         """Yield lists of lines.
@@ -39,9 +49,17 @@ class TextSource:
         """
         for run in self._runs():
             for chunk in chunks(run):
-                lines = split_text(self._decode(chunk), chunk.ended)
+                lines = self._lines(chunk)
                 self.position = chunk.end
                 yield lines
+
+    def _lines(self, chunk: Run) -> list[str]:
+        if self._strict_utf8 and chunk.data.find(b"\r", chunk.begin, chunk.stop) >= 0:
+            try:
+                return split_utf8(chunk)
+            except UnicodeDecodeError:
+                self._decode(chunk)  # says where it is
+        return split_text(self._decode(chunk), chunk.ended)
 
     def count(self) -> int:
         """Count the lines without making them; bytes that are no text are still an error."""
