@@ -74,10 +74,11 @@ class Sqs:
 
         Bodies are base64 or other text that JSON need not escape; the caller keeps to the limits.
         """
-        entries = b",".join(
-            [b'{"Id":"%d","MessageBody":"%b"}' % (i, body) for i, body in enumerate(bodies)]
-        )
-        body = b'{"QueueUrl":%b,"Entries":[%b]}' % (json.dumps(url).encode(), entries)
+        parts = [b'{"QueueUrl":%b,"Entries":[' % json.dumps(url).encode()]
+        for index, body in enumerate(bodies):
+            comma = b"," if index else b""
+            parts += (b'%b{"Id":"%d","MessageBody":"' % (comma, index), body, b'"}')
+        body = b"".join((*parts, b"]}"))
         response = await self._send("SendMessageBatch", _subject(url), body)
         if b'"Failed"' not in response.body:
             return []
