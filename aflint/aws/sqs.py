@@ -40,11 +40,9 @@ class Sqs:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def create_queue(
-        self, name: str, attributes: Mapping[str, str], tags: Mapping[str, str]
-    ) -> str:
-        """Make a queue and return its URL; one of that name and those attributes is no error."""
-        members = {"QueueName": name, "Attributes": attributes, "tags": tags}
+    async def create_queue(self, name: str, tags: Mapping[str, str]) -> str:
+        """Make a queue and return its URL; one of that name is no error."""
+        members = {"QueueName": name, "tags": tags}
         return str((await self._ask("CreateQueue", f"queue {name}", members))["QueueUrl"])
 
     async def delete_queue(self, url: str) -> None:

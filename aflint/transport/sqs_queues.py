@@ -9,11 +9,10 @@ from uuid import uuid4
 
 from aflint.aws.in_flight import InFlight
 from aflint.aws.sqs import Sqs, queue_name
-from aflint.errors import BackendError, QueueDeletedError
+from aflint.errors import QueueDeletedError
 from aflint.transport.base import TransferCounts
 
 _AT_ONCE = 32
-_REFUSED_ATTRIBUTE = frozenset({"InvalidAttributeValue", "InvalidParameterValue"})
 
 
 def plain(text: str) -> str:
@@ -32,25 +31,19 @@ def new_stem(prefix: str, job: str, shuffle: int) -> str:
 async def create_queues(
     sqs: Sqs, stem: str, job: str, partitions: int, limit_bytes: int, counts: TransferCounts
 ) -> tuple[str, int]:
-    """Make all queues and return what their URLs begin with, and the largest message they take.
+    """Make all queues and return what their URLs begin with, and the largest message to send.
 
-    Leaves none behind where it fails or is cancelled.
+    That is `limit_bytes`, or less where a new queue says that it takes less. Leaves no queue behind
+    where it fails or is cancelled.
     """
     tags = {"aflint": job[:200]}
-    attributes = {"MaximumMessageSize": str(limit_bytes)}
 
     async def create(partition: int) -> str:
         counts.sqs_requests += 1
-        return await sqs.create_queue(f"{stem}{partition}", attributes, tags)
+        return await sqs.create_queue(f"{stem}{partition}", tags)
 
     try:
-        try:
-            first = await create(0)
-        except BackendError as error:
-            if error.code not in _REFUSED_ATTRIBUTE:
-                raise
-            attributes = {}  # the service takes less, and its default says how much
-            first = await create(0)
+        first = await create(0)
         counts.sqs_requests += 1
         most = await sqs.max_message_bytes(first)
         await _each(create, range(1, partitions))
