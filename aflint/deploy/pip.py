@@ -99,6 +99,9 @@ def explain(output: str, target: Target, requirements: Requirements) -> BundleEr
             "The package index cannot be reached, and the bundle's packages are not cached yet: "
             "check the network, or PIP_INDEX_URL and PIP_PROXY.\n" + tail(output)
         )
+    pinned = re.search(r"The user requested \(constraint\) (\S+)", output)
+    if pinned and " depends on " not in output:
+        return NoWheelError(_no_wheel(pinned[1], target, requirements))
     if "ResolutionImpossible" in output or "conflicting dependencies" in output:
         return RequirementError(
             "The requirements cannot be met together. Packages that the driver has are bundled at "

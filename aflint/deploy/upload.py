@@ -14,6 +14,7 @@ from typing import Self
 from aflint.deploy.bundle import Bundle
 from aflint.deploy.clients import Clients
 from aflint.deploy.names import Names
+from aflint.errors import BackendError
 
 
 class Upload:
@@ -37,10 +38,15 @@ class Upload:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._begun:
+        if not self._begun:
+            return
+        try:
             await self._clients.call(
                 "s3", "DeleteObject", self._subject, Bucket=self._bucket, Key=self._key
             )
+        except BackendError:
+            if error is None:  # Else that one says more; the bucket forgets the object in time.
+                raise
 
     async def place(self) -> dict[str, str]:
         """Return where the bundle lies, in the words of Lambda's calls. Raises a BackendError."""

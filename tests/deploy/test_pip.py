@@ -46,6 +46,22 @@ def test_a_missing_wheel_names_platform_and_the_drivers_version() -> None:
     assert "build a wheel" in str(unpinned)
 
 
+def test_a_driver_whose_version_has_no_wheel_there() -> None:
+    output = """\
+ERROR: Cannot install numpy because these package versions have conflicting dependencies.
+The conflict is caused by:
+    The user requested numpy
+    The user requested (constraint) numpy==2.4.6
+ERROR: ResolutionImpossible: for help visit
+"""
+    error = explain(output, TARGET, PINNED)
+    assert isinstance(error, NoWheelError)
+    assert "no wheel of numpy==2.4.6 for Python 3.11 on Lambda" in str(error)
+    assert "--package 'numpy<...'" in str(error)
+    other = output.replace("The user requested numpy", "    pandas 1 depends on numpy<2")
+    assert isinstance(explain(other, TARGET, PINNED), RequirementError)
+
+
 @pytest.mark.parametrize(
     ("output", "kind", "words"),
     [
