@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from aflint import splits
-from aflint.backend import open_backend
+from aflint.backend import Backend, open_backend
 from aflint.callsite import named_here
 from aflint.codec import closure, frame
 from aflint.config import Config, load_config
@@ -115,7 +115,7 @@ class Session:
     async def _start(self, stack: AsyncExitStack) -> None:
         config = self.config
         scratch = stack.enter_context(ScratchFolder(config.scratch_dir))
-        backend = await open_backend(config, scratch.path, self.id, stack)
+        backend = await self._open_backend(scratch.path, stack)
         self._reporter = Reporter(config.memory_mb, estimate=backend.estimated)
         self._listeners.append(self._reporter)
         if config.progress if config.progress is not None else sys.stderr.isatty():
@@ -141,6 +141,9 @@ class Session:
         self._storage = backend.storage
         self._backend = backend
         self._parallelism = config.default_parallelism or backend.parallelism
+
+    async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
+        return await open_backend(self.config, scratch, self.id, stack)
 
     def _running(self) -> JobRunner:
         if self._runner is None:

@@ -1,0 +1,62 @@
+"""Who asks the simulated services: the driver, or an environment of a function."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from aflint.errors import ServiceUnavailableError
+from aflint.testing.simulation.dice import Dice
+from aflint.testing.simulation.faults import Fault
+
+T = TypeVar("T")
+
+
+class Caller:
+    """Sends requests; each takes its time, and takes effect in the middle of it."""
+
+    def __init__(self, dice: Dice, label: str) -> None:
+        self.dice = dice
+        self.label = label
+        self.requests = 0
+        self.slowness = 1.0
+        self.abandoned = False
+
+    async def request(self, action: str, apply: Callable[[], T]) -> T:
+        """Have `apply` take effect, once, or raise ServiceUnavailableError before it does."""
+        self.requests += 1
+        where = f"{self.label}:{self.requests} {action}"
+        latency = self.dice.between(0.004, 0.04, "latency", where) * self.slowness
+        await self.before(self.requests)
+        await asyncio.sleep(latency / 2)
+        self.check()
+        if self.is_unavailable(where):
+            raise ServiceUnavailableError(f"{action}: 503 again and again (injected at {where})")
+        result = apply()
+        await self.after(self.requests)
+        await asyncio.sleep(latency / 2)
+        return result
+
+    def check(self) -> None:
+        """Raise CancelledError where the caller is no more."""
+
+    async def before(self, number: int) -> None:
+        """Called before a request takes effect."""
+
+    async def after(self, number: int) -> None:
+        """Called as soon as a request has taken effect."""
+
+    def is_unavailable(self, where: str) -> bool:
+        """Say whether the service answers 503 until the client gives up."""
+        raise NotImplementedError
+
+
+class DriverCaller(Caller):
+    """The driver's own requests."""
+
+    def __init__(self, dice: Dice) -> None:
+        super().__init__(dice, "driver")
+
+    def is_unavailable(self, where: str) -> bool:
+        return self.dice.strikes(Fault.DRIVER_UNAVAILABLE, where, group="driver", most=1)

@@ -1,0 +1,161 @@
+"""The simulated cloud of one seed: its services, and the parts of a backend that run on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from aflint.backend.base import Backend
+from aflint.plan import TaskSettings
+from aflint.scheduler.policy import Policy
+from aflint.session import Session
+from aflint.storage.base import Storage
+from aflint.storage.s3 import S3Storage
+from aflint.testing.simulation.callers import Caller, DriverCaller
+from aflint.testing.simulation.dice import Dice
+from aflint.testing.simulation.faults import Fault
+from aflint.testing.simulation.functions import SimulatedLambda
+from aflint.testing.simulation.objects import SimulatedObjects, SimulatedS3
+from aflint.testing.simulation.queues import SimulatedQueues, SimulatedSqs
+from aflint.transport.base import Transport
+from aflint.transport.hybrid import HybridTransport
+from aflint.transport.s3 import S3Transport
+from aflint.transport.sqs import SqsTransport
+
+BUCKET = "bucket"
+PREFIX = "sim"
+FOLDER = f"s3://{BUCKET}/{PREFIX}/jobs/session"
+
+
+class SimulatedCloud:
+    """SQS, S3 and a Lambda function. What kind of shuffle runs on it, and how large a message may
+    be, is up to the seed, too.
+    """
+
+    def __init__(self, dice: Dice) -> None:
+        self.dice = dice
+        self.queues = SimulatedQueues(dice)
+        self.objects = SimulatedObjects(dice)
+        self.functions = SimulatedLambda(self, 1 + dice.pick(8, "slots"))
+        self.shuffle = ("sqs", "hybrid", "s3", "sqs")[dice.pick(4, "transport")]
+        self.message_bytes = (512, 2048, 256 * 1024)[dice.pick(3, "message")]
+        limited = dice.strikes(Fault.TIME_LIMIT, "function")
+        self.limit_s = dice.between(150, 400, "limit") if limited else 0.0
+        self.tick_s = self.limit_s * dice.between(0.002, 0.014, "tick")
+        self.memory_mb = 1 if dice.strikes(Fault.SPILL, "memory") else 0
+        self._driver = DriverCaller(dice)
+
+    def storage(self, caller: Caller) -> Storage:
+        """Return storage for a caller."""
+        storage = S3Storage(_NO_AWS)
+        storage._s3 = SimulatedS3(self.objects, caller)
+        return storage
+
+    def transport(self, caller: Caller) -> Transport:
+        """Return the shuffle transport for a caller: the real one, over simulated services."""
+        sqs, s3 = SimulatedSqs(self.queues, caller), SimulatedS3(self.objects, caller)
+        if self.shuffle == "sqs":
+            queues = SqsTransport(_NO_AWS, PREFIX, self.message_bytes)
+            queues._sqs = sqs
+            return queues
+        if self.shuffle == "s3":
+            objects = S3Transport(_NO_AWS, BUCKET, PREFIX)
+            objects._s3 = s3
+            return objects
+        hybrid = HybridTransport(_NO_AWS, BUCKET, PREFIX, self.message_bytes)
+        hybrid._sqs, hybrid._s3 = sqs, s3
+        return hybrid
+
+    def backend(self) -> Backend:
+        """Return what a session runs on."""
+        transport = self.transport(self._driver)
+        dice = self.dice
+        policy = Policy(
+            memory_sizes_mb=(1024, 2048),
+            rereadable=transport.traits.rereadable,
+            speculation=dice.roll("speculation") < 0.5,
+            ramp_burst=2 if dice.roll("ramp") < 0.3 else None,
+            ramp_environments=2,
+            seed=dice.pick(1000, "policy"),
+        )
+        settings = TaskSettings(
+            transport=("simulated",),
+            storage=FOLDER,
+            memory_mb=self.memory_mb,
+            max_result_bytes=256 if dice.roll("results") < 0.3 else 5_000_000,
+            fetch_timeout_s=60.0,
+        )
+        return Backend(
+            invoker=self.functions,
+            transport=transport,
+            storage=self.storage(self._driver),
+            policy=policy,
+            settings=settings,
+            folder=FOLDER,
+            parallelism=1 + dice.pick(4, "parallelism"),
+            estimated=True,
+        )
+
+    def outside(self) -> Storage:
+        """Return storage for input and output, to which nothing happens."""
+        return self.storage(_Outside(self.dice))
+
+    def leaks(self) -> list[str]:
+        """Return what is left that nobody will remove."""
+        left = [f"queue {name}" for name in self.queues.names]
+        left += [f"upload {key}" for key, _ in self.objects.uploads]
+        left += [f"object {key}" for key in self.objects.held if self._is_left(key)]
+        if self.functions.running:
+            left.append(f"{self.functions.running} attempts still run")
+        return left
+
+    def _is_left(self, key: str) -> bool:
+        return not key.startswith(("in/", "out/")) and key not in self.objects.orphans
+
+
+class SimulatedSession(Session):
+    """A session whose backend is a simulated cloud."""
+
+    def __init__(self, config: Any, cloud: SimulatedCloud) -> None:
+        super().__init__(config)
+        self.id = "sim"
+        self._cloud = cloud
+
+    async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
+        backend = self._cloud.backend()
+        stack.push_async_callback(backend.storage.delete, backend.folder)
+        return backend
+
+    def use_clock(self, clock: Callable[[], float]) -> None:
+        """Have the scheduler tell the time by a clock that may jump."""
+        assert self._scheduler is not None
+        self._scheduler._alarm.clock = clock
+
+
+class _Outside(Caller):
+    """Whose requests always succeed."""
+
+    def __init__(self, dice: Dice) -> None:
+        super().__init__(dice, "outside")
+
+    def is_unavailable(self, where: str) -> bool:
+        return False
+
+
+class _NoAws:
+    """Stands where transports keep their connection to AWS."""
+
+    region = "simulated"
+    endpoint_url = None
+    emulated = True
+
+    def client(self, *names: str) -> None:
+        return None
+
+    async def aclose(self) -> None:
+        return None
+
+
+_NO_AWS: Any = _NoAws()

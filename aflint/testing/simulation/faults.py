@@ -1,0 +1,106 @@
+"""What can go wrong in the simulated cloud, and how often it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from aflint.errors import InvalidArgumentError
+
+
+class Fault(StrEnum):
+    """One kind of fault. Each stays within what SQS, S3, Lambda and the network may do."""
+
+    DUPLICATE = "duplicate"
+    """A message is delivered, and yet shown to the next receive as well."""
+    DELAY = "delay"
+    """A message that was sent can be received only seconds later."""
+    HIDDEN = "hidden"
+    """The response to a receive is lost: its messages stay hidden until their time is over."""
+    PARTIAL_BATCH = "partial-batch"
+    """Some entries of a batch are refused under HTTP 200."""
+    RESENT = "resent"
+    """The response to a send is lost after it took effect, and the client sends again."""
+    THROTTLE = "throttle"
+    """Lambda refuses to start an attempt."""
+    COLD_START = "cold-start"
+    """An environment takes seconds to start."""
+    STRAGGLER = "straggler"
+    """An attempt is thirty times slower than others."""
+    KILL = "kill"
+    """An environment ends before or after one of its requests took effect."""
+    OUT_OF_MEMORY = "out-of-memory"
+    """The same, and Lambda says that memory ran out."""
+    LOST_RESPONSE = "lost-response"
+    """The driver never hears of an attempt, which runs on or has run to its end."""
+    ZOMBIE = "zombie"
+    """An attempt that was stopped runs on."""
+    UNAVAILABLE = "unavailable"
+    """S3 or SQS goes on answering 503 to a task for as long as its client tries."""
+    TRUNCATED_READ = "truncated-read"
+    """A range of a shuffle's object comes back short."""
+    LOST_OBJECT = "lost-object"
+    """A shuffle's object is gone."""
+    DELETED_QUEUE = "deleted-queue"
+    """Somebody deletes a queue that is in use."""
+    DRIVER_UNAVAILABLE = "driver-unavailable"
+    """S3 or SQS goes on answering 503 to the driver: the job may fail."""
+    CANCEL = "cancel"
+    """The action is cancelled at some moment: the job fails."""
+    CLOCK_STEP = "clock-step"
+    """The driver's clock jumps, forwards or backwards."""
+    TIME_LIMIT = "time-limit"
+    """Functions have so little time that tasks are continued in other invocations."""
+    SPILL = "spill"
+    """Memory is so short that tables are spilled after every few records."""
+
+
+RATES: Mapping[Fault, float] = {
+    Fault.DUPLICATE: 0.05,
+    Fault.DELAY: 0.05,
+    Fault.HIDDEN: 0.03,
+    Fault.PARTIAL_BATCH: 0.08,
+    Fault.RESENT: 0.05,
+    Fault.THROTTLE: 0.08,
+    Fault.COLD_START: 0.2,
+    Fault.STRAGGLER: 0.04,
+    Fault.KILL: 0.08,
+    Fault.OUT_OF_MEMORY: 0.03,
+    Fault.LOST_RESPONSE: 0.05,
+    Fault.ZOMBIE: 0.5,
+    Fault.UNAVAILABLE: 0.005,
+    Fault.TRUNCATED_READ: 0.02,
+    Fault.LOST_OBJECT: 0.02,
+    Fault.DELETED_QUEUE: 0.002,
+    Fault.DRIVER_UNAVAILABLE: 0.002,
+    Fault.CANCEL: 0.03,
+    Fault.CLOCK_STEP: 0.2,
+    Fault.TIME_LIMIT: 0.3,
+    Fault.SPILL: 0.15,
+}
+"""How likely each strikes, at each chance it has."""
+
+ENDING = frozenset({Fault.DELETED_QUEUE, Fault.DRIVER_UNAVAILABLE, Fault.CANCEL})
+"""After these a job may end with an error; after all others it must give the right answer."""
+
+
+def chosen_rates(kinds: Iterable[str] | None) -> dict[Fault, float]:
+    """Return the rates of some kinds; of all where none are named.
+
+    A kind may bring its own rate: "kill=0.5". Raises InvalidArgumentError for an unknown kind.
+    """
+    if kinds is None:
+        return dict(RATES)
+    rates = {}
+    for item in kinds:
+        name, _, rate = item.strip().partition("=")
+        try:
+            kind = Fault(name)
+            rates[kind] = float(rate) if rate else RATES[kind]
+        except ValueError:
+            known = ", ".join(Fault)
+            raise InvalidArgumentError(
+                f"{item!r} is no kind of fault; there are {known}, each with a rate if wanted "
+                "(kill=0.2)"
+            ) from None
+    return rates

@@ -1,0 +1,130 @@
+"""The simulated function: what `Invoke` does with an attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aflint.errors import ThrottledError, WorkerLostError
+from aflint.invoker.base import Invoker
+from aflint.task import TaskDescription, TaskResult
+from aflint.testing.simulation.environments import MOST_LOSSES, Environment, supervise
+from aflint.testing.simulation.faults import Fault
+from aflint.wire import pack, unpack
+
+if TYPE_CHECKING:
+    from aflint.testing.simulation.cloud import SimulatedCloud
+
+
+class SimulatedLambda(Invoker):
+    """Runs attempts in environments; stopping one does not always stop its code."""
+
+    def __init__(self, cloud: SimulatedCloud, slots: int) -> None:
+        self.links = 0
+        self.attempts = 0
+        self._cloud = cloud
+        self._slots = slots
+        self._idle: list[Environment] = []
+        self._running: set[asyncio.Task[TaskResult]] = set()
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    @property
+    def running(self) -> int:
+        """How many attempts run, those counted that nobody waits for."""
+        return len(self._running)
+
+    async def start(self) -> None:
+        return None
+
+    async def invoke(self, task: TaskDescription) -> TaskResult:
+        dice, id = self._cloud.dice, task.id
+        group = f"{id.job}/{id.stage}/{id.partition}"
+        label = f"{group}/{id.attempt}/{id.link}"
+        await asyncio.sleep(dice.between(0.001, 0.02, "invoke", label))
+        if dice.strikes(Fault.THROTTLE, label):
+            raise ThrottledError(f"injected at {label}")
+        self.attempts += 1
+        self.links += id.link > 0
+        call = _Call(label, group)
+        running = asyncio.ensure_future(self._run(pack(task), call))
+        self._running.add(running)
+        running.add_done_callback(self._ended)
+        if dice.strikes(Fault.LOST_RESPONSE, label, group=group, most=MOST_LOSSES):
+            await self._until_lost(running, call)
+        return await self._answer(running, call)
+
+    def _ended(self, running: asyncio.Task[TaskResult]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # nobody may be left who waits for it
+
+    async def drain(self) -> None:
+        """Wait for what nobody waits for."""
+        while self._running:
+            await asyncio.wait(set(self._running))
+
+    async def aclose(self) -> None:
+        for running in self._running:
+            running.cancel()
+        await self.drain()
+        for environment in self._idle:
+            await environment.close()
+        self._idle.clear()
+
+    async def _until_lost(self, running: asyncio.Task[TaskResult], call: _Call) -> None:
+        """Lose the answer: in the middle, while the code runs on, or at the end."""
+        after = self._cloud.dice.between(0.0, 2.0, "lost after", call.label)
+        try:
+            await asyncio.wait({running}, timeout=after)
+        except asyncio.CancelledError:
+            running.cancel()
+            await asyncio.wait({running})
+            raise
+        call.abandon()
+        raise WorkerLostError(f"the connection was lost (injected at {call.label})")
+
+    async def _answer(self, running: asyncio.Task[TaskResult], call: _Call) -> TaskResult:
+        try:
+            await asyncio.wait({running})
+        except asyncio.CancelledError:
+            call.abandon()
+            if not self._cloud.dice.strikes(Fault.ZOMBIE, call.label):
+                running.cancel()
+                await asyncio.wait({running})
+            raise
+        return running.result()
+
+    async def _run(self, payload: bytes, call: _Call) -> TaskResult:
+        dice, label = self._cloud.dice, call.label
+        environment = self._idle.pop() if self._idle else None
+        if environment is None:
+            slow = dice.strikes(Fault.COLD_START, label)
+            await asyncio.sleep(dice.between(0.5, 10.0, "cold", label) if slow else 0.05)
+            environment = Environment(self._cloud)
+        environment.prepare(label, call.group, self._cloud.tick_s)
+        environment.abandoned = call.abandoned
+        call.environment = environment
+        result = await supervise(environment, unpack(payload), self._cloud.limit_s)
+        self._idle.append(environment)
+        found: TaskResult = unpack(pack(result))
+        return found
+
+
+@dataclass(slots=True)
+class _Call:
+    """One invocation, and whether the driver still waits for its answer."""
+
+    label: str
+    group: str
+    environment: Environment | None = None
+    abandoned: bool = False
+
+    def abandon(self) -> None:
+        """Note that nobody waits any more."""
+        self.abandoned = True
+        if self.environment is not None:
+            self.environment.abandoned = True

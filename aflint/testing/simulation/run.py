@@ -1,0 +1,205 @@
+"""One seed: a random program on a simulated cloud, with its faults, to the right answer or not."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+import traceback
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aflint.config import Config
+from aflint.errors import AflintError, UncuttableTaskError
+from aflint.events import Event
+from aflint.executor import context
+from aflint.testing.clock import VirtualClock, VirtualLoop
+from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession
+from aflint.testing.simulation.dice import Dice, Strike
+from aflint.testing.simulation.faults import ENDING, RATES, Fault
+from aflint.testing.simulation.interpreter import evaluate
+from aflint.testing.simulation.programs import WrongAnswerError, build, check
+from aflint.testing.simulation.workloads import Workload, generate
+
+PATIENCE_S = 6 * 3600.0
+"""Virtual seconds that a program may take; a few hundred are usual."""
+
+MOST_EVENTS = 4000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a seed. `failure` is empty for a right answer, and for an error that had to be.
+
+    `counts` are the faults that struck, by kind; `error` the error that the job ended with, if any;
+    `virtual_s` how long it took in the simulated world.
+    """
+
+    seed: int
+    workload: Workload
+    failure: str = ""
+    error: str = ""
+    struck: tuple[Strike, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    attempts: int = 0
+    links: int = 0
+    virtual_s: float = 0.0
+    trace: tuple[str, ...] = ()
+
+
+def workload_of(seed: int) -> Workload:
+    """Return the program of a seed."""
+    return generate(random.Random(f"workload {seed}"))
+
+
+def run_seed(
+    seed: int,
+    rates: Mapping[Fault, float] | None = None,
+    *,
+    workload: Workload | None = None,
+    allowed: Collection[Strike] | None = None,
+    traced: bool = False,
+) -> Outcome:
+    """Run the program of a seed (or another one) under the faults of the seed, to its end.
+
+    `allowed` leaves out all strikes but those. Everything is decided by the arguments.
+    """
+    workload = workload or workload_of(seed)
+    dice = Dice(seed, RATES if rates is None else rates, allowed)
+    return _Run(seed, dice, workload, traced).outcome()
+
+
+class _Run:
+    """One run in the making."""
+
+    def __init__(self, seed: int, dice: Dice, workload: Workload, traced: bool) -> None:
+        self._seed = seed
+        self._dice = dice
+        self._workload = workload
+        self._traced = traced
+        self._trace: list[str] = []
+        self._clock = VirtualClock()
+        self._unhandled: list[str] = []
+        self._error = ""
+        self._cloud: SimulatedCloud | None = None
+
+    def outcome(self) -> Outcome:
+        """Run, and say how it went."""
+        failure = ""
+        with _own_world(self._seed):
+            loop = VirtualLoop(self._clock, stall_s=0.001)
+            loop.set_exception_handler(self._unexpected)
+            try:
+                with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                    failure = runner.run(self._bounded())
+            except Exception as error:  # whatever the engine raises that it should not
+                failure = "".join(traceback.format_exception(error)[-6:])
+        functions = self._cloud.functions if self._cloud is not None else None
+        return Outcome(
+            self._seed,
+            self._workload,
+            failure or "\n".join(self._unhandled),
+            self._error,
+            tuple(self._dice.struck),
+            dict(self._dice.counts),
+            functions.attempts if functions is not None else 0,
+            functions.links if functions is not None else 0,
+            self._clock.now,
+            tuple(self._trace),
+        )
+
+    async def _bounded(self) -> str:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._run()
+        except TimeoutError:
+            return f"hangs: no answer after {PATIENCE_S:,.0f} virtual seconds"
+
+    async def _run(self) -> str:
+        cloud = self._cloud = SimulatedCloud(self._dice)
+        config = Config(progress=False)
+        failure = ""
+        try:
+            async with SimulatedSession(config, cloud) as session:
+                if self._traced:
+                    session.add_listener(self._note)
+                self._step_clock(session)
+                await self._program(session, cloud)
+        except AflintError as error:
+            self._error = f"{type(error).__name__}: {error}"
+            if not self._may_fail(error):
+                failure = f"failed with {self._error}"
+        except WrongAnswerError as error:
+            failure = f"wrong answer: {error}"
+        await cloud.functions.drain()
+        await cloud.functions.aclose()
+        unclean = Fault.DRIVER_UNAVAILABLE in self._dice.counts  # it could not be removed
+        left = [] if unclean else cloud.leaks()
+        return failure or (f"left behind: {', '.join(left[:5])}" if left else "")
+
+    async def _program(self, session: SimulatedSession, cloud: SimulatedCloud) -> None:
+        storage = cloud.outside()
+        rdd = await build(self._workload.root, session, storage)
+        expected = evaluate(self._workload.root)
+        cancelling = self._cancel_later(session)
+        try:
+            for action, arg in self._workload.actions:
+                await check(rdd, action, arg, expected, session, storage)
+        finally:
+            if cancelling is not None:
+                cancelling.cancel()
+
+    def _may_fail(self, error: AflintError) -> bool:
+        """Say whether the faults that struck excuse an error."""
+        if self._dice.counts.keys() & ENDING:
+            return True
+        return isinstance(error, UncuttableTaskError) and bool(
+            self._dice.counts.get(Fault.TIME_LIMIT)
+        )
+
+    def _cancel_later(self, session: SimulatedSession) -> asyncio.TimerHandle | None:
+        if not self._dice.strikes(Fault.CANCEL, "job"):
+            return None
+        after = self._dice.between(0.0, 5.0, "cancel")
+        return asyncio.get_running_loop().call_later(after, session.cancel)
+
+    def _step_clock(self, session: SimulatedSession) -> None:
+        """Let the scheduler's clock jump once."""
+        if not self._dice.strikes(Fault.CLOCK_STEP, "driver"):
+            return
+        loop = asyncio.get_running_loop()
+        at = self._dice.between(0.0, 5.0, "step at")
+        step = self._dice.between(-60.0, 60.0, "step")
+        session.use_clock(lambda: loop.time() + (step if loop.time() > at else 0.0))
+
+    def _note(self, event: Event) -> None:
+        if len(self._trace) < MOST_EVENTS:
+            self._trace.append(f"{self._clock.now:10.3f} {event}"[:300])
+
+    def _unexpected(self, loop: asyncio.AbstractEventLoop, details: dict[str, Any]) -> None:
+        error = details.get("exception")
+        self._unhandled.append(
+            f"unhandled in the loop: {details['message']}: {error or details.get('task')!r}"
+        )
+
+
+@contextmanager
+def _own_world(seed: int) -> Iterator[None]:
+    """Set what a process has only one of as a fresh process would have it."""
+    state = random.getstate()
+    logging.disable(logging.CRITICAL)
+    restore: Callable[[], None] = gc.enable if gc.isenabled() else gc.disable
+    random.seed(seed)
+    context._broadcasts.clear()
+    gc.disable()
+    try:
+        yield
+    finally:
+        restore()
+        logging.disable(logging.NOTSET)
+        random.setstate(state)

@@ -1,0 +1,224 @@
+"""Random programs: a lineage over random records, and the actions run on it.
+
+A program is plain data, so that it can be printed, made smaller and run again. What its steps mean
+is written down twice: in `programs`, over RDDs, and in `interpreter`, over lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from aflint.testing.simulation.interpreter import evaluate
+
+MOST_RECORDS = 2500
+"""A step that would give more is not taken."""
+
+NUMBERS, PAIRS = "numbers", "pairs"
+
+_SOURCES = ("parallelize", "range", "text_file")
+_STEPS: dict[str, dict[str, str]] = {
+    NUMBERS: {
+        "add": NUMBERS,
+        "keep_odd": NUMBERS,
+        "repeat": NUMBERS,
+        "distinct": NUMBERS,
+        "repartition": NUMBERS,
+        "coalesce": NUMBERS,
+        "sort_numbers": NUMBERS,
+        "map_partitions": NUMBERS,
+        "glom": NUMBERS,
+        "cache": NUMBERS,
+        "broadcast": NUMBERS,
+        "zip_with_index": NUMBERS,
+        "zip_with_unique_id": NUMBERS,
+        "key_by": PAIRS,
+        "key_text": PAIRS,
+        "key_tuple": PAIRS,
+    },
+    PAIRS: {
+        "map_values": PAIRS,
+        "flat_map_values": PAIRS,
+        "reduce_by_key": PAIRS,
+        "fold_by_key": PAIRS,
+        "aggregate_by_key": PAIRS,
+        "combine_by_key": PAIRS,
+        "group_by_key": PAIRS,
+        "partition_by": PAIRS,
+        "sort_by_key": PAIRS,
+        "sort_within": PAIRS,
+        "cache": PAIRS,
+        "coalesce": PAIRS,
+        "repartition": PAIRS,
+        "values": NUMBERS,
+        "flatten": NUMBERS,
+    },
+}
+_TWO: dict[str, dict[str, str]] = {
+    NUMBERS: {
+        "union": NUMBERS,
+        "intersection": NUMBERS,
+        "subtract": NUMBERS,
+        "cartesian": PAIRS,
+    },
+    PAIRS: {
+        "union": PAIRS,
+        "join": PAIRS,
+        "left_outer_join": PAIRS,
+        "right_outer_join": PAIRS,
+        "full_outer_join": PAIRS,
+        "cogroup": PAIRS,
+        "subtract_by_key": PAIRS,
+    },
+}
+_ACTIONS: dict[str, tuple[str, ...]] = {
+    NUMBERS: (
+        "collect",
+        "collect",
+        "count",
+        "sum",
+        "reduce",
+        "fold",
+        "take",
+        "top",
+        "take_ordered",
+        "count_by_value",
+        "accumulate",
+        "iterate",
+        "save",
+        "max",
+        "stats",
+    ),
+    PAIRS: ("collect", "collect", "count", "take", "count_by_key", "iterate", "lookup", "save"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transformation (or a source) with its arguments, and what it is applied to."""
+
+    name: str
+    gives: str
+    args: tuple[Any, ...] = ()
+    parents: tuple[Step, ...] = ()
+
+    def __str__(self) -> str:
+        parents = ", ".join(map(str, self.parents))
+        args = ", ".join(_short(arg) for arg in self.args)
+        return f"{self.name}({', '.join(filter(None, (parents, args)))})"
+
+    @property
+    def size(self) -> int:
+        """How many steps and records there are, to tell which of two programs is smaller."""
+        own = sum(len(arg) if isinstance(arg, tuple) else 1 for arg in self.args)
+        return 10 + own + sum(parent.size for parent in self.parents)
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A lineage, and the actions run on it one after the other, in one session."""
+
+    root: Step
+    actions: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        return f"{self.root} -> {', '.join(f'{name}({arg})' for name, arg in self.actions)}"
+
+    @property
+    def size(self) -> int:
+        """See `Step.size`."""
+        return self.root.size + 5 * len(self.actions)
+
+
+def generate(random: Random) -> Workload:
+    """Make a program at random."""
+    root = _lineage(random, random.choice((NUMBERS, PAIRS)), random.randint(1, 6))
+    names = _ACTIONS[root.gives]
+    actions = tuple(
+        (random.choice(names), random.randrange(12)) for _ in range(random.choice((1, 1, 2)))
+    )
+    return Workload(root, actions)
+
+
+def smaller(workload: Workload) -> Iterator[Workload]:
+    """Yield programs that do less, those that do much less first."""
+    if len(workload.actions) > 1:
+        for action in workload.actions:
+            yield replace(workload, actions=(action,))
+    for root in _smaller_steps(workload.root):
+        if root.gives == workload.root.gives:
+            yield replace(workload, root=root)
+        else:
+            yield Workload(root, (("collect", 0),))
+    if workload.actions != (("collect", 0),):
+        yield replace(workload, actions=(("collect", 0),))
+
+
+def _smaller_steps(step: Step) -> Iterator[Step]:
+    yield from step.parents
+    for index, parent in enumerate(step.parents):
+        for less in _smaller_steps(parent):
+            if less.gives == parent.gives:
+                parents = (*step.parents[:index], less, *step.parents[index + 1 :])
+                yield replace(step, parents=parents)
+    for index, arg in enumerate(step.args):
+        for value in _smaller_args(arg):
+            yield replace(step, args=(*step.args[:index], value, *step.args[index + 1 :]))
+
+
+def _smaller_args(arg: Any) -> Iterator[Any]:
+    if isinstance(arg, tuple) and arg:
+        yield arg[: len(arg) // 2]
+        yield arg[len(arg) // 2 :]
+        if len(arg) < 12:
+            yield from (arg[:place] + arg[place + 1 :] for place in range(len(arg)))
+    elif isinstance(arg, int) and arg > 1:
+        yield arg // 2
+
+
+def _lineage(random: Random, gives: str, depth: int) -> Step:
+    step = _source(random)
+    for left in range(depth, 0, -1):
+        step = _next(random, step, left)
+    if step.gives != gives:
+        convert = [name for name, made in _STEPS[step.gives].items() if made == gives]
+        step = Step(random.choice(convert), gives, (random.randint(1, 6),), (step,))
+    return step
+
+
+def _source(random: Random) -> Step:
+    name = random.choice(_SOURCES)
+    size = random.choice((0, 1, 7, 40, 120, 300, 700))
+    slices = random.choice((1, 2, 3, 5, 9))
+    if name == "range":
+        return Step(name, NUMBERS, (size, slices))
+    numbers = tuple(random.choice((random.randrange(20), random.randrange(10_000)))
+                    for _ in range(size))  # fmt: skip
+    return Step(name, NUMBERS, (numbers, slices))
+
+
+def _next(random: Random, step: Step, left: int) -> Step:
+    for _ in range(20):
+        found = _maybe_next(random, step, left)
+        if len(evaluate(found).records) <= MOST_RECORDS:
+            return found
+    return step
+
+
+def _maybe_next(random: Random, step: Step, left: int) -> Step:
+    number = random.randint(1, 6)
+    if left > 1 and random.random() < 0.25:
+        name, gives = random.choice(list(_TWO[step.gives].items()))
+        same = random.random() < 0.2
+        other = step if same else _lineage(random, step.gives, random.randint(0, left - 1))
+        return Step(name, gives, (number,), (step, other))
+    name, gives = random.choice(list(_STEPS[step.gives].items()))
+    return Step(name, gives, (number,), (step,))
+
+
+def _short(arg: Any) -> str:
+    if isinstance(arg, tuple) and len(arg) > 12:
+        return f"<{len(arg)} numbers>"
+    return repr(arg)
