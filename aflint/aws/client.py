@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from aflint.aws.connection import ConnectError, ExchangeError, Origin
 from aflint.aws.credentials import CredentialSource, credentials_for, find_region
-from aflint.aws.endpoints import endpoint_url
+from aflint.aws.endpoints import configured_url, dns_suffix, endpoint_url
 from aflint.aws.failures import Kind, Refusal, read_refusal, translate
 from aflint.aws.http import Http
 from aflint.aws.parser import Response
@@ -209,10 +209,11 @@ class Aws:
         self._clients: dict[tuple[str, str], Client] = {}
 
     @property
-    def emulated(self) -> bool:
-        """Whether the services are not AWS's own (then buckets are named in the path)."""
-        host = self.client("s3").origin.host
-        return not host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".gov", ".uk", ".eu"))
+    def custom(self) -> bool:
+        """Whether S3 is not at AWS's own address (then buckets are named in the path)."""
+        ours = dns_suffix(self.region)
+        named = self.endpoint_url or configured_url("s3", os.environ)
+        return named is not None and not named.endswith(f"s3.{self.region}.{ours}")
 
     def client(self, service: str, region: str | None = None, host_prefix: str = "") -> Client:
         """Return the client of a service: "sqs", "s3" or "lambda", the same one each time.

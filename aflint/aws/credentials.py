@@ -69,7 +69,9 @@ class SessionCredentials:
         try:
             source = await make(profile=self._profile).get_credentials()
         except BotoCoreError as error:
-            raise CredentialsError(f"AWS credentials cannot be read: {error} {_HELP}") from error
+            raise CredentialsError(
+                f"AWS credentials cannot be read: {str(error).rstrip('.')}. {_HELP}"
+            ) from error
         if source is None:
             raise CredentialsError(f"No AWS credentials were found. {_HELP}")
         return source

@@ -18,14 +18,19 @@ def endpoint_url(
     service: str, region: str, environ: Mapping[str, str], override: str | None = None
 ) -> str:
     """Return the URL of a service: `override`, else the environment's, else the region's own."""
-    if override:
-        return override.rstrip("/")
-    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true":
-        for name in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
-            if environ.get(name):
-                return environ[name].rstrip("/")
+    named = override or configured_url(service, environ)
+    if named:
+        return named.rstrip("/")
     fips = "-fips" if environ.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true" else ""
     return f"https://{service}{fips}.{region}.{dns_suffix(region)}"
+
+
+def configured_url(service: str, environ: Mapping[str, str]) -> str | None:
+    """Return the URL that the environment names for a service, None where it names none."""
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    own = environ.get(f"AWS_ENDPOINT_URL_{service.upper()}")
+    return own or environ.get("AWS_ENDPOINT_URL") or None
 
 
 def dns_suffix(region: str) -> str:
