@@ -209,8 +209,8 @@ class Aws:
         self._clients: dict[tuple[str, str], Client] = {}
 
     @property
-    def custom(self) -> bool:
-        """Whether S3 is not at AWS's own address (then buckets are named in the path)."""
+    def emulated(self) -> bool:
+        """Whether services are not at AWS's own address (then buckets are named in the path)."""
         ours = dns_suffix(self.region)
         named = self.endpoint_url or configured_url("s3", os.environ)
         return named is not None and not named.endswith(f"s3.{self.region}.{ours}")

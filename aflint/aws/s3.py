@@ -184,7 +184,7 @@ class S3:
                 moved = (
                     region and region != client.region and error.refusal.status in (301, 307, 400)
                 )
-                if not moved or self._aws.custom:
+                if not moved or self._aws.emulated:
                     raise translate(error.refusal, "s3", action, subject) from None
                 self._regions[bucket] = region
         raise BackendError(f"s3 {action}, {subject}: redirected from region to region")
@@ -192,7 +192,7 @@ class S3:
     def _route(self, bucket: str) -> tuple[Client, str]:
         """Return the client for a bucket, and what goes before the key in the path."""
         region = self._regions.get(bucket)
-        if self._aws.custom or not _DNS_NAME.fullmatch(bucket):
+        if self._aws.emulated or not _DNS_NAME.fullmatch(bucket):
             return self._aws.client("s3", region), f"/{bucket}"
         return self._aws.client("s3", region, bucket), ""
 

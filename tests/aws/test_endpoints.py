@@ -52,8 +52,8 @@ def test_buckets_are_part_of_the_host_at_aws_only(monkeypatch: pytest.MonkeyPatc
         monkeypatch.delenv(name, raising=False)
     keys = FixedCredentials(Credentials("a", "b"))
     aws = Aws("us-east-1", credentials=keys)
-    assert not aws.custom
+    assert not aws.emulated
     assert aws.client("s3", None, "bucket").origin.host == "bucket.s3.us-east-1.amazonaws.com"
     assert aws.client("s3") is aws.client("s3")
-    assert Aws("us-east-1", "https://minio.example.eu", credentials=keys).custom
-    assert not Aws("us-east-1", "https://s3.us-east-1.amazonaws.com", credentials=keys).custom
+    assert Aws("us-east-1", "https://minio.example.eu", credentials=keys).emulated
+    assert not Aws("us-east-1", "https://s3.us-east-1.amazonaws.com", credentials=keys).emulated
