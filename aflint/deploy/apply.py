@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from aflint.deploy.clients import Answer, Clients
 from aflint.deploy.errors import NameTakenError
@@ -29,10 +29,15 @@ from aflint.deploy.steps import (
 )
 from aflint.deploy.together import together
 from aflint.deploy.upload import Upload
+from aflint.errors import BackendError
 
 OnStep = Callable[[Step], object]
 
 _FUNCTION_STEPS = (CreateFunction, UpdateCode, UpdateSettings, TagFunction, ReserveConcurrency)
+
+_OURS: Final = ("BucketAlreadyOwnedByYou", "EntityAlreadyExists", "ResourceConflictException")
+"""What was not there a moment ago: made by a first try whose answer was lost, or by somebody who
+deploys at the same time."""
 
 
 class Applier:
@@ -91,14 +96,17 @@ class Applier:
         if self._clients.region != "us-east-1":  # Which S3 wants to be left out.
             constraint = {"LocationConstraint": self._clients.region}
             place = {"CreateBucketConfiguration": constraint}
-        taken = await self._clients.find(
-            "s3", "CreateBucket", f"bucket {name}", ("BucketAlreadyExists",), Bucket=name, **place
-        )
-        if taken is None:
+        try:
+            await self._clients.find(
+                "s3", "CreateBucket", f"bucket {name}", _OURS, Bucket=name, **place
+            )
+        except BackendError as error:
+            if error.code != "BucketAlreadyExists":
+                raise
             raise NameTakenError(
                 f"The bucket {name} belongs to somebody else: bucket names are worldwide. Set "
                 "`bucket` to another name."
-            )
+            ) from error
 
     async def _bucket(self, step: Step) -> None:
         call = self._clients.call
@@ -133,8 +141,8 @@ class Applier:
         call = self._clients.call
         match step:
             case CreateRole(name, trust, tags):
-                await call(
-                    "iam", "CreateRole", f"role {name}",
+                await self._clients.find(
+                    "iam", "CreateRole", f"role {name}", _OURS,
                     RoleName=name, AssumeRolePolicyDocument=canonical(dict(trust)),
                     Description="What aflint's functions may do", Tags=_pairs(tags),
                 )  # fmt: skip
@@ -157,12 +165,13 @@ class Applier:
             more = {"PackageType": "Zip", "Runtime": settings.runtime, "Handler": settings.handler}
 
         async def create() -> Answer:
-            return await self._lambda(
-                "CreateFunction", function.name,
+            made = await self._clients.find(
+                "lambda", "CreateFunction", f"function {function.name}", _OURS,
                 Code=code, Architectures=[function.architecture], Tags=dict(function.tags),
                 Description="Runs aflint's tasks", Publish=False,
                 **_settings(function.name, function.settings), **more,
             )  # fmt: skip
+            return made or {}
 
         await self._waiting.for_role(create)
         await self._waiting.for_function(self._clients, function.name)

@@ -10,6 +10,7 @@ import asyncio
 import io
 from types import TracebackType
 from typing import Self
+from uuid import uuid4
 
 from aflint.deploy.bundle import Bundle
 from aflint.deploy.clients import Clients
@@ -24,7 +25,7 @@ class Upload:
         self._clients = clients
         self._bundle = bundle
         self._bucket = names.bucket
-        self._key = f"{names.uploads}{bundle.path.parent.name}.zip"
+        self._key = f"{names.uploads}{uuid4().hex}.zip"
         self._subject = f"s3://{self._bucket}/{self._key}"
         self._begun = self._done = False
         self._lock = asyncio.Lock()

@@ -90,6 +90,16 @@ async def test_the_deployed_function_runs_the_handler(
     assert said == {"aflint": __version__, "python": deployed.python}
 
 
+async def test_two_may_deploy_at_once(
+    cloud: LocalCloud, config: Config, options: DeployOptions
+) -> None:
+    await together(deploy(config, options) for _ in range(3))
+    assert (await deploy(config, options)).steps == ()
+    left = cloud.snapshot()
+    assert len(left.functions) == 3
+    assert set(left.buckets.values()) == {()}
+
+
 async def test_a_dry_run_changes_nothing(
     cloud: LocalCloud, config: Config, options: DeployOptions
 ) -> None:
