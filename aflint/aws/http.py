@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from aflint.aws.connection import ConnectError, Connection, ExchangeError, Origin
 from aflint.aws.parser import Response
-from aflint.aws.tls import tls_context
+from aflint.aws.tls import shrink_buffer, tls_context
 
 _IDLE_S = 50.0
 _ADDRESSES_S = 30.0
@@ -134,6 +134,8 @@ class Http:
                 if index == len(addresses) - 1:
                     raise
             else:
+                if secure:
+                    shrink_buffer(connection.transport)
                 _keep_alive(connection.transport.get_extra_info("socket"))
                 return connection
         raise OSError("its name has no address")

@@ -1,4 +1,4 @@
-"""The TLS context, with the certificates that AWS's own tools use."""
+"""TLS: certificates as AWS's own tools use them, buffers that fit thousands of connections."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import ssl
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+_READ_BYTES = 17 * 1024
 
 
 @cache
@@ -25,3 +28,16 @@ def _has_certificates() -> bool:
     """Say whether the system keeps certificates in a folder, where they are read when needed."""
     folder = ssl.get_default_verify_paths().capath
     return bool(folder) and any(Path(folder or "").iterdir())
+
+
+def shrink_buffer(transport: Any) -> None:
+    """Let a TLS connection read by the record.
+
+    asyncio gives each one 256 KiB to read into, which thousands of connections that mostly wait
+    cannot afford, and has no public setting for it; where its inside is another, nothing is done.
+    """
+    protocol: Any = getattr(transport, "_ssl_protocol", None)
+    if hasattr(protocol, "max_size") and hasattr(protocol, "_ssl_buffer_view"):
+        protocol.max_size = _READ_BYTES
+        protocol._ssl_buffer = bytearray(_READ_BYTES)
+        protocol._ssl_buffer_view = memoryview(protocol._ssl_buffer)
