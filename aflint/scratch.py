@@ -19,11 +19,13 @@ class ScratchFolder:
     """A new folder under `parent` (the system's temporary folder, if None), removed at the end.
 
     While its session lives, the file `owner.lock` in it is locked: a folder whose lock can be taken
-    was left by a killed driver, and `aflint clean` removes it.
+    was left by a killed driver, and `aflint clean` removes it. In it stands the id of the session,
+    by which `aflint clean` knows what in the cloud was that driver's.
     """
 
-    def __init__(self, parent: str | None) -> None:
+    def __init__(self, parent: str | None, session: str = "") -> None:
         self._parent = parent
+        self._session = session
         self.path = Path()
         self._lock: IO[bytes] | None = None
 
@@ -39,6 +41,8 @@ class ScratchFolder:
             ) from error
         self._lock = (self.path / LOCK).open("wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock.write(self._session.encode())
+        self._lock.flush()
         return self
 
     def __exit__(

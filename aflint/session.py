@@ -114,7 +114,7 @@ class Session:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         config = self.config
-        scratch = stack.enter_context(ScratchFolder(config.scratch_dir))
+        scratch = stack.enter_context(ScratchFolder(config.scratch_dir, self.id))
         backend = await self._open_backend(scratch.path, stack)
         self._reporter = Reporter(config.memory_mb, estimate=backend.estimated)
         self._listeners.append(self._reporter)

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from aflint import __version__, limits
+from aflint.deploy import contents
 from aflint.deploy.archive import files_below, sha256_of, sizes_by_package, write_zip
 from aflint.deploy.cache import Cache, default_cache
 from aflint.deploy.contents import keep, keep_own, needs_all_services
@@ -60,7 +61,7 @@ async def build_bundle(
     """
     wanted = requirements or requirements_of()
     store = Cache(cache or default_cache())
-    layer_key = _key("packages", target.python, *_platform(target), wanted.digest())
+    layer_key = _layer_key(target, wanted)
     own = own_files()
     key = _key("bundle", layer_key, await asyncio.to_thread(_digest, own))
     kept = None if refresh else store.find(key)
@@ -99,6 +100,11 @@ def own_files() -> Mapping[PurePosixPath, Path]:
 
 def _platform(target: Target) -> tuple[str, ...]:
     return target.platforms or (sys.platform, os.uname().machine, sys.implementation.cache_tag)
+
+
+def _layer_key(target: Target, wanted: Requirements) -> str:
+    kept = Path(contents.__file__).read_text()  # The rules of what is kept of a wheel.
+    return _key("packages", kept, target.python, *_platform(target), wanted.digest())
 
 
 def _key(kind: str, *parts: str) -> str:
@@ -142,7 +148,7 @@ def _strip(folder: Path) -> None:
 
 async def compile_all(folder: Path) -> None:
     """Compile every module in a folder, for the read-only file system of a function, which would
-    compile it at each cold start: that halves the time to import (0.65 to 0.30 s of CPU).
+    compile it at each cold start: loading the handler takes 0.22 s of CPU without, 0.16 s with it.
 
     The code is not tied to its source's time, and is made with a fixed hash seed: equal sources
     give equal bytes.

@@ -11,7 +11,7 @@ from aflint.scratch import LOCK, PREFIX, ScratchFolder
 KILLED = """
 import os, signal, sys
 from aflint.scratch import ScratchFolder
-with ScratchFolder(sys.argv[1]) as scratch:
+with ScratchFolder(sys.argv[1], "0123abcd") as scratch:
     (scratch.path / "block").write_bytes(b"x" * 1000)
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -26,7 +26,7 @@ def test_the_names_are_those_of_the_session() -> None:
 def test_a_killed_drivers_folder_is_found_and_removed(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
     (found,) = find_folders(tmp_path)
-    assert not found.alive
+    assert (found.alive, found.session) == (False, "0123abcd")
     assert found.size >= 1000
     assert remove_folder(found.path)
     assert list(tmp_path.iterdir()) == []
