@@ -39,7 +39,7 @@ def answer(action: str, arg: int, found: Records) -> Any:
     match action:
         case "collect" | "iterate" | "save":
             return records
-        case "count":
+        case "count" | "accumulate_before":
             return len(records)
         case "sum" | "fold" | "accumulate":
             return sum(records)

@@ -203,9 +203,23 @@ async def _run(rdd: RDD[Any], action: str, arg: int, session: Session, storage: 
             total = session.accumulator(0)
             await rdd.foreach(total.add)
             return total.value
+        case "accumulate_before":
+            return await _counted_before(rdd, session)
         case "save":
             return await _saved(rdd, storage)
     raise AssertionError(action)
+
+
+async def _counted_before(rdd: RDD[Any], session: Session) -> int:
+    """Count records by an accumulator in map tasks, which may have to be run again."""
+    total = session.accumulator(0)
+
+    def seen(record: Any) -> Any:
+        total.add(1)
+        return record
+
+    await rdd.map(seen).key_by(repr).group_by_key(2).count()
+    return total.value
 
 
 async def _saved(rdd: RDD[Any], storage: Storage) -> list[str]:

@@ -14,8 +14,9 @@ from typing import Any
 
 from aflint.config import Config
 from aflint.errors import AflintError, UncuttableTaskError
-from aflint.events import Event
+from aflint.events import Event, TaskEnded, TaskStarted
 from aflint.executor import context
+from aflint.task import TaskId
 from aflint.testing.clock import VirtualClock, VirtualLoop
 from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession
 from aflint.testing.simulation.dice import Dice, Strike
@@ -179,13 +180,28 @@ class _Run:
 
     def _note(self, event: Event) -> None:
         if len(self._trace) < MOST_EVENTS:
-            self._trace.append(f"{self._clock.now:10.3f} {event}"[:300])
+            self._trace.append(f"{self._clock.now:10.3f} {_told(event)}")
 
     def _unexpected(self, loop: asyncio.AbstractEventLoop, details: dict[str, Any]) -> None:
         error = details.get("exception")
         self._unhandled.append(
             f"unhandled in the loop: {details['message']}: {error or details.get('task')!r}"
         )
+
+
+def _told(event: Event) -> str:
+    """Return an event as one short line."""
+    kind = type(event).__name__
+    match event:
+        case TaskStarted(id, speculative):
+            return f"{kind} {_name(id)}{' (speculative)' if speculative else ''}"
+        case TaskEnded(id, accepted, error):
+            return f"{kind} {_name(id)} {'accepted' if accepted else error or 'not accepted'}"
+    return str(event)[:200]
+
+
+def _name(id: TaskId) -> str:
+    return f"{id.job} stage {id.stage} partition {id.partition} #{id.attempt}.{id.link}"
 
 
 @contextmanager

@@ -86,12 +86,23 @@ _ACTIONS: dict[str, tuple[str, ...]] = {
         "take_ordered",
         "count_by_value",
         "accumulate",
+        "accumulate_before",
         "iterate",
         "save",
         "max",
         "stats",
     ),
-    PAIRS: ("collect", "collect", "count", "take", "count_by_key", "iterate", "lookup", "save"),
+    PAIRS: (
+        "collect",
+        "collect",
+        "accumulate_before",
+        "count",
+        "take",
+        "count_by_key",
+        "iterate",
+        "lookup",
+        "save",
+    ),
 }
 
 

@@ -1,0 +1,116 @@
+"""`aflint simulate`: random jobs on a simulated cloud where everything that can go wrong does."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from aflint.testing.simulation.batch import Tally
+    from aflint.testing.simulation.run import Outcome
+
+_MOST_SHRUNK = 3
+_LAST_EVENTS = 60
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-command."""
+
+    @app.command("simulate")
+    def simulate_command(
+        seeds: Annotated[int, typer.Option(min=1, help="How many seeds to run.")] = 100,
+        start: Annotated[int, typer.Option(help="The first seed.")] = 0,
+        faults: Annotated[
+            str | None,
+            typer.Option(help="Kinds of faults, by commas, each with its rate or not: kill=0.3,"
+                         "delay. 'none' for none. [default: all]"),
+        ] = None,
+        jobs: Annotated[
+            int, typer.Option(min=0, help="Processes; 0 for one on each processor.")
+        ] = 0,
+        as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    ) -> None:  # fmt: skip
+        """Run seeds; exit with 1 if any gives a wrong answer, hangs, or leaves something behind."""
+        from aflint.testing.simulation.batch import Tally, run_seeds, shrink_elsewhere
+        from aflint.testing.simulation.faults import chosen_rates
+
+        kinds = None if faults is None else [kind for kind in faults.split(",") if kind != "none"]
+        rates = chosen_rates(kinds)
+        tally = Tally()
+        began = time.perf_counter()
+        for outcome in run_seeds(
+            range(start, start + seeds), rates, jobs or len(os.sched_getaffinity(0))
+        ):
+            tally.add(outcome)
+            if outcome.failure and not as_json:
+                typer.echo(f"seed {outcome.seed} failed: {outcome.failure}", err=True)
+        seconds = time.perf_counter() - began
+        tally.failures.sort(key=lambda outcome: outcome.seed)
+        shrunk = [shrink_elsewhere(each, rates) for each in tally.failures[:_MOST_SHRUNK]]
+        kinds_run = {kind.value: tally.counts.get(kind.value, 0) for kind in rates}
+        if as_json:
+            typer.echo(json.dumps(_as_json(tally, kinds_run, seconds, shrunk), indent=2))
+        else:
+            _show(tally, kinds_run, seconds, shrunk, faults)
+        if tally.failures:
+            raise typer.Exit(1)
+
+
+def _show(
+    tally: Tally,
+    kinds: dict[str, int],
+    seconds: float,
+    shrunk: list[Outcome],
+    faults: str | None,
+) -> None:
+    typer.echo(
+        f"{tally.seeds:,} seeds in {seconds:.1f} s ({tally.seeds / seconds:.1f} a second); "
+        f"{tally.attempts:,} attempts, {tally.links:,} of them continued; "
+        f"{tally.virtual_s / 3600:,.1f} simulated hours"
+    )
+    for kind, count in kinds.items():
+        typer.echo(f"  {kind:<20}{count:>9,}")
+    typer.echo(f"jobs that ended with an error, as their faults had it: {tally.errors:,}")
+    typer.echo(f"failures: {len(tally.failures):,}")
+    for outcome in shrunk:
+        options = f" --faults {faults}" if faults is not None else ""
+        typer.echo(
+            f"\nseed {outcome.seed}: aflint simulate --start {outcome.seed} --seeds 1{options}"
+        )
+        typer.echo(f"  program: {outcome.workload}")
+        typer.echo(
+            "  faults:  " + ", ".join(f"{kind} at {where}" for kind, where in outcome.struck)
+        )
+        typer.echo(f"  failure: {outcome.failure}")
+        for line in outcome.trace[-_LAST_EVENTS:]:
+            typer.echo(f"    {line}")
+
+
+def _as_json(
+    tally: Tally, kinds: dict[str, int], seconds: float, shrunk: list[Outcome]
+) -> dict[str, Any]:
+    small = {outcome.seed: outcome for outcome in shrunk}
+    return {
+        "seeds": tally.seeds,
+        "seconds": round(seconds, 3),
+        "seeds_per_second": round(tally.seeds / seconds, 2),
+        "attempts": tally.attempts,
+        "continued": tally.links,
+        "simulated_seconds": round(tally.virtual_s, 3),
+        "faults": kinds,
+        "allowed_errors": tally.errors,
+        "failures": [
+            {
+                "seed": each.seed,
+                "failure": each.failure,
+                "program": str(small.get(each.seed, each).workload),
+                "faults": list(small.get(each.seed, each).struck),
+                "trace": list(small.get(each.seed, each).trace),
+            }
+            for each in tally.failures
+        ],
+    }
