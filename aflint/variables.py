@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-import uuid
+import secrets
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,7 +84,7 @@ class Accumulator(Generic[T]):
     """
 
     def __init__(self, initial: T, add: Callable[[T, Any], T] = operator.add) -> None:
-        self._id = uuid.uuid4().hex
+        self._id = secrets.token_hex(16)
         self._value = initial
         self._add = add
         self._remote = False

@@ -8,7 +8,6 @@ from typing import Any
 
 import cloudpickle
 
-from aflint.codec import culprit
 from aflint.errors import AflintError, ClosureError, rebuild
 
 PROTOCOL = 5
@@ -26,7 +25,7 @@ def dumps(obj: Any, what: str) -> bytes:
     try:
         data: bytes = cloudpickle.dumps(obj, PROTOCOL)
     except Exception as error:
-        raise _explain(culprit.find(obj, error), what) from error
+        raise _explain(obj, error, what) from error
     return data
 
 
@@ -55,7 +54,10 @@ def digest(data: bytes | memoryview) -> str:
     return blake2b(data, digest_size=16).hexdigest()
 
 
-def _explain(found: culprit.Culprit, what: str) -> AflintError:
+def _explain(obj: Any, cause: Exception, what: str) -> AflintError:
+    from aflint.codec import culprit  # only here: an executor's cold start does without
+
+    found = culprit.find(obj, cause)
     error = found.error
     if isinstance(error, AflintError):
         message = f"{what} cannot be sent to executors: {found}: {error}"

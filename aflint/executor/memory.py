@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import resource
@@ -53,6 +52,8 @@ def peak_bytes() -> int:
 
 def give_back() -> None:
     """Hand freed memory back to the system, where the C library can."""
+    import ctypes  # only where something was spilled: loading it costs a cold start
+
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)

@@ -7,7 +7,7 @@ it has not given yet, and the next link reads nothing else.
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any
@@ -166,7 +166,7 @@ def _cut_records(records: Iterator[Any], inputs: Inputs) -> Iterator[Any]:
 
 
 def _store(records: Iterator[Any], inputs: Inputs) -> BlocksSplit:
-    path = f"{inputs.task.storage}/state/{inputs.task.id.job}/{uuid.uuid4().hex}"
+    path = f"{inputs.task.storage}/state/{inputs.task.id.job}/{secrets.token_hex(16)}"
     with BlockFileWriter(path, inputs.storage, inputs.io) as file:
         while block := list(islice(records, _STATE_RECORDS)):
             file.write(block)

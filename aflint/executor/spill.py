@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import heapq
+import secrets
 import tempfile
-import uuid
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -54,7 +54,7 @@ class SpillFolder:
         self._held = 0
         self._storage = storage
         self._io = io
-        self._overflow = f"{overflow}/{uuid.uuid4().hex}"
+        self._overflow = f"{overflow}/{secrets.token_hex(16)}"
 
     def file(self) -> IO[bytes]:
         """Open a new file that vanishes when it is closed, or with its process."""

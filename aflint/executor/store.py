@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -28,7 +28,7 @@ def store(
     Every call writes a file of its own, its name beginning with `path`: attempts do not meet, and
     the driver takes the file of the accepted one.
     """
-    path = f"{path}-{uuid.uuid4().hex}"
+    path = f"{path}-{secrets.token_hex(16)}"
     count = 64
     with BlockFileWriter(path, storage, io) as file:
         while block := list(islice(source, count)):

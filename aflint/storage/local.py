@@ -6,6 +6,7 @@ import asyncio
 import errno
 import glob
 import os
+import secrets
 import shutil
 import stat
 import threading
@@ -13,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
 from urllib.parse import unquote
-from uuid import uuid4
 
 from aflint.errors import (
     AflintError,
@@ -201,7 +201,7 @@ class LocalWriter(FileWriter):
     def __init__(self, path: str) -> None:
         self._path = path
         folder, name = os.path.split(path)
-        self._hidden = os.path.join(folder, f".{name[:200]}.{uuid4().hex}")
+        self._hidden = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(16)}")
         self._file: BinaryIO | None = None
         self._ended = False
         self._lock = threading.Lock()
