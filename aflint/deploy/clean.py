@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from aflint.config import Config
-from aflint.deploy.clients import open_clients
+from aflint.deploy.clients import Clients, open_clients
 from aflint.deploy.folders import Folder, default_scratch, find_folders, remove_folder
 from aflint.deploy.leftovers import Leftover, find_leftovers, remove
-from aflint.deploy.names import names_of
+from aflint.deploy.names import Names, names_of
 from aflint.deploy.reading import find_account
 from aflint.deploy.together import together
 from aflint.deploy.up import is_loopback
+
+OnRemoved = Callable[[str], object]
 
 OLDER_THAN_S: Final = 24 * 3600.0
 """Whose drivers run elsewhere is not known here; no job in one account is to last longer."""
@@ -37,7 +39,7 @@ async def clean(
     cloud: bool | None = None,
     older_than_s: float | None = None,
     dry_run: bool = False,
-    on_removed: Callable[[str], object] = lambda label: None,
+    on_removed: OnRemoved = lambda label: None,
 ) -> Cleaned:
     """Remove the folders of dead drivers; with `cloud`, also queues and objects.
 
@@ -48,29 +50,31 @@ async def clean(
     be dead. What belongs to one that is alive on this machine stays in any case.
 
     Raises:
-        BackendError: AWS refused; the folders are removed by then.
+        BackendError: AWS refused. The folders stay, because they tell what is a dead driver's.
     """
     folders = find_folders(default_scratch(config.scratch_dir))
     dead = [each for each in folders if not each.alive]
+    found: list[Leftover] = []
+    chosen: list[Leftover] = []
+    if names_cloud(config, os.environ) if cloud is None else cloud:
+        if older_than_s is None:
+            older_than_s = 0.0 if is_loopback(config.endpoint_url, os.environ) else OLDER_THAN_S
+        async with open_clients(config) as clients:
+            names = names_of(config, await find_account(clients), clients.region)
+            found = await find_leftovers(clients, names)
+            before = time.time() - older_than_s
+            chosen = choose(found, before, _ids(folders, True), _ids(dead, False))
+            if not dry_run:
+                await together(_remove(clients, names, each, on_removed) for each in chosen)
     removed = [each for each in dead if dry_run or remove_folder(each.path)]
-    for folder in removed:
+    for folder in removed if not dry_run else ():
         on_removed(str(folder.path))
-    if cloud is False or (cloud is None and not names_cloud(config, os.environ)):
-        return Cleaned(tuple(removed))
-    if older_than_s is None:
-        older_than_s = 0.0 if is_loopback(config.endpoint_url, os.environ) else OLDER_THAN_S
-    async with open_clients(config) as clients:
-        names = names_of(config, await find_account(clients), clients.region)
-        found = await find_leftovers(clients, names)
-        chosen = choose(found, time.time() - older_than_s, _ids(folders, True), _ids(dead, False))
-
-        async def remove_one(leftover: Leftover) -> None:
-            await remove(clients, names, leftover)
-            on_removed(leftover.label)
-
-        if not dry_run:
-            await together(remove_one(each) for each in chosen)
     return Cleaned(tuple(removed), tuple(chosen), len(found) - len(chosen))
+
+
+async def _remove(clients: Clients, names: Names, leftover: Leftover, tell: OnRemoved) -> None:
+    await remove(clients, names, leftover)
+    tell(leftover.label)
 
 
 def names_cloud(config: Config, environ: Mapping[str, str]) -> bool:
