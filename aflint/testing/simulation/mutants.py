@@ -1,0 +1,167 @@
+"""Deliberately broken variants of the engine: a simulation that does not catch them proves nothing.
+
+Each is a context manager that breaks one thing in this process for as long as it is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing
+from typing import Any
+from unittest.mock import patch
+
+from aflint.codec import frame
+from aflint.codec.frame import FrameHeader
+from aflint.executor import shuffle
+from aflint.executor.chaining import Chain
+from aflint.executor.shuffle import Completeness, FrameId, ReadCounts
+from aflint.scheduler import attempts, retries
+from aflint.scheduler.instructions import Deliver
+from aflint.scheduler.model import Attempt, Memory, TaskRun
+from aflint.task import MapStatus, TaskResult
+from aflint.testing.simulation.run import Outcome, run_seed
+from aflint.transport.base import Transport
+from aflint.transport.sqs_reader import SqsReader
+
+Mutant = Callable[[], AbstractContextManager[Any]]
+
+
+def caught_after(mutant: Mutant, most: int = 500, start: int = 0) -> tuple[int, Outcome] | None:
+    """Return how many seeds it took to catch a mutant, and the failure; None if it was not."""
+    with mutant():
+        for tried in range(most):
+            outcome = run_seed(start + tried)
+            if outcome.failure:
+                return tried + 1, outcome
+    return None
+
+
+def no_dedup() -> AbstractContextManager[Any]:
+    """A frame that was seen before is taken again."""
+    accept = Completeness.accept
+
+    def accept_again(self: Completeness, header: FrameHeader) -> bool:
+        place = (header.map, header.attempt, header.link, header.sequence)
+        return accept(self, header) or place in self._seen
+
+    return patch.object(Completeness, "accept", accept_again)
+
+
+def empty_queue_is_the_end() -> AbstractContextManager[Any]:
+    """A reader is done when nothing has come for five seconds."""
+
+    async def payloads(
+        progress: Completeness,
+        key: bytes,
+        transport: Transport,
+        timeout_s: float,
+        counts: ReadCounts,
+    ) -> AsyncIterator[tuple[FrameId, bytes]]:
+        reader = transport.reader(progress.manifest)
+        frames = reader.frames()
+        while not progress.complete:
+            try:
+                data = await asyncio.wait_for(anext(frames), 5.0)
+            except (TimeoutError, StopAsyncIteration):
+                break
+            header, payload = frame.decode_frame(data, key, progress.manifest.handle.job)
+            if progress.accept(header):
+                yield (header.map, header.attempt, header.link, header.sequence), payload
+        async with aclosing(frames):  # type: ignore[type-var]
+            await reader.close(consumed=True)
+
+    return patch.object(shuffle, "_payloads", payloads)
+
+
+def counts_of_another_attempt() -> AbstractContextManager[Any]:
+    """A map task that is run again keeps the counts of the attempt that was accepted first."""
+    accept = attempts._accept
+    known: dict[tuple[bytes, int, int], tuple[MapStatus, ...]] = {}
+
+    def accept_first(memory: Memory, attempt: Attempt, result: TaskResult) -> None:
+        accept(memory, attempt, result)
+        stage, partition = attempt.task.stage, attempt.task.partition
+        if partition in stage.outputs:
+            place = (stage.job.job.key, stage.stage.id, partition)
+            stage.outputs[partition] = known.setdefault(place, stage.outputs[partition])
+            stage.columns = None
+
+    return patch.object(attempts, "_accept", accept_first)
+
+
+def delete_before_commit() -> AbstractContextManager[Any]:
+    """A reader deletes its queue when it has read it, not when its task was accepted."""
+
+    async def close(self: SqsReader, *, consumed: bool) -> None:
+        if consumed:
+            await self._sqs.delete_queue(self._url)
+
+    return patch.object(SqsReader, "close", close)
+
+
+def accumulators_of_every_attempt() -> AbstractContextManager[Any]:
+    """What a task accumulated counts each time that it is run."""
+
+    def deliver(job: str, result: TaskResult, first: bool) -> Deliver:
+        return Deliver(job, result, first=True)
+
+    return patch.object(attempts, "Deliver", deliver)
+
+
+def retry_under_the_same_number() -> AbstractContextManager[Any]:
+    """A task that is run again is given the number of its last attempt."""
+    launch = attempts.launch
+
+    def launch_again(memory: Memory, task: TaskRun, *, speculative: bool) -> None:
+        if task.attempts and not task.running:
+            task.attempts -= 1
+        launch(memory, task, speculative=speculative)
+
+    return patch.object(attempts, "launch", launch_again)
+
+
+def lost_throttled_call() -> AbstractContextManager[Any]:
+    """A throttled attempt is forgotten."""
+
+    def forget(memory: Memory, attempt: Attempt) -> None:
+        attempt.task.throttles += 1
+
+    return patch.object(retries, "_later", forget)
+
+
+def continuation_repeats_a_record() -> AbstractContextManager[Any]:
+    """The next link begins one record too early."""
+    return _shifted(-1)
+
+
+def continuation_skips_a_record() -> AbstractContextManager[Any]:
+    """The next link begins one record too late."""
+    return _shifted(1)
+
+
+def _shifted(by: int) -> AbstractContextManager[Any]:
+    source_blocks = Chain.source_blocks
+
+    def shifted(self: Chain, *args: Any, **kwargs: Any) -> Iterator[list[Any]]:
+        yield from source_blocks(self, *args, **kwargs)
+        if self.cut is not None and isinstance(self.cut[-1], int):
+            self.cut = (*self.cut[:-1], max(0, self.cut[-1] + by))
+
+    return patch.object(Chain, "source_blocks", shifted)
+
+
+MUTANTS: Mapping[str, Mutant] = {
+    mutant.__name__: mutant
+    for mutant in (
+        no_dedup,
+        empty_queue_is_the_end,
+        counts_of_another_attempt,
+        delete_before_commit,
+        accumulators_of_every_attempt,
+        retry_under_the_same_number,
+        lost_throttled_call,
+        continuation_repeats_a_record,
+        continuation_skips_a_record,
+    )
+}
