@@ -1,0 +1,229 @@
+"""RDD's actions, and what it is asked about itself."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
+
+from pyspark.storagelevel import StorageLevel
+
+from aflint import actions
+from aflint.errors import InternalError
+from aflint.executor import operators
+from aflint.lineage import Mapped, PerPartition, RecordStep
+from aflint.plan import partition_count
+from aflint.program import Count, Return, SavePickle, SaveText
+from aflint.pyspark.callsite import named_here
+from aflint.pyspark.drawing import described, draw
+from aflint.pyspark.errors import RefusedError, translated
+from aflint.pyspark.estimate import count_distinct
+from aflint.pyspark.names import BoundedFloat, lineage_of, node_of
+from aflint.pyspark.narrow import per_record
+from aflint.pyspark.paths import codec_named, engine_path
+from aflint.rdd import RDD as EngineRDD
+
+COLLECT = Return(actions.collect, operator.add)
+
+
+def engine_rdd(rdd: Any) -> EngineRDD[Any]:
+    """Return the engine's view of an RDD."""
+    return EngineRDD(node_of(rdd), rdd.ctx._engine_running().runner)
+
+
+async def _values(rdd: EngineRDD[Any], sink: Any, name: str, partitions: Any = None) -> list[Any]:
+    async with rdd._runner.job(rdd._node, sink, name) as job:
+        wanted = range(job.partitions) if partitions is None else list(partitions)
+        return await job.values(wanted)
+
+
+def run_partitions(rdd: Any, function: Any, partitions: Any, name: str) -> list[Any]:
+    """Return what a function over partitions gives for some of them, one after the other."""
+    source = engine_rdd(rdd)
+    step = PerPartition(partial(operators.map_partition, function))
+    node = Mapped(name=name, parent=source._node, operator=step)
+    target: EngineRDD[Any] = EngineRDD(node, source._runner)
+    parts = rdd.ctx._act(lambda: _values(target, COLLECT, name, partitions))
+    return [record for part in parts for record in part]
+
+
+class Acting:
+    """Members of RDD."""
+
+    ctx: Any
+
+    def collect(self) -> list[Any]:
+        source, name = engine_rdd(self), named_here("collect")
+        parts = self.ctx._act(lambda: _values(source, COLLECT, name))
+        return [record for part in parts for record in part]
+
+    def collectWithJobGroup(
+        self, groupId: str, description: str, interruptOnCancel: bool = False
+    ) -> list[Any]:
+        with self.ctx._engine_running().tracker.group(groupId, description):
+            return self.collect()
+
+    def count(self) -> int:
+        source, name = engine_rdd(self), named_here("count")
+        return sum(self.ctx._act(lambda: _values(source, Count(), name)))
+
+    def take(self, num: int) -> list[Any]:
+        if num <= 0:
+            return []
+        source = engine_rdd(self)
+        found: list[Any] = self.ctx._act(lambda: actions.take(source, int(num)))
+        return found
+
+    def lookup(self, key: Any) -> list[Any]:
+        source = engine_rdd(self)
+        if self.partitioner is None or lineage_of(self).node.partitioner is None:  # type: ignore[attr-defined]
+            found = per_record(self, RecordStep.FILTER, partial(_has_key, key))
+            values: list[Any] = found.values().collect()
+            return values
+        values = self.ctx._act(lambda: actions.lookup(source, key))
+        return values
+
+    def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Any]:
+        source, name = engine_rdd(self), named_here("toLocalIterator")
+        engine = self.ctx._engine_running()
+
+        async def parts() -> AsyncIterator[list[Any]]:
+            async with source._runner.job(source._node, COLLECT, name) as job:
+                for partition in range(job.partitions):
+                    yield (await job.values([partition]))[0]
+
+        def records() -> Iterator[Any]:
+            with translated():
+                for part in engine.iterate(parts, 1 if prefetchPartitions else 0):
+                    yield from part
+
+        return records()
+
+    def sumApprox(self, timeout: int, confidence: float = 0.95) -> Any:
+        return _exact(float(self.sum()))  # type: ignore[attr-defined]
+
+    def meanApprox(self, timeout: int, confidence: float = 0.95) -> Any:
+        return _exact(self.map(float).mean())  # type: ignore[attr-defined]
+
+    def countApprox(self, timeout: int, confidence: float = 0.95) -> int:
+        return self.count()
+
+    def countApproxDistinct(self, relativeSD: float = 0.05) -> int:
+        return count_distinct(self, relativeSD)
+
+    def saveAsTextFile(self, path: str, compressionCodecClass: str | None = None) -> None:
+        compression = codec_named(compressionCodecClass)
+        texts = per_record(self, RecordStep.MAP, _text)
+        target = engine_path(path)
+        _save(texts, SaveText(target, compression), target)
+
+    def saveAsPickleFile(self, path: str, batchSize: int = 10) -> None:
+        target = engine_path(path)
+        _save(self, SavePickle(target, max(1, batchSize or 1024)), target)
+
+    def getNumPartitions(self) -> int:
+        try:
+            return partition_count(node_of(self))
+        except InternalError:  # there are files to list first
+            node, engine = node_of(self), self.ctx._engine_running()
+            with translated():
+                count: int = engine.run(engine.runner.partition_count(node))
+            return count
+
+    def persist(self, storageLevel: Any = StorageLevel.MEMORY_ONLY) -> Any:
+        if not isinstance(storageLevel, StorageLevel):
+            raise TypeError("storageLevel must be of type pyspark.StorageLevel")
+        lineage = lineage_of(self)
+        if lineage.level is not None and lineage.level != storageLevel:
+            raise RefusedError(
+                "Cannot change storage level of an RDD after it was already assigned a level: call "
+                "unpersist() first"
+            )
+        self.is_cached = True
+        lineage.level = storageLevel
+        lineage.node.persisted = True
+        return self
+
+    def unpersist(self, blocking: bool = False) -> Any:
+        self.is_cached = False
+        lineage = lineage_of(self)
+        lineage.level = None
+        lineage.node.persisted = False
+        self.ctx._engine_running().runner.forget(lineage.node)
+        return self
+
+    def getStorageLevel(self) -> Any:
+        return lineage_of(self).level or StorageLevel(False, False, False, False, 1)
+
+    def checkpoint(self) -> None:
+        self.ctx._check_checkpoint_dir()
+        self.is_checkpointed = True
+        node_of(self).checkpointed = True
+
+    def isCheckpointed(self) -> bool:
+        checkpointed: bool = self.ctx._engine_running().runner.is_checkpointed(node_of(self))
+        return checkpointed
+
+    def localCheckpoint(self) -> None:
+        node_of(self).persisted = True
+        lineage_of(self).is_local = True
+
+    def isLocallyCheckpointed(self) -> bool:
+        return lineage_of(self).is_local
+
+    def getCheckpointFile(self) -> str | None:
+        if not self.isCheckpointed():
+            return None
+        found: str = self.ctx._checkpoint_path(node_of(self))
+        return found
+
+    def cleanShuffleDependencies(self, blocking: bool = False) -> None:
+        """Do nothing: shuffles are removed with their jobs."""
+
+    def name(self) -> str | None:
+        return lineage_of(self).name
+
+    def setName(self, name: str) -> Any:
+        lineage_of(self).name = name
+        node_of(self).name = name
+        return self
+
+    def toDebugString(self) -> bytes:
+        count = self.getNumPartitions()
+        lines = draw(node_of(self), lineage_of(self).level)
+        lines[0] = f"({count}) {lines[0]}"
+        return "\n".join(lines).encode()
+
+    def __repr__(self) -> str:
+        node = node_of(self)
+        return described(node)
+
+    def _is_barrier(self) -> bool:
+        barrier: bool = self.is_barrier  # type: ignore[attr-defined]
+        return barrier
+
+    def withResources(self, profile: Any) -> Any:
+        self.has_resource_profile = True
+        lineage_of(self).profile = profile
+        return self
+
+    def getResourceProfile(self) -> Any:
+        return lineage_of(self).profile
+
+
+def _save(rdd: Any, sink: Any, target: str) -> None:
+    source = engine_rdd(rdd)
+    rdd.ctx._act(lambda: source._runner.save(source._node, sink, target))
+
+
+def _text(record: Any) -> str:
+    return record.decode("utf-8", "replace") if isinstance(record, bytes) else str(record)
+
+
+def _has_key(key: Any, pair: Any) -> bool:
+    return bool(pair[0] == key)
+
+
+def _exact(value: float) -> Any:
+    return BoundedFloat(value, 1.0, value, value)

@@ -1,0 +1,363 @@
+"""SparkContext over an engine: its life, its settings, what its jobs share."""
+
+from __future__ import annotations
+
+import atexit
+import getpass
+import logging
+import os
+import sys
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer
+
+from aflint.program import Program
+from aflint.pyspark import names
+from aflint.pyspark.added import AddedFiles
+from aflint.pyspark.conf import DEFAULTS, NAME, PARALLELISM, engine_config
+from aflint.pyspark.engine import Engine
+from aflint.pyspark.errors import AflintSparkError, translated
+from aflint.pyspark.paths import engine_path
+from aflint.pyspark.shared import SharedBroadcast, next_broadcast_id
+from aflint.pyspark.status import AflintStatusTracker
+from aflint.pyspark.tracking import DESCRIPTION, GROUP, TAGS
+from aflint.pyspark.worker import Environment, Prepared
+from aflint.scratch import ScratchFolder
+from aflint.task import Blob
+
+_system_properties: dict[str, str] = {"SPARK_SUBMIT": "true"}
+
+
+class Life:
+    """Members of SparkContext: from start to stop."""
+
+    @classmethod
+    def _ensure_initialized(
+        cls: Any, instance: Any = None, gateway: Any = None, conf: Any = None
+    ) -> None:
+        with cls._lock:
+            active = names.active_context()
+            if instance is None or active is instance:
+                return
+            if active is not None:
+                site = active._callsite
+                raise ValueError(
+                    "Cannot run multiple SparkContexts at once; existing "
+                    f"SparkContext(app={active.appName}, master={active.master}) created by "
+                    f"{site.function} at {site.file}:{site.linenum} "
+                )
+            names.set_active_context(instance)
+
+    def _do_init(
+        self: Any,
+        master: str | None,
+        appName: str | None,
+        sparkHome: str | None,
+        pyFiles: list[str] | None,
+        environment: dict[str, Any] | None,
+        batchSize: int,
+        serializer: Any,
+        conf: Any,
+        *unused: Any,
+    ) -> None:
+        settings = names.SparkConf()
+        if conf is not None:
+            settings.setAll(conf.getAll())
+        for setter, value in (
+            (settings.setMaster, master),
+            (settings.setAppName, appName),
+            (settings.setSparkHome, sparkHome),
+        ):
+            if value:
+                setter(value)
+        for key, value in (environment or {}).items():
+            settings.setExecutorEnv(key, value)
+        for key, value in DEFAULTS.items():
+            settings.setIfMissing(key, value)
+        self._conf = settings
+        self._batchSize = batchSize
+        self._unbatched_serializer = serializer
+        self.serializer = (
+            BatchedSerializer(serializer, batchSize)
+            if batchSize
+            else AutoBatchedSerializer(serializer)
+        )
+        self.master = settings.get("spark.master")
+        self.appName = settings.get(NAME)
+        self.sparkHome = settings.get("spark.home", None)
+        self.environment = _executor_environment(settings)
+        self.pythonExec, self.pythonVer = sys.executable, "{}.{}".format(*sys.version_info[:2])
+        self.profiler_collector = None
+        self._started = int(time.time() * 1000)
+        settings.setIfMissing("spark.app.id", f"local-{self._started}")
+        settings.setIfMissing("spark.app.startTime", str(self._started))
+        self._start_engine()
+        for path in [*(pyFiles or []), *_listed(settings, "spark.submit.pyFiles")]:
+            self.addPyFile(path)
+        for path in _listed(settings, "spark.files"):
+            self.addFile(path)
+        for path in _listed(settings, "spark.archives"):
+            self.addArchive(path)
+
+    def _start_engine(self: Any) -> None:
+        config = engine_config(dict(self._conf.getAll()))
+        self._folder = ScratchFolder(config.scratch_dir)
+        self._folder.__enter__()
+        root = self._folder.path / f"files-{uuid.uuid4()}"
+        root.mkdir()
+        self._added = AddedFiles(root)
+        self._temp_dir = str(self._folder.path)
+        names.SparkFiles._sc = self
+        names.SparkFiles._root_directory = str(root)
+        with translated():
+            self._engine = Engine(config)
+        self._jsc = self._engine  # PySpark asks for this to know whether a context is stopped
+        self._checkpoint_dir = config.checkpoint_dir
+        self._engine.jobs.wrap = self._prepared
+        atexit.register(self.stop)
+
+    def stop(self: Any) -> None:
+        """Stop what runs, and remove what the context left behind. May be called again."""
+        atexit.unregister(self.stop)
+        engine, self._engine, self._jsc = getattr(self, "_engine", None), None, None
+        try:
+            if engine is not None:
+                engine.close()
+        finally:
+            added = getattr(self, "_added", None)
+            if added is not None:
+                added.forget()
+                self._folder.__exit__(None, None, None)
+                self._added = None
+            with names.SparkContext._lock:
+                if names.active_context() is self:
+                    names.set_active_context(None)
+
+    def _engine_running(self: Any) -> Engine:
+        engine: Engine | None = getattr(self, "_engine", None)
+        if engine is None:
+            raise AflintSparkError(
+                "Cannot call methods on a stopped SparkContext: make another with "
+                "SparkContext.getOrCreate()"
+            )
+        return engine
+
+    def _act(self: Any, function: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """Run an action and wait for it."""
+        engine = self._engine_running()
+        with translated():
+            return engine.act(function)
+
+    def _prepared(self: Any, program: Program) -> Any:
+        """Return what travels in place of a program: with it, the surroundings of its tasks."""
+        stage, properties = self._engine.tracker.next_stage()
+        environment = Environment(
+            stage=stage,
+            properties=properties,
+            variables=self.environment,
+            version=names.VERSION,
+            root=str(self._added.root),
+            files=self._file_blobs(),
+            packages=tuple(self._added.packages),
+        )
+        return Prepared(environment, program)
+
+    def _file_blobs(self: Any) -> tuple[tuple[str, Blob], ...]:
+        if self._engine.config.backend == "local":  # the workers see the folder
+            return tuple((name, Blob("", 0)) for name in self._added.sources)
+        jobs = self._engine.jobs
+        return tuple((n, jobs.stored_blob(data)) for n, data in self._added.contents().items())
+
+
+class Sharing:
+    """Members of SparkContext: files, broadcasts, checkpoints."""
+
+    def broadcast(self: Any, value: Any) -> Any:
+        engine = self._engine_running()
+        with translated():
+            return SharedBroadcast(engine.broadcast(value), next_broadcast_id())
+
+    def addFile(self: Any, path: str, recursive: bool = False) -> None:
+        self._engine_running()
+        with translated():
+            self._added.add(path, recursive)
+
+    def addPyFile(self: Any, path: str) -> None:
+        self._engine_running()
+        with translated():
+            self._added.add_package(path)
+
+    def addArchive(self: Any, path: str) -> None:
+        self._engine_running()
+        with translated():
+            self._added.add_archive(path)
+
+    @property
+    def listFiles(self: Any) -> list[str]:
+        return [f"file:{os.path.abspath(path)}" for path in self._added.sources.values()]
+
+    @property
+    def listArchives(self: Any) -> list[str]:
+        return list(self._added.archives)
+
+    def setCheckpointDir(self: Any, dirName: str) -> None:
+        engine = self._engine_running()
+        self._checkpoint_dir = engine_path(dirName)
+        engine.jobs.defaults = replace(engine.jobs.defaults, checkpoint_dir=self._checkpoint_dir)
+
+    def getCheckpointDir(self: Any) -> str | None:
+        if self._checkpoint_dir is None:
+            return None
+        return f"file:{self._checkpoint_dir}/{self._engine_running().session.id}"
+
+    def _check_checkpoint_dir(self: Any) -> None:
+        if self._checkpoint_dir is None:
+            raise AflintSparkError(
+                "Checkpoint directory has not been set in the SparkContext: call "
+                "sc.setCheckpointDir(path) first"
+            )
+
+    def _checkpoint_path(self: Any, node: Any) -> str:
+        return f"{self.getCheckpointDir()}/{self._engine_running().kept_id(node)}"
+
+
+class Grouping:
+    """Members of SparkContext: job groups, tags, local properties, cancelling."""
+
+    def setLocalProperty(self: Any, key: str, value: str | None) -> None:
+        properties = self._engine_running().tracker.properties
+        if value is None:
+            properties.pop(key, None)
+        else:
+            properties[key] = str(value)
+
+    def getLocalProperty(self: Any, key: str) -> str | None:
+        found: str | None = self._engine_running().tracker.properties.get(key)
+        return found
+
+    def setJobGroup(
+        self: Any, groupId: str, description: str, interruptOnCancel: bool = False
+    ) -> None:
+        self.setLocalProperty(GROUP, groupId)
+        self.setLocalProperty(DESCRIPTION, description)
+        self.setInterruptOnCancel(interruptOnCancel)
+
+    def setInterruptOnCancel(self: Any, interruptOnCancel: bool) -> None:
+        self.setLocalProperty("spark.job.interruptOnCancel", str(interruptOnCancel).lower())
+
+    def setJobDescription(self: Any, value: str) -> None:
+        self.setLocalProperty(DESCRIPTION, value)
+
+    def getJobTags(self: Any) -> set[str]:
+        return set(filter(None, (self.getLocalProperty(TAGS) or "").split(",")))
+
+    def addJobTag(self: Any, tag: str) -> None:
+        if not tag or "," in tag:
+            raise ValueError("a job tag cannot be empty, and cannot contain ','")
+        self.setLocalProperty(TAGS, ",".join(sorted({*self.getJobTags(), tag})))
+
+    def removeJobTag(self: Any, tag: str) -> None:
+        self.setLocalProperty(TAGS, ",".join(sorted(self.getJobTags() - {tag})) or None)
+
+    def clearJobTags(self: Any) -> None:
+        self.setLocalProperty(TAGS, None)
+
+    def cancelJobGroup(self: Any, groupId: str) -> None:
+        for action in self._engine_running().tracker.running():
+            if action.properties.get(GROUP) == groupId:
+                action.cancel(f": Job {action.id} cancelled part of cancelled job group {groupId}")
+
+    def cancelJobsWithTag(self: Any, tag: str) -> None:
+        for action in self._engine_running().tracker.running():
+            if tag in action.tags:
+                action.cancel(f": Job {action.id} cancelled part of cancelled job tags {tag}")
+
+    def cancelAllJobs(self: Any) -> None:
+        for action in self._engine_running().tracker.running():
+            action.cancel(f": Job {action.id} cancelled as part of cancellation of all jobs")
+
+    def statusTracker(self: Any) -> Any:
+        return AflintStatusTracker(self._engine_running().tracker)
+
+    def runJob(
+        self: Any, rdd: Any, partitionFunc: Any, partitions: Any = None, allowLocal: bool = False
+    ) -> list[Any]:
+        from aflint.pyspark.acting import run_partitions
+
+        return run_partitions(rdd, partitionFunc, partitions, "runJob")
+
+
+class Asking:
+    """Members of SparkContext: what it says of itself."""
+
+    @property
+    def version(self: Any) -> str:
+        return names.VERSION
+
+    @property
+    def applicationId(self: Any) -> str:
+        found: str = self._conf.get("spark.app.id")
+        return found
+
+    @property
+    def uiWebUrl(self: Any) -> str | None:
+        return None
+
+    @property
+    def startTime(self: Any) -> int:
+        started: int = self._started
+        return started
+
+    @property
+    def defaultParallelism(self: Any) -> int:
+        engine = self._engine_running()
+        asked = self._conf.get(PARALLELISM)
+        parallelism: int = engine.session.default_parallelism
+        return int(asked) if asked else parallelism
+
+    @property
+    def defaultMinPartitions(self: Any) -> int:
+        parallelism: int = self.defaultParallelism
+        return min(parallelism, 2)
+
+    @property
+    def resources(self: Any) -> dict[str, Any]:
+        return {}
+
+    def sparkUser(self: Any) -> str:
+        return os.environ.get("SPARK_USER") or getpass.getuser()
+
+    def setLogLevel(self: Any, logLevel: str) -> None:
+        level = {"ALL": 1, "TRACE": 5, "OFF": 100}.get(logLevel.upper())
+        if level is None:
+            level = logging.getLevelNamesMapping().get(logLevel.upper())
+        if level is None:
+            raise ValueError(f"{logLevel} is no log level")
+        logging.getLogger("aflint").setLevel(level)
+
+    @classmethod
+    def setSystemProperty(cls, key: str, value: str) -> None:
+        _system_properties[key] = value
+
+    @classmethod
+    def getSystemProperty(cls, key: str) -> str | None:
+        return _system_properties.get(key)
+
+
+def system_properties() -> dict[str, str]:
+    """Return the settings among the system properties that a program has set."""
+    return {k: v for k, v in _system_properties.items() if k.startswith("spark.")}
+
+
+def _executor_environment(settings: Any) -> dict[str, str]:
+    prefix = "spark.executorEnv."
+    found = {k.removeprefix(prefix): v for k, v in settings.getAll() if k.startswith(prefix)}
+    return {**found, "PYTHONHASHSEED": "0"}
+
+
+def _listed(settings: Any, key: str) -> list[str]:
+    return [path.strip() for path in (settings.get(key) or "").split(",") if path.strip()]

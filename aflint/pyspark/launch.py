@@ -1,0 +1,134 @@
+"""Runs a program as spark-submit does."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import open_code
+from pathlib import Path
+
+from aflint.errors import AflintError, ConfigError
+
+_KEYS = {
+    "--master": "spark.master",
+    "--name": "spark.app.name",
+    "--deploy-mode": "spark.submit.deployMode",
+    "--driver-memory": "spark.driver.memory",
+    "--executor-memory": "spark.executor.memory",
+    "--executor-cores": "spark.executor.cores",
+    "--driver-cores": "spark.driver.cores",
+    "--num-executors": "spark.executor.instances",
+    "--total-executor-cores": "spark.cores.max",
+    "--queue": "spark.yarn.queue",
+    "--py-files": "spark.submit.pyFiles",
+    "--files": "spark.files",
+    "--archives": "spark.archives",
+}
+_NEEDS_JVM = ("--class", "--jars", "--packages", "--repositories", "--driver-class-path")
+_SWITCHES = ("--verbose", "-v", "--supervise")
+
+USAGE = """\
+Usage: aflint submit [OPTIONS] app.py [ARGUMENTS]
+
+Runs a PySpark program, unchanged, on aflint. Options are those of spark-submit:
+  --conf KEY=VALUE, -c KEY=VALUE   a setting of Spark's, or spark.aflint.<setting>
+  --properties-file FILE           settings, one `key value` or `key=value` a line
+  --master, --name                 as setMaster and setAppName
+  --py-files, --files, --archives  comma-separated: modules and files for tasks
+Settings of aflint also come from aflint.toml and AFLINT_ variables."""
+
+
+@dataclass(slots=True)
+class Submission:
+    """What a command line asks for."""
+
+    app: str
+    arguments: list[str]
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def parse(words: Sequence[str]) -> Submission:
+    """Read a command line. Raises ConfigError for an option that is unknown, or needs a JVM."""
+    settings: dict[str, str] = {}
+    waiting = list(words)
+    while waiting and waiting[0].startswith("-"):
+        option, equals, value = waiting.pop(0).partition("=")
+        if option in _SWITCHES:
+            continue
+        if option in _NEEDS_JVM:
+            raise ConfigError(f"{option} brings Java classes, and aflint runs without a JVM")
+        if option not in (*_KEYS, "--conf", "-c", "--properties-file"):
+            raise ConfigError(f"there is no option {option}.\n{USAGE}")
+        if not equals:
+            if not waiting:
+                raise ConfigError(f"{option} needs a value")
+            value = waiting.pop(0)
+        if option in ("--conf", "-c"):
+            key, found, text = value.partition("=")
+            if not found:
+                raise ConfigError(f"--conf {value}: write it as key=value")
+            settings[key.strip()] = text.strip()
+        elif option == "--properties-file":
+            settings = {**properties(Path(value)), **settings}
+        else:
+            settings[_KEYS[option]] = value
+    if not waiting:
+        raise ConfigError(f"no program was named.\n{USAGE}")
+    return Submission(waiting[0], waiting[1:], settings)
+
+
+def properties(path: Path) -> dict[str, str]:
+    """Read a file such as spark-defaults.conf. Raises ConfigError if it cannot be read."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise ConfigError(f"--properties-file {path}: {error.strerror}") from error
+    found = {}
+    for line in map(str.strip, lines):
+        if line and not line.startswith(("#", "!")):
+            key, *rest = line.replace("=", " ", 1).split(None, 1)
+            found[key] = rest[0].strip() if rest else ""
+    return found
+
+
+def main(words: Sequence[str]) -> None:
+    """Run the program that a command line names, as this process's main module."""
+    if not words or words[0] in ("-h", "--help"):
+        sys.stdout.write(USAGE + "\n")
+        return
+    try:
+        submission = parse(words)
+        program = _compiled(submission.app)
+        from aflint.pyspark.conf import submitted
+        from aflint.pyspark.install import install
+
+        install()
+    except AflintError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from None
+    submitted.update(submission.settings)
+    _run(submission, program)
+
+
+def _compiled(app: str) -> types.CodeType:
+    if not os.path.isfile(app):
+        raise ConfigError(f"there is no program {app}")
+    with open_code(os.path.abspath(app)) as file:
+        code: types.CodeType = compile(file.read(), app, "exec")
+    return code
+
+
+def _run(submission: Submission, program: types.CodeType) -> None:
+    """Run code as Python runs a script: its functions are those of `__main__` even after its end,
+    when threads and exit handlers may still call them.
+    """
+    module = types.ModuleType("__main__")
+    module.__dict__.update(__file__=submission.app, __builtins__=builtins, __cached__=None)
+    sys.modules["__main__"] = module
+    sys.argv = [submission.app, *submission.arguments]
+    sys.path[0] = os.path.dirname(os.path.abspath(submission.app))
+    exec(program, module.__dict__)

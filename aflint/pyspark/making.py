@@ -1,0 +1,160 @@
+"""SparkContext's ways to make an RDD."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from aflint.executor.blockfile import pack_block
+from aflint.lineage import Mapped, Node, PerPartition, RecordStep, Source, Union
+from aflint.pyspark.callsite import named_here
+from aflint.pyspark.errors import translated, unsupported
+from aflint.pyspark.names import make_rdd
+from aflint.pyspark.narrow import per_record, union_of
+from aflint.pyspark.paths import engine_path, spark_path
+from aflint.task import BlocksSplit, DataSplit, RangeSplit
+
+_BATCH = 1024
+_NEEDS_HADOOP = (
+    "sequenceFile",
+    "newAPIHadoopFile",
+    "newAPIHadoopRDD",
+    "hadoopFile",
+    "hadoopRDD",
+)
+_SAVES_HADOOP = (
+    "saveAsNewAPIHadoopDataset",
+    "saveAsNewAPIHadoopFile",
+    "saveAsHadoopDataset",
+    "saveAsHadoopFile",
+    "saveAsSequenceFile",
+)
+
+
+def slices(count: int, wanted: int, batch: int) -> list[tuple[int, int]]:
+    """Return where PySpark cuts `count` records into `wanted` partitions: at whole batches."""
+    size = max(1, min(count // wanted, batch))
+    batches = -(-count // size)
+    ends = [min(count, batches * (place + 1) // wanted * size) for place in range(wanted)]
+    return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+class Making:
+    """Members of SparkContext."""
+
+    def emptyRDD(self) -> Any:
+        return make_rdd(self, Source(name=named_here("emptyRDD"), splits=()))
+
+    def parallelize(self, c: Iterable[Any], numSlices: int | None = None) -> Any:
+        engine = self._engine_running()  # type: ignore[attr-defined]
+        wanted: int = self.defaultParallelism if numSlices is None else int(numSlices)  # type: ignore[attr-defined]
+        if wanted < 1:
+            raise ValueError(f"numSlices must be positive, not {numSlices}")
+        splits: tuple[Any, ...]
+        if isinstance(c, range):
+            size = len(c)
+            cuts = [int(place * size / wanted) for place in range(wanted + 1)]
+            parts = (c[a:b] for a, b in pairwise(cuts))
+            splits = tuple(RangeSplit(part.start, part.stop, part.step) for part in parts)
+        else:
+            records = list(c)
+            batch: int = self._batchSize or _BATCH  # type: ignore[attr-defined]
+            cuts_of = slices(len(records), wanted, batch if batch > 0 else len(records) or 1)
+            with translated():
+                packed = [list(_packed(records[start:end])) for start, end in cuts_of]
+                splits = tuple(DataSplit(tuple(blobs)) for blobs in engine.blobs(packed))
+        return make_rdd(self, Source(name=named_here("parallelize"), splits=splits))
+
+    def textFile(
+        self, name: str, minPartitions: int | None = None, use_unicode: bool = True
+    ) -> Any:
+        least = minPartitions or min(self.defaultParallelism, 2)  # type: ignore[attr-defined]
+        session = self._engine_running().session  # type: ignore[attr-defined]
+        with translated():
+            lines = session.text_file(engine_path(name), least, errors="replace")
+        lines._node.name = named_here("textFile")
+        rdd = make_rdd(self, lines._node)
+        return rdd if use_unicode else per_record(rdd, RecordStep.MAP, str.encode)
+
+    def wholeTextFiles(
+        self, path: str, minPartitions: int | None = None, use_unicode: bool = True
+    ) -> Any:
+        session = self._engine_running().session  # type: ignore[attr-defined]
+        with translated():
+            files = session.whole_text_files(engine_path(path), minPartitions, errors="replace")
+        return _named(self, files, str if use_unicode else str.encode)
+
+    def binaryFiles(self, path: str, minPartitions: int | None = None) -> Any:
+        session = self._engine_running().session  # type: ignore[attr-defined]
+        with translated():
+            files = session.binary_files(engine_path(path), minPartitions)
+        return _named(self, files, bytes)
+
+    def binaryRecords(self, path: str, recordLength: int) -> Any:
+        session = self._engine_running().session  # type: ignore[attr-defined]
+        with translated():
+            files = session.binary_files(engine_path(path))
+        rdd = make_rdd(self, files._node)
+        return per_record(rdd, RecordStep.FLAT_MAP, partial(_records, int(recordLength)))
+
+    def pickleFile(self, name: str, minPartitions: int | None = None) -> Any:
+        session = self._engine_running().session  # type: ignore[attr-defined]
+        with translated():
+            return make_rdd(self, session.pickle_file(engine_path(name), minPartitions)._node)
+
+    def union(self, rdds: list[Any]) -> Any:
+        if not rdds:
+            raise ValueError("union needs at least one RDD")
+        return union_of(self, rdds) if len(rdds) > 1 else _same(self, rdds[0])
+
+    def _checkpointFile(self, name: str, input_deserializer: Any = None) -> Any:
+        engine = self._engine_running()  # type: ignore[attr-defined]
+        with translated():
+            files = engine.listed(f"{engine_path(name)}-*")
+        ordered = sorted(files, key=lambda file: int(file[0].rpartition("-")[2]))
+        splits = tuple(BlocksSplit(path, size) for path, size in ordered)
+        return make_rdd(self, Source(name=named_here("checkpointFile"), splits=splits))
+
+
+def _packed(records: list[Any]) -> Iterator[bytes]:
+    for start in range(0, len(records), 4 * _BATCH):
+        yield pack_block(records[start : start + 4 * _BATCH])
+
+
+def _same(context: Any, rdd: Any) -> Any:
+    node: Node = Union(name=named_here("union"), members=(rdd._jrdd.node,))
+    return make_rdd(context, node)
+
+
+def _named(context: Any, files: Any, convert: Any) -> Any:
+    """Give the paths of whole files as Spark does."""
+    step = PerPartition(partial(_with_spark_paths, convert))
+    return make_rdd(context, Mapped(name=named_here("files"), parent=files._node, operator=step))
+
+
+def _with_spark_paths(convert: Any, partition: int, files: Iterable[Any]) -> Iterator[Any]:
+    return ((spark_path(path), convert(content)) for path, content in files)
+
+
+def _records(length: int, file: tuple[str, bytes]) -> Iterator[bytes]:
+    path, content = file
+    if len(content) % length:
+        raise ValueError(
+            f"binaryRecords: {path} has {len(content)} bytes, which are no whole records of "
+            f"{length}"
+        )
+    return (content[start : start + length] for start in range(0, len(content), length))
+
+
+def _refusing(name: str) -> Any:
+    def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise unsupported(f"{name}, a Hadoop format,", "Use textFile, pickleFile or binaryFiles.")
+
+    refuse.__name__ = name
+    return refuse
+
+
+ReadsHadoop = type("ReadsHadoop", (), {name: _refusing(name) for name in _NEEDS_HADOOP})
+WritesHadoop = type("WritesHadoop", (), {name: _refusing(name) for name in _SAVES_HADOOP})

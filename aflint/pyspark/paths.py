@@ -1,0 +1,47 @@
+"""Spark's paths and codecs as aflint's."""
+
+from __future__ import annotations
+
+import re
+
+from aflint.pyspark.errors import unsupported
+
+_CODECS = {"GzipCodec": "gzip", "BZip2Codec": "bz2", "ZStandardCodec": "zstd"}
+
+
+def engine_path(path: str) -> str:
+    """Return a path, or a comma-separated list of them, as aflint writes it: `file:` is left out,
+    `s3a:` and `s3n:` are `s3:`.
+
+    Raises PySparkRuntimeError for another file system, such as hdfs.
+    """
+    return ",".join(_one(part) for part in str(path).split(","))
+
+
+def _one(path: str) -> str:
+    path = path.strip()
+    scheme, colon, rest = path.partition(":")
+    if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) or len(scheme) == 1:
+        return path
+    if scheme in ("s3", "s3a", "s3n"):
+        return f"s3:{rest}"
+    if scheme == "file":
+        return "/" + rest.lstrip("/") if rest.startswith("/") else rest
+    if "/" not in rest[:1]:
+        return path
+    raise unsupported(f"The file system {scheme}: of {path}", "Use a local path or s3://.")
+
+
+def spark_path(path: str) -> str:
+    """Return a path as Spark gives it back: with its scheme."""
+    return path if "://" in path else f"file:{path}"
+
+
+def codec_named(name: str | None) -> str | None:
+    """Return aflint's compression for a codec class of Hadoop's."""
+    if name is None:
+        return None
+    compression = _CODECS.get(name.rpartition(".")[2])
+    if compression is None:
+        raise unsupported(f"The codec {name}", f"There are {', '.join(_CODECS)}.")
+    return compression

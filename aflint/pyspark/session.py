@@ -1,0 +1,304 @@
+"""SparkSession as far as it needs no SQL: `.sparkContext`, and DataFrames that are read as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from aflint.pyspark import names
+from aflint.pyspark.errors import AflintSparkError
+from aflint.pyspark.frame import RowsFrame, RowsReader, unsupported_sql
+
+_LATER = (
+    "sql",
+    "table",
+    "catalog",
+    "udf",
+    "udtf",
+    "readStream",
+    "streams",
+    "dataSource",
+    "profile",
+    "tvf",
+    "addArtifacts",
+    "addArtifact",
+    "client",
+)
+
+
+class RuntimeSettings:
+    """spark.conf: settings of a session, beside those of its context."""
+
+    def __init__(self, context: Any, options: Mapping[str, Any]) -> None:
+        self._context = context
+        self._values = {key: str(value) for key, value in options.items()}
+
+    def get(self, key: str, *default: Any) -> Any:
+        """Return a setting. Raises PySparkRuntimeError where it is not set and has no default."""
+        found = self._values.get(key, self._context.getConf().get(key))
+        if found is not None:
+            return found
+        if default:
+            return default[0]
+        raise AflintSparkError(f"[SQL_CONF_NOT_FOUND] The configuration {key} is not set")
+
+    def set(self, key: str, value: Any) -> None:
+        """Set a setting."""
+        text = value if isinstance(value, str) else str(value).lower()
+        self._values[key] = text
+
+    def unset(self, key: str) -> None:
+        """Forget a setting."""
+        self._values.pop(key, None)
+
+    def isModifiable(self, key: str) -> bool:
+        """Say whether setting it now has an effect."""
+        return key.startswith("spark.sql.")
+
+    @property
+    def getAll(self) -> dict[str, str]:
+        """Return all settings."""
+        return {**dict(self._context.getConf().getAll()), **self._values}
+
+
+class _SqlDefaults:
+    """What PySpark's code for making rows asks of the SQL settings."""
+
+    _VALUES: Mapping[str, str] = {"spark.sql.timestampType": "TIMESTAMP_LTZ"}
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: False
+
+    def getConfs(self, keys: list[str]) -> list[str]:
+        return [self._VALUES.get(key, "false") for key in keys]
+
+
+class Session:
+    """Members of SparkSession."""
+
+    _sc: Any
+
+    def __init__(
+        self, sparkContext: Any, jsparkSession: Any = None, options: Mapping[str, Any] | None = None
+    ) -> None:
+        self._sc = sparkContext
+        self._jsc = sparkContext._jsc
+        self._jvm = None
+        self._settings = RuntimeSettings(sparkContext, options or {})
+        names.RDD.toDF = _to_frame
+        known = SparkSession._instantiatedSession
+        if known is None or known._sc._jsc is None:
+            SparkSession._instantiatedSession = self
+            SparkSession._activeSession = self
+
+    @property
+    def _jconf(self) -> Any:
+        return _SqlDefaults()
+
+    @property
+    def sparkContext(self) -> Any:
+        return self._sc
+
+    @property
+    def version(self) -> str:
+        return names.VERSION
+
+    @property
+    def conf(self) -> Any:
+        return self._settings
+
+    @property
+    def read(self) -> Any:
+        return RowsReader(self)
+
+    def newSession(self) -> Any:
+        return SparkSession(self._sc)
+
+    def range(
+        self, start: int, end: int | None = None, step: int = 1, numPartitions: int | None = None
+    ) -> Any:
+        from pyspark.sql.types import LongType, StructType
+
+        numbers = self._sc.range(start, end, step, numPartitions)
+        return RowsFrame(self, numbers.map(_single), StructType().add("id", LongType(), False))
+
+    def createDataFrame(
+        self,
+        data: Any,
+        schema: Any = None,
+        samplingRatio: float | None = None,
+        verifySchema: bool = True,
+    ) -> Any:
+        from pyspark.sql.types import DataType
+
+        if isinstance(data, RowsFrame):
+            raise TypeError("data is a DataFrame already")
+        if isinstance(schema, str):
+            schema = parse_schema(schema)
+        elif isinstance(schema, tuple):
+            schema = list(schema)
+        if schema is not None and not isinstance(schema, DataType | list):
+            raise TypeError(f"schema should be StructType or list or None, not {type(schema)}")
+        if hasattr(data, "to_dict") and hasattr(data, "columns"):  # pandas
+            schema = [str(column) for column in data.columns] if schema is None else schema
+            data = [tuple(row) for row in data.itertuples(index=False)]
+        return self._create_rows(data, schema, samplingRatio, verifySchema)
+
+    def _create_rows(self: Any, data: Any, schema: Any, ratio: Any, verify: bool) -> RowsFrame:
+        prepare, schema = _preparing(schema, verify)
+        if isinstance(data, names.RDD):
+            rows, struct = self._createFromRDD(data.map(prepare), schema, ratio)
+        else:
+            rows, struct = self._createFromLocal(map(prepare, data), schema)
+        return RowsFrame(self, rows, struct)
+
+    def stop(self: Any) -> None:
+        self._sc.stop()
+        SparkSession._instantiatedSession = None
+        SparkSession._activeSession = None
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    @classmethod
+    def getActiveSession(cls) -> Any:
+        session = SparkSession._activeSession
+        return session if session is not None and session._sc._jsc is not None else None
+
+    @classmethod
+    def active(cls) -> Any:
+        session = cls.getActiveSession()
+        if session is None:
+            raise AflintSparkError("No active or default Spark session found")
+        return session
+
+    def addTag(self, tag: str) -> None:
+        self._sc.addJobTag(tag)
+
+    def removeTag(self, tag: str) -> None:
+        self._sc.removeJobTag(tag)
+
+    def getTags(self) -> set[str]:
+        tags: set[str] = self._sc.getJobTags()
+        return tags
+
+    def clearTags(self) -> None:
+        self._sc.clearJobTags()
+
+    def interruptAll(self) -> list[str]:
+        self._sc.cancelAllJobs()
+        return []
+
+    def interruptTag(self, tag: str) -> list[str]:
+        self._sc.cancelJobsWithTag(tag)
+        return []
+
+    def _repr_html_(self) -> str:
+        return f"<p><b>SparkSession</b></p>{self._sc._repr_html_()}"
+
+
+class Builder:
+    """Members of SparkSession.Builder."""
+
+    _options: dict[str, Any]
+
+    def getOrCreate(self) -> Any:
+        session = SparkSession._instantiatedSession
+        if session is not None and session._sc._jsc is not None:
+            for key, value in self._options.items():
+                session._settings.set(key, value)
+            return session
+        return self.create()
+
+    def create(self) -> Any:
+        settings = names.SparkConf()
+        for key, value in self._options.items():
+            settings.set(key, str(value))
+        return SparkSession(names.SparkContext.getOrCreate(settings), options=dict(self._options))
+
+
+def _single(value: Any) -> tuple[Any]:
+    return (value,)
+
+
+def _preparing(schema: Any, verify: bool) -> tuple[Any, Any]:
+    """Return what makes each record a row that fits the schema, and the schema of the rows."""
+    from pyspark.sql.types import DataType, StructType, _make_type_verifier
+
+    if isinstance(schema, StructType):
+        return _verified(_make_type_verifier(schema) if verify else None), schema
+    if isinstance(schema, DataType):
+        check = _make_type_verifier(schema, name="field value") if verify else None
+        verified = _verified(check)
+        return (lambda record: (verified(record),)), StructType().add("value", schema)
+    return (lambda record: record), schema
+
+
+def _verified(check: Any) -> Any:
+    def verified(record: Any) -> Any:
+        if check is not None:
+            check(record)
+        return record
+
+    return verified
+
+
+def parse_schema(text: str) -> Any:
+    """Return a schema written as `name type, name type` or as one type.
+
+    Raises PySparkRuntimeError for types with parts (array, map, struct), which Spark's parser of
+    SQL reads.
+    """
+    from pyspark.sql import types
+
+    simple = {
+        "string": types.StringType,
+        "int": types.IntegerType,
+        "integer": types.IntegerType,
+        "bigint": types.LongType,
+        "long": types.LongType,
+        "smallint": types.ShortType,
+        "short": types.ShortType,
+        "tinyint": types.ByteType,
+        "byte": types.ByteType,
+        "float": types.FloatType,
+        "double": types.DoubleType,
+        "boolean": types.BooleanType,
+        "binary": types.BinaryType,
+        "date": types.DateType,
+        "timestamp": types.TimestampType,
+    }
+    if text.strip().lower() in simple:
+        return simple[text.strip().lower()]()
+    struct = types.StructType()
+    for part in text.split(","):
+        words = part.replace(":", " ").split()
+        if len(words) != 2 or words[1].lower() not in simple:
+            raise unsupported_sql(f"the schema {text!r}", "Write it as a StructType.")
+        struct.add(words[0].strip("`"), simple[words[1].lower()]())
+    return struct
+
+
+def _to_frame(rdd: Any, schema: Any = None, sampleRatio: float | None = None) -> Any:
+    return SparkSession.active().createDataFrame(rdd, schema, sampleRatio)
+
+
+def _refusing(name: str) -> property:
+    def refuse(self: Any) -> Any:
+        raise unsupported_sql(f"SparkSession.{name}")
+
+    return property(refuse)
+
+
+def install_session() -> None:
+    """Put SparkSession over aflint's contexts."""
+    names.replace_members(SparkSession, Session)
+    names.replace_members(SparkSession.Builder, Builder)
+    for name in _LATER:
+        if hasattr(SparkSession, name):
+            setattr(SparkSession, name, _refusing(name))

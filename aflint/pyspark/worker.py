@@ -1,0 +1,178 @@
+"""What a task of a PySpark program finds around it: TaskContext, SparkFiles, environment, modules.
+
+Nothing here imports PySpark: a program whose tasks do not use it need not wait for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from aflint.errors import VersionMismatchError
+from aflint.executor.context import task_context
+from aflint.program import Program
+from aflint.task import Blob
+
+_CONTEXT = "pyspark.taskcontext"
+_FILES = ("pyspark.core.files", "pyspark.files")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What every task of a stage is told. `files` are those of addFile: name, content, whether it
+    is a package; they lie in `root` on the driver's machine.
+    """
+
+    stage: int
+    properties: dict[str, str]
+    variables: dict[str, str]
+    version: str
+    root: str
+    files: tuple[tuple[str, Blob], ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Pickles a program so that the environment is there before its functions are unpickled."""
+
+    environment: Environment
+    program: Program
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_program, (_Entering(self.environment), self.program))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entering:
+    environment: Environment
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (enter, (self.environment,))
+
+
+def _program(_: None, program: Program) -> Program:
+    return program
+
+
+_entered: Environment | None = None
+_root: Path | None = None
+
+
+def enter(environment: Environment) -> None:
+    """Make an environment the current one of this process."""
+    global _entered
+    before, _entered = _entered, environment
+    os.environ.update(environment.variables)
+    if before is None:
+        sys.meta_path.insert(0, _Finder())
+    if before is None or before.root != environment.root or before.files != environment.files:
+        _place_files(environment)
+    for name in (_CONTEXT, *_FILES):
+        if name in sys.modules:
+            adopt(sys.modules[name])
+
+
+def _place_files(environment: Environment) -> None:
+    """Have the files of addFile in a folder, and what is Python among them importable."""
+    global _root
+    root = Path(environment.root)
+    if not root.is_dir():
+        root = Path(tempfile.gettempdir(), f"aflint-files-{root.name}")
+        root.mkdir(exist_ok=True)
+        for name, blob in environment.files:
+            if not (root / name).exists():
+                unpack(task_context().fetch(blob), root / name)
+    for entry in (str(root), *(str(root / package) for package in environment.packages)):
+        if entry not in sys.path:
+            sys.path.insert(1, entry)
+    importlib.invalidate_caches()
+    _root = root
+
+
+def unpack(data: bytes, target: Path) -> None:
+    """Write a file of addFile; a folder travels as a zip behind a mark."""
+    import io
+    import zipfile
+
+    if data.startswith(FOLDER_MARK):
+        with zipfile.ZipFile(io.BytesIO(data[len(FOLDER_MARK) :])) as archive:
+            archive.extractall(target)
+    else:
+        target.write_bytes(data)
+
+
+FOLDER_MARK = b"aflint folder\0"
+
+
+def adopt(module: ModuleType) -> None:
+    """Tell a module of PySpark of the current task."""
+    assert _entered is not None
+    if module.__name__ in _FILES:
+        module.SparkFiles._root_directory = str(_root)
+        module.SparkFiles._is_running_on_worker = True
+        return
+    check_version(_entered.version)
+    task, stage = task_context().id, _entered.stage
+    context = object.__new__(module.TaskContext)
+    context._stageId = stage
+    context._partitionId = task.partition
+    context._attemptNumber = task.attempt
+    context._taskAttemptId = (stage << 28) + (task.partition << 8) + task.attempt
+    context._localProperties = _entered.properties
+    context._cpus = 1
+    context._resources = {}
+    module.TaskContext._taskContext = context
+
+
+def check_version(wanted: str) -> None:
+    """Raise VersionMismatchError where this process has another PySpark than the driver."""
+    found = importlib.import_module("pyspark.version").__version__
+    if found != wanted:
+        raise VersionMismatchError(
+            f"the driver runs PySpark {wanted}, the task PySpark {found}: install "
+            f"pyspark=={wanted} where tasks run"
+        )
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Notices when a module is imported that has to be told of the current task."""
+
+    def __init__(self) -> None:
+        self._looking = False
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if self._looking or name not in (_CONTEXT, *_FILES):
+            return None
+        self._looking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._looking = False
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Adopting(spec.loader)
+        return spec
+
+
+class _Adopting(importlib.abc.Loader):
+    def __init__(self, loader: importlib.abc.Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        adopt(module)
