@@ -61,8 +61,8 @@ class InFlight:
     def _ended(self, task: asyncio.Task[None], size: int) -> None:
         self._running.discard(task)
         self._bytes -= size
-        if not task.cancelled() and self._failure is None:
-            self._failure = task.exception()
+        error = None if task.cancelled() else task.exception()
+        self._failure = self._failure or error
 
 
 async def cancel_all(tasks: set[asyncio.Task[Any]]) -> None:
@@ -98,8 +98,9 @@ async def as_they_come(
                     running.add(loop.create_task(call(thunk)))
             if not running:
                 continue
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
+                running.discard(task)
                 yield task.result()
     finally:
         await cancel_all(running)

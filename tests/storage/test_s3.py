@@ -104,7 +104,7 @@ async def test_ranges(storage: S3Storage) -> None:
         await storage.read(f"{HOME}/absent", 0, 5)
 
 
-@pytest.mark.parametrize("size", [0, 1, PART_BYTES, 2 * PART_BYTES + 1, 5 * PART_BYTES])
+@pytest.mark.parametrize("size", [0, 1, PART_BYTES, 2 * PART_BYTES + 1, 3 * PART_BYTES])
 async def test_writers_take_any_size(
     cloud_and_storage: tuple[LocalCloud, S3Storage], size: int
 ) -> None:
