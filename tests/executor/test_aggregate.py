@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aflint.errors import UnportableKeyError
+from aflint.executor.aggregate import (
+    Spiller,
+    cogroup,
+    combine,
+    combine_partially,
+    group,
+    identity,
+    sort,
+)
+from aflint.executor.memory import MemoryWatch
+from aflint.executor.spill import SpillFolder
+from aflint.lineage import Aggregator, Ordering
+
+
+class EagerWatch(MemoryWatch):
+    """Asks for a spill at every look."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    def over(self, held: int) -> bool:
+        return held > 0
+
+    def pressed(self) -> bool:
+        return True
+
+
+@pytest.fixture(params=["memory", "disk"])
+def spiller(request: pytest.FixtureRequest, tmp_path: Path) -> Spiller:
+    watch = EagerWatch() if request.param == "disk" else MemoryWatch(0)
+    return Spiller(watch, SpillFolder(tmp_path))
+
+
+def some_pairs(count: int = 3000) -> Iterator[tuple[Any, int]]:
+    names = ["a", None, ("x", None), 1, 1.5, "b"]
+    return ((names[n % 6], n) for n in range(count))
+
+
+def test_combining(spiller: Spiller) -> None:
+    for add in (operator.add, lambda a, b: a + b):
+        found = dict(combine(some_pairs(), identity, add, add, spiller))
+        assert len(found) == 6
+        assert found["a"] == sum(range(0, 3000, 6))
+    listed = dict(
+        combine(some_pairs(600), lambda v: [v], lambda c, v: [*c, v], operator.add, spiller)
+    )
+    assert listed[None] == list(range(1, 600, 6))
+
+
+def test_grouping_keeps_the_order_of_values(spiller: Spiller) -> None:
+    found = dict(group(some_pairs(), spiller))
+    assert found["b"] == list(range(5, 3000, 6))
+    assert found[1][-1] == 2997
+    assert found[None][2:4] == [13, 19]
+    assert len(found) == 6
+    assert all(list(values) == list(values) for values in found.values())
+
+
+def test_cogrouping(spiller: Spiller) -> None:
+    members = [some_pairs(300), iter([("a", "A"), ("z", "Z")]), iter(())]
+    found = dict(cogroup(members, 3, spiller))
+    assert [list(part) for part in found["a"]] == [list(range(0, 300, 6)), ["A"], []]
+    assert [list(part) for part in found["z"]] == [[], ["Z"], []]
+    assert len(found) == 7
+
+
+def test_sorting_is_stable(spiller: Spiller) -> None:
+    pairs = [(n * 7919 % 50, n) for n in range(3000)]
+    assert list(sort(iter(pairs), Ordering(), spiller)) == sorted(pairs, key=lambda p: p[0])
+    down = list(sort(iter(pairs), Ordering(ascending=False), spiller))
+    assert down == sorted(pairs, key=lambda p: p[0], reverse=True)
+    by_text = list(sort(iter(pairs), Ordering(key=str), spiller))
+    assert by_text == sorted(pairs, key=lambda p: str(p[0]))
+
+
+def test_keys_of_one_hash_are_told_apart(spiller: Spiller) -> None:
+    class Key:
+        def __init__(self, name: int) -> None:
+            self.name = name
+
+        def __hash__(self) -> int:
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Key) and other.name == self.name
+
+    pairs = ((Key(n % 5), 1) for n in range(500))
+    found = {
+        key.name: total
+        for key, total in combine(pairs, identity, operator.add, operator.add, spiller)
+    }
+    assert found == dict.fromkeys(range(5), 100)
+
+
+def test_combining_on_the_map_side_may_hand_a_key_over_twice(spiller: Spiller) -> None:
+    handed: list[tuple[Any, int]] = []
+    aggregator = Aggregator(identity, operator.add, operator.add)
+    combine_partially(some_pairs(), aggregator, spiller, handed.extend)
+    assert sum(value for _, value in handed) == sum(range(3000))
+    assert {key for key, _ in handed} == {"a", None, ("x", None), 1, 1.5, "b"}
+
+
+def test_nothing(spiller: Spiller) -> None:
+    assert list(combine(iter(()), identity, operator.add, operator.add, spiller)) == []
+    assert list(group(iter(()), spiller)) == []
+    assert list(cogroup([iter(()), iter(())], 2, spiller)) == []
+    assert list(sort(iter(()), Ordering(), spiller)) == []
+
+
+def test_no_spill_file_is_left(tmp_path: Path) -> None:
+    spiller = Spiller(EagerWatch(), SpillFolder(tmp_path))
+    assert len(list(group(some_pairs(), spiller))) == 6
+    assert spiller.folder.bytes > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_whose_fault_it_is_that_something_cannot_be_hashed(spiller: Spiller) -> None:
+    with pytest.raises(UnportableKeyError, match="use a tuple in place of a list"):
+        list(group(iter([([1], 2)]), spiller))
+
+    def bad(a: int, b: int) -> Any:
+        return {[]: a}
+
+    with pytest.raises(TypeError, match="unhashable") as caught:
+        list(combine(iter([(1, 1), (1, 2)]), identity, bad, bad, spiller))
+    assert not isinstance(caught.value, UnportableKeyError)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from aflint.codec.hashing import portable_hash
+from aflint.executor.partition import indices, place
+from aflint.lineage import HashPartitioner, Partitioner, RangePartitioner, RoundRobinPartitioner
+
+
+def placed(partitioner: Partitioner, records: list[Any], first: int = 0) -> dict[int, list[Any]]:
+    found: defaultdict[int, list[Any]] = defaultdict(list)
+    place(partitioner, records, lambda partition, block: found[partition].extend(block), first)
+    return dict(found)
+
+
+def test_hashing() -> None:
+    keys = ["a", None, 1, (1, None), 2.5]
+    assert indices(HashPartitioner(7), keys) == [portable_hash(key) % 7 for key in keys]
+    found = placed(HashPartitioner(3), [(key, 0) for key in keys * 100])
+    assert sum(map(len, found.values())) == 500
+    assert indices(HashPartitioner(3, lambda key: -1), keys) == [2] * 5
+    assert placed(HashPartitioner(1), [1, 2]) == {0: [1, 2]}
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+def test_ranges(ascending: bool) -> None:
+    partitioner = RangePartitioner(3, (10, 20), ascending)
+    expected = [0, 0, 1, 1, 2]
+    if not ascending:
+        expected = [2 - place for place in expected]
+    assert indices(partitioner, [5, 10, 11, 20, 21]) == expected
+    by_size = RangePartitioner(2, (2,), True, len)
+    assert indices(by_size, ["a", "aaa"]) == [0, 1]
+    assert indices(RangePartitioner(4, ()), [3]) == [0]
+
+
+def test_stop_iteration_in_a_key_function_is_not_lost() -> None:
+    def stop(key: int) -> int:
+        raise StopIteration
+
+    with pytest.raises(StopIteration):
+        indices(RangePartitioner(2, (1,), True, stop), [1, 2])
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 10_000])
+@pytest.mark.parametrize("first", [0, 2])
+def test_dealing_in_turn(count: int, first: int) -> None:
+    found = placed(RoundRobinPartitioner(3), list(range(count)), first)
+    sizes = [len(found.get(partition, [])) for partition in range(3)]
+    assert max(sizes) - min(sizes) <= 1
+    assert sorted(record for part in found.values() for record in part) == list(range(count))
+    if count:
+        assert found[first][0] == 0
