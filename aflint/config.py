@@ -137,6 +137,11 @@ class Config:
         pattern=r"[A-Za-z0-9_:$-]{1,170}",
         hint="a function's name or ARN",
     )
+    requirements: str | None = _setting(
+        None,
+        "Requirements file of the packages that functions need beyond aflint's own.",
+        path=True,
+    )
     function_timeout_s: int = _setting(
         limits.LAMBDA_TIMEOUT_S,
         "Time limit of a function that localcloud runs; `aflint deploy --timeout` sets AWS's.",

@@ -21,6 +21,7 @@ class RecordStep(Enum):
 
     MAP = "x = f(x)"
     FILTER = "if not f(x): continue"
+    FILTER_TRUE = "if not x: continue"
     FLAT_MAP = "for x in f(x):"
     MAP_VALUES = "k, v = x; x = (k, f(v))"
     FLAT_MAP_VALUES = "k, v = x\nfor x in zip(repeat(k), f(v)):"

@@ -17,7 +17,7 @@ from aflint.storage.router import RoutedStorage
 from aflint.storage.s3 import S3Storage
 from aflint.transport.hybrid import HybridTransport
 from aflint.transport.s3 import S3Transport
-from aflint.transport.sqs import SqsTransport
+from aflint.transport.sqs import VISIBILITY_S, SqsTransport
 
 _RESULT_SLACK = 512 * 1024
 """Of a response, what is left for the rest of a TaskResult beside its value."""
@@ -75,13 +75,15 @@ def transport_of(
 ) -> SqsTransport | S3Transport | HybridTransport:
     """Return the transport that a configuration asks for."""
     limit = config.message_limit_kib * limits.KIB
+    # What a lost reader has received must be there again before its successor gives up waiting.
+    visibility_s = max(1, min(VISIBILITY_S, int(config.fetch_timeout_s * 0.75)))
     match config.effective_transport:
         case "sqs":
-            return SqsTransport(aws, config.prefix, limit)
+            return SqsTransport(aws, config.prefix, limit, visibility_s)
         case "s3":
             return S3Transport(aws, bucket, config.prefix)
         case _:
-            return HybridTransport(aws, bucket, config.prefix, limit)
+            return HybridTransport(aws, bucket, config.prefix, limit, visibility_s)
 
 
 def _storage(aws: Aws) -> RoutedStorage:

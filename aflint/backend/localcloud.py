@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from aflint.aws.client import Aws
@@ -39,7 +40,8 @@ async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -
     token = cloud.environment()["AWS_SESSION_TOKEN"]
     credentials = Credentials(access, secret, token)
     config = config.replace(endpoint_url=cloud.endpoint_url, region=cloud.region)
-    options = DeployOptions(timeout_s=config.function_timeout_s)
+    files = [Path(config.requirements)] if config.requirements else []
+    options = DeployOptions(timeout_s=config.function_timeout_s, requirements=files)
     deployment = await deploy(config, options, credentials=credentials)
     found = Found(deployment.region, deployment.bucket, deployment.functions)
     aws = Aws(cloud.region, cloud.endpoint_url, credentials=FixedCredentials(credentials))

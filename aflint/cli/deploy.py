@@ -92,6 +92,11 @@ def write_image(config: Config, options: DeployOptions, folder: Path, out: Conso
         typer.echo(f"  {command}")
 
 
+def configured_requirements(config: Config) -> tuple[Path, ...]:
+    """Return the requirements file that the configuration names, if it does."""
+    return (Path(config.requirements),) if config.requirements else ()
+
+
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
@@ -177,7 +182,7 @@ def register(app: typer.Typer) -> None:
         options = DeployOptions(
             architecture=arch.value if arch else None,
             packages=tuple(package or ()),
-            requirements=tuple(requirements or ()),
+            requirements=tuple(requirements or configured_requirements(config)),
             sizes=sizes,
             tmp_mb=tmp_mb,
             timeout_s=timeout_s,

@@ -51,7 +51,13 @@ def _one_after_the_other(loops: Sequence[Loop], records: Iterator[Any]) -> Itera
 
 def _fuse_one(steps: Sequence[PerRecord]) -> Loop:
     functions = [step.function for step in steps]
-    return partial(_compile(tuple(step.step for step in steps)), functions)
+    return partial(_compile(tuple(map(_shape, steps))), functions)
+
+
+def _shape(step: PerRecord) -> RecordStep:
+    """Return what to compile for a step; `filter(bool)` needs no call."""
+    plain_truth = step.step is RecordStep.FILTER and step.function is bool
+    return RecordStep.FILTER_TRUE if plain_truth else step.step
 
 
 def _parts(steps: Sequence[PerRecord]) -> Iterator[Sequence[PerRecord]]:

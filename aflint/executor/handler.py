@@ -7,6 +7,7 @@ last task left them.
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import time
@@ -58,6 +59,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
 def _executor() -> Executor:
     scratch = Path(tempfile.gettempdir()) / "aflint"
     scratch.mkdir(exist_ok=True)
+    gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
     room = int(os.environ.get(TMP_VARIABLE, LAMBDA_TMP_MIN_MB)) * _TMP_SHARE
     return Executor(IOLoop().__enter__(), open_storage(), create_transport, scratch, int(room))
 

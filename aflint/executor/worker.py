@@ -8,6 +8,7 @@ any way, even in the middle of a task: a second thread waits for that.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import signal
 import socket
@@ -94,6 +95,7 @@ def main() -> None:
     send(channel, ("ready", sys.version_info[:2], os.getpid()))
     with IOLoop() as io:
         executor = Executor(io, open_storage(), create_transport, scratch)
+        gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
         while (task := receive(channel)) is not None:
             answer(channel, executor.run(task))
         executor.close()
