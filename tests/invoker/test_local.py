@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aflint.codec import closure, frame, records
+from aflint.errors import WorkerLostError
+from aflint.invoker.local import LocalInvoker
+from aflint.program import Program, ReadSplit, Return
+from aflint.task import Blob, Input, RangeSplit, TaskDescription, TaskId
+
+
+def task(function: Callable[[int], Any], number: int = 0) -> TaskDescription:
+    def call(partition: int, numbers: Any) -> Any:
+        return function(next(numbers))
+
+    data = frame.compress(closure.dumps(Program(ReadSplit(0), Return(call)), "test"))
+    return TaskDescription(
+        id=TaskId("job", 0, number, 0),
+        program=Blob(closure.digest(data), len(data), data),
+        inputs=(Input(0, number, RangeSplit(number, number + 1, 1)),),
+        key=bytes(32),
+    )
+
+
+@pytest.fixture
+async def invoker(tmp_path: Path) -> AsyncIterator[LocalInvoker]:
+    invoker = LocalInvoker(2, tmp_path)
+    await invoker.start()
+    yield invoker
+    await invoker.aclose()
+
+
+async def value(invoker: LocalInvoker, function: Callable[[int], Any], number: int = 0) -> Any:
+    result = await invoker.invoke(task(function, number))
+    assert result.failure is None, result.failure
+    assert result.value is not None
+    assert result.value.data is not None
+    return records.decode(frame.decompress(result.value.data))[0]
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def is_zombie(process: int) -> bool:
+    """Say whether it has ended, and only its parent has not asked yet."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+async def test_workers_are_kept_and_their_number_bounded(invoker: LocalInvoker) -> None:
+    assert invoker.slots == 2
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(value(invoker, lambda _: os.getpid(), n)) for n in range(8)]
+    assert len({task.result() for task in tasks}) <= 2
+    assert await value(invoker, lambda x: x + 1, 41) == 42
+
+
+async def test_a_lost_worker_is_named_and_replaced(invoker: LocalInvoker) -> None:
+    with pytest.raises(WorkerLostError, match="partition 3 of stage 0 ended with exit status 9"):
+        await invoker.invoke(task(lambda _: os._exit(9), 3))
+    with pytest.raises(
+        WorkerLostError, match="signal SIGKILL: the system may have run out of memory"
+    ):
+        await invoker.invoke(task(lambda _: os.kill(os.getpid(), signal.SIGKILL)))
+    with pytest.raises(WorkerLostError, match=r"last words:\n.*on its way out"):
+        await invoker.invoke(task(lambda _: (os.write(2, b"on its way out"), os._exit(1))))
+    assert await value(invoker, lambda x: x, 5) == 5
+
+
+async def test_a_worker_that_died_while_idle_is_replaced(invoker: LocalInvoker) -> None:
+    process = await value(invoker, lambda _: os.getpid())
+    os.kill(process, signal.SIGKILL)
+    lost = 0
+    for _ in range(3):
+        try:
+            assert await value(invoker, lambda x: x, 1) == 1
+        except WorkerLostError:
+            lost += 1
+    assert lost <= 1
+
+
+async def test_a_cancelled_call_ends_its_process(invoker: LocalInvoker, tmp_path: Path) -> None:
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+
+    def hang(_: int) -> None:
+        with open(pipe, "w") as file:
+            file.write(str(os.getpid()))
+        time.sleep(600)
+
+    call = asyncio.create_task(invoker.invoke(task(hang)))
+    process = int(await asyncio.to_thread(Path(pipe).read_text))
+    assert alive(process)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert not alive(process)
+    assert await value(invoker, lambda x: x, 2) == 2
+
+
+async def test_closing_ends_what_tasks_started(tmp_path: Path) -> None:
+    invoker = LocalInvoker(1, tmp_path)
+    await invoker.start()
+
+    def start_child(_: int) -> tuple[int, int]:
+        child = os.fork()
+        if not child:
+            time.sleep(600)
+            os._exit(0)
+        return os.getpid(), child
+
+    worker, child = await value(invoker, start_child)
+    await invoker.aclose()
+    assert not alive(worker)
+    assert not alive(child) or is_zombie(child)
+
+
+async def test_a_result_that_cannot_be_sent_is_an_error(invoker: LocalInvoker) -> None:
+    def spoil(_: int) -> int:
+        main = __import__("sys").modules["__main__"].__dict__
+        real = main["pack"]
+
+        def pack(message: Any) -> Any:
+            if getattr(message, "failure", None) is None:
+                raise ValueError("too large")
+            return real(message)
+
+        main["pack"] = pack
+        return 1
+
+    result = await invoker.invoke(task(spoil))
+    assert result.failure is not None
+    assert result.failure.kind == "RecordTooLargeError"
+    assert "cannot be sent to the driver: too large" in result.failure.message

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import gc
+import operator
+import pickle
+from typing import Any
+
+import pytest
+
+from aflint.codec import closure, frame
+from aflint.errors import SessionError
+from aflint.executor.context import TaskContext, in_task, running, task_context
+from aflint.task import Blob, TaskId
+from aflint.variables import Accumulator, Broadcast, apply_updates, noticing_broadcasts
+
+
+def context(fetched: list[Blob] | None = None, data: bytes = b"") -> TaskContext:
+    def fetch(blob: Blob) -> bytes:
+        if fetched is not None:
+            fetched.append(blob)
+        return data
+
+    return TaskContext(TaskId("job", 1, 2, 3), fetch)
+
+
+def test_the_context_says_where_it_is() -> None:
+    with running(context()) as task:
+        assert in_task()
+        assert (task_context().partition, task_context().stage, task_context().attempt) == (2, 1, 3)
+        assert task_context() is task
+    assert not in_task()
+    with pytest.raises(SessionError, match="no task"):
+        task_context()
+
+
+def test_an_accumulator_in_a_task_adds_to_a_share_of_its_own() -> None:
+    total: Accumulator[Any] = Accumulator(10)
+    with running(context()) as task:
+        remote = pickle.loads(pickle.dumps(total))
+        remote.add(2)
+        remote += 3
+        with pytest.raises(SessionError, match="driver only"):
+            assert remote.value
+        with pytest.raises(SessionError, match="driver only"):
+            remote.value = 3
+        assert "in a task" in repr(remote)
+    assert total.value == 10
+    apply_updates(task.accumulated)
+    assert total.value == 15
+    assert repr(total) == "<Accumulator 15>"
+
+
+def test_the_first_term_is_not_changed_by_later_ones() -> None:
+    names: Accumulator[list[str]] = Accumulator([], operator.iadd)
+    term = ["a"]
+    with running(context()) as task:
+        names.add(term)
+        names.add(["b"])
+    assert term == ["a"]
+    assert list(task.accumulated.values()) == [["a", "b"]]
+
+
+def test_updates_of_accumulators_that_are_gone_are_dropped() -> None:
+    total: Accumulator[int] = Accumulator(0)
+    with running(context()) as task:
+        total.add(1)
+    del total
+    gc.collect()
+    apply_updates(task.accumulated)
+
+
+def test_an_accumulator_is_itself_in_the_driver() -> None:
+    total: Accumulator[int] = Accumulator(0)
+    assert pickle.loads(pickle.dumps(total)) is total
+
+
+def test_broadcasts_are_fetched_once_per_process() -> None:
+    value = {"a": [1, 2]}
+    data = frame.compress(closure.dumps(value, "value"))
+    blob = Blob(closure.digest(data), len(data), location="somewhere")
+    broadcast = Broadcast(value, blob)
+    fetched: list[Blob] = []
+    with noticing_broadcasts() as noticed:
+        pickled = pickle.dumps(broadcast)
+    assert noticed == [blob]
+    for _ in range(2):
+        remote = pickle.loads(pickled)
+        with running(context(fetched, data)):
+            assert remote.value == value
+            assert remote.value is remote.value
+    assert len(fetched) == 1
+
+
+def test_a_destroyed_broadcast() -> None:
+    broadcast = Broadcast([1], Blob("d", 1, location="x"))
+    assert broadcast.value == [1]
+    broadcast.unpersist()
+    assert broadcast.value == [1]
+    broadcast.destroy()
+    with pytest.raises(SessionError, match="destroyed"):
+        assert broadcast.value
+    with pytest.raises(SessionError, match="destroyed"):
+        pickle.dumps(broadcast)
