@@ -13,8 +13,9 @@ from itertools import islice
 from typing import Any
 
 from aflint.errors import UncuttableTaskError
+from aflint.executor.order import comes_in_any_order
 from aflint.executor.sources import Source
-from aflint.lineage import Aggregator
+from aflint.lineage import Aggregator, RoundRobinPartitioner
 from aflint.program import (
     CoGroup,
     Concatenate,
@@ -148,6 +149,9 @@ class Chain:
 def is_cuttable(program: Program, partition: int) -> bool:
     """Say whether a task may stop at any record and be continued by another invocation."""
     sink = program.sink
+    dealt = isinstance(sink, Partition) and isinstance(sink.partitioner, RoundRobinPartitioner)
+    if dealt and comes_in_any_order(program.root):
+        return False  # it is sorted as a whole before it is dealt out: see `order`
     mergeable = isinstance(sink, Partition | Count) or (
         isinstance(sink, Return) and sink.merge is not None
     )

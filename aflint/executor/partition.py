@@ -20,10 +20,11 @@ def place(
     records: Iterable[Any],
     add: Callable[[int, list[Any]], None],
     first: int = 0,
-) -> None:
+) -> int:
     """Hand over all records, in blocks, each with its reduce partition.
 
     A round robin begins at partition `first`, so that map tasks do not all favour the same ones.
+    Returns whose turn it is next.
     """
     for chunk in chunks(iter(records)):
         block = list(chunk)
@@ -33,6 +34,7 @@ def place(
             first = _deal(block, partitioner.partitions, add, first)
         else:
             _place_pairs(indices(partitioner, list(map(_key, block))), block, add)
+    return first
 
 
 def indices(partitioner: Partitioner, keys: list[Any]) -> list[int]:

@@ -20,11 +20,13 @@ from aflint.executor.failure import describe
 from aflint.executor.inputs import Inputs
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.memory import MemoryWatch, peak_bytes
+from aflint.executor.order import by_content, comes_in_any_order
 from aflint.executor.output_capture import captured_output
 from aflint.executor.partition import place
 from aflint.executor.shuffle import ShuffleOutput
 from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
+from aflint.lineage import RoundRobinPartitioner
 from aflint.program import Count, Partition, Program, Return, SavePickle, SaveText, Sink
 from aflint.storage.base import Storage
 from aflint.task import Blob, Continuation, MapStatus, TaskDescription, TaskMetrics, TaskResult
@@ -107,6 +109,8 @@ class Executor:
             control.cut = pause.position
             result = TaskResult(task.id)
         state = control.begin.state if control.begin is not None else None
+        if isinstance(program.sink, Partition) and not control.is_cut:
+            return result
         if state is not None and result.value is not None:
             result = replace(result, value=self._merged(program.sink, state, result.value, task))
         elif state is not None:
@@ -156,17 +160,39 @@ class Executor:
         )
         with _aborting(output):
             source = pipeline.records(program.root, task.id.partition, inputs)
-            first = task.id.partition % max(sink.partitioner.partitions, 1)
-
-            def write(pairs: Any) -> None:
-                place(sink.partitioner, pairs, output.add, first)
-
-            if sink.aggregator is None:
-                write(source)
+            result = TaskResult(task.id)
+            if isinstance(sink.partitioner, RoundRobinPartitioner):
+                if comes_in_any_order(program.root):
+                    source = by_content(source, inputs.spiller)
+                result = self._deal(sink.partitioner, source, output, task, inputs.chain)
+            elif sink.aggregator is None:
+                place(sink.partitioner, source, output.add)
             else:
+
+                def write(pairs: Any) -> None:
+                    place(sink.partitioner, pairs, output.add)
+
                 combine_partially(source, sink.aggregator, inputs.spiller, write)
             status = output.finish()
-        return TaskResult(task.id, map_statuses=(status,), metrics=_writes(output, status))
+        return replace(result, map_statuses=(status,), metrics=_writes(output, status))
+
+    def _deal(
+        self,
+        partitioner: RoundRobinPartitioner,
+        records: Iterator[Any],
+        output: ShuffleOutput,
+        task: TaskDescription,
+        control: Chain,
+    ) -> TaskResult:
+        """Deal records out; a link that was cut says how far the turn has come, for the next."""
+        partitions = max(partitioner.partitions, 1)
+        first = task.id.partition
+        if control.begin is not None and control.begin.state is not None:
+            first += self._unpacked(control.begin.state)
+        turn = place(partitioner, records, output.add, first % partitions)
+        if not control.is_cut:
+            return TaskResult(task.id)
+        return self._value(task, (turn - first) % partitions)
 
     def _transport(self, task: TaskDescription) -> Transport | None:
         if not task.transport:
