@@ -92,7 +92,7 @@ class IOLoop:
     def iterate(self, source: AsyncIterator[T], depth: int = 8) -> Iterator[T]:
         """Yield what an asynchronous iterator yields, read up to `depth` items ahead.
 
-        Closing the iterator closes the source.
+        Closing the iterator closes the source, and waits until that is done.
         """
         items: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
         room = asyncio.Semaphore(depth)
@@ -111,7 +111,14 @@ class IOLoop:
                 if isinstance(source, AsyncGenerator):
                     await source.aclose()
 
-        pumping = self.submit(pump())
+        async def begin() -> asyncio.Task[None]:
+            return asyncio.create_task(pump())
+
+        async def end(task: asyncio.Task[None]) -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        pumping = self.run(begin())
         try:
             while True:
                 more, item = items.get()
@@ -122,4 +129,4 @@ class IOLoop:
                 self.loop.call_soon_threadsafe(room.release)
                 yield item
         finally:
-            pumping.cancel()
+            self.run(end(pumping))

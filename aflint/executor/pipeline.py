@@ -11,7 +11,13 @@ from aflint.executor.aggregate import cogroup
 from aflint.executor.chaining import is_plain_read
 from aflint.executor.fusion import fuse
 from aflint.executor.inputs import Inputs
-from aflint.executor.reading import aggregate, read_cogroup, read_shuffle, split_blocks
+from aflint.executor.reading import (
+    aggregate,
+    count_split,
+    read_cogroup,
+    read_shuffle,
+    split_blocks,
+)
 from aflint.executor.store import store
 from aflint.lineage import Operator, PerPartition, PerRecord
 from aflint.program import (
@@ -70,8 +76,8 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
 def size(step: Step, partition: int, inputs: Inputs) -> int:
     """Count the records of one partition, without making them where a source can."""
     match step:
-        case ReadSplit(leaf) if not inputs.chain.begin:
-            return inputs.open(inputs.split(leaf, partition)).count()
+        case ReadSplit(leaf):
+            return count_split(leaf, partition, inputs)
         case Concatenate(members, offsets):
             member = _member(offsets, partition)
             return size(members[member], partition - offsets[member], inputs)

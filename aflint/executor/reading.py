@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import chain, islice
 from typing import Any
 
@@ -18,6 +19,7 @@ from aflint.executor.chaining import PausedError
 from aflint.executor.inputs import Inputs
 from aflint.executor.shuffle import Completeness, FrameId, read_blocks
 from aflint.executor.sinks import BlockFileWriter
+from aflint.executor.text import TextSource
 from aflint.lineage import Aggregator, Grouping, Ordering
 from aflint.program import ReadShuffle, Step
 from aflint.task import BlocksSplit
@@ -40,6 +42,26 @@ def split_blocks(leaf: int, partition: int, inputs: Inputs) -> Iterator[list[Any
         _, position, skip = inputs.chain.begin.position
     source = inputs.open(split, position)
     return inputs.chain.source_blocks(source, (_SPLIT,), skip)
+
+
+def count_split(leaf: int, partition: int, inputs: Inputs) -> int:
+    """Count the records of a leaf's split, without making them where its source can."""
+    control = inputs.chain
+    position, skip = None, 0
+    if control.begin is not None:
+        _, position, skip = control.begin.position
+    source = inputs.open(inputs.split(leaf, partition), position)
+    if not isinstance(source, TextSource) or skip:
+        if control.begin is None:
+            return source.count()
+        return sum(map(len, control.source_blocks(source, (_SPLIT,), skip)))
+    total = 0
+    for lines in source.counts():
+        total += lines
+        if control.limit.bounded and control.must_stop():
+            control.cut = (_SPLIT, source.position, 0)
+            break
+    return total
 
 
 def read_shuffle(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[Any]:
@@ -148,12 +170,13 @@ def _frames(
     blocks = read_blocks(
         progress, task.key, inputs.transport, inputs.io, task.fetch_timeout_s, inputs.shuffle_counts
     )
-    for frame, block in blocks:
-        yield block
-        consumed.append(frame)
-        if control.limit.bounded and control.must_stop():
-            control.cut = (_SHUFFLE,)
-            return
+    with closing(blocks):
+        for frame, block in blocks:
+            yield block
+            consumed.append(frame)
+            if control.limit.bounded and control.must_stop():
+                control.cut = (_SHUFFLE,)
+                return
 
 
 def _cut_records(records: Iterator[Any], inputs: Inputs) -> Iterator[Any]:

@@ -7,7 +7,7 @@ when it has seen each of them once: never because a queue looks empty.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -227,41 +227,42 @@ def read_blocks(
     io: IOLoop,
     timeout_s: float,
     counts: ReadCounts,
-) -> Iterator[tuple[FrameId, list[Any]]]:
+) -> Generator[tuple[FrameId, list[Any]], None, None]:
     """Yield every frame that is missing yet, exactly once, with its records.
 
     Raises FetchFailedError when none of the missing frames came for `timeout_s` seconds.
     """
-    for frame_id, payload in io.iterate(_payloads(progress, key, transport, timeout_s, counts)):
-        yield frame_id, records.decode(payload)
+    if progress.complete:
+        return
+    reader = transport.reader(progress.manifest)
+    counts.readers.append(reader)
+    consumed = False
+    try:
+        for frame_id, payload in io.iterate(_payloads(progress, key, reader, timeout_s, counts)):
+            yield frame_id, records.decode(payload)
+        consumed = True
+    finally:
+        io.run(reader.close(consumed=consumed))
 
 
 async def _payloads(
-    progress: Completeness, key: bytes, transport: Transport, timeout_s: float, counts: ReadCounts
-) -> AsyncIterator[tuple[FrameId, bytes]]:
-    if progress.complete:
-        return
+    progress: Completeness, key: bytes, reader: ShuffleReader, timeout_s: float, counts: ReadCounts
+) -> AsyncGenerator[tuple[FrameId, bytes], None]:
     manifest = progress.manifest
-    reader = transport.reader(manifest)
-    counts.readers.append(reader)
-    try:
-        async with aclosing(_bounded(reader.frames(), timeout_s)) as frames:
-            async for data in frames:
-                try:
-                    header, payload = frame.decode_frame(data, key, manifest.handle.job)
-                except FrameError:
-                    counts.rejected += 1
-                    continue
-                if progress.accept(header):
-                    counts.frames += 1
-                    counts.bytes += len(data)
-                    yield (header.map, header.attempt, header.link, header.sequence), payload
-                if progress.complete:
-                    break
-        if not progress.complete:
-            raise _fetch_failed(manifest, progress)
-    finally:
-        await reader.close(consumed=progress.complete)
+    async with aclosing(_bounded(reader.frames(), timeout_s)) as frames:
+        async for data in frames:
+            try:
+                header, payload = frame.decode_frame(data, key, manifest.handle.job)
+            except FrameError:
+                counts.rejected += 1
+                continue
+            if progress.accept(header):
+                counts.frames += 1
+                counts.bytes += len(data)
+                yield (header.map, header.attempt, header.link, header.sequence), payload
+            if progress.complete:
+                return
+    raise _fetch_failed(manifest, progress)
 
 
 async def _bounded(frames: AsyncIterator[bytes], timeout_s: float) -> AsyncGenerator[bytes, None]:

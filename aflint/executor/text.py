@@ -63,14 +63,16 @@ class TextSource:
 
     def count(self) -> int:
         """Count the lines without making them; bytes that are no text are still an error."""
-        total = 0
+        return sum(self.counts())
+
+    def counts(self) -> Iterator[int]:
+        """Yield the numbers of lines to count, piece by piece, in place of `blocks`."""
         checked = self._split.errors == "strict"
         for run in self._runs():
             if checked and not run.data.isascii():
                 self._decode(run)
-            total += count_lines(run)
             self.position = run.end
-        return total
+            yield count_lines(run)
 
     def _runs(self) -> Iterator[Run]:
         found = self._compressed_runs() if self._split.compression else self._plain_runs()

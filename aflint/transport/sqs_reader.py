@@ -29,6 +29,10 @@ _MOST_HIDDEN = limits.SQS_IN_FLIGHT * 9 // 10
 
 _CALLS = 16
 
+_LAST_ANSWERS_S = 0.25
+"""How long a reader that gives up waits for messages that are on their way to it: where it did not,
+they would stay hidden from the next. A receive that takes longer is one that found nothing."""
+
 
 @dataclass(slots=True)
 class _Hidden:
@@ -49,10 +53,11 @@ class SqsReader(ShuffleReader):
         self._visibility_s = visibility_s
         self._hidden: dict[str, _Hidden] = {}
         self._deleted = 0
+        self._receiving: set[asyncio.Task[list[bytes]]] = set()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         renewing = asyncio.get_running_loop().create_task(self._keep_hidden())
-        receives = as_they_come(repeat(self._receive), self._receives_wanted)
+        receives = as_they_come(repeat(self._next), self._receives_wanted)
         try:
             async with aclosing(receives) as batches:
                 async for batch in batches:
@@ -65,6 +70,9 @@ class SqsReader(ShuffleReader):
 
     async def close(self, *, consumed: bool) -> None:
         """Show what was read to the next reader at once, unless there will be none."""
+        if not consumed and self._receiving:
+            await asyncio.wait(self._receiving, timeout=_LAST_ANSWERS_S)
+        await cancel_all(self._receiving)
         if not consumed:
             await self._in_tens([hidden.receipt for hidden in self._hidden.values()], 0)
         self._hidden.clear()
@@ -72,6 +80,13 @@ class SqsReader(ShuffleReader):
     def _receives_wanted(self) -> int:
         missing = self.expected - len(self._hidden) - self._deleted
         return max(1, min(RECEIVES, -(-missing // limits.SQS_RECEIVE_MESSAGES)))
+
+    async def _next(self) -> list[bytes]:
+        """Receive once, to the end even where nobody waits for it any more: see `close`."""
+        task = asyncio.get_running_loop().create_task(self._receive())
+        self._receiving.add(task)
+        task.add_done_callback(self._receiving.discard)
+        return await asyncio.shield(task)
 
     async def _receive(self) -> list[bytes]:
         if len(self._hidden) >= _MOST_HIDDEN:
