@@ -1,39 +1,53 @@
 """Frames: one encoded block of records each, compressed and authenticated, ready for any transport.
 
-Layout, little-endian:
+A frame is one msgpack array of thirteen:
 
-    magic 2 | version 1 | flags 1 | job length 1 | shuffle, map, sequence, partition, records 4 each
-    | attempt 2 | link 2 | raw size 4 | stored size 4 | job | tag 16 | stored bytes
+    [version, job, shuffle, map, attempt, link, sequence, partition, records, raw size, compressed,
+     tag, payload]
 
-The tag is BLAKE2b, keyed with the job's own key, over everything but itself. It is checked before a
-byte of the payload is decompressed or decoded. A frame is 53 bytes longer than its job's name and
-its payload.
+`job` is a str, `tag` and `payload` are bin, `compressed` is a bool, and the rest are ints from 0 to
+2**32 - 1. The payload is an LZ4 block of `raw size` bytes; where LZ4 would not make it smaller,
+`compressed` is false and it is the bytes themselves. The tag is BLAKE2b, keyed with the job's own
+key, over every byte of the frame but its own sixteen. It is checked before a byte of the payload is
+decompressed or decoded, and only the front, at most `_LONGEST_FRONT` bytes, is parsed before that:
+no size that a frame declares is believed. A frame is about 40 bytes longer than its job's name and
+its payload, and 68 at most.
 """
 
 from __future__ import annotations
 
 import hmac
-import struct
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
+from typing import NamedTuple
 
 import lz4.block
 import lz4.frame
+import msgpack
 
 from aflint.errors import FrameError, RecordTooLargeError
 
 Buffer = bytes | bytearray | memoryview
 
-MAGIC = b"\xafF"
-VERSION = 1
+VERSION = 2
 TAG_BYTES = 16
 MAX_PAYLOAD = 0x7E000000
 """What one LZ4 block may hold, in bytes before compression (LZ4_MAX_INPUT_SIZE)."""
 
-_FIXED = struct.Struct("<2sBBBIIIIIHHII")
-_COMPRESSED = 1
+_FIXARRAY = 0x90
+_ARRAY = b"\x9d"
+_ARRAY_BUT_PAYLOAD = b"\x9c"
+_TAG_HEAD = b"\xc4\x10"
+_BIN_HEADS = {0xC4: 1, 0xC5: 2, 0xC6: 4}
+"""For each first byte of a bin, how many bytes of size follow."""
+
+_NUMBER_BITS = 32
+_LONGEST_JOB = 255
+_LONGEST_FRONT = len(_ARRAY) + 1 + (2 + _LONGEST_JOB) + 8 * 5 + 1 + len(_TAG_HEAD) + TAG_BYTES
 _WORTH_COMPRESSING = 64
+
+_pack = msgpack.Packer(buf_size=1024).pack
 
 
 class Reason(StrEnum):
@@ -69,11 +83,12 @@ class FrameHeader:
     records: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Envelope:
+class _Envelope(NamedTuple):
     header: FrameHeader
-    compressed: bool
     raw_size: int
+    compressed: bool
+    tag: bytes
+    tag_end: int
     start: int
     end: int
 
@@ -91,9 +106,11 @@ def encode_frame(header: FrameHeader, payload: Buffer, key: bytes) -> bytes:
             f"{header.shuffle} takes {raw_size:,} bytes, and a frame holds {MAX_PAYLOAD:,}: "
             "make the records smaller, or split each into several"
         )
-    stored, flags = _shrink(payload)
-    front = _pack_header(header, flags, raw_size, len(stored))
-    return b"".join((front, _tag(key, front, stored), stored))
+    stored, compressed = _shrink(payload)
+    front = _pack_front(header, raw_size, compressed) + _TAG_HEAD
+    stored_head = _bin_head(len(stored))
+    tag = _tag(key, front + stored_head, stored)
+    return b"".join((front, tag, stored_head, stored))
 
 
 def decode_frame(data: Buffer, key: bytes, job: str) -> tuple[FrameHeader, bytes]:
@@ -112,28 +129,16 @@ def decode_frame(data: Buffer, key: bytes, job: str) -> tuple[FrameHeader, bytes
     if len(view) != envelope.end:
         raise RejectedFrameError(
             Reason.TRAILING,
-            f"{_describe(header)} is {envelope.end} bytes long, but {len(view)} were read: "
-            "cut frames apart with peek",
+            f"{_describe(header)} is {envelope.end} bytes long, but {len(view)} were read",
         )
-    stored = view[envelope.start :]
-    front_end = envelope.start - TAG_BYTES
-    expected = _tag(key, view[:front_end], stored)
-    if not hmac.compare_digest(view[front_end : envelope.start], expected):
+    tag_end = envelope.tag_end
+    expected = _tag(key, view[: tag_end - TAG_BYTES], view[tag_end:])
+    if not hmac.compare_digest(envelope.tag, expected):
         raise RejectedFrameError(
             Reason.ALTERED,
             f"{_describe(header)} does not carry this job's tag: it was altered on its way",
         )
-    return header, _restore(stored, envelope)
-
-
-def peek(data: Buffer, offset: int = 0) -> tuple[FrameHeader, int]:
-    """Return the header of the frame at `offset`, and the frame's length in bytes, unchecked.
-
-    Cuts concatenated frames apart. What it returns is only as good as the bytes are: decode the
-    frame before trusting its header. Raises RejectedFrameError if no whole frame begins there.
-    """
-    envelope = _parse(memoryview(data)[offset:])
-    return envelope.header, envelope.end
+    return header, _restore(view[envelope.start :], envelope)
 
 
 def compress(data: Buffer) -> bytes:
@@ -154,61 +159,87 @@ def decompress(data: Buffer) -> bytes:
     return raw
 
 
-def _shrink(payload: Buffer) -> tuple[Buffer, int]:
+def _shrink(payload: Buffer) -> tuple[Buffer, bool]:
     if len(payload) < _WORTH_COMPRESSING:
-        return payload, 0
+        return payload, False
     packed: bytes = lz4.block.compress(payload, store_size=False)
-    return (packed, _COMPRESSED) if len(packed) < len(payload) else (payload, 0)
+    return (packed, True) if len(packed) < len(payload) else (payload, False)
 
 
-def _pack_header(header: FrameHeader, flags: int, raw_size: int, stored_size: int) -> bytes:
-    job = header.job.encode()
+def _pack_front(header: FrameHeader, raw_size: int, compressed: bool) -> bytes:
+    """Return the array up to the tag; its head counts the tag and the payload, too."""
+    shuffle, map_, attempt, link = header.shuffle, header.map, header.attempt, header.link
+    sequence, partition, records = header.sequence, header.partition, header.records
+    job = header.job
     try:
-        fixed = _FIXED.pack(
-            MAGIC,
-            VERSION,
-            flags,
-            len(job),
-            header.shuffle,
-            header.map,
-            header.sequence,
-            header.partition,
-            header.records,
-            header.attempt,
-            header.link,
-            raw_size,
-            stored_size,
-        )
-    except struct.error as error:
+        if (shuffle | map_ | attempt | link | sequence | partition | records) >> _NUMBER_BITS:
+            raise ValueError("each of its numbers is to be from 0 to 2**32 - 1")
+        if len(job.encode()) > _LONGEST_JOB:
+            raise ValueError(f"its job's name takes more than {_LONGEST_JOB} bytes")
+        fields = (VERSION, job, shuffle, map_, attempt, link, sequence, partition, records)
+        packed: bytes = _pack((*fields, raw_size, compressed))
+    except (ValueError, TypeError) as error:
         raise FrameError(f"a frame cannot hold the header {header}: {error}") from error
-    return fixed + job
+    return _ARRAY + packed[1:]
+
+
+def _bin_head(size: int) -> bytes:
+    if size < 1 << 8:
+        return b"\xc4" + size.to_bytes(1)
+    if size < 1 << 16:
+        return b"\xc5" + size.to_bytes(2)
+    return b"\xc6" + size.to_bytes(4)
 
 
 def _parse(view: memoryview) -> _Envelope:
-    if bytes(view[:2]) != MAGIC[: len(view)]:
+    _check_version(view)
+    unpacker = msgpack.Unpacker(max_buffer_size=_LONGEST_FRONT)
+    unpacker.feed(_ARRAY_BUT_PAYLOAD + view[1:_LONGEST_FRONT])
+    try:
+        front = unpacker.unpack()
+    except msgpack.OutOfData:
+        if len(view) < _LONGEST_FRONT:
+            raise _truncated(len(view), len(view) + 1) from None
+        raise _malformed(len(view)) from None
+    except ValueError as error:
+        raise _malformed(len(view)) from error
+    raw_size, compressed, tag = front[9:]
+    if type(tag) is not bytes:  # of the other types, the tag answers for
+        raise _malformed(len(view))
+    tag_end = unpacker.tell()
+    start, end = _find_payload(view, tag_end)
+    return _Envelope(FrameHeader(*front[1:9]), raw_size, compressed, tag, tag_end, start, end)
+
+
+def _check_version(view: memoryview) -> None:
+    if (view and view[0] & 0xF0 != _FIXARRAY) or (len(view) > 1 and view[1] > 0x7F):
         raise RejectedFrameError(
             Reason.NOT_A_FRAME, f"{len(view)} bytes were read that are not an aflint frame"
         )
-    if len(view) > 2 and view[2] != VERSION:
+    if len(view) < 2:
+        raise _truncated(len(view), 2)
+    if view[1] != VERSION:
         raise RejectedFrameError(
             Reason.VERSION,
-            f"a frame of version {view[2]} was read, and this aflint reads version {VERSION}: "
+            f"a frame of version {view[1]} was read, and this aflint reads version {VERSION}: "
             "run the same aflint in driver and executors",
         )
-    if len(view) < _FIXED.size:
-        raise _truncated(len(view), _FIXED.size)
-    _, _, flags, job_size, *numbers, raw_size, stored_size = _FIXED.unpack_from(view)
-    shuffle, map_, sequence, partition, records, attempt, link = numbers
-    job_end = _FIXED.size + job_size
-    start = job_end + TAG_BYTES
-    if len(view) < start + stored_size:
-        raise _truncated(len(view), start + stored_size)
-    try:
-        job = str(view[_FIXED.size : job_end], "utf-8")
-    except UnicodeDecodeError as error:
-        raise RejectedFrameError(Reason.ALTERED, "a frame's job is not text") from error
-    header = FrameHeader(job, shuffle, map_, attempt, link, sequence, partition, records)
-    return _Envelope(header, bool(flags & _COMPRESSED), raw_size, start, start + stored_size)
+    if view[0] != _ARRAY[0]:
+        raise _malformed(len(view))
+
+
+def _find_payload(view: memoryview, at: int) -> tuple[int, int]:
+    """Return where the bytes of the payload begin and end."""
+    if len(view) <= at:
+        raise _truncated(len(view), at + 1)
+    width = _BIN_HEADS.get(view[at])
+    if width is None:
+        raise _malformed(len(view))
+    start = at + 1 + width
+    end = start + int.from_bytes(view[at + 1 : start])
+    if len(view) < start or len(view) < end:
+        raise _truncated(len(view), max(start, end))
+    return start, end
 
 
 def _restore(stored: memoryview, envelope: _Envelope) -> bytes:
@@ -223,11 +254,11 @@ def _restore(stored: memoryview, envelope: _Envelope) -> bytes:
     return raw
 
 
-def _tag(key: bytes, front: Buffer, stored: Buffer) -> bytes:
+def _tag(key: bytes, before: Buffer, after: Buffer) -> bytes:
     if not key:
         raise ValueError("a frame's key is empty: anyone could write frames of this job")
-    tag = blake2b(front, key=key, digest_size=TAG_BYTES)
-    tag.update(stored)
+    tag = blake2b(before, key=key, digest_size=TAG_BYTES)
+    tag.update(after)
     return tag.digest()
 
 
@@ -241,4 +272,10 @@ def _describe(header: FrameHeader) -> str:
 def _truncated(size: int, expected: int) -> RejectedFrameError:
     return RejectedFrameError(
         Reason.TRUNCATED, f"a frame was cut short: {size} bytes of at least {expected} were read"
+    )
+
+
+def _malformed(size: int) -> RejectedFrameError:
+    return RejectedFrameError(
+        Reason.ALTERED, f"{size} bytes begin as a frame and do not go on as one: they were altered"
     )

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tracemalloc
 
+import lz4.block
+import msgpack
 import pytest
 
 from aflint.codec import frame
@@ -51,7 +54,9 @@ def test_reasons() -> None:
     assert reason_of(data, key=b"x" * 32) is Reason.ALTERED
     assert reason_of(data + b"x") is Reason.TRAILING
     assert reason_of(b"hello" * 20) is Reason.NOT_A_FRAME
-    assert reason_of(data[:2] + b"\x63" + data[3:]) is Reason.VERSION
+    assert reason_of(data[:1] + b"\x63" + data[2:]) is Reason.VERSION
+    assert reason_of(b"\x94\x03abc") is Reason.VERSION
+    assert reason_of(data[:2] + b"\xc1" + data[3:]) is Reason.ALTERED
 
 
 def test_nothing_is_decompressed_before_the_tag_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,17 +66,56 @@ def test_nothing_is_decompressed_before_the_tag_is_checked(monkeypatch: pytest.M
     assert reason_of(bytes(data)) is Reason.ALTERED
 
 
-def test_peek_cuts_concatenated_frames() -> None:
-    payloads = [b"one", b"two" * 1000, b""]
-    headers = [dataclasses.replace(HEADER, sequence=n) for n in range(3)]
-    data = b"".join(frame.encode_frame(h, p, KEY) for h, p in zip(headers, payloads, strict=True))
-    offset, found = 0, []
-    while offset < len(data):
-        header, length = frame.peek(data, offset)
-        found.append(frame.decode_frame(data[offset : offset + length], KEY, "job-7"))
-        assert found[-1][0] == header
-        offset += length
-    assert found == list(zip(headers, payloads, strict=True))
+def test_a_frame_is_one_msgpack_array() -> None:
+    payload = b"payload " * 20
+    data = frame.encode_frame(HEADER, payload, KEY)
+    *front, tag, stored = msgpack.unpackb(data)
+    assert front == [frame.VERSION, *dataclasses.astuple(HEADER), len(payload), True]
+    assert len(tag) == 16
+    assert lz4.block.decompress(stored, uncompressed_size=len(payload)) == payload
+
+
+@pytest.mark.parametrize("size", [255, 256, 65_535, 65_536])
+def test_payloads_about_the_sizes_at_which_their_heads_grow(size: int) -> None:
+    payload = os.urandom(size)
+    data = frame.encode_frame(HEADER, payload, KEY)
+    assert msgpack.unpackb(data)[-1] == payload
+    assert frame.decode_frame(data, KEY, "job-7") == (HEADER, payload)
+    assert reason_of(data[:-1]) is Reason.TRUNCATED
+
+
+def test_the_largest_header_is_read_and_costs_68_bytes() -> None:
+    most = 2**32 - 1
+    header = FrameHeader("j" * 255, *[most] * 7)
+    data = frame.encode_frame(header, b"", KEY)
+    assert len(data) <= 255 + 68
+    assert frame.decode_frame(data, KEY, header.job) == (header, b"")
+
+
+HOSTILE = [
+    b"\x9d\x02\xdb\xff\xff\xff\xff",  # a job of 4 GiB
+    b"\x9d\x02\xdd\xff\xff\xff\xff",  # an array of four thousand million
+    b"\x9d\x02\xdf\xff\xff\xff\xff",
+    b"\x9d\x02" + b"\x9d" * 600,
+    b"\x9d\x02" + b"\xc1" * 600,
+    b"\x9d\x02\xa1j" + b"\x00" * 9 + b"\xc4\x10" + b"t" * 16 + b"\xc6\xff\xff\xff\xff",
+    b"\x9d\x02\xa1j" + b"\x00" * 9 + b"\xa1t" + b"\xc4\x00",
+    b"\x9d\x02\xa1j" + b"\x00" * 9 + b"\xc4\x10" + b"t" * 16 + b"\xa1p",
+    b"\x9d\x02\xa1\xff" + b"\x00" * 40,
+    b"\x9c\x02\xa1j" + b"\x00" * 40,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("padding", [0, 100_000])
+@pytest.mark.parametrize("data", HOSTILE)
+def test_hostile_bytes_are_rejected_in_little_memory(data: bytes, padding: int) -> None:
+    data += b"\xff" * padding
+    tracemalloc.start()
+    with pytest.raises(RejectedFrameError):
+        frame.decode_frame(data, KEY, "j")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 300_000
 
 
 @pytest.mark.parametrize("change", [{"map": -1}, {"sequence": 2**32}, {"job": "j" * 256}])

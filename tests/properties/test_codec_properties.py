@@ -87,16 +87,15 @@ def test_frames_come_back(header: FrameHeader, part: bytes, times: int) -> None:
     payload = part * times
     data = frame.encode_frame(header, payload, KEY)
     assert frame.decode_frame(data, KEY, header.job) == (header, payload)
-    assert frame.peek(data + data) == (header, len(data))
 
 
 @given(st.binary(max_size=200))
-@example(b"\xafF\x01" + b"\xff" * 60)
+@example(b"\x9d\x02" + b"\xff" * 60)
 def test_arbitrary_bytes_are_rejected(data: bytes) -> None:
     with pytest.raises(FrameError):
         frame.decode_frame(data, KEY, "job")
     with pytest.raises(FrameError):
-        frame.decode_frame(b"\xafF\x01" + data, KEY, "job")
+        frame.decode_frame(b"\x9d\x02" + data, KEY, "job")
 
 
 @given(headers, st.binary(max_size=100), st.data())
