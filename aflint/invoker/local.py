@@ -74,8 +74,10 @@ class _Worker:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         await self.ended
-        self.writer.close()
         os.close(self.lifeline)
+        self.writer.transport.abort()
+        with suppress(OSError):
+            await self.writer.wait_closed()
 
     def last_words(self) -> str:
         """Return the end of what the process wrote to its standard error."""
