@@ -82,6 +82,7 @@ async def as_they_come(
     `depth` is asked anew after each result. Closing the iterator cancels what runs.
     """
     running: set[asyncio.Task[T]] = set()
+    done: set[asyncio.Task[T]] = set()
     loop = asyncio.get_running_loop()
 
     async def call(thunk: Callable[[], Awaitable[T]]) -> T:
@@ -103,4 +104,4 @@ async def as_they_come(
                 running.discard(task)
                 yield task.result()
     finally:
-        await cancel_all(running)
+        await cancel_all(running | done)  # what several met at once is raised once, and no more
