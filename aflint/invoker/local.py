@@ -147,6 +147,7 @@ class LocalInvoker(Invoker):
         folder.mkdir(parents=True)
         log = folder / "stderr"
         ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=ours)
         lifeline_read, lifeline = os.pipe()
         try:
             with log.open("wb") as stderr:
@@ -161,13 +162,13 @@ class LocalInvoker(Invoker):
                     env=_environment(),
                 )
         except BaseException:
-            ours.close()
+            writer.transport.abort()
             os.close(lifeline)
             raise
         finally:
             theirs.close()
             os.close(lifeline_read)
-        reader, writer = await asyncio.open_connection(sock=ours)
+        # No await between the process and its place in _all: a cancellation would leave it running.
         worker = _Worker(process, reader, writer, lifeline, log)
         self._all.add(worker)
         await self._greet(worker)
