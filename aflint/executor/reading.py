@@ -163,9 +163,8 @@ def _frames(
     if inputs.transport is None:
         raise InternalError(f"{inputs.task.id} reads a shuffle, but was given no transport")
     task, control = inputs.task, inputs.chain
-    if control.must_stop():
-        control.cut = (_SHUFFLE,)
-        return
+    if control.is_cut:
+        return  # at another member; a link that was not cut yet reads one frame, however late it is
     progress = Completeness(inputs.manifest(step.leaf, partition), consumed)
     blocks = read_blocks(
         progress, task.key, inputs.transport, inputs.io, task.fetch_timeout_s, inputs.shuffle_counts
