@@ -85,8 +85,13 @@ class SqsReader(ShuffleReader):
         """Receive once, to the end even where nobody waits for it any more: see `close`."""
         task = asyncio.get_running_loop().create_task(self._receive())
         self._receiving.add(task)
-        task.add_done_callback(self._receiving.discard)
+        task.add_done_callback(self._received)
         return await asyncio.shield(task)
+
+    def _received(self, task: asyncio.Task[list[bytes]]) -> None:
+        self._receiving.discard(task)
+        if not task.cancelled():
+            task.exception()  # who still waits is told; nobody may be left
 
     async def _receive(self) -> list[bytes]:
         if len(self._hidden) >= _MOST_HIDDEN:

@@ -40,10 +40,11 @@ class SimulatedCloud:
         self.objects = SimulatedObjects(dice)
         self.functions = SimulatedLambda(self, 1 + dice.pick(8, "slots"))
         self.shuffle = ("sqs", "hybrid", "s3", "sqs")[dice.pick(4, "transport")]
-        self.message_bytes = (512, 2048, 256 * 1024)[dice.pick(3, "message")]
         limited = dice.strikes(Fault.TIME_LIMIT, "function")
+        sizes = (512, 512, 512) if limited else (512, 2048, 256 * 1024)
+        self.message_bytes = sizes[dice.pick(3, "message")]
         self.limit_s = dice.between(150, 400, "limit") if limited else 0.0
-        self.tick_s = self.limit_s * dice.between(0.002, 0.014, "tick")
+        self.tick_s = self.limit_s * dice.between(0.02, 0.09, "tick")
         self.memory_mb = 1 if dice.strikes(Fault.SPILL, "memory") else 0
         self._driver = DriverCaller(dice)
 

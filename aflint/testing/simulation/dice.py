@@ -61,7 +61,8 @@ class Dice:
             return False
         if most and self._charged[group] >= most:
             return False
-        self._charged[group] += 1
+        if most:
+            self._charged[group] += 1
         self.counts[kind.value] += 1
         self.struck.append((kind.value, where))
         return True

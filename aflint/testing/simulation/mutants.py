@@ -21,7 +21,7 @@ from aflint.scheduler.instructions import Deliver
 from aflint.scheduler.model import Attempt, Memory, TaskRun
 from aflint.task import MapStatus, TaskResult
 from aflint.testing.simulation.run import Outcome, run_seed
-from aflint.transport.base import Transport
+from aflint.transport.base import ShuffleReader
 from aflint.transport.sqs_reader import SqsReader
 
 Mutant = Callable[[], AbstractContextManager[Any]]
@@ -54,11 +54,10 @@ def empty_queue_is_the_end() -> AbstractContextManager[Any]:
     async def payloads(
         progress: Completeness,
         key: bytes,
-        transport: Transport,
+        reader: ShuffleReader,
         timeout_s: float,
         counts: ReadCounts,
     ) -> AsyncIterator[tuple[FrameId, bytes]]:
-        reader = transport.reader(progress.manifest)
         frames = reader.frames()
         while not progress.complete:
             try:

@@ -146,9 +146,10 @@ class SimulatedSqs(Sqs):
         found = await self._caller.request("ReceiveMessage", lambda: queues.find(url))
         until = loop.time() + wait_s
         while True:
-            queue = queues.find(url)
             self._caller.check()
-            if dice.strikes(Fault.DELETED_QUEUE, f"{queue.label}@{queue.receives}", most=1):
+            queue = queues.find(url)
+            place = f"{queue.label}@{queue.receives}"
+            if dice.strikes(Fault.DELETED_QUEUE, place, group="deleted", most=1):
                 queues.delete(url)
                 continue
             taken = queues.take(found, loop.time(), visibility_s)

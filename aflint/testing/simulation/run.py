@@ -183,9 +183,9 @@ class _Run:
             self._trace.append(f"{self._clock.now:10.3f} {_told(event)}")
 
     def _unexpected(self, loop: asyncio.AbstractEventLoop, details: dict[str, Any]) -> None:
-        error = details.get("exception")
+        task = details.get("future") or details.get("task")
         self._unhandled.append(
-            f"unhandled in the loop: {details['message']}: {error or details.get('task')!r}"
+            f"unhandled in the loop: {details['message']}: {details.get('exception')!r} of {task!r}"
         )
 
 

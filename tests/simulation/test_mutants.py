@@ -1,0 +1,31 @@
+"""The simulation is worth something: it catches an engine that is broken on purpose."""
+
+from __future__ import annotations
+
+import pytest
+
+from aflint.testing.simulation.mutants import MUTANTS, caught_after
+from aflint.testing.simulation.shrink import shrink
+
+MOST = 500
+
+STARTS = {"counts_of_another_attempt": 110, "accumulators_of_every_attempt": 40}
+"""Where those are caught soon that take more than a few seeds from 0."""
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_it_is_caught(name: str) -> None:
+    found = caught_after(MUTANTS[name], MOST, STARTS.get(name, 0))
+    assert found is not None
+
+
+def test_a_failure_is_made_small() -> None:
+    found = caught_after(MUTANTS["no_dedup"], MOST)
+    assert found is not None
+    failing = found[1]
+    with MUTANTS["no_dedup"]():
+        small = shrink(failing, most_runs=60)
+    assert small.failure
+    assert small.trace
+    assert len(small.struck) < len(failing.struck)
+    assert small.workload.size <= failing.workload.size
