@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
@@ -86,6 +87,9 @@ class Engine:
         future = asyncio.run_coroutine_threadsafe(_named(coroutine), self._loop)
         if action is not None:
             action.future = future
+        return self._outcome(future, action)
+
+    def _outcome(self, future: Future[T], action: Action | None) -> T:
         try:
             return future.result()
         except concurrent.futures.CancelledError:
@@ -104,25 +108,23 @@ class Engine:
         """Give what an asynchronous iterator gives, with up to `ahead` items made before they are
         asked for. It is closed with this iterator.
         """
-        items = function()
-        waiting: list[Future[Any]] = []
+        asked = asyncio.Semaphore(ahead)
+        made: queue.SimpleQueue[Any] = queue.SimpleQueue()
         with self.tracker.action() as action:
+            making = _make(function(), asked, made.put)
+            future = asyncio.run_coroutine_threadsafe(_named(making), self._loop)
+            future.add_done_callback(lambda _: made.put(_END))
+            action.future = future
             try:
                 while True:
-                    while len(waiting) <= ahead:
-                        waiting.append(
-                            asyncio.run_coroutine_threadsafe(_next(items, waiting[-1:]), self._loop)
-                        )
-                    action.future = waiting[0]
-                    item = waiting.pop(0).result()
+                    self._loop.call_soon_threadsafe(asked.release)
+                    item = made.get()
                     if item is _END:
-                        return
+                        break
                     yield item
+                self._outcome(future, action)
             finally:
-                for future in waiting:
-                    future.cancel()
-                with suppress(SessionError):
-                    self.run(_close(items, waiting))
+                future.cancel()  # without waiting: this may be the collector, in any thread
 
     # ---- on the loop, where the session's own code runs
 
@@ -177,17 +179,17 @@ async def _named(coroutine: Coroutine[Any, Any, T]) -> T:
     return await coroutine
 
 
-async def _next(items: AsyncIterator[Any], before: list[Future[Any]]) -> Any:
-    """Return the next item, once those asked for before have come."""
-    if before:
-        with suppress(Exception):
-            await asyncio.wrap_future(before[0])
-    return await anext(items, _END)
-
-
-async def _close(items: Any, pending: list[Future[Any]]) -> None:
-    await asyncio.gather(*map(asyncio.wrap_future, pending), return_exceptions=True)
-    await items.aclose()
+async def _make(items: Any, asked: asyncio.Semaphore, put: Callable[[Any], None]) -> None:
+    """Hand over items as they are asked for."""
+    try:
+        while True:
+            await asked.acquire()
+            item = await anext(items, _END)
+            if item is _END:
+                return
+            put(item)
+    finally:
+        await items.aclose()
 
 
 class _ThreadEach(concurrent.futures.ThreadPoolExecutor):

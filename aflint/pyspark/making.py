@@ -10,7 +10,7 @@ from typing import Any
 from aflint.executor.blockfile import pack_block
 from aflint.lineage import Mapped, Node, PerPartition, RecordStep, Source, Union
 from aflint.pyspark.callsite import named_here
-from aflint.pyspark.errors import translated, unsupported
+from aflint.pyspark.errors import AflintSparkError, translated, unsupported
 from aflint.pyspark.names import make_rdd
 from aflint.pyspark.narrow import per_record, union_of
 from aflint.pyspark.paths import engine_path, spark_path
@@ -111,10 +111,13 @@ class Making:
 
     def _checkpointFile(self, name: str, input_deserializer: Any = None) -> Any:
         engine = self._engine_running()  # type: ignore[attr-defined]
+        start = f"{engine_path(name)}-"
         with translated():
-            files = engine.listed(f"{engine_path(name)}-*")
-        ordered = sorted(files, key=lambda file: int(file[0].rpartition("-")[2]))
-        splits = tuple(BlocksSplit(path, size) for path, size in ordered)
+            files = engine.listed(f"{start}*")
+        parts = {int(path[len(start) :].split("-")[0]): (path, size) for path, size in files}
+        if not parts or sorted(parts) != list(range(len(parts))):
+            raise AflintSparkError(f"{name} is not a whole checkpoint of an RDD")
+        splits = tuple(BlocksSplit(*parts[place]) for place in range(len(parts)))
         return make_rdd(self, Source(name=named_here("checkpointFile"), splits=splits))
 
 

@@ -42,8 +42,9 @@ def run_program() -> RunProgram:
 @pytest.fixture(scope="module")
 def sc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A context with two workers, for the tests of one module."""
-    import aflint.pyspark  # noqa: F401
     from pyspark import SparkConf, SparkContext
+
+    import aflint.pyspark  # noqa: F401
 
     scratch = tmp_path_factory.mktemp("scratch")
     conf = SparkConf().set("spark.aflint.scratch_dir", str(scratch))

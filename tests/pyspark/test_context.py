@@ -1,0 +1,346 @@
+"""SparkContext: life, settings, shared variables, files, what tasks find around them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import sys
+import textwrap
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pyspark.conftest import RunProgram
+
+
+def test_accumulators(sc: Any) -> None:
+    from pyspark.accumulators import AccumulatorParam
+    from pyspark.errors import PySparkRuntimeError
+
+    class Longest(AccumulatorParam):  # type: ignore[misc]
+        def zero(self, value: str) -> str:
+            return ""
+
+        def addInPlace(self, a: str, b: str) -> str:
+            return max(a, b, key=len)
+
+    count, words = sc.accumulator(10), sc.accumulator("", Longest())
+    real = sc.accumulator(0.5)
+
+    def add(word: str) -> None:
+        nonlocal count
+        count += len(word)
+        words.add(word)
+        real.add(0.5)
+
+    sc.parallelize(["a", "bcd", "ef"], 3).foreach(add)
+    assert (count.value, words.value, real.value) == (16, "bcd", 2.0)
+    with pytest.raises(Exception, match="VALUE_NOT_ACCESSIBLE"):
+        sc.parallelize([1]).map(lambda x: count.value).collect()
+    with pytest.raises(TypeError, match="accumulator param"):
+        sc.accumulator([])
+    assert isinstance(PySparkRuntimeError, type)
+
+
+def test_accumulators_count_once_though_a_task_fails(sc: Any, tmp_path: Path) -> None:
+    total = sc.accumulator(0)
+
+    def fails_late(partition: int, records: Any) -> Any:
+        for record in records:
+            total.add(record)
+            yield record
+        if partition == 1:
+            raise ValueError("late")
+
+    with pytest.raises(Exception, match="late"):
+        sc.parallelize([1, 2, 4], 3).mapPartitionsWithIndex(fails_late).count()
+    assert not total.value & 2
+    total.value = 0
+    kept = sc.parallelize([1, 2, 4], 3).map(lambda x: total.add(x) or x)
+    assert kept.count() == 3
+    assert total.value == 7
+
+
+def test_broadcasts(sc: Any) -> None:
+    large = {i: str(i) * 10 for i in range(50_000)}
+    shared = sc.broadcast(large)
+    assert sc.parallelize(range(4), 4).map(lambda x: shared.value[x]).collect()[3] == "3" * 10
+    shared.unpersist()
+    assert sc.parallelize([7]).map(lambda x: len(shared.value)).collect() == [50_000]
+    shared.destroy()
+    with pytest.raises(Exception, match="destroyed"):
+        sc.parallelize([1]).map(lambda x: len(shared.value)).collect()
+    many = [sc.broadcast(i) for i in range(30)]
+    assert sc.parallelize([0]).map(lambda x: sum(b.value for b in many)).collect() == [435]
+    with pytest.raises(pickle.PicklingError):
+        sc.broadcast(x for x in [1])
+    from pyspark import Broadcast
+
+    assert isinstance(many[0], Broadcast)
+
+
+def test_large_closures(sc: Any) -> None:
+    data = bytes(os.urandom(3 << 20))
+    assert sc.parallelize(range(3), 3).map(lambda x: len(data)).collect() == [3 << 20] * 3
+
+
+def test_task_context(sc: Any) -> None:
+    from pyspark import BarrierTaskContext, TaskContext
+
+    assert TaskContext.get() is None
+    rdd = sc.parallelize(range(4), 4)
+    assert rdd.map(lambda x: TaskContext.get().partitionId()).collect() == [0, 1, 2, 3]
+    assert rdd.map(lambda x: TaskContext.get().attemptNumber()).collect() == [0] * 4
+    assert len(set(rdd.map(lambda x: TaskContext.get().taskAttemptId()).collect())) == 4
+    stages = [rdd.map(lambda x: TaskContext.get().stageId()).take(1)[0] for _ in range(3)]
+    assert stages == list(range(stages[0], stages[0] + 3))
+    sc.setLocalProperty("color", "green")
+    assert rdd.map(lambda x: TaskContext.get().getLocalProperty("color")).first() == "green"
+    assert rdd.map(lambda x: TaskContext.get().getLocalProperty("none")).first() is None
+    assert rdd.map(lambda x: TaskContext.get().cpus()).first() == 1
+    assert rdd.map(lambda x: TaskContext.get().resources()).first() == {}
+    reduced = rdd.map(lambda x: (0, 1)).reduceByKey(lambda a, b: TaskContext.get().partitionId())
+    assert reduced.count() == 1
+    with pytest.raises(Exception, match="NOT_IN_BARRIER_STAGE"):
+        rdd.barrier().mapPartitions(lambda r: BarrierTaskContext.get().barrier() or r).collect()
+
+
+def test_no_context_inside_of_a_task(sc: Any) -> None:
+    def nested(x: int) -> None:
+        from pyspark import SparkContext
+
+        import aflint.pyspark  # noqa: F401
+
+        SparkContext("local", "inner")
+
+    with pytest.raises(Exception, match="CONTEXT_ONLY_VALID_ON_DRIVER"):
+        sc.parallelize([1]).foreach(nested)
+
+
+def test_environment_of_tasks(sc: Any) -> None:
+    seed = sc.parallelize([1]).map(lambda x: os.environ["PYTHONHASHSEED"]).first()
+    assert seed == "0"
+
+
+def test_added_files(sc: Any, tmp_path: Path) -> None:
+    from pyspark import SparkFiles
+
+    (tmp_path / "data.txt").write_text("hello")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "inner.txt").write_text("deep")
+    sc.addFile(str(tmp_path / "data.txt"))
+    assert Path(SparkFiles.get("data.txt")).read_text() == "hello"
+    assert any(name.endswith("data.txt") for name in sc.listFiles)
+
+    def read(name: str) -> str:
+        with open(SparkFiles.get(name)) as file:
+            return file.read()
+
+    assert sc.parallelize(["data.txt"]).map(read).collect() == ["hello"]
+    with pytest.raises(Exception, match="directory"):
+        sc.addFile(str(folder))
+    sc.addFile(str(folder), recursive=True)
+    assert sc.parallelize(["folder/inner.txt"]).map(read).collect() == ["deep"]
+    with pytest.raises(Exception, match="no file"):
+        sc.addFile(str(tmp_path / "missing"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "data.txt").write_text("changed")
+    with pytest.raises(Exception, match="added before"):
+        sc.addFile(str(tmp_path / "other" / "data.txt"))
+
+
+def test_added_modules(sc: Any, tmp_path: Path) -> None:
+    (tmp_path / "added_plain.py").write_text("def f(x): return x + 1\n")
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
+        archive.writestr("added_packed.py", "def g(x): return x * 10\n")
+    sc.addPyFile(str(tmp_path / "added_plain.py"))
+    sc.addPyFile(str(tmp_path / "packed.zip"))
+    added_packed: Any = importlib.import_module("added_packed")
+    added_plain: Any = importlib.import_module("added_plain")
+
+    assert sc.parallelize([1, 2]).map(added_plain.f).map(added_packed.g).collect() == [20, 30]
+    total = sc.parallelize([(1, 2), (1, 3)]).reduceByKey(lambda a, b: added_packed.g(a + b))
+    assert total.collect() == [(1, 50)]
+
+
+def test_what_a_context_says_of_itself(sc: Any) -> None:
+    import pyspark
+
+    assert sc.version == pyspark.__version__
+    assert sc.applicationId.startswith("local-")
+    assert sc.defaultParallelism == 2
+    assert sc.defaultMinPartitions == 2
+    assert sc.master == "local[2]"
+    assert sc.appName == "tests"
+    assert sc.uiWebUrl is None
+    assert sc.getConf().get("spark.app.name") == "tests"
+    assert sc.sparkUser()
+    sc.setLogLevel("WARN")
+    assert repr(sc) == "<SparkContext master=local[2] appName=tests>"
+    with pytest.raises(ValueError, match="multiple SparkContexts"):
+        type(sc)("local", "second")
+    assert type(sc).getOrCreate() is sc
+
+
+def run_text(run: RunProgram, tmp_path: Path, text: str, *words: str, **more: Any) -> Any:
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(text))
+    (tmp_path / "scratch").mkdir(exist_ok=True)
+    return run(
+        *("--conf", f"spark.aflint.scratch_dir={tmp_path / 'scratch'}"),
+        *(*words, program, *more.pop("arguments", ())),
+        cwd=tmp_path,
+        **more,
+    )
+
+
+def test_settings_of_the_command_line(run_program: RunProgram, tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text("def f(x): return -x\n")
+    (tmp_path / "d.txt").write_text("data")
+    (tmp_path / "defaults.conf").write_text("# comment\nspark.a  1\nspark.b=2\n")
+    done = run_text(
+        run_program,
+        tmp_path,
+        """
+        import sys
+        from pyspark import SparkConf, SparkContext, SparkFiles
+        conf = SparkConf()
+        sc = SparkContext(conf=conf.set("spark.c", "of the program"))
+        import m
+        print(sys.argv[1:], [conf.get(f"spark.{k}") for k in "abc"], sc.master, sc.appName)
+        print(sc.parallelize([1, 2], 2).map(m.f).map(str).reduce(lambda a, b: a + b))
+        print(open(SparkFiles.get("d.txt")).read(), sc.defaultParallelism, __name__)
+        """,
+        *("--name", "mine", "--master", "local[3]", "--properties-file", "defaults.conf"),
+        *("--conf", "spark.b=3", "--conf=spark.c=4", "--py-files", "m.py", "--files", "d.txt"),
+        arguments=("--conf", "x"),
+    )
+    assert done.stdout.splitlines() == [
+        "['--conf', 'x'] ['1', '3', 'of the program'] local[3] mine",
+        "-1-2",
+        "data 3 __main__",
+    ]
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_config_file_and_keys(run_program: RunProgram, tmp_path: Path) -> None:
+    (tmp_path / "aflint.toml").write_text("workers = 1\n")
+    text = """
+        from pyspark.sql import SparkSession
+        spark = SparkSession.builder.master("local[4]").getOrCreate()
+        print(spark.sparkContext.defaultParallelism)
+        spark.sparkContext.stop()
+        spark.stop()
+        spark = SparkSession.builder.config("spark.aflint.workers", 2).getOrCreate()
+        print(spark.sparkContext.defaultParallelism, spark.conf.get("spark.aflint.workers"))
+        spark.stop()
+    """
+    assert run_text(run_program, tmp_path, text).stdout.split() == ["1", "2", "2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--conf", "spark.aflint.worker=3"), "Did you mean workers"),
+        (("--conf", "spark.aflint.workers=many"), "spark.aflint.workers: workers ="),
+        (("--conf", "nonsense"), "write it as key=value"),
+        (("--jars", "x.jar"), "without a JVM"),
+        (("--nonsense", "x"), "no option --nonsense"),
+    ],
+)
+def test_wrong_settings_are_named(
+    words: tuple[str, ...], message: str, run_program: RunProgram, tmp_path: Path
+) -> None:
+    text = "from pyspark import SparkContext\nSparkContext()\n"
+    done = run_text(run_program, tmp_path, text, *words, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_programs_that_fail_or_forget_to_stop_leave_nothing(
+    run_program: RunProgram, tmp_path: Path
+) -> None:
+    text = """
+        import threading, time
+        from pyspark import SparkContext
+        sc = SparkContext()
+        print(sc.parallelize([1]).map(lambda x: x + 1).collect())
+        def later():
+            threading.main_thread().join()
+            print(sc.parallelize(range(4)).map(lambda x: x * x).sum())
+        threading.Thread(target=later).start()
+        print(sc.parallelize([1]).map(lambda x: 1 // 0).collect())
+    """
+    done = run_text(run_program, tmp_path, text, check=False)
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stdout.split() == ["[2]", "14"]
+    assert not list((tmp_path / "scratch").iterdir())
+    assert run_text(run_program, tmp_path, "raise SystemExit(3)", check=False).returncode == 3
+    assert "no program" in run_program("missing.py", check=False).stderr
+
+
+def test_stopping_twice_and_using_a_stopped_context(
+    run_program: RunProgram, tmp_path: Path
+) -> None:
+    text = """
+        from pyspark import SparkContext
+        sc = SparkContext()
+        rdd = sc.parallelize([1])
+        sc.stop()
+        sc.stop()
+        for use in (rdd.collect, rdd.cache().unpersist, lambda: sc.parallelize([1]),
+                    lambda: sc.broadcast(1), lambda: rdd.map(str).take(1)):
+            try:
+                use()
+            except RuntimeError as error:
+                assert "stopped SparkContext" in str(error), error
+            else:
+                raise AssertionError(use)
+        with SparkContext("local[1]", "again") as sc:
+            print(sc.parallelize([1]).collect())
+            try:
+                rdd.collect()
+            except Exception as error:
+                print(type(error).__name__)
+    """
+    assert run_text(run_program, tmp_path, text).stdout.split() == ["[1]", "AflintSparkError"]
+
+
+def test_importing_aflint_first_is_enough(tmp_path: Path) -> None:
+    import subprocess
+
+    text = """
+import aflint.pyspark
+from pyspark import SparkContext
+print(SparkContext("local[1]").parallelize([1, 2]).sum())
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    assert done.stdout == "3\n", done.stderr
+
+
+def test_untested_releases_are_warned_of() -> None:
+    from aflint.pyspark.install import check_release
+
+    for version in ("3.5.0", "4.0.1", "4.3.0.dev1"):
+        check_release(version)
+    with pytest.warns(UserWarning, match="aflint is tested with"):
+        check_release("3.4.2")
+    with pytest.warns(UserWarning, match=r"this is 5\.0"):
+        check_release("5.0.0")
+
+
+def test_another_pyspark_where_tasks_run() -> None:
+    from aflint.errors import VersionMismatchError
+    from aflint.pyspark.worker import check_version
+
+    with pytest.raises(VersionMismatchError, match=r"pyspark==0\.1"):
+        check_version("0.1")
