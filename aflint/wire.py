@@ -7,6 +7,7 @@ and classes marked with `wire`. Tuples come back as tuples; lists do, too, as tu
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any, TypeVar
 
 import msgpack
@@ -18,6 +19,9 @@ T = TypeVar("T")
 _by_name: dict[str, type] = {}
 _CLASS = 1
 _BIG_INT = 2
+_DEEPEST = 16
+"""Classes within classes: a task needs five; some hundred overrun the stack of the C code."""
+
 _PATHS = "surrogatepass"
 """A file's name may hold bytes that are not text; Python has them as lone surrogates."""
 
@@ -39,16 +43,21 @@ def _default(value: Any) -> msgpack.ExtType:
     return msgpack.ExtType(_CLASS, pack([name, *fields]))
 
 
-def _ext_hook(code: int, data: bytes) -> Any:
+def _ext_hook(depth: int, code: int, data: bytes) -> Any:
     if code == _BIG_INT:
         return int.from_bytes(data, "big", signed=True)
     if code != _CLASS:
         raise FrameError(f"unknown wire extension {code}")
-    name, *fields = unpack(data)
+    if depth == _DEEPEST:
+        raise FrameError(f"not a wire value: classes lie within each other {depth} deep")
+    name, *fields = _unpack(data, depth + 1)
     cls = _by_name.get(name)
     if cls is None:
         raise FrameError(f"unknown wire type {name!r}: driver and executor differ in version")
     return cls(*fields)
+
+
+_HOOKS = [partial(_ext_hook, depth) for depth in range(_DEEPEST + 1)]
 
 
 def pack(value: Any) -> bytes:
@@ -62,12 +71,16 @@ def unpack(data: bytes) -> Any:
 
     Raises FrameError for bytes that are not such a value.
     """
+    return _unpack(data, 0)
+
+
+def _unpack(data: bytes, depth: int) -> Any:
     try:
         return msgpack.unpackb(
             data,
             use_list=False,
             strict_map_key=False,
-            ext_hook=_ext_hook,
+            ext_hook=_HOOKS[depth],
             unicode_errors=_PATHS,
         )
     except FrameError:

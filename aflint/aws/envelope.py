@@ -12,6 +12,7 @@ import sys
 from binascii import a2b_base64, b2a_base64
 from typing import Any
 
+from aflint.errors import FrameError
 from aflint.limits import LAMBDA_REQUEST_BYTES, LAMBDA_RESPONSE_BYTES
 from aflint.wire import unpack
 
@@ -56,4 +57,8 @@ def text_of(packed: bytes) -> str:
 
 def value_of(text: str) -> Any:
     """Return the wire value whose packed bytes `text_of` wrote. Raises FrameError for others."""
-    return unpack(a2b_base64(text))
+    try:
+        packed = a2b_base64(text)
+    except ValueError as error:
+        raise FrameError(f"not a wire value: {error}") from error
+    return unpack(packed)

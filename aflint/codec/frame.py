@@ -46,6 +46,8 @@ _NUMBER_BITS = 32
 _LONGEST_JOB = 255
 _LONGEST_FRONT = len(_ARRAY) + 1 + (2 + _LONGEST_JOB) + 8 * 5 + 1 + len(_TAG_HEAD) + TAG_BYTES
 _WORTH_COMPRESSING = 64
+_MOST_SHRUNK = 256
+"""LZ4 writes at least one byte for 255; what claims to hold more is given no memory."""
 
 _pack = msgpack.Packer(buf_size=1024).pack
 
@@ -153,6 +155,9 @@ def decompress(data: Buffer) -> bytes:
     Raises FrameError for anything else.
     """
     try:
+        claimed = lz4.frame.get_frame_info(data)["content_size"]
+        if claimed > len(data) * _MOST_SHRUNK:
+            raise RuntimeError(f"it claims to hold {claimed:,} bytes, more than can be")
         raw: bytes = lz4.frame.decompress(data)
     except RuntimeError as error:
         raise FrameError(f"{len(data)} bytes are not a whole LZ4 frame: {error}") from error
