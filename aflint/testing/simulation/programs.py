@@ -118,7 +118,7 @@ def _aggregated(name: str, number: int, parents: list[RDD[Any]]) -> RDD[Any]:
             totals = rdd.aggregate_by_key((0, 0), _count_in, _merge_counts, number)
             return totals.map_values(lambda total: total[0] * 1000 + total[1])
         case "combine_by_key":
-            return rdd.combine_by_key(_listed, _append, add, number).map_values(sum)
+            return rdd.combine_by_key(_listed, _append, _merge, number).map_values(sum)
         case "group_by_key":
             return rdd.group_by_key(number).map_values(lambda group: digest(sorted(group)))
     other = parents[1]
@@ -278,7 +278,11 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _append(values: list[Any], value: Any) -> list[Any]:
-    return [*values, value]
+    return [values[0] + value]
+
+
+def _merge(a: list[Any], b: list[Any]) -> list[Any]:
+    return _append(a, b[0])
 
 
 def _count_in(total: tuple[int, int], value: int) -> tuple[int, int]:

@@ -1,0 +1,173 @@
+"""Bytes that were damaged, or made up: only the typed error, no crash, no hang, little memory."""
+
+from __future__ import annotations
+
+import contextlib
+import tracemalloc
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aflint.aws import envelope
+from aflint.codec import frame
+from aflint.errors import AflintError, CorruptInputError, FrameError
+from aflint.executor import blockfile
+from aflint.task import (
+    Blob,
+    BlocksSplit,
+    Continuation,
+    DataSplit,
+    Extent,
+    Input,
+    Manifest,
+    MapOutput,
+    RangeSplit,
+    ShuffleHandle,
+    TaskDescription,
+    TaskId,
+    TextSplit,
+)
+from aflint.wire import pack, unpack
+
+KEY = b"k" * 32
+HANDLE = ShuffleHandle("job", 1, 3, ("url", 5))
+OUTPUTS = (MapOutput(0, 0, 0, 2, 10), MapOutput(1, 2, 1, 1, 9, "s3://b/k", (Extent(0, 9),)))
+TASK = TaskDescription(
+    TaskId("job", 0, 1, 2),
+    Blob("digest", 3, b"abc"),
+    (
+        Input(0, 1, RangeSplit(0, 5, 1)),
+        Input(1, 1, Manifest(HANDLE, 1, OUTPUTS)),
+        Input(2, 0, TextSplit("s3://b/k", 0, 2**40, 2**41)),
+        Input(3, 0, DataSplit((Blob("d", 1, b"x"),))),
+    ),
+    KEY,
+    HANDLE,
+    ("sqs", None),
+    "s3://b/jobs/1",
+    continuation=Continuation(1, ("shuffle", {0: ((1, 2, 3, 4),)}, BlocksSplit("p", 2**70))),
+)
+PACKED = pack(TASK)
+FRAME = frame.encode_frame(frame.FrameHeader("job", 1, 2, 3, 4, 5, 6, 7), b"x" * 500, KEY)
+BLOCKS = blockfile.MAGIC + blockfile.frame_block([1, 2]) + blockfile.frame_block(["a"] * 99)
+
+DECODERS: dict[str, tuple[Callable[[bytes], Any], bytes, type[AflintError]]] = {
+    "frame": (lambda data: frame.decode_frame(data, KEY, "job"), FRAME, FrameError),
+    "task": (unpack, PACKED, FrameError),
+    "envelope": (
+        lambda data: envelope.value_of(data.decode("latin-1")),
+        envelope.text_of(PACKED).encode(),
+        FrameError,
+    ),
+    "blob": (frame.decompress, frame.compress(b"hello " * 200), FrameError),
+    "block file": (
+        lambda data: list(blockfile.parse([data], "path")),
+        BLOCKS + blockfile.END,
+        CorruptInputError,
+    ),
+}
+_HEADS = bytes((0xC1, 0xC6, 0xC8, 0xC9, 0xD8, 0xDB, 0xDD, 0xDF))
+"""Codes of msgpack that are unused, or are followed by a length of four bytes."""
+
+
+def damaged(data: bytes, random: Random) -> bytes:
+    """Change bytes in one to four places, as a bad disk, a bug or an enemy might."""
+    made = bytearray(data)
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(made) + 1)
+        match random.randrange(7):
+            case 0:
+                made[at : at + 1] = random.randbytes(1)
+            case 1:
+                made[at:at] = random.randbytes(random.randint(1, 8))
+            case 2:
+                del made[at : at + random.randint(1, 8)]
+            case 3:
+                del made[at:]
+            case 4:
+                made[at:at] = made[: random.randint(0, len(made))]
+            case 5:
+                made[at : at + 4] = b"\xff" * 4
+            case 6:
+                made[at:at] = bytes([random.choice(_HEADS)]) + random.randbytes(4)
+    return bytes(made)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_damaged_bytes(name: str) -> None:
+    decode, data, expected = DECODERS[name]
+    random = Random(name)
+    refused = 0
+    for _ in range(4000):
+        try:
+            decode(damaged(data, random))
+        except expected:
+            refused += 1
+    assert refused > 3000
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@given(data=st.binary(max_size=200))
+def test_any_bytes(name: str, data: bytes) -> None:
+    decode, _, expected = DECODERS[name]
+    try:
+        decode(data)
+    except expected:
+        return
+    assert name in ("task", "envelope")  # which any few bytes may be by chance
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_little_memory_for_what_claims_to_be_large(name: str) -> None:
+    decode, data, expected = DECODERS[name]
+    random = Random(name)
+    tracemalloc.start()
+    try:
+        for _ in range(400):
+            made = damaged(data, random)
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            with contextlib.suppress(expected):
+                decode(made)
+            assert tracemalloc.get_traced_memory()[1] - before < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def nested(depth: int) -> Iterator[bytes]:
+    """Yield wire values that lie within each other very deep."""
+    data = msgpack.packb(1)
+    for _ in range(depth):
+        data = msgpack.packb(msgpack.ExtType(1, b"\x92\xa4Blob" + data))
+    yield data
+    yield b"\x91" * depth + b"\x01"
+    yield b"\x81\x01" * depth + b"\x01"
+
+
+@pytest.mark.parametrize("depth", [17, 200, 3000, 20_000])
+def test_values_within_values(depth: int) -> None:
+    for data in nested(min(depth, 3000)):
+        try:
+            unpack(data)
+        except FrameError:
+            continue
+        assert depth < 1000
+
+
+def test_a_size_that_cannot_be_is_given_no_memory() -> None:
+    good = frame.compress(b"x" * 1000)
+    size_at = good.index((1000).to_bytes(8, "little"))
+    size = (2**50).to_bytes(8, "little")
+    said = set()
+    for checksum in range(256):
+        boasting = good[:size_at] + size + bytes([checksum]) + good[size_at + 9 :]
+        with pytest.raises(FrameError) as caught:
+            frame.decompress(boasting)
+        said.add("more than can be" in str(caught.value))
+    assert said == {True, False}
+    assert frame.decompress(frame.compress(bytes(50_000_000))) == bytes(50_000_000)
