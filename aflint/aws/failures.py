@@ -153,6 +153,25 @@ def translate(refusal: Refusal, service: str, action: str, subject: str) -> Back
     return error
 
 
+_PERMISSIONS = {
+    "s3:CopyObject": "s3:GetObject and s3:PutObject",
+    "s3:CreateMultipartUpload": "s3:PutObject",
+    "s3:UploadPart": "s3:PutObject",
+    "s3:CompleteMultipartUpload": "s3:PutObject",
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject and s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
+}
+"""What a policy calls these calls."""
+
+
+def _permission(service: str, action: str) -> str:
+    name = f"{service}:{action}"
+    return _PERMISSIONS.get(name, name.removesuffix("Batch") if service == "sqs" else name)
+
+
 def _verdict(refusal: Refusal, service: str, action: str) -> tuple[type[BackendError], str]:
     code, status = refusal.code, refusal.status
     if code in _REGION or _SCOPE_WORDS in refusal.message:
@@ -167,8 +186,9 @@ def _verdict(refusal: Refusal, service: str, action: str) -> tuple[type[BackendE
     if code in _DENIED:
         return (
             AccessDeniedError,
-            f"The credentials in use may not do this: let their policy allow {service}:{action} "
-            "(`aflint deploy --print-iam` prints the policies that aflint needs).",
+            "The credentials in use may not do this: let their policy allow "
+            f"{_permission(service, action)} (`aflint deploy --print-iam` prints the policies that "
+            "aflint needs).",
         )
     if code == "NoSuchBucket" or (service == "s3" and action == "HeadBucket" and status == 404):
         return (

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from uuid import uuid4
 
 from aflint.aws.in_flight import InFlight
 from aflint.aws.sqs import Sqs, queue_name
-from aflint.errors import QueueDeletedError
+from aflint.errors import AflintError, QueueDeletedError
 from aflint.transport.base import TransferCounts
+
+_log = logging.getLogger(__name__)
 
 _AT_ONCE = 32
 
@@ -48,7 +51,7 @@ async def create_queues(
         most = await sqs.max_message_bytes(first)
         await _each(create, range(1, partitions))
     except BaseException:
-        await asyncio.shield(remove_by_stem(sqs, stem))
+        await asyncio.shield(_remove_again(sqs, stem))
         raise
     return first.removesuffix("0"), min(limit_bytes, most)
 
@@ -72,6 +75,14 @@ async def remove_by_stem(sqs: Sqs, stem: str) -> list[str]:
 
     await _each(delete, range(len(urls)))
     return [queue_name(url) for url in urls]
+
+
+async def _remove_again(sqs: Sqs, stem: str) -> None:
+    """Remove what was made before a failure, which is to be raised whatever is met here."""
+    try:
+        await remove_by_stem(sqs, stem)
+    except AflintError as error:
+        _log.warning("queues %s* may be left; `aflint clean` removes them: %s", stem, error)
 
 
 async def _delete(sqs: Sqs, url: str) -> None:
