@@ -37,13 +37,15 @@ def answer(action: str, arg: int, found: Records) -> Any:
     """Return what an action gives, where there is only one right answer."""
     records = found.records
     match action:
-        case "collect" | "iterate" | "save":
+        case "collect" | "iterate" | "iterate_in_order" | "save" | "save_records":
             return records
+        case "fail":
+            return bool(records)
         case "count" | "accumulate_before":
             return len(records)
         case "sum" | "fold" | "accumulate":
             return sum(records)
-        case "reduce":
+        case "reduce" | "tree_reduce":
             return sum(records) if records else None
         case "max":
             return max(records, default=None)
@@ -59,7 +61,7 @@ def answer(action: str, arg: int, found: Records) -> Any:
             return sorted(value for key, value in records if key == arg)
         case "stats":
             return len(records), sum(records)
-        case "take":
+        case "take" | "first":
             return None
     raise AssertionError(action)
 
@@ -69,7 +71,7 @@ def _apply(name: str, args: tuple[Any, ...], inputs: list[Records]) -> Records:
         return Records(sorted(inputs[0].records), _itself)
     if name == "sort_by_key":
         return Records(sorted(inputs[0].records, key=_repr_of_key), _repr_of_key)
-    if name in ("cache", "coalesce"):
+    if name in ("cache", "checkpoint", "coalesce"):
         return inputs[0]
     if name == "keep_odd":
         return Records([x for x in inputs[0].records if x % 2], inputs[0].order)
@@ -110,6 +112,10 @@ def _plain(name: str, args: tuple[Any, ...], inputs: list[list[Any]]) -> list[An
             return [(f"k{x % (number * 5)}", x) for x in one]
         case "key_tuple":
             return [((x % number, "t"), x) for x in one]
+        case "key_mixed":
+            return [(None if x % 3 == 0 else x % number + 0.5, x) for x in one]
+        case "zip_self":
+            return [(x, x + number) for x in one]
         case "values":
             return [value for _, value in one]
         case "flatten":

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from operator import add
 from typing import Any
 
+from aflint.errors import PathNotFoundError, TaskError
 from aflint.rdd import RDD
 from aflint.session import Session
 from aflint.storage.base import Storage
 from aflint.testing.simulation.interpreter import Records, answer, digest
 from aflint.testing.simulation.workloads import Step
+
+_numbers = itertools.count()
 
 IN, OUT = "s3://bucket/in", "s3://bucket/out"
 
@@ -80,6 +84,13 @@ def _transformed(name: str, number: int, parents: list[RDD[Any]], session: Sessi
             return rdd.glom().flat_map(_itself)
         case "cache":
             return rdd.cache()
+        case "checkpoint":
+            rdd.checkpoint()
+            return rdd
+        case "key_mixed":
+            return rdd.key_by(lambda x: None if x % 3 == 0 else x % number + 0.5)
+        case "zip_self":
+            return rdd.zip(rdd.map(lambda x: x + number))
         case "zip_with_index":
             return rdd.zip_with_index().values()
         case "zip_with_unique_id":
@@ -155,15 +166,17 @@ async def check(
     found = await _run(rdd, action, arg, session, storage)
     wanted = answer(action, arg, expected)
     match action:
-        case "collect" | "iterate":
+        case "collect" | "iterate" | "iterate_in_order" | "save_records":
             _same_records(found, wanted)
-            if action == "collect" and expected.order is not None:
+            if action in ("collect", "iterate_in_order") and expected.order is not None:
                 keys = [expected.order(record) for record in found]
-                _same("order of collect()", keys, sorted(keys))
+                _same(f"order of {action}", keys, sorted(keys))
         case "save":
             _same("lines saved", Counter(found), Counter(map(repr, wanted)))
         case "take":
             _check_taken(found, arg, expected)
+        case "first":
+            _check_taken(found, 1, expected)
         case _:
             _same(action, found, wanted)
 
@@ -174,6 +187,8 @@ async def _run(rdd: RDD[Any], action: str, arg: int, session: Session, storage: 
             return await rdd.collect()
         case "iterate":
             return [record async for record in rdd]
+        case "iterate_in_order":
+            return [record async for record in rdd.to_local_iterator()]
         case "count":
             return await rdd.count()
         case "sum":
@@ -182,6 +197,14 @@ async def _run(rdd: RDD[Any], action: str, arg: int, session: Session, storage: 
             return await rdd.fold(0, add)
         case "reduce":
             return await rdd.reduce(add) if await rdd.count() else None
+        case "tree_reduce":
+            return await rdd.tree_reduce(add) if await rdd.count() else None
+        case "first":
+            return [] if await rdd.is_empty() else [await rdd.first()]
+        case "fail":
+            return await _fails(rdd)
+        case "save_records":
+            return await _saved_records(rdd, session)
         case "max":
             return await rdd.max() if await rdd.count() else None
         case "top":
@@ -222,10 +245,32 @@ async def _counted_before(rdd: RDD[Any], session: Session) -> int:
     return total.value
 
 
+async def _fails(rdd: RDD[Any]) -> bool:
+    """Say whether a function that fails at each record is reported as the user's error."""
+    try:
+        await rdd.foreach(_fail)
+    except TaskError as error:
+        if not isinstance(error.__cause__, ZeroDivisionError):
+            raise WrongAnswerError(f"the cause is {error.__cause__!r}") from error
+        return True
+    return False
+
+
+def _fail(record: Any) -> None:
+    _ = 1 // 0
+
+
+async def _saved_records(rdd: RDD[Any], session: Session) -> list[Any]:
+    target = f"{OUT}/{next(_numbers)}.records"
+    await rdd.save_as_pickle_file(target, 16)
+    try:
+        return await session.pickle_file(target).collect()
+    except PathNotFoundError:  # an RDD without partitions leaves no file but _SUCCESS
+        return []
+
+
 async def _saved(rdd: RDD[Any], storage: Storage) -> list[str]:
-    target = f"{OUT}/{rdd.id}"
-    if await storage.exists(target):
-        await storage.delete(target)
+    target = f"{OUT}/{next(_numbers)}"
     await rdd.map(repr).save_as_text_file(target)
     files = await storage.list(target)
     parts = [(await storage.read(file.path)).decode() for file in files]

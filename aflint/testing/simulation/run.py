@@ -7,9 +7,10 @@ import gc
 import logging
 import random
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from aflint.config import Config
@@ -123,7 +124,7 @@ class _Run:
 
     async def _run(self) -> str:
         cloud = self._cloud = SimulatedCloud(self._dice)
-        config = Config(progress=False)
+        config = Config(progress=False, checkpoint_dir="s3://bucket/out/checkpoints")
         failure = ""
         try:
             async with SimulatedSession(config, cloud) as session:
@@ -149,8 +150,15 @@ class _Run:
         expected = evaluate(self._workload.root)
         cancelling = self._cancel_later(session)
         try:
-            for action, arg in self._workload.actions:
-                await check(rdd, action, arg, expected, session, storage)
+            checks = [
+                partial(check, rdd, action, arg, expected, session, storage)
+                for action, arg in self._workload.actions
+            ]
+            if self._workload.together:
+                await _all(checks)
+            else:
+                for each in checks:
+                    await each()
         finally:
             if cancelling is not None:
                 cancelling.cancel()
@@ -187,6 +195,16 @@ class _Run:
         self._unhandled.append(
             f"unhandled in the loop: {details['message']}: {details.get('exception')!r} of {task!r}"
         )
+
+
+async def _all(checks: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """Run checks at once; raise the first of what they raise."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in checks:
+                group.create_task(each())
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from several
 
 
 def _told(event: Event) -> str:

@@ -34,9 +34,12 @@ _STEPS: dict[str, dict[str, str]] = {
         "broadcast": NUMBERS,
         "zip_with_index": NUMBERS,
         "zip_with_unique_id": NUMBERS,
+        "checkpoint": NUMBERS,
+        "zip_self": PAIRS,
         "key_by": PAIRS,
         "key_text": PAIRS,
         "key_tuple": PAIRS,
+        "key_mixed": PAIRS,
     },
     PAIRS: {
         "map_values": PAIRS,
@@ -91,6 +94,11 @@ _ACTIONS: dict[str, tuple[str, ...]] = {
         "save",
         "max",
         "stats",
+        "first",
+        "iterate_in_order",
+        "tree_reduce",
+        "save_records",
+        "fail",
     ),
     PAIRS: (
         "collect",
@@ -104,6 +112,9 @@ _ACTIONS: dict[str, tuple[str, ...]] = {
         "save",
     ),
 }
+
+
+_NARROW = {*_SOURCES, "add", "keep_odd", "repeat", "coalesce", "map_partitions", "union", "values"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +140,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A lineage, and the actions run on it one after the other, in one session."""
+    """A lineage, and the actions run on it in one session: one after the other, or `together`."""
 
     root: Step
     actions: tuple[tuple[str, int], ...]
+    together: bool = False
 
     def __str__(self) -> str:
-        return f"{self.root} -> {', '.join(f'{name}({arg})' for name, arg in self.actions)}"
+        actions = ", ".join(f"{name}({arg})" for name, arg in self.actions)
+        return f"{self.root} -> {actions}{' at once' if self.together else ''}"
 
     @property
     def size(self) -> int:
         """See `Step.size`."""
-        return self.root.size + 5 * len(self.actions)
+        return self.root.size + 5 * len(self.actions) + self.together
 
 
 def generate(random: Random) -> Workload:
@@ -148,9 +161,9 @@ def generate(random: Random) -> Workload:
     root = _lineage(random, random.choice((NUMBERS, PAIRS)), random.randint(1, 6))
     names = _ACTIONS[root.gives]
     actions = tuple(
-        (random.choice(names), random.randrange(12)) for _ in range(random.choice((1, 1, 2)))
+        (random.choice(names), random.randrange(12)) for _ in range(random.choice((1, 1, 2, 3)))
     )
-    return Workload(root, actions)
+    return Workload(root, actions, together=random.random() < 0.5)
 
 
 def smaller(workload: Workload) -> Iterator[Workload]:
@@ -158,6 +171,8 @@ def smaller(workload: Workload) -> Iterator[Workload]:
     if len(workload.actions) > 1:
         for action in workload.actions:
             yield replace(workload, actions=(action,))
+    if workload.together:
+        yield replace(workload, together=False)
     for root in _smaller_steps(workload.root):
         if root.gives == workload.root.gives:
             yield replace(workload, root=root)
@@ -194,7 +209,12 @@ def _lineage(random: Random, gives: str, depth: int) -> Step:
     for left in range(depth, 0, -1):
         step = _next(random, step, left)
     if step.gives != gives:
-        convert = [name for name, made in _STEPS[step.gives].items() if made == gives]
+        narrow = _is_narrow(step)
+        convert = [
+            name
+            for name, made in _STEPS[step.gives].items()
+            if made == gives and (narrow or name != "zip_self")
+        ]
         step = Step(random.choice(convert), gives, (random.randint(1, 6),), (step,))
     return step
 
@@ -226,7 +246,14 @@ def _maybe_next(random: Random, step: Step, left: int) -> Step:
         other = step if same else _lineage(random, step.gives, random.randint(0, left - 1))
         return Step(name, gives, (number,), (step, other))
     name, gives = random.choice(list(_STEPS[step.gives].items()))
+    if name == "zip_self" and not _is_narrow(step):
+        name = "key_by"
     return Step(name, gives, (number,), (step,))
+
+
+def _is_narrow(step: Step) -> bool:
+    """Say whether the records of a step always come in the same order."""
+    return step.name in _NARROW and all(map(_is_narrow, step.parents))
 
 
 def _short(arg: Any) -> str:
