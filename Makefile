@@ -1,7 +1,9 @@
 # Each target sets up .venv by itself; it needs Python 3.11 or newer with pip, and make.
 #
 #   make demo     the seven taxi queries of the Flint paper, on this machine
-#   make test     all tests                      make quick   those not marked slow
+#   make test     all tests; installs PySpark (456 MB) for those of its programs
+#   make quick    the tests that are not marked slow
+#   make check-pyspark VERSION=4.0   the tests of PySpark programs on another release (3.5, 4.0, 4.1)
 #   make check    what needs no running: format, lint, types, walls (each runs alone too)
 #   make bench    aflint beside its peers; installs PySpark and a Java runtime (about 500 MB)
 #   make format   rewrite the code in the house format
@@ -16,7 +18,7 @@ SOURCES := $(wildcard aflint bench examples tests tools)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick check fmt lint types walls bench format docs clean
+.PHONY: help install demo test quick check check-pyspark fmt lint types walls bench format docs clean
 .NOTPARALLEL:
 
 help:
@@ -43,16 +45,33 @@ $(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[bench,dev]'
 	@touch $@ $(VENV)/.installed-dev
 
+# Apart from the rest, as pip builds PySpark from an archive with all of Spark's jars: two minutes.
+$(VENV)/.installed-pyspark: pyproject.toml | $(VENV)/.installed-dev
+	$(PIP) install --editable '.[pyspark]'
+	@touch $@
+
 install: $(VENV)/.installed-dev
 
 demo: install
 	@$(BIN)/python -m examples.taxi.demo $(ARGS)
 
-test: install
+test: install $(VENV)/.installed-pyspark
 	$(BIN)/python -m pytest $(ARGS)
 
 quick: install
 	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+VERSION ?= 4.0
+PYSPARK_VENV := $(VENV)/pyspark-$(VERSION)
+
+$(PYSPARK_VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m venv $(PYSPARK_VENV)
+	$(PYSPARK_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  --editable '.[dev]' 'pyspark==$(VERSION).*' setuptools
+	@touch $@
+
+check-pyspark: $(PYSPARK_VENV)/.installed
+	$(PYSPARK_VENV)/bin/python -m pytest tests/pyspark $(ARGS)
 
 check: install
 	@$(MAKE) --no-print-directory --keep-going fmt lint types walls

@@ -10,6 +10,7 @@ from bench.measure import compare
 from bench.peers.aflint_taxi import AflintTaxi
 from bench.peers.handwritten_taxi import HandwrittenTaxi
 from bench.peers.pyspark_client import PysparkTaxi
+from bench.peers.pyspark_on_aflint import PysparkOnAflint
 from bench.report import Goal, Report
 from bench.workload import Options, Peer, Say, Workload
 from examples.taxi.generate import WEATHER, existing, generate
@@ -19,6 +20,8 @@ ROUNDS = 5
 QUICK_TRIPS = 20_000
 OVER_LIMIT = 1.15  # times the hand-written program, Q1 to Q6
 OVER_PYSPARK = 3.0  # times as fast as PySpark, Q1 to Q6
+OVER_NATIVE = 1.2  # times aflint's own API, for the PySpark program on aflint
+OVER_PYSPARK_ITSELF = 2.5  # times as fast as PySpark, for the same program on aflint
 
 
 async def run(options: Options, say: Say) -> Report:
@@ -30,6 +33,12 @@ async def run(options: Options, say: Say) -> Report:
         peers: list[Peer] = []
         if options.wants("aflint"):
             peers.append(await stack.enter_async_context(AflintTaxi(paths, weather)))
+        if options.wants(PysparkOnAflint.name):
+            if PysparkOnAflint.available():
+                program = PysparkOnAflint(paths, weather)
+                peers.append(await stack.enter_async_context(program))
+            else:
+                notes.append(f"{PysparkOnAflint.name}: left out, as PySpark is not installed.")
         if options.wants("hand-written"):
             peers.append(await stack.enter_async_context(HandwrittenTaxi(paths, weather)))
         if options.wants("PySpark"):
@@ -64,6 +73,13 @@ def goals(report: Report) -> list[Goal]:
     for case in report.cases:
         limit = report.ratio(case, "aflint", over="hand-written")
         pyspark = report.ratio(case, "PySpark", over="aflint")
+        program = report.ratio(case, PysparkOnAflint.name, over="aflint")
+        moved = report.ratio(case, "PySpark", over=PysparkOnAflint.name)
+        if program is not None:
+            found.append(Goal(f"{case}, PySpark program, times aflint's API", OVER_NATIVE, program))
+        if moved is not None and case != "Q0":
+            said = f"{case}, PySpark program, times as fast as PySpark"
+            found.append(Goal(said, OVER_PYSPARK_ITSELF, moved, at_most=False))
         if limit is not None:
             allowed = 1.0 if case == "Q0" else OVER_LIMIT
             found.append(Goal(f"{case}, times the hand-written program", allowed, limit))

@@ -9,8 +9,9 @@ from typing import Any
 
 from pyspark.storagelevel import StorageLevel
 
-from aflint import actions
+from aflint.driver import actions
 from aflint.errors import InternalError
+from aflint.executor import actions as in_tasks
 from aflint.executor import operators
 from aflint.lineage import Mapped, PerPartition, RecordStep
 from aflint.plan import partition_count
@@ -24,7 +25,7 @@ from aflint.pyspark.narrow import per_record
 from aflint.pyspark.paths import codec_named, engine_path
 from aflint.rdd import RDD as EngineRDD
 
-COLLECT = Return(actions.collect, operator.add)
+COLLECT = Return(in_tasks.collect, operator.add)
 
 
 def engine_rdd(rdd: Any) -> EngineRDD[Any]:

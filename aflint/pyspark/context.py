@@ -15,6 +15,7 @@ from typing import Any
 
 from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer
 
+from aflint.driver.scratch import ScratchFolder
 from aflint.program import Program
 from aflint.pyspark import names
 from aflint.pyspark.added import AddedFiles
@@ -26,7 +27,6 @@ from aflint.pyspark.shared import SharedBroadcast, next_broadcast_id
 from aflint.pyspark.status import AflintStatusTracker
 from aflint.pyspark.tracking import DESCRIPTION, GROUP, TAGS
 from aflint.pyspark.worker import Environment, Prepared
-from aflint.scratch import ScratchFolder
 from aflint.task import Blob
 
 _system_properties: dict[str, str] = {"SPARK_SUBMIT": "true"}

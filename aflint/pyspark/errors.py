@@ -18,7 +18,7 @@ _STOP_ITERATION = "Caught StopIteration thrown from user's code; failing the tas
 
 class AflintSparkError(PySparkRuntimeError, Py4JJavaError):  # type: ignore[misc]
     """An error of the engine: caught as PySparkRuntimeError, as Py4JJavaError, and as what it is in
-    aflint. Its cause is the engine's own error.
+    aflint. `engine_error` is the engine's own error; the message has all that it says.
     """
 
     def __init__(self, message: str) -> None:
@@ -27,6 +27,7 @@ class AflintSparkError(PySparkRuntimeError, Py4JJavaError):  # type: ignore[misc
         self.errmsg = message
         self.java_exception = _JavaException(message)
         self.exception_cmd = ""
+        self.engine_error: AflintError | None = None
 
     def __str__(self) -> str:
         return self.message
@@ -71,7 +72,7 @@ def translated() -> Iterator[None]:
     except (ConfigError, AflintSparkError):
         raise
     except AflintError as error:
-        raise as_spark(error) from error
+        raise as_spark(error) from None  # which would show the engine's inside first
 
 
 def as_spark(error: AflintError) -> Exception:
@@ -84,6 +85,7 @@ def as_spark(error: AflintError) -> Exception:
     if "generator raised StopIteration" in message:
         message = f"{_STOP_ITERATION}\n\n{message}"
     made: AflintSparkError = _both(kind)(message)
+    made.engine_error = error
     made.__dict__.update({k: v for k, v in vars(error).items() if not k.startswith("__")})
     return made
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from pyspark.resultiterable import ResultIterable
 
-from aflint import actions
-from aflint.executor import operators
+from aflint.driver import sampling
+from aflint.executor import actions as in_tasks
+from aflint.executor import joins, operators
 from aflint.executor.aggregate import identity
 from aflint.lineage import (
     Aggregator,
@@ -174,24 +175,24 @@ class Keyed:
         return per_record(self, RecordStep.KEY_BY, f).groupByKey(numPartitions, partitionFunc)
 
     def distinct(self, numPartitions: int | None = None) -> Any:
-        aggregator = Aggregator(identity, actions.keep, actions.keep)
+        aggregator = Aggregator(identity, in_tasks.keep, in_tasks.keep)
         paired = mapped(self, "distinct", PerPartition(operators.pair_with_none, splittable=True))
         return _shuffled(paired, "distinct", numPartitions, portable_hash, aggregator).keys()
 
     def join(self, other: Any, numPartitions: int | None = None) -> Any:
-        return _joined(self, other, numPartitions, "join", actions.inner)
+        return _joined(self, other, numPartitions, "join", joins.inner)
 
     def leftOuterJoin(self, other: Any, numPartitions: int | None = None) -> Any:
-        return _joined(self, other, numPartitions, "leftOuterJoin", actions.left_outer)
+        return _joined(self, other, numPartitions, "leftOuterJoin", joins.left_outer)
 
     def rightOuterJoin(self, other: Any, numPartitions: int | None = None) -> Any:
-        return _joined(self, other, numPartitions, "rightOuterJoin", actions.right_outer)
+        return _joined(self, other, numPartitions, "rightOuterJoin", joins.right_outer)
 
     def fullOuterJoin(self, other: Any, numPartitions: int | None = None) -> Any:
-        return _joined(self, other, numPartitions, "fullOuterJoin", actions.full_outer)
+        return _joined(self, other, numPartitions, "fullOuterJoin", joins.full_outer)
 
     def subtractByKey(self, other: Any, numPartitions: int | None = None) -> Any:
-        return _joined(self, other, numPartitions, "subtractByKey", actions.only_left)
+        return _joined(self, other, numPartitions, "subtractByKey", joins.only_left)
 
     def cogroup(self, other: Any, numPartitions: int | None = None) -> Any:
         return python_cogroup([self, other], numPartitions)
@@ -212,7 +213,7 @@ class Keyed:
         if count > 1:
             engine = context._engine
             sampled = EngineRDD[Any](node_of(self), engine.runner)
-            bounds = context._act(lambda: actions.range_bounds(sampled, count, key))
+            bounds = context._act(lambda: sampling.range_bounds(sampled, count, key))
         target = RangePartitioner(count, bounds, bool(ascending), key)
         node = Shuffled(
             name=named_here("sortByKey"),

