@@ -46,6 +46,7 @@ class SimulatedCloud:
         self.limit_s = dice.between(150, 400, "limit") if limited else 0.0
         self.tick_s = self.limit_s * dice.between(0.02, 0.09, "tick")
         self.memory_mb = 1 if dice.strikes(Fault.SPILL, "memory") else 0
+        self.session: SimulatedSession | None = None
         self._driver = DriverCaller(dice)
 
     def storage(self, caller: Caller) -> Storage:
@@ -102,6 +103,11 @@ class SimulatedCloud:
     def outside(self) -> Storage:
         """Return storage for input and output, to which nothing happens."""
         return self.storage(_Outside(self.dice))
+
+    def cancel_jobs(self) -> None:
+        """Cancel the jobs of the session, if it has begun."""
+        if self.session is not None:
+            self.session.cancel()
 
     def leaks(self) -> list[str]:
         """Return what is left that nobody will remove."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from aflint.errors import InvalidArgumentError
+from aflint.errors import (
+    AflintError,
+    InvalidArgumentError,
+    JobCancelledError,
+    QueueDeletedError,
+    ServiceUnavailableError,
+    SessionError,
+    UncuttableTaskError,
+)
 
 
 class Fault(StrEnum):
@@ -80,8 +88,13 @@ RATES: Mapping[Fault, float] = {
 }
 """How likely each strikes, at each chance it has."""
 
-ENDING = frozenset({Fault.DELETED_QUEUE, Fault.DRIVER_UNAVAILABLE, Fault.CANCEL})
-"""After these a job may end with an error; after all others it must give the right answer."""
+EXCUSED: Mapping[Fault, tuple[type[AflintError], ...]] = {
+    Fault.DELETED_QUEUE: (QueueDeletedError,),
+    Fault.DRIVER_UNAVAILABLE: (ServiceUnavailableError,),
+    Fault.CANCEL: (JobCancelledError, SessionError),
+    Fault.TIME_LIMIT: (UncuttableTaskError,),
+}
+"""After these a job may end with such an error; after all others it must give the right answer."""
 
 
 def chosen_rates(kinds: Iterable[str] | None) -> dict[Fault, float]:

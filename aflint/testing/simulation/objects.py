@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from aflint.aws.s3 import S3, Listed
 from aflint.errors import ObjectNotFoundError
 from aflint.testing.simulation.callers import Caller
 from aflint.testing.simulation.dice import Dice
 from aflint.testing.simulation.faults import Fault
+
+NO_AWS: Any = None
+"""Where the real service has its connection."""
 
 _SHUFFLED = re.compile(r"/shuffles/(.+)/(\d+)-[0-9a-f]{8}/(\d+-\d+-\d+)-")
 MOST_LOST = 2
@@ -68,6 +72,7 @@ class SimulatedS3(S3):
     """The calls of `aflint.aws.s3` on simulated objects, for one caller; buckets are all one."""
 
     def __init__(self, objects: SimulatedObjects, caller: Caller) -> None:
+        super().__init__(NO_AWS)
         self._objects = objects
         self._caller = caller
 

@@ -13,6 +13,7 @@ from aflint.errors import QueueDeletedError
 from aflint.testing.simulation.callers import Caller
 from aflint.testing.simulation.dice import Dice
 from aflint.testing.simulation.faults import Fault
+from aflint.testing.simulation.objects import NO_AWS
 
 _UNIQUE = re.compile(r"-[0-9a-f]{8}-(?=\d+$)")
 
@@ -113,6 +114,7 @@ class SimulatedSqs(Sqs):
     """The calls of `aflint.aws.sqs` on simulated queues, for one caller."""
 
     def __init__(self, queues: SimulatedQueues, caller: Caller) -> None:
+        super().__init__(NO_AWS)
         self._queues = queues
         self._caller = caller
 

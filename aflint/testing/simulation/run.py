@@ -14,14 +14,14 @@ from functools import partial
 from typing import Any
 
 from aflint.config import Config
-from aflint.errors import AflintError, UncuttableTaskError
+from aflint.errors import AflintError
 from aflint.events import Event, TaskEnded, TaskStarted
 from aflint.executor import context
 from aflint.task import TaskId
 from aflint.testing.clock import VirtualClock, VirtualLoop
 from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession
 from aflint.testing.simulation.dice import Dice, Strike
-from aflint.testing.simulation.faults import ENDING, RATES, Fault
+from aflint.testing.simulation.faults import EXCUSED, RATES, Fault
 from aflint.testing.simulation.interpreter import evaluate
 from aflint.testing.simulation.programs import WrongAnswerError, build, check
 from aflint.testing.simulation.workloads import Workload, generate
@@ -124,58 +124,69 @@ class _Run:
 
     async def _run(self) -> str:
         cloud = self._cloud = SimulatedCloud(self._dice)
-        config = Config(progress=False, checkpoint_dir="s3://bucket/out/checkpoints")
         failure = ""
+        program = asyncio.ensure_future(self._program(cloud))
+        cancelling = self._cancel_later(program, cloud)
         try:
-            async with SimulatedSession(config, cloud) as session:
-                if self._traced:
-                    session.add_listener(self._note)
-                self._step_clock(session)
-                await self._program(session, cloud)
+            await program
         except AflintError as error:
             self._error = f"{type(error).__name__}: {error}"
             if not self._may_fail(error):
                 failure = f"failed with {self._error}"
         except WrongAnswerError as error:
             failure = f"wrong answer: {error}"
+        except asyncio.CancelledError:
+            self._error = "CancelledError"
+            if Fault.CANCEL not in self._dice.counts:
+                raise
+        if cancelling is not None:
+            cancelling.cancel()
         await cloud.functions.drain()
         await cloud.functions.aclose()
         unclean = Fault.DRIVER_UNAVAILABLE in self._dice.counts  # it could not be removed
         left = [] if unclean else cloud.leaks()
         return failure or (f"left behind: {', '.join(left[:5])}" if left else "")
 
-    async def _program(self, session: SimulatedSession, cloud: SimulatedCloud) -> None:
+    async def _program(self, cloud: SimulatedCloud) -> None:
+        config = Config(progress=False, checkpoint_dir="s3://bucket/out/checkpoints")
+        async with SimulatedSession(config, cloud) as session:
+            if self._traced:
+                session.add_listener(self._note)
+            self._step_clock(session)
+            cloud.session = session
+            try:
+                await self._checks(session, cloud)
+            finally:
+                cloud.session = None
+
+    async def _checks(self, session: SimulatedSession, cloud: SimulatedCloud) -> None:
         storage = cloud.outside()
         rdd = await build(self._workload.root, session, storage)
         expected = evaluate(self._workload.root)
-        cancelling = self._cancel_later(session)
-        try:
-            checks = [
-                partial(check, rdd, action, arg, expected, session, storage)
-                for action, arg in self._workload.actions
-            ]
-            if self._workload.together:
-                await _all(checks)
-            else:
-                for each in checks:
-                    await each()
-        finally:
-            if cancelling is not None:
-                cancelling.cancel()
+        checks = [
+            partial(check, rdd, action, arg, expected, session, storage)
+            for action, arg in self._workload.actions
+        ]
+        if self._workload.together:
+            await _all(checks)
+        else:
+            for each in checks:
+                await each()
 
     def _may_fail(self, error: AflintError) -> bool:
         """Say whether the faults that struck excuse an error."""
-        if self._dice.counts.keys() & ENDING:
-            return True
-        return isinstance(error, UncuttableTaskError) and bool(
-            self._dice.counts.get(Fault.TIME_LIMIT)
-        )
+        excused = (EXCUSED.get(Fault(kind), ()) for kind in self._dice.counts)
+        return any(isinstance(error, kinds) for kinds in excused)
 
-    def _cancel_later(self, session: SimulatedSession) -> asyncio.TimerHandle | None:
+    def _cancel_later(
+        self, program: asyncio.Future[None], cloud: SimulatedCloud
+    ) -> asyncio.TimerHandle | None:
+        """Have the jobs cancelled by `session.cancel`, or the whole program as Ctrl-C does."""
         if not self._dice.strikes(Fault.CANCEL, "job"):
             return None
         after = self._dice.between(0.0, 5.0, "cancel")
-        return asyncio.get_running_loop().call_later(after, session.cancel)
+        cancel = cloud.cancel_jobs if self._dice.roll("cancel jobs") < 0.5 else program.cancel
+        return asyncio.get_running_loop().call_later(after, cancel)
 
     def _step_clock(self, session: SimulatedSession) -> None:
         """Let the scheduler's clock jump once."""
