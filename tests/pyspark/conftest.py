@@ -48,7 +48,7 @@ def sc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     scratch = tmp_path_factory.mktemp("scratch")
     conf = SparkConf().set("spark.aflint.scratch_dir", str(scratch))
-    conf.set("spark.aflint.driver.task_logs", "false").set("spark.aflint.driver.progress", "false")
+    conf.set("spark.aflint.task_logs", "false").set("spark.aflint.progress", "false")
     context = SparkContext("local[2]", "tests", conf=conf)
     yield context
     context.stop()
