@@ -87,6 +87,10 @@ class Usage:
             return NotImplemented
         return _added(self, other)
 
+    def __sub__(self, other: Usage) -> Usage:
+        names = (field.name for field in fields(self))
+        return Usage(**{name: getattr(self, name) - getattr(other, name) for name in names})
+
     def __radd__(self, other: object) -> Usage:
         return self if other == 0 else NotImplemented
 

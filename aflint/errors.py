@@ -158,7 +158,13 @@ class DeadlineExceededError(JobError):
 
 
 class AttemptError(AflintError):
-    """One attempt of one task failed."""
+    """One attempt of one task failed.
+
+    `billed_seconds` and `memory_mb` are those of its function, where it ran in one that said so.
+    """
+
+    billed_seconds: float = 0.0
+    memory_mb: int = 0
 
 
 class WorkerLostError(AttemptError):

@@ -227,6 +227,7 @@ class TaskMetrics:
     """What one attempt did, in the units that AWS bills and that people look at.
 
     Seconds are wall-clock seconds of the executor; bytes are as stored or sent (compressed).
+    `memory_mb` is that of the function that ran it, 0 where no function did.
     """
 
     seconds: float = 0.0
@@ -246,6 +247,26 @@ class TaskMetrics:
     cold_start: bool = False
     init_seconds: float = 0.0
     billed_seconds: float = 0.0
+    memory_mb: int = 0
+
+
+@dataclass(slots=True)
+class TransferCounts:
+    """What somebody has asked of AWS so far, as AWS bills it: `s3_puts` are all of its class A."""
+
+    sqs_requests: int = 0
+    s3_puts: int = 0
+    s3_gets: int = 0
+
+    def __add__(self, other: TransferCounts) -> TransferCounts:
+        return TransferCounts(
+            self.sqs_requests + other.sqs_requests,
+            self.s3_puts + other.s3_puts,
+            self.s3_gets + other.s3_gets,
+        )
+
+    def __sub__(self, other: TransferCounts) -> TransferCounts:
+        return self + TransferCounts(-other.sqs_requests, -other.s3_puts, -other.s3_gets)
 
 
 @wire

@@ -15,9 +15,13 @@ from aflint.aws.client import Aws, Call, Client, RefusedError
 from aflint.aws.failures import translate
 from aflint.aws.parser import Response
 from aflint.errors import BackendError, ObjectNotFoundError
+from aflint.task import TransferCounts
 
 _TIMEOUT_S = 60.0
 _MOST_DELETED = 1000
+_CLASS_A = ("Put", "Copy", "Create", "Upload", "Complete", "List")
+_FREE = ("Delete", "Abort")
+_BILLED_REFUSALS = frozenset({404, 412, 416})
 _DNS_NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 """Buckets that can be part of a host's name under a TLS certificate: no dots."""
 
@@ -35,10 +39,11 @@ class S3:
     """Objects by bucket and key, in whichever region the bucket is.
 
     Every method raises the errors of `aflint.errors` that refusals stand for: ObjectNotFoundError
-    where an object is not there.
+    where an object is not there. `counts` is told of each call that S3 bills.
     """
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Aws, counts: TransferCounts | None = None) -> None:
+        self.counts = counts if counts is not None else TransferCounts()
         self._aws = aws
         self._regions: dict[str, str] = {}
 
@@ -178,8 +183,12 @@ class S3:
             path = f"{root}/{quote(key, safe='/-_.~')}"
             call = Call(action, subject, method, path, query, headers or {}, body, timeout)
             try:
-                return await client.attempt_bounded(call)
+                response = await client.attempt_bounded(call)
+                self._count(action)
+                return response
             except RefusedError as error:
+                if error.refusal.status in _BILLED_REFUSALS:
+                    self._count(action)
                 region = error.refusal.region
                 moved = (
                     region and region != client.region and error.refusal.status in (301, 307, 400)
@@ -188,6 +197,12 @@ class S3:
                     raise translate(error.refusal, "s3", action, subject) from None
                 self._regions[bucket] = region
         raise BackendError(f"s3 {action}, {subject}: redirected from region to region")
+
+    def _count(self, action: str) -> None:
+        if action.startswith(_CLASS_A):
+            self.counts.s3_puts += 1
+        elif not action.startswith(_FREE):
+            self.counts.s3_gets += 1
 
     def _route(self, bucket: str) -> tuple[Client, str]:
         """Return the client for a bucket, and what goes before the key in the path."""

@@ -9,6 +9,7 @@ from aflint.aws.client import Aws
 from aflint.aws.envelope import MOST_RESPONSE
 from aflint.backend.base import Backend, policy_of
 from aflint.config import Config
+from aflint.cost import Usage
 from aflint.deploy.found import Found, find_deployment
 from aflint.invoker.lambda_ import LambdaInvoker
 from aflint.plan import TaskSettings
@@ -58,6 +59,17 @@ async def assemble(
         logs=config.task_logs,
     )
     sizes = tuple(sorted(found.functions))
+
+    def asked() -> Usage:
+        counts = transport.counts + storage.counts
+        return Usage(
+            gb_seconds=invoker.held_gb_seconds,
+            lambda_requests=invoker.held,
+            sqs_requests=counts.sqs_requests,
+            s3_put=counts.s3_puts,
+            s3_get=counts.s3_gets,
+        )
+
     return Backend(
         invoker=invoker,
         transport=transport,
@@ -67,6 +79,7 @@ async def assemble(
         folder=folder,
         parallelism=min(concurrency, _DEFAULT_PARALLELISM),
         estimated=False,
+        asked=asked,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aflint.config import Config
+from aflint.cost import Usage
 from aflint.invoker.base import Invoker
 from aflint.plan import TaskSettings
 from aflint.scheduler.policy import Policy
@@ -33,6 +35,8 @@ class Backend:
     parallelism: int
     estimated: bool
     localcloud: LocalCloud | None = None
+    asked: Callable[[], Usage] = Usage
+    """What the driver itself, beside its tasks, has asked of AWS so far."""
 
 
 def policy_of(

@@ -29,8 +29,16 @@ from aflint.executor.spill import SpillFolder
 from aflint.lineage import RoundRobinPartitioner
 from aflint.program import Count, Partition, Program, Return, SavePickle, SaveText, Sink
 from aflint.storage.base import Storage
-from aflint.task import Blob, Continuation, MapStatus, TaskDescription, TaskMetrics, TaskResult
-from aflint.transport.base import TransferCounts, Transport
+from aflint.task import (
+    Blob,
+    Continuation,
+    MapStatus,
+    TaskDescription,
+    TaskMetrics,
+    TaskResult,
+    TransferCounts,
+)
+from aflint.transport.base import Transport
 
 _MOST_PROGRAMS = 32
 
@@ -59,13 +67,17 @@ class Executor:
         result is a Continuation.
         """
         started, cpu = time.perf_counter(), time.process_time()
+        before = self.storage.counts + TransferCounts()
         with captured_output(task.logs) as logs:
             try:
                 result = self._attempt(task, TimeLimit(deadline, self.clock))
             except BaseException as error:  # sys.exit() in user code is an error like any other
                 result = TaskResult(task.id, failure=describe(error, task.id))
+        asked = self.storage.counts - before
         metrics = replace(
             result.metrics,
+            s3_puts=result.metrics.s3_puts + asked.s3_puts,
+            s3_gets=result.metrics.s3_gets + asked.s3_gets,
             seconds=time.perf_counter() - started,
             cpu_seconds=time.process_time() - cpu,
             peak_memory_bytes=peak_bytes(),

@@ -20,6 +20,7 @@ from aflint.aws.parser import Response
 from aflint.codec.closure import digest
 from aflint.errors import (
     AflintError,
+    AttemptError,
     BundleMismatchError,
     ConfigError,
     InternalError,
@@ -67,6 +68,9 @@ class LambdaInvoker(Invoker):
         self._storage = storage
         self._concurrency = concurrency
         self._patience_s = patience_s
+        self.held = 0
+        """Invocations that ran no task: to see that a function is there, or to warm it."""
+        self.held_gb_seconds = 0.0
 
     @property
     def slots(self) -> int:
@@ -85,11 +89,16 @@ class LambdaInvoker(Invoker):
     async def invoke(self, task: TaskDescription) -> TaskResult:
         function = self._function_for(task.memory_mb)
         what = f"partition {task.id.partition} of stage {task.id.stage}"
-        invocation = await self._invoke(function, await self._payload(task), what)
+        payload, by_storage = await self._payload(task)
+        invocation = await self._invoke(function, payload, what)
         result = await self._result(invocation.payload, function, what)
         usage = invocation.usage
+        stored = isinstance(invocation.payload, dict)
         metrics = replace(
             result.metrics,
+            s3_puts=result.metrics.s3_puts + stored,
+            s3_gets=result.metrics.s3_gets + by_storage,
+            memory_mb=usage.memory_mb,
             cold_start=usage.init_s is not None,
             init_seconds=usage.init_s or 0.0,
             billed_seconds=usage.billed_s,
@@ -119,6 +128,9 @@ class LambdaInvoker(Invoker):
     async def _hold(self, function: str, seconds: float) -> Invocation:
         payload = envelope.other_request(__version__, hold=seconds)
         invocation = await self._invoke(function, payload, "the first call")
+        usage = invocation.usage
+        self.held += 1
+        self.held_gb_seconds += usage.billed_s * usage.memory_mb / 1024
         if isinstance(invocation.payload, dict) and "refused" not in invocation.payload:
             return invocation
         raise _unexpected(invocation.payload, function, "the first call")
@@ -130,14 +142,14 @@ class LambdaInvoker(Invoker):
                 return name
         return self._functions[max(self._functions)]
 
-    async def _payload(self, task: TaskDescription) -> bytes:
-        """Return the request for a task; one that is too large is stored by its content."""
+    async def _payload(self, task: TaskDescription) -> tuple[bytes, bool]:
+        """Return the request for a task, and whether it is stored: too large, under its content."""
         packed = pack(task)
         if len(packed) <= envelope.MOST_REQUEST:
-            return envelope.request(__version__, packed)
+            return envelope.request(__version__, packed), False
         location = f"{task.storage}/requests/{task.id.job}/{digest(packed)}"
         await self._storage.write(location, packed)
-        return envelope.other_request(__version__, at=location)
+        return envelope.other_request(__version__, at=location), True
 
     async def _invoke(self, function: str, payload: bytes, what: str) -> Invocation:
         path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
@@ -150,7 +162,11 @@ class LambdaInvoker(Invoker):
             raise _refused(read_refusal(response), call, what)
         invocation = read_invocation(response)
         if invocation.error:
-            raise failure_of(invocation, function, what)
+            error = failure_of(invocation, function, what)
+            if isinstance(error, AttemptError):
+                usage = invocation.usage
+                error.billed_seconds, error.memory_mb = usage.billed_s, usage.memory_mb
+            raise error
         return invocation
 
     async def _send(self, call: Call, what: str) -> Response:

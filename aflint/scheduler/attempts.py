@@ -76,7 +76,12 @@ def _start(memory: Memory, task: TaskRun, number: int, chain: Chain, speculative
 
 
 def _finish(
-    memory: Memory, attempt: Attempt, result: TaskResult | None, accepted: bool, error: str
+    memory: Memory,
+    attempt: Attempt,
+    result: TaskResult | None,
+    accepted: bool,
+    error: str,
+    spent: TaskMetrics = _NOTHING,
 ) -> None:
     """Free the attempt's slot and say what became of it."""
     task = attempt.task
@@ -84,7 +89,7 @@ def _finish(
     task.running.remove(attempt)
     task.stage.candidates.pop(attempt.id, None)
     memory.concurrency.ended(memory.now)
-    metrics, logs = (result.metrics, result.logs) if result else (_NOTHING, "")
+    metrics, logs = (result.metrics, result.logs) if result else (spent, "")
     memory.out.append(Emit(events.TaskEnded(attempt.id, accepted, error, metrics, logs)))
 
 
@@ -95,7 +100,7 @@ def _superseded(memory: Memory, attempt: Attempt, result: TaskResult | None) -> 
 def _failed(memory: Memory, attempt: Attempt, loss: Loss, result: TaskResult | None) -> None:
     if issubclass(loss.kind, errors.ThrottledError):
         memory.concurrency.throttled(attempt.started, memory.now)
-    _finish(memory, attempt, result, accepted=False, error=loss.text)
+    _finish(memory, attempt, result, accepted=False, error=loss.text, spent=loss.metrics)
     retry(memory, attempt, loss)
 
 

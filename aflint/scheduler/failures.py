@@ -7,7 +7,7 @@ import pickle
 from dataclasses import dataclass
 
 from aflint import errors
-from aflint.task import TaskFailure, TaskId
+from aflint.task import TaskFailure, TaskId, TaskMetrics
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +30,15 @@ class Loss:
         """The error in words, its class first."""
         said = self.cause.message if isinstance(self.cause, TaskFailure) else str(self.cause)
         return f"{self.kind.__name__}: {said}" if said else self.kind.__name__
+
+    @property
+    def metrics(self) -> TaskMetrics:
+        """What is known of an attempt that gave no result."""
+        if isinstance(self.cause, errors.AttemptError):
+            return TaskMetrics(
+                billed_seconds=self.cause.billed_seconds, memory_mb=self.cause.memory_mb
+            )
+        return TaskMetrics()
 
     @property
     def lost_maps(self) -> tuple[int, tuple[int, ...]]:

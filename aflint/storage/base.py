@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+from aflint.task import TransferCounts
+
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
@@ -77,6 +79,11 @@ class Storage(ABC):
     @abstractmethod
     async def delete(self, path: str) -> None:
         """Remove a file, or a folder with all that is in it. What is not there is no error."""
+
+    @property
+    def counts(self) -> TransferCounts:
+        """What using this storage has asked of AWS so far."""
+        return TransferCounts()
 
     async def aclose(self) -> None:
         """Let go of clients that this storage holds open."""

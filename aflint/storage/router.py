@@ -10,6 +10,7 @@ from typing import Any
 from aflint.errors import ConfigError, InvalidArgumentError
 from aflint.storage.base import FileInfo, FileWriter, Storage
 from aflint.storage.local import LocalStorage
+from aflint.task import TransferCounts
 
 Factory = Callable[[], Storage]
 
@@ -85,6 +86,10 @@ class RoutedStorage(Storage):
 
     async def delete(self, path: str) -> None:
         await self.at(path).delete(path)
+
+    @property
+    def counts(self) -> TransferCounts:
+        return sum((each.counts for each in self._opened.values()), TransferCounts())
 
     async def aclose(self) -> None:
         while self._opened:

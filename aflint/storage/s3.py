@@ -19,6 +19,7 @@ from aflint.errors import (
 from aflint.storage.base import FileInfo, FileWriter, Storage
 from aflint.storage.globs import compile_glob, literal_prefix
 from aflint.storage.patterns import expand_braces, is_glob, is_hidden
+from aflint.task import TransferCounts
 
 PART_BYTES = 8 * 1024 * 1024
 """Parts of an upload; S3 takes 10,000 of them, so that they grow with the object."""
@@ -137,6 +138,10 @@ class S3Storage(Storage):
             await self._s3.delete_many(bucket, [name for name, _ in found.objects])
         except BucketNotFoundError:
             return
+
+    @property
+    def counts(self) -> TransferCounts:
+        return self._s3.counts
 
     async def aclose(self) -> None:
         if self._owned:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aflint.task import Extent, Manifest, ShuffleHandle
+from aflint.task import TransferCounts as TransferCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +26,6 @@ class TransportTraits:
     max_frame_bytes: int
     target_frame_bytes: int
     rereadable: bool
-
-
-@dataclass(slots=True)
-class TransferCounts:
-    """What a writer or reader has asked of AWS so far, as AWS bills it."""
-
-    sqs_requests: int = 0
-    s3_puts: int = 0
-    s3_gets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +99,11 @@ class Transport(ABC):
     @abstractmethod
     def reader(self, manifest: Manifest) -> ShuffleReader:
         """Return a reader of what the manifest names."""
+
+    @property
+    def counts(self) -> TransferCounts:
+        """What opening and closing shuffles has asked of AWS so far."""
+        return TransferCounts()
 
     async def aclose(self) -> None:
         """Let go of clients and files that this transport holds open."""

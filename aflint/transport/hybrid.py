@@ -52,10 +52,10 @@ class HybridTransport(Transport):
         message_limit_bytes: int = limits.SQS_OLD_MESSAGE_BYTES,
         visibility_s: int = VISIBILITY_S,
     ) -> None:
-        self.counts = TransferCounts()
+        self._counts = TransferCounts()
         self._aws = aws
         self._sqs = Sqs(aws.client("sqs"))
-        self._s3 = S3(aws)
+        self._s3 = S3(aws, self._counts)
         self._bucket = bucket
         self._prefix = prefix
         self._limit = message_limit_bytes
@@ -69,6 +69,10 @@ class HybridTransport(Transport):
         return self._traits
 
     @property
+    def counts(self) -> TransferCounts:
+        return self._counts
+
+    @property
     def config(self) -> tuple[Any, ...]:
         """What `create_transport` makes this transport of in another process."""
         place = (self._aws.region, self._aws.endpoint_url, self._bucket)
@@ -76,14 +80,14 @@ class HybridTransport(Transport):
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         stem = new_stem(self._prefix, job, shuffle)
-        queues = await create_queues(self._sqs, stem, job, partitions, self._limit, self.counts)
+        queues = await create_queues(self._sqs, stem, job, partitions, self._limit, self._counts)
         place = new_place(self._bucket, self._prefix, job, shuffle)
         return ShuffleHandle(job, shuffle, partitions, (*queues, place))
 
     async def close(self, handle: ShuffleHandle) -> None:
         url_stem, _, place = handle.address
         try:
-            await delete_queues(self._sqs, url_stem, handle.partitions, self.counts)
+            await delete_queues(self._sqs, url_stem, handle.partitions, self._counts)
         finally:
             bucket, key = split_uri(place)
             await remove_prefix(self._s3, bucket, f"{key}/")

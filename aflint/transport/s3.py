@@ -38,7 +38,8 @@ class S3Transport(Transport):
 
     def __init__(self, aws: Aws, bucket: str, prefix: str = "aflint") -> None:
         self._aws = aws
-        self._s3 = S3(aws)
+        self._counts = TransferCounts()
+        self._s3 = S3(aws, self._counts)
         self._bucket = bucket
         self._prefix = prefix
         self._traits = TransportTraits(MAX_FRAME_BYTES, TARGET_FRAME_BYTES, rereadable=True)
@@ -46,6 +47,10 @@ class S3Transport(Transport):
     @property
     def traits(self) -> TransportTraits:
         return self._traits
+
+    @property
+    def counts(self) -> TransferCounts:
+        return self._counts
 
     @property
     def config(self) -> tuple[Any, ...]:

@@ -41,7 +41,7 @@ class SqsTransport(Transport):
         message_limit_bytes: int = limits.SQS_OLD_MESSAGE_BYTES,
         visibility_s: int = VISIBILITY_S,
     ) -> None:
-        self.counts = TransferCounts()
+        self._counts = TransferCounts()
         self._aws = aws
         self._sqs = Sqs(aws.client("sqs"))
         self._prefix = prefix
@@ -53,6 +53,10 @@ class SqsTransport(Transport):
     @property
     def traits(self) -> TransportTraits:
         return self._traits
+
+    @property
+    def counts(self) -> TransferCounts:
+        return self._counts
 
     @property
     def config(self) -> tuple[Any, ...]:
@@ -77,7 +81,7 @@ class SqsTransport(Transport):
         return handle
 
     async def close(self, handle: ShuffleHandle) -> None:
-        await delete_queues(self._sqs, handle.address[0], handle.partitions, self.counts)
+        await delete_queues(self._sqs, handle.address[0], handle.partitions, self._counts)
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> SqsWriter:
         return SqsWriter(self._sqs, handle, self._traits)

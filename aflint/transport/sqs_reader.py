@@ -96,10 +96,11 @@ class SqsReader(ShuffleReader):
     async def _receive(self) -> list[bytes]:
         if len(self._hidden) >= _MOST_HIDDEN:
             await self._make_room()
+        self.counts.sqs_requests += 1
         messages = await self._sqs.receive(
             self._url, wait_s=limits.SQS_LONG_POLL_S, visibility_s=self._visibility_s
         )
-        self.counts.sqs_requests += billed_sqs_requests(sum(len(m.body) for m in messages))
+        self.counts.sqs_requests += billed_sqs_requests(sum(len(m.body) for m in messages)) - 1
         frames = (_decode(message) for message in messages if self._is_new(message))
         return [frame for frame in frames if frame]
 

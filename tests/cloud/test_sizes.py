@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from operator import add
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiobotocore.session import get_session
 
-from aflint.deploy import up
+import aflint
+from aflint.config import Config
+from aflint.deploy.options import DeployOptions
+from aflint.deploy.up import deploy
 from aflint.errors import RecordTooLargeError
+from aflint.executor.handler import TMP_VARIABLE
 from aflint.limits import MIB
-from tests.cloud.clouds import Deployed, Ended, localcloud
+from aflint.localcloud import LocalCloud
+from tests.cloud.clouds import Deployed, Ended, assert_nothing_left, localcloud
 
 LARGE = 700_000
 """Bytes of a record, more than a message of either size can carry as text when not compressible."""
@@ -97,15 +101,21 @@ async def test_a_task_that_is_killed_for_its_memory_gets_more() -> None:
         assert session.localcloud.snapshot().lambda_kills
 
 
-async def test_what_tmp_cannot_hold_goes_to_storage(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = {**wanted.COMMON_VARIABLES, TMP_VARIABLE: "1"}
-    monkeypatch.setattr(wanted, "COMMON_VARIABLES", small)
-    async with localcloud(memory_mb=192, transport="sqs") as session:
-        values = session.range(8000, num_slices=4).map(lambda n: (n % 11, noise(n, 10_000)))
+async def test_what_tmp_cannot_hold_goes_to_storage(cloud: LocalCloud, config: Config) -> None:
+    config = config.replace(memory_mb=160, transport="sqs")
+    deployment = await deploy(config, DeployOptions(sizes=1))
+    async with get_session().create_client("lambda") as functions:
+        await functions.update_function_configuration(
+            FunctionName=deployment.functions[160],
+            Environment={"Variables": {"PYTHONHASHSEED": "0", TMP_VARIABLE: "1"}},
+        )
+    async with aflint.connect(config) as session:
+        values = session.range(5000, num_slices=4).map(lambda n: (n % 11, noise(n, 10_000)))
         in_order = values.sort_by_key(num_partitions=1).map(lambda pair: len(pair[1]))
-        assert await in_order.reduce(add) == 8000 * 10_000
+        assert await in_order.reduce(add) == 5000 * 10_000
         report = session.last_job
         assert report is not None
-        assert report.metrics.spilled_bytes > MIB
-        assert session.localcloud.snapshot().calls["s3:PutObject"] > 1
-        print(report, session.localcloud.snapshot().calls)
+        assert report.failed_attempts == 0
+        assert report.metrics.spilled_bytes > 8 * MIB
+        assert cloud.snapshot().calls["s3:PutObject"] > 1
+    assert_nothing_left(cloud.snapshot())

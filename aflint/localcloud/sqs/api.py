@@ -70,13 +70,16 @@ class Sqs(Service):
         except ValueError:
             raise ServiceError("MalformedInput", "The request is not valid JSON.") from None
         payload = 0
+        billed = self._counters.sqs_billed
         if action == "ReceiveMessage":
+            billed[action] += 1  # also where nobody waits for the answer any more
             answer, payload = await self._receive(members)
+            billed[action] -= 1
         elif action in ("SendMessage", "SendMessageBatch"):
             answer, payload = getattr(self, _ACTIONS[action])(members)
         else:
             answer = getattr(self, _ACTIONS[action])(members)
-        self._counters.sqs_billed[action] += billed_requests(payload)
+        billed[action] += billed_requests(payload)
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
         return Reply(200, body, content_type=_JSON)
 
