@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aflint.config import Config as Config
     from aflint.config import load_config as load_config
+    from aflint.driver.report import JobReport as JobReport
     from aflint.errors import *  # noqa: F403
     from aflint.executor.context import TaskContext as TaskContext
     from aflint.executor.context import task_context as task_context
     from aflint.executor.group import Group as Group
     from aflint.rdd import RDD as RDD
-    from aflint.report import JobReport as JobReport
     from aflint.session import Session as Session
     from aflint.session import connect as connect
     from aflint.statistics import Stats as Stats
@@ -39,7 +39,7 @@ _HOMES = {
     "Broadcast": "variables",
     "Config": "config",
     "Group": "executor.group",
-    "JobReport": "report",
+    "JobReport": "driver.report",
     "RDD": "rdd",
     "Session": "session",
     "Stats": "statistics",

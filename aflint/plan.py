@@ -157,7 +157,7 @@ def plan(
 ) -> tuple[Stage, ...]:
     """Return the stages that compute `sink` over every partition of `root`, in dependency order.
 
-    All counts of partitions must be known: see `aflint.resolve`. `store_folder` and
+    All counts of partitions must be known: see `aflint.driver.resolve`. `store_folder` and
     `checkpoint_folder` are where cached and checkpointed partitions go. `share_reads` says that a
     shuffle may be read more than once; where it may not, a shuffle that has several readers is
     written once for each.

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterato
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 
-from aflint import actions
-from aflint.callsite import named_here
+from aflint.driver import actions, drawing, histograms, sampling
+from aflint.driver.callsite import named_here
 from aflint.errors import ClosureError, InvalidArgumentError
-from aflint.executor import operators
+from aflint.executor import actions as in_tasks
+from aflint.executor import joins, operators
 from aflint.executor.aggregate import identity
 from aflint.executor.group import Group
 from aflint.executor.pipe import pipe as pipe_records
@@ -40,7 +41,7 @@ from aflint.program import Count, Return, SavePickle, SaveText
 from aflint.statistics import Stats
 
 if TYPE_CHECKING:
-    from aflint.runner import Runner
+    from aflint.driver.runner import Runner
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -380,7 +381,7 @@ class RDD(Generic[T]):
         """Fold the values of each key into a copy of `zero`, and merge what came of it."""
         check_function(seq_func, "aggregate_by_key")
         check_function(comb_func, "aggregate_by_key")
-        create = actions.begin_from(zero, seq_func)
+        create = in_tasks.begin_from(zero, seq_func)
         aggregator = Aggregator(create, seq_func, comb_func)
         return self._shuffled(
             "aggregate_by_key", _hashed(num_partitions, partition_func), aggregator
@@ -405,7 +406,7 @@ class RDD(Generic[T]):
 
     def distinct(self, num_partitions: int | None = None) -> RDD[T]:
         """Give each record once."""
-        return self._paired().reduce_by_key(actions.keep, num_partitions).keys()
+        return self._paired().reduce_by_key(in_tasks.keep, num_partitions).keys()
 
     def cogroup(
         self: RDD[tuple[K, V]], *others: RDD[tuple[K, Any]], num_partitions: int | None = None
@@ -424,35 +425,35 @@ class RDD(Generic[T]):
     ) -> RDD[tuple[K, tuple[V, W]]]:
         """Give (key, (a, b)) for each pair of values that share a key."""
         groups = self.cogroup(other, num_partitions=num_partitions)
-        return groups.flat_map_values(actions.inner)
+        return groups.flat_map_values(joins.inner)
 
     def left_outer_join(
         self: RDD[tuple[K, V]], other: RDD[tuple[K, W]], num_partitions: int | None = None
     ) -> RDD[tuple[K, tuple[V, W | None]]]:
         """As join, with (key, (a, None)) where the other has no such key."""
         groups = self.cogroup(other, num_partitions=num_partitions)
-        return groups.flat_map_values(actions.left_outer)
+        return groups.flat_map_values(joins.left_outer)
 
     def right_outer_join(
         self: RDD[tuple[K, V]], other: RDD[tuple[K, W]], num_partitions: int | None = None
     ) -> RDD[tuple[K, tuple[V | None, W]]]:
         """As join, with (key, (None, b)) where this RDD has no such key."""
         groups = self.cogroup(other, num_partitions=num_partitions)
-        return groups.flat_map_values(actions.right_outer)
+        return groups.flat_map_values(joins.right_outer)
 
     def full_outer_join(
         self: RDD[tuple[K, V]], other: RDD[tuple[K, W]], num_partitions: int | None = None
     ) -> RDD[tuple[K, tuple[V | None, W | None]]]:
         """As join, with None for the side that lacks a key."""
         groups = self.cogroup(other, num_partitions=num_partitions)
-        return groups.flat_map_values(actions.full_outer)
+        return groups.flat_map_values(joins.full_outer)
 
     def subtract_by_key(
         self: RDD[tuple[K, V]], other: RDD[tuple[K, Any]], num_partitions: int | None = None
     ) -> RDD[tuple[K, V]]:
         """Give the pairs whose key the other does not have."""
         groups = self.cogroup(other, num_partitions=num_partitions)
-        return groups.flat_map_values(actions.only_left)
+        return groups.flat_map_values(joins.only_left)
 
     # ---- sorting
 
@@ -473,7 +474,7 @@ class RDD(Generic[T]):
             count = asked or await runner.default_partitions(parent)
             bounds: tuple[Any, ...] = ()
             if count > 1:
-                bounds = await actions.range_bounds(RDD(parent, runner), count, key_func)
+                bounds = await sampling.range_bounds(RDD(parent, runner), count, key_func)
             target = RangePartitioner(count, bounds, bool(ascending), key_func)
             return Shuffled(name=name, parent=parent, target=target, ordering=ordering)
 
@@ -554,7 +555,7 @@ class RDD(Generic[T]):
 
     def to_debug_string(self) -> str:
         """Draw the lineage: one RDD a line, a new level of indentation at each shuffle."""
-        return actions.draw_lineage(self._node)
+        return drawing.draw_lineage(self._node)
 
     async def explain(self) -> str:
         """Return the stages that a job over this RDD would run, in order, and what they read."""
@@ -564,12 +565,12 @@ class RDD(Generic[T]):
 
     async def collect(self) -> list[T]:
         """Return all records, in the order of their partitions."""
-        parts = await self._run(Return(actions.collect, operator.add), "collect")
+        parts = await self._run(Return(in_tasks.collect, operator.add), "collect")
         return [record for part in parts for record in part]
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """Give the records of each partition as soon as it is finished."""
-        sink = Return(actions.collect, operator.add)
+        sink = Return(in_tasks.collect, operator.add)
         async with self._runner.job(self._node, sink, named_here("collect")) as job:
             async for _, part in job.stream(range(job.partitions)):
                 for record in part:
@@ -577,7 +578,7 @@ class RDD(Generic[T]):
 
     async def to_local_iterator(self) -> AsyncIterator[T]:
         """Give all records in order, one partition in memory at a time."""
-        sink = Return(actions.collect, operator.add)
+        sink = Return(in_tasks.collect, operator.add)
         async with self._runner.job(self._node, sink, named_here("to_local_iterator")) as job:
             for partition in range(job.partitions):
                 for record in (await job.values([partition]))[0]:
@@ -597,11 +598,11 @@ class RDD(Generic[T]):
 
     async def count_by_key(self: RDD[tuple[K, V]]) -> dict[K, int]:
         """Return how many pairs each key has."""
-        return actions.add_counts(await self._run(Return(actions.count_keys), "count_by_key"))
+        return actions.add_counts(await self._run(Return(in_tasks.count_keys), "count_by_key"))
 
     async def count_by_value(self) -> dict[T, int]:
         """Return how often each record occurs."""
-        return actions.add_counts(await self._run(Return(actions.count_values), "count_by_value"))
+        return actions.add_counts(await self._run(Return(in_tasks.count_values), "count_by_value"))
 
     async def take(self, num: int) -> list[T]:
         """Return the first records, reading no more partitions than it takes to find them."""
@@ -630,7 +631,7 @@ class RDD(Generic[T]):
         self, with_replacement: bool, num: int, seed: int | None = None
     ) -> list[T]:
         """Return `num` records at random (all, if there are fewer and none is taken twice)."""
-        return await actions.take_sample(self, with_replacement, num, seed)
+        return await sampling.take_sample(self, with_replacement, num, seed)
 
     async def reduce(self, function: Callable[[T, T], T]) -> T:
         """Merge all records by an associative, commutative function.
@@ -669,19 +670,19 @@ class RDD(Generic[T]):
 
     async def max(self, key: Callable[[T], Any] | None = None) -> T:
         """Return the largest record."""
-        return await actions.reduce_all(self, partial(actions.larger, key))
+        return await actions.reduce_all(self, partial(in_tasks.larger, key))
 
     async def min(self, key: Callable[[T], Any] | None = None) -> T:
         """Return the smallest record."""
-        return await actions.reduce_all(self, partial(actions.smaller, key))
+        return await actions.reduce_all(self, partial(in_tasks.smaller, key))
 
     async def sum(self) -> Any:
         """Return the sum of the records, 0 for none."""
-        return sum(await self._run(Return(actions.add_up, operator.add), "sum"))
+        return sum(await self._run(Return(in_tasks.add_up, operator.add), "sum"))
 
     async def stats(self) -> Stats:
         """Return count, mean, variance and extremes of the records."""
-        return Stats.total(await self._run(Return(actions.statistics, Stats.merge), "stats"))
+        return Stats.total(await self._run(Return(in_tasks.statistics, Stats.merge), "stats"))
 
     async def mean(self) -> float:
         """Return the mean of the records."""
@@ -708,7 +709,7 @@ class RDD(Generic[T]):
 
         Returns (borders, counts). Buckets are open on the right, but for the last one.
         """
-        return await actions.histogram(self, buckets)
+        return await histograms.histogram(self, buckets)
 
     async def lookup(self: RDD[tuple[K, V]], key: K) -> list[V]:
         """Return the values of a key; one partition is read where pairs are placed by key."""
@@ -717,12 +718,12 @@ class RDD(Generic[T]):
     async def foreach(self, function: Callable[[T], Any]) -> None:
         """Call a function with each record, in tasks."""
         check_function(function, "foreach")
-        await self._run(Return(partial(actions.for_each, function)), "foreach")
+        await self._run(Return(partial(in_tasks.for_each, function)), "foreach")
 
     async def foreach_partition(self, function: Callable[[Iterator[T]], Any]) -> None:
         """Call a function with the iterator of each partition's records, in tasks."""
         check_function(function, "foreach_partition")
-        await self._run(Return(partial(actions.for_partition, function)), "foreach_partition")
+        await self._run(Return(partial(in_tasks.for_partition, function)), "foreach_partition")
 
     async def save_as_text_file(
         self, path: str, compression: Literal["gzip", "bz2", "zstd"] | None = None

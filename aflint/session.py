@@ -13,11 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-from aflint import splits
 from aflint.backend import Backend, open_backend
-from aflint.callsite import named_here
 from aflint.codec import closure, frame
 from aflint.config import Config, load_config
+from aflint.cost import Cost, price
+from aflint.driver import splits
+from aflint.driver.callsite import named_here
+from aflint.driver.jobs import JobDefaults, JobRunner
+from aflint.driver.progress import ProgressDisplay
+from aflint.driver.report import JobReport, Reporter
+from aflint.driver.scratch import ScratchFolder
+from aflint.driver.splits import Paths
+from aflint.driver.task_logs import show_task_logs
+from aflint.driver.user_modules import UserModules
 from aflint.errors import (
     AflintError,
     BudgetExceededError,
@@ -28,18 +36,11 @@ from aflint.errors import (
 )
 from aflint.events import Event, Listener, TaskEnded
 from aflint.executor.blockfile import pack_block
-from aflint.jobs import JobDefaults, JobRunner
 from aflint.lineage import Node, Source, Unresolved
 from aflint.program import Return
-from aflint.progress import ProgressDisplay
 from aflint.rdd import RDD, check_function, check_partitions
-from aflint.report import JobReport, Reporter
 from aflint.scheduler.driver import Scheduler
-from aflint.scratch import ScratchFolder
-from aflint.splits import Paths
 from aflint.task import DataSplit, RangeSplit
-from aflint.task_logs import show_task_logs
-from aflint.user_modules import UserModules
 from aflint.variables import Accumulator, Broadcast
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ class Session:
         config = self.config
         scratch = stack.enter_context(ScratchFolder(config.scratch_dir, self.id))
         backend = await self._open_backend(scratch.path, stack)
-        self._reporter = Reporter(config.memory_mb, estimate=backend.estimated)
+        self._reporter = Reporter(
+            config.memory_mb, estimate=backend.estimated, asked=backend.asked
+        )
         self._listeners.append(self._reporter)
         if config.progress if config.progress is not None else sys.stderr.isatty():
             self._listeners.append(stack.enter_context(ProgressDisplay()))
@@ -382,6 +385,15 @@ class Session:
     def last_job(self) -> JobReport | None:
         """The job that started last."""
         return self.jobs[-1] if self._reporter.jobs else None
+
+    @property
+    def cost(self) -> Cost:
+        """What this session cost so far: its jobs, and what the driver asked of AWS beside them.
+
+        On `local`: what it would have cost.
+        """
+        self._running()
+        return price(self._reporter.usage)
 
     def add_listener(self, listener: Listener) -> None:
         """Have a function called with every event from now on; it must not block."""

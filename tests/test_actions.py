@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aflint import actions
+from aflint.driver import histograms, sampling
 from aflint.errors import InvalidArgumentError, UnportableKeyError
+from aflint.executor import actions as in_tasks
+from aflint.executor import joins
 from aflint.executor.operators import sample, sample_with_replacement
 from aflint.statistics import Stats
 
@@ -33,7 +35,7 @@ def test_statistics_merge_as_if_they_were_one(left: list[float], right: list[flo
     st.lists(st.integers(-15, 15), min_size=2, max_size=6, unique=True).map(sorted),
 )
 def test_buckets_count_what_lies_between_borders(values: list[Any], borders: list[int]) -> None:
-    counts = actions.bucket_counts(borders, False, 0, iter(values))
+    counts = in_tasks.bucket_counts(borders, False, 0, iter(values))
     known = [v for v in values if v is not None and v == v]
     expected = [sum(low <= v < high for v in known) for low, high in pairwise(borders)]
     expected[-1] += sum(v == borders[-1] for v in known)
@@ -43,11 +45,11 @@ def test_buckets_count_what_lies_between_borders(values: list[Any], borders: lis
 def test_joins_of_groups() -> None:
     a, b, none = [1, 2], ["x"], []  # type: ignore[var-annotated]
     for function, both, left, right in [
-        (actions.inner, [(1, "x"), (2, "x")], [], []),
-        (actions.left_outer, [(1, "x"), (2, "x")], [(1, None), (2, None)], []),
-        (actions.right_outer, [(1, "x"), (2, "x")], [], [(None, "x")]),
-        (actions.full_outer, [(1, "x"), (2, "x")], [(1, None), (2, None)], [(None, "x")]),
-        (actions.only_left, [], [1, 2], []),
+        (joins.inner, [(1, "x"), (2, "x")], [], []),
+        (joins.left_outer, [(1, "x"), (2, "x")], [(1, None), (2, None)], []),
+        (joins.right_outer, [(1, "x"), (2, "x")], [], [(None, "x")]),
+        (joins.full_outer, [(1, "x"), (2, "x")], [(1, None), (2, None)], [(None, "x")]),
+        (joins.only_left, [], [1, 2], []),
     ]:
         call: Callable[[Any], Iterator[Any]] = function  # type: ignore[assignment]
         assert list(call((a, b))) == both
@@ -57,15 +59,15 @@ def test_joins_of_groups() -> None:
 
 def test_counting_names_the_culprit() -> None:
     values: list[Any] = [1, 1, "a"]
-    assert actions.count_values(0, iter(values)) == {1: 2, "a": 1}
+    assert in_tasks.count_values(0, iter(values)) == {1: 2, "a": 1}
     with pytest.raises(UnportableKeyError, match=r"count_by_value .* \{'b': 1\} \(type dict\)"):
-        actions.count_values(0, iter([*values * 5000, {"b": 1}]))
+        in_tasks.count_values(0, iter([*values * 5000, {"b": 1}]))
 
 
 @pytest.mark.parametrize("borders", [[1], 5.5, "ab", [2, 1], [1, 1], [1, None], [math.nan, 1]])
 def test_borders_of_no_sense(borders: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="histogram"):
-        actions._given_borders(borders)
+        histograms._given_borders(borders)
 
 
 def test_samples_have_about_the_size_asked_for() -> None:
@@ -81,7 +83,7 @@ def test_samples_have_about_the_size_asked_for() -> None:
 def test_generous_fractions_are_enough() -> None:
     chance = random.Random(4)
     for num, total in ((1, 10), (5, 100), (50, 100), (99, 100)):
-        fraction = actions._generous_fraction(num, total, False)
+        fraction = sampling._generous_fraction(num, total, False)
         assert num / total <= fraction <= 1
         drawn = [sum(chance.random() < fraction for _ in range(total)) for _ in range(100)]
         assert sum(count < num for count in drawn) <= 1
@@ -94,7 +96,7 @@ def test_a_shared_zero_is_never_changed() -> None:
         values.append(value)
         return values
 
-    begin = actions.begin_from(zero, add)
+    begin = in_tasks.begin_from(zero, add)
     assert (begin(1), begin(2)) == ([1], [2])
-    assert actions.fold_part(zero, add, 0, iter([3])) == [3]
+    assert in_tasks.fold_part(zero, add, 0, iter([3])) == [3]
     assert zero == []

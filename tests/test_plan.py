@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from aflint.deep import deep_recursion
+from aflint.driver.deep import deep_recursion
 from aflint.errors import InternalError
 from aflint.executor import operators
 from aflint.lineage import (

@@ -4,10 +4,10 @@ import io
 
 from rich.console import Console
 
+from aflint.driver.progress import ProgressDisplay
+from aflint.driver.task_logs import marked, show_task_logs
 from aflint.events import JobEnded, JobStarted, StageStarted, TaskEnded, TaskStarted
-from aflint.progress import ProgressDisplay
 from aflint.task import TaskId, TaskMetrics
-from aflint.task_logs import marked, show_task_logs
 
 
 def test_bars_follow_jobs_and_leave_nothing() -> None:

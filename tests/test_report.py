@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from aflint.driver.report import Reporter, add_metrics, task_usage
 from aflint.events import JobEnded, JobStarted, TaskEnded, TaskStarted
-from aflint.report import Reporter, add_metrics, task_usage
 from aflint.task import TaskId, TaskMetrics
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from aflint.driver.resolve import Resolver, with_count
 from aflint.errors import InvalidArgumentError
 from aflint.lineage import (
     CoGrouped,
@@ -20,7 +21,6 @@ from aflint.lineage import (
 )
 from aflint.plan import partition_count
 from aflint.program import Count
-from aflint.resolve import Resolver, with_count
 from aflint.task import RangeSplit
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aflint.driver.splits import cut_text, pack_files, text_splits, whole_file_splits
 from aflint.errors import InvalidArgumentError, PathNotFoundError
-from aflint.splits import cut_text, pack_files, text_splits, whole_file_splits
 from aflint.storage.base import FileInfo
 from aflint.storage.router import open_storage
 

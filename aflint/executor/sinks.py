@@ -1,7 +1,7 @@
 """What a task writes besides a shuffle: its part of a saved RDD, and files of record blocks.
 
-A task writes under `_temporary/<job>/` of the target; only `aflint.commit`, on the driver's side,
-moves the part of the accepted attempt into place.
+A task writes under `_temporary/<job>/` of the target; only `aflint.driver.commit` moves the part of
+the accepted attempt into place.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 from aflint.deploy.folders import default_scratch, find_folders, remove_folder
-from aflint.scratch import LOCK, PREFIX, ScratchFolder
+from aflint.driver.scratch import LOCK, PREFIX, ScratchFolder
 
 KILLED = """
 import os, signal, sys
-from aflint.scratch import ScratchFolder
+from aflint.driver.scratch import ScratchFolder
 with ScratchFolder(sys.argv[1], "0123abcd") as scratch:
     (scratch.path / "block").write_bytes(b"x" * 1000)
     os.kill(os.getpid(), signal.SIGKILL)

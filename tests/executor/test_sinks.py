@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from aflint import commit
+from aflint.driver import commit
+from aflint.driver.splits import text_splits, whole_file_splits
 from aflint.errors import DiskFullError, OutputError, OutputExistsError
 from aflint.executor import sinks
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.sinks import Batches, BlockFileWriter, StreamWriter, save_pickle, save_text
 from aflint.executor.sources import blocks
-from aflint.splits import text_splits, whole_file_splits
 from aflint.storage.base import FileWriter
 from aflint.storage.local import LocalStorage
 from aflint.task import StagedPart, TaskId

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aflint.driver.splits import whole_file_splits
 from aflint.errors import (
     CorruptInputError,
     InternalError,
@@ -18,7 +19,6 @@ from aflint.executor import blockfile, ranges
 from aflint.executor.blockfile import END, MAGIC, frame_block, pack_block
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.sources import SourceCounts, blocks, count, open_source
-from aflint.splits import whole_file_splits
 from aflint.storage.local import LocalStorage
 from aflint.task import Blob, BlocksSplit, DataSplit, FilesSplit, RangeSplit
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aflint.driver.splits import text_splits
 from aflint.errors import (
     CorruptInputError,
     PathNotFoundError,
@@ -19,7 +20,6 @@ from aflint.executor import lines, text
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.ranges import Reading
 from aflint.executor.sources import SourceCounts, blocks, count, open_source
-from aflint.splits import text_splits
 from aflint.storage.local import LocalStorage
 from aflint.task import TextSplit
 

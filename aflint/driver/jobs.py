@@ -10,16 +10,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aflint import commit
 from aflint.codec import closure, frame, records
-from aflint.deep import deep_recursion
+from aflint.driver import commit
+from aflint.driver.deep import deep_recursion
+from aflint.driver.resolve import Resolver
+from aflint.driver.runner import ActionJob, Runner
 from aflint.errors import ConfigError, SessionError
 from aflint.groups import first_error
 from aflint.lineage import Node, Source, Unresolved
 from aflint.plan import Job, Stage, TaskSettings, partition_count, plan, shuffled_side
 from aflint.program import Count, Program, Sink
-from aflint.resolve import Resolver
-from aflint.runner import ActionJob, Runner
 from aflint.scheduler.running import RunningJob
 from aflint.storage.base import Storage
 from aflint.task import Blob, TaskResult

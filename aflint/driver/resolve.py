@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMappi
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aflint.deep import deep_recursion
+from aflint.driver.deep import deep_recursion
 from aflint.errors import InvalidArgumentError
 from aflint.lineage import (
     AlignedUnion,

@@ -12,12 +12,16 @@ from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskStarted
 from aflint.task import TaskMetrics
 
 _KEPT: Final = 1000
-_LARGEST: Final = ("peak_memory_bytes", "cold_start", "init_seconds")
+_LARGEST: Final = ("peak_memory_bytes", "cold_start", "init_seconds", "memory_mb")
 
 
 @dataclass(slots=True)
 class JobReport:
     """One job of a session: its tasks, its metrics summed over all attempts, its cost.
+
+    `usage` is what AWS bills: for the attempts, and for what the driver has asked of AWS since the
+    job before ended (queues, listings, programs and results that went through S3). Jobs that run
+    side by side share that: it goes to the one that ends first.
 
     On `local`, `cost` is what the same attempts would have cost as Lambda functions of `memory_mb`
     with the shuffle through SQS.
@@ -46,9 +50,17 @@ class Reporter:
     """A listener that keeps a report of each of the latest thousand jobs."""
 
     def __init__(
-        self, memory_mb: int, *, estimate: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        memory_mb: int,
+        *,
+        estimate: bool,
+        asked: Callable[[], Usage] = Usage,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.jobs: dict[str, JobReport] = {}
+        self._asked = asked
+        self._charged = Usage()
+        self._attempts = Usage()
         self._memory_mb = memory_mb
         self._estimate = estimate
         self._clock = clock
@@ -71,6 +83,9 @@ class Reporter:
                     report = self.jobs[id]
                     report.running, report.error = False, error
                     report.seconds = self._clock() - report.started
+                    asked = self._asked()
+                    report.usage += asked - self._charged
+                    self._charged = asked
             case _:
                 pass
 
@@ -78,7 +93,14 @@ class Reporter:
         report.tasks += accepted
         report.failed_attempts += not accepted
         report.metrics = add_metrics(report.metrics, metrics)
-        report.usage += task_usage(metrics, self._memory_mb, estimate=self._estimate)
+        usage = task_usage(metrics, self._memory_mb, estimate=self._estimate)
+        report.usage += usage
+        self._attempts += usage
+
+    @property
+    def usage(self) -> Usage:
+        """All that was used so far: by every job, and by the driver since the last one ended."""
+        return self._attempts + self._asked()
 
 
 def add_metrics(a: TaskMetrics, b: TaskMetrics) -> TaskMetrics:
@@ -93,6 +115,9 @@ def add_metrics(a: TaskMetrics, b: TaskMetrics) -> TaskMetrics:
 
 def task_usage(metrics: TaskMetrics, memory_mb: int, *, estimate: bool) -> Usage:
     """Return what AWS bills for an attempt; with `estimate`, what it would bill for a local one."""
+    if not (metrics.billed_seconds or metrics.seconds):
+        return Usage()  # it was throttled, or nobody knows how long it ran
+    memory_mb = metrics.memory_mb or memory_mb
     compute = lambda_usage(metrics.billed_seconds or metrics.seconds, memory_mb)
     requests = metrics.sqs_requests
     if estimate:

@@ -1,0 +1,1 @@
+"""What goes on in the driver between an action and the scheduler."""

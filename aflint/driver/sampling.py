@@ -1,0 +1,79 @@
+"""Samples: of records, and of the keys that a sort is placed by."""
+
+from __future__ import annotations
+
+import bisect
+import math
+import random
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aflint.errors import InvalidArgumentError
+from aflint.program import Return
+
+if TYPE_CHECKING:
+    from aflint.rdd import RDD
+
+from aflint.driver.actions import check_number
+from aflint.executor.actions import sample_keys
+
+T = TypeVar("T")
+U = TypeVar("U")
+Records = Iterator[Any]
+SAMPLES_PER_PARTITION = 20
+"""Keys sampled for each partition of a sort, as Spark does."""
+
+
+async def take_sample(rdd: RDD[T], with_replacement: bool, num: int, seed: int | None) -> list[T]:
+    """Sample more than enough, and shuffle and cut what came."""
+    check_number(num, "take_sample")
+    total = await rdd.count() if num else 0
+    if not total:
+        return []
+    chance = random.Random(seed)
+    if not with_replacement and num >= total:
+        everything = await rdd.collect()
+        chance.shuffle(everything)
+        return everything
+    fraction = _generous_fraction(num, total, with_replacement)
+    samples: list[T] = []
+    while len(samples) < num:
+        samples = await rdd.sample(with_replacement, fraction, chance.randrange(2**31)).collect()
+    chance.shuffle(samples)
+    return samples[:num]
+
+
+def _generous_fraction(num: int, total: int, with_replacement: bool) -> float:
+    """Return a fraction that gives at least `num` records with a probability of 99.99 %.
+
+    The bounds are Spark's (RDD._computeFractionForSampleSize).
+    """
+    fraction = num / total
+    if with_replacement:
+        return fraction + (9 if num < 12 else 5) * math.sqrt(fraction / total)
+    gamma = -math.log(0.00005) / total
+    return min(1.0, fraction + gamma + math.sqrt(gamma * gamma + 2 * gamma * fraction))
+
+
+async def range_bounds(
+    rdd: RDD[Any], partitions: int, key: Callable[[Any], Any] | None
+) -> tuple[Any, ...]:
+    """Return the borders of even ranges of keys, by a sample of them."""
+    total = await rdd.count()
+    if not total:
+        return ()
+    fraction = min(1.0, partitions * SAMPLES_PER_PARTITION / total)
+    parts = await rdd._run(Return(partial(sample_keys, key, fraction)), "sort_by_key (sampling)")
+    try:
+        keys = sorted(found for part in parts for found in part)
+        if keys:
+            bisect.bisect_left(keys, keys[0])  # a single None is sorted, and cannot be placed
+    except TypeError as error:
+        raise InvalidArgumentError(
+            f"sort_by_key: the keys cannot be put in order: {error}. Sort by a key of one type: "
+            "for keys that may be None, for example, key_func=lambda k: (k is not None, k or 0)"
+        ) from error
+    if not keys:
+        return ()
+    return tuple(keys[len(keys) * place // partitions] for place in range(1, partitions))

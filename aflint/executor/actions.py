@@ -1,0 +1,188 @@
+"""What actions do in tasks: (partition, records) to the value that a task returns."""
+
+from __future__ import annotations
+
+import bisect
+import copy
+import heapq
+import random
+import reprlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial, reduce
+from itertools import islice
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aflint.errors import UnportableKeyError
+from aflint.executor.partition import indices
+from aflint.lineage import HashPartitioner
+from aflint.statistics import Stats
+
+if TYPE_CHECKING:
+    pass
+
+T = TypeVar("T")
+U = TypeVar("U")
+Records = Iterator[Any]
+
+
+def collect(partition: int, records: Records) -> list[Any]:
+    """All records."""
+    return list(records)
+
+
+def take_part(num: int, partition: int, records: Records) -> list[Any]:
+    """The first records."""
+    return list(islice(records, num))
+
+
+def count_keys(partition: int, pairs: Records) -> dict[Any, int]:
+    """How many pairs each key has."""
+    return _counted(map(itemgetter(0), pairs), "count_by_key")
+
+
+def count_values(partition: int, records: Records) -> dict[Any, int]:
+    """How often each record occurs."""
+    return _counted(records, "count_by_value")
+
+
+def _counted(values: Records, method: str) -> dict[Any, int]:
+    count: Counter[Any] = Counter()
+    for block in iter(lambda: list(islice(values, 4096)), []):
+        try:
+            count.update(block)
+        except TypeError as error:
+            culprit = next((value for value in block if not _is_hashable(value)), None)
+            raise UnportableKeyError(
+                f"{method} counts in a dict, and cannot hash {reprlib.repr(culprit)} (type "
+                f"{type(culprit).__qualname__}): {error}. Turn it into something that can be "
+                "hashed first, as a list into a tuple"
+            ) from error
+    return dict(count)
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def add_up(partition: int, numbers: Records) -> Any:
+    """The sum."""
+    return sum(numbers)
+
+
+def statistics(partition: int, numbers: Records) -> Stats:
+    """Count, mean, variance, extremes."""
+    return Stats.of(numbers)
+
+
+def reduce_part(function: Callable[[Any, Any], Any], partition: int, records: Records) -> list[Any]:
+    """The records merged into one; none of none."""
+    for first in records:
+        return [reduce(function, records, first)]
+    return []
+
+
+def fold_part(
+    zero: Any, function: Callable[[Any, Any], Any], partition: int, records: Records
+) -> Any:
+    """The records folded into a copy of `zero`."""
+    return reduce(function, records, copy.deepcopy(zero))
+
+
+def extremes_part(
+    num: int,
+    key: Callable[[Any], Any] | None,
+    smallest: bool,
+    partition: int,
+    records: Records,
+) -> list[Any]:
+    """The smallest or largest records, in order."""
+    return (heapq.nsmallest if smallest else heapq.nlargest)(num, records, key)
+
+
+def for_each(function: Callable[[Any], Any], partition: int, records: Records) -> None:
+    """Call a function with each record."""
+    for record in records:  # a built-in would take StopIteration in the function for the end
+        function(record)
+
+
+def for_partition(function: Callable[[Records], Any], partition: int, records: Records) -> None:
+    """Call a function with all records."""
+    function(records)
+
+
+def sample_keys(
+    key: Callable[[Any], Any] | None, fraction: float, partition: int, pairs: Records
+) -> list[Any]:
+    """The sort keys of some of the pairs."""
+    chance = random.Random(partition).random
+    chosen = [pair[0] for pair in pairs if chance() < fraction]
+    return chosen if key is None else [key(found) for found in chosen]
+
+
+def bucket_counts(borders: list[Any], even: bool, partition: int, numbers: Records) -> list[int]:
+    """How many numbers fall between each two borders."""
+    counts = [0] * (len(borders) - 1)
+    low, high, last = borders[0], borders[-1], len(counts) - 1
+    width = (high - low) / len(counts) if even and last else 0
+    for number in numbers:
+        if number is None or number != number or number < low or number > high:
+            continue
+        place = int((number - low) / width) if width else bisect.bisect_right(borders, number) - 1
+        counts[min(place, last)] += 1
+    return counts
+
+
+def place_of(key: Any, partitioner: HashPartitioner, partition: int, records: Records) -> list[int]:
+    """The partition that a key belongs to."""
+    return indices(partitioner, [key])
+
+
+def values_of(key: Any, partition: int, pairs: Records) -> list[Any]:
+    """The values of one key."""
+    return [value for known, value in pairs if known == key]
+
+
+def keep(first: T, second: T) -> T:
+    """Return the first of two."""
+    return first
+
+
+def larger(key: Callable[[Any], Any] | None, a: Any, b: Any) -> Any:
+    """Return the larger of two."""
+    return max(a, b, key=key)
+
+
+def smaller(key: Callable[[Any], Any] | None, a: Any, b: Any) -> Any:
+    """Return the smaller of two."""
+    return min(a, b, key=key)
+
+
+def begin_from(zero: U, function: Callable[[U, Any], U]) -> Callable[[Any], U]:
+    """Return the `create` of an aggregator that folds the first value into a copy of `zero`."""
+    return partial(_begin, zero, function)
+
+
+def _begin(zero: Any, function: Callable[[Any, Any], Any], value: Any) -> Any:
+    return function(copy.deepcopy(zero), value)
+
+
+def fold_to_one(zero: Any, seq_op: Callable[[Any, Any], Any], records: Records) -> list[Any]:
+    """The records folded into a copy of `zero`, as the one record of a partition."""
+    return [fold_part(zero, seq_op, 0, records)]
+
+
+def key_by_partition(count: int, partition: int, records: Records) -> Iterator[tuple[int, Any]]:
+    """Each record behind its partition's number, folded into `count`."""
+    return ((partition % count, record) for record in records)
+
+
+def extent(partition: int, numbers: Records) -> list[tuple[Any, Any]]:
+    """The smallest and the largest number; none of none."""
+    seen = [number for number in numbers if number is not None and number == number]
+    return [(min(seen), max(seen))] if seen else []
