@@ -1,11 +1,30 @@
 """Blocks of records as bytes, and back with exactly the types that went in.
 
-The first byte says how a block was written: as plain data (see `plain`), or, if it is the one that
-every pickle begins with, as an ordinary pickle. The bytes are not compressed. `decode` runs what a
-pickle says: give it only bytes whose frame was authenticated.
+The first byte says how a block was written: as one msgpack array (`scalars`), as plain data in
+pickle's opcodes (`plain`), or, if it is the one that every pickle begins with, as an ordinary
+pickle. The bytes are not compressed. `decode` runs what a pickle says: give it only bytes whose
+frame was authenticated.
 
 Objects of any class keep their identity within a block. Two references to one plain list or dict
 may come back as two equal ones, as from any format but pickle.
+
+Which form a block takes was measured: CPU time to look at the types, write, compress, decompress
+and read, as a ratio to ordinary pickle 5 with lz4 in the same run (Python 3.11, medians of nine;
+above 1 is faster). msgpack cannot tell a tuple from a list, so tuples go as columns there.
+
+    block of              2,000 records        100,000 records
+                        opcodes   msgpack     opcodes   msgpack    what is written
+    str                    1.10      1.44        1.82      1.81    msgpack
+    bytes                  1.03      1.29        1.87      1.75    msgpack
+    several scalar types   0.90      1.05        1.22      1.00    msgpack up to 2,048 records
+    int                    1.04      0.90        0.98      0.65    ordinary pickle
+    float                  0.96      0.93        0.92      0.70    ordinary pickle
+    bool                   0.95      0.85        0.97      0.57    ordinary pickle
+    (str, int)             1.25      1.08        2.04      1.23    opcodes
+    (int, int)             1.11      0.98        1.74      1.22    opcodes
+
+Fewer than 32 scalars go as msgpack, too: the bytes are fewer, and reading them is faster. Strings
+that a sample shows to come again and again go as an ordinary pickle, which writes each once.
 """
 
 from __future__ import annotations
@@ -13,11 +32,12 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from aflint.codec import pickling, plain
+from aflint.codec import pickling, plain, scalars
 from aflint.errors import SerializationError
 
 _PICKLE = pickle.PROTO
 _PLAIN = b"F"
+_SCALARS = scalars.PREFIX[:1]
 
 
 def encode(records: list[Any]) -> bytes:
@@ -25,13 +45,11 @@ def encode(records: list[Any]) -> bytes:
 
     Raises SerializationError, naming the record and the path into it, if one cannot be pickled.
     """
-    strings = plain.survey(records)
-    if strings is not None:
-        try:
-            return plain.dumps(records, strings, _PLAIN)
-        except plain.NotPlainError:
-            pass
-    return pickling.dumps_records(records)
+    try:
+        data = _encode_plain(records)
+    except plain.NotPlainError:
+        data = None
+    return pickling.dumps_records(records) if data is None else data
 
 
 def decode(data: bytes | memoryview) -> list[Any]:
@@ -45,4 +63,21 @@ def decode(data: bytes | memoryview) -> list[Any]:
         return pickling.loads_records(data)
     if kind == _PLAIN:
         return plain.loads(data, 1)
+    if kind == _SCALARS:
+        return scalars.loads(data)
     raise SerializationError(f"{len(data)} bytes are not a block of records that aflint wrote")
+
+
+def _encode_plain(records: list[Any]) -> bytes | None:
+    """Return the block in the fastest of the exact forms, or None if that is an ordinary pickle.
+
+    Raises NotPlainError where that shows only while writing.
+    """
+    if records and type(records[0]) in scalars.TYPES:
+        if scalars.suits_pickle(records):
+            return plain.dumps_at_once(records)
+        data = scalars.dumps(records)
+        if data is not None:
+            return data
+    strings = plain.survey(records)
+    return None if strings is None else plain.dumps(records, strings, _PLAIN)
