@@ -1,4 +1,4 @@
-"""Runs PySpark's own doctests of one module on aflint: `run_doctests.py MODULE`. Prints JSON."""
+"""Runs PySpark's own doctests on aflint: `run_doctests.py MODULE ...`. Prints JSON by module."""
 
 from __future__ import annotations
 
@@ -37,24 +37,30 @@ class Finder(doctest.DocTestFinder):
         return bool(super()._from_module(module, object))  # type: ignore[misc]
 
 
-def main(name: str) -> None:
+def main(names: list[str]) -> None:
     from pyspark.sql import SparkSession
 
     with contextlib.suppress(ImportError):
         import numpy
 
         numpy.set_printoptions(legacy="1.25")
-    module = importlib.import_module(name)
     spark = SparkSession.builder.master("local[4]").appName("PythonTest").getOrCreate()
-    report: dict[str, Any] = {"passed": 0, "failed": {}, "hadoop": []}
+    reports = {}
     with tempfile.TemporaryDirectory() as folder:
         spark.sparkContext.setCheckpointDir(folder)
-        values = {**vars(module), "spark": spark, "sc": spark.sparkContext}
-        for test in Finder().find(module, name, globs=values):
-            if test.examples:
-                run(test, report)
+        for name in names:
+            reports[name] = run_module(name, {"spark": spark, "sc": spark.sparkContext})
     spark.stop()
-    print(json.dumps(report))
+    print(json.dumps(reports))
+
+
+def run_module(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    report: dict[str, Any] = {"passed": 0, "failed": {}, "hadoop": []}
+    module = importlib.import_module(name)
+    for test in Finder().find(module, name, globs={**vars(module), **values}):
+        if test.examples:
+            run(test, report)
+    return report
 
 
 def run(test: doctest.DocTest, report: dict[str, Any]) -> None:
@@ -70,4 +76,4 @@ def run(test: doctest.DocTest, report: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1:])
