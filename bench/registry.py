@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bench import codec, dispatch, shuffle, tasks, taxi
+from bench import codec, dispatch, memory, shuffle, tasks, taxi
 from bench.workload import Workload
 
-WORKLOADS: dict[str, Workload] = {
-    w.name: w
-    for w in (taxi.WORKLOAD, tasks.WORKLOAD, codec.WORKLOAD, dispatch.WORKLOAD, shuffle.WORKLOAD)
-}
+_ALL = (taxi, tasks, codec, memory, dispatch, shuffle)
+
+WORKLOADS: dict[str, Workload] = {module.WORKLOAD.name: module.WORKLOAD for module in _ALL}
