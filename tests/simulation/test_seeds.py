@@ -44,7 +44,15 @@ def test_every_kind_of_fault_strikes(kind: Fault) -> None:
     pytest.fail(f"{kind} did not strike in 40 seeds")
 
 
-ONCE = (Fault.CANCEL, Fault.CLOCK_STEP, Fault.TIME_LIMIT, Fault.SPILL, Fault.ZOMBIE)
+ONCE = (
+    Fault.CANCEL,
+    Fault.CLOCK_STEP,
+    Fault.TIME_LIMIT,
+    Fault.SPILL,
+    Fault.ZOMBIE,
+    Fault.DEADLINE,
+    Fault.BUDGET,
+)
 
 
 @pytest.mark.parametrize("seed", [7, 2214])

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from aflint.errors import (
     AflintError,
+    BudgetExceededError,
+    DeadlineExceededError,
     InvalidArgumentError,
     JobCancelledError,
     QueueDeletedError,
@@ -57,6 +59,10 @@ class Fault(StrEnum):
     """S3 or SQS goes on answering 503 to the driver: the job may fail."""
     CANCEL = "cancel"
     """The action is cancelled at some moment: the job fails."""
+    DEADLINE = "deadline"
+    """The job is given so little time that it may have to be stopped."""
+    BUDGET = "budget"
+    """The job is given so little money that it may have to be stopped."""
     CLOCK_STEP = "clock-step"
     """The driver's clock jumps, forwards or backwards."""
     TIME_LIMIT = "time-limit"
@@ -85,6 +91,8 @@ RATES: Mapping[Fault, float] = {
     Fault.DELETED_QUEUE: 0.002,
     Fault.DRIVER_UNAVAILABLE: 0.002,
     Fault.CANCEL: 0.03,
+    Fault.DEADLINE: 0.03,
+    Fault.BUDGET: 0.03,
     Fault.CLOCK_STEP: 0.2,
     Fault.TIME_LIMIT: 0.3,
     Fault.SPILL: 0.15,
@@ -96,6 +104,8 @@ EXCUSED: Mapping[Fault, tuple[type[AflintError], ...]] = {
     Fault.DRIVER_UNAVAILABLE: (ServiceUnavailableError,),
     Fault.CANCEL: (JobCancelledError, SessionError),
     Fault.TIME_LIMIT: (UncuttableTaskError,),
+    Fault.DEADLINE: (DeadlineExceededError,),
+    Fault.BUDGET: (BudgetExceededError,),
 }
 """After these a job may end with such an error; after all others it must give the right answer."""
 

@@ -148,7 +148,17 @@ class _Run:
         return failure or (f"left behind: {', '.join(left[:5])}" if left else "")
 
     async def _program(self, cloud: SimulatedCloud) -> None:
-        config = Config(progress=False, checkpoint_dir="s3://bucket/out/checkpoints")
+        dice = self._dice
+        config = Config(
+            progress=False,
+            checkpoint_dir="s3://bucket/out/checkpoints",
+            deadline_s=dice.between(0.5, 60, "deadline")
+            if dice.strikes(Fault.DEADLINE, "job")
+            else None,
+            budget_usd=dice.between(1e-7, 1e-4, "budget")
+            if dice.strikes(Fault.BUDGET, "job")
+            else None,
+        )
         async with SimulatedSession(config, cloud) as session:
             if self._traced:
                 session.add_listener(self._note)
