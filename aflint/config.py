@@ -144,7 +144,7 @@ class Config:
     )
     function_timeout_s: int = _setting(
         limits.LAMBDA_TIMEOUT_S,
-        "Time limit of a function that localcloud runs; `aflint deploy --timeout` sets AWS's.",
+        "Time limit of a function that localcloud runs; `aflint deploy --timeout-s` sets AWS's.",
         minimum=1,
         maximum=limits.LAMBDA_TIMEOUT_S,
     )
