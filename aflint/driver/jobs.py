@@ -65,6 +65,7 @@ class JobRunner(Runner):
     _stored: dict[int, Source] = field(default_factory=dict)
     _collecting: dict[int, dict[int, Any]] = field(default_factory=dict)
     _answers: dict[int, Node] = field(default_factory=dict)
+    _answering: dict[int, asyncio.Lock] = field(default_factory=dict)
     _uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     _uploaded: set[str] = field(default_factory=set)
 
@@ -173,7 +174,11 @@ class JobRunner(Runner):
     async def resolve(self, node: Node) -> Node:
         """Return lineage that can be planned."""
         return await Resolver(
-            self._values, self.defaults.default_parallelism, self._stored, self._answers
+            self._values,
+            self.defaults.default_parallelism,
+            self._stored,
+            self._answers,
+            self._answering,
         ).resolve(node)
 
     async def _values(self, node: Node, sink: Any) -> list[Any]:

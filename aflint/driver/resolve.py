@@ -6,9 +6,10 @@ the place of its lineage. The I/O is that of the `Unresolved` nodes; the rest is
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aflint.driver.deep import deep_recursion
@@ -39,13 +40,16 @@ class Resolver:
     """Resolves lineage for one session.
 
     `answers` keeps what unresolved nodes resolved to; `stored` takes the place of nodes all of
-    whose partitions are cached.
+    whose partitions are cached. `answering` keeps jobs that run at once from answering the same
+    node twice: a sort's sampled bounds may differ, and partitions cached by one job would not fit
+    those cached by the other.
     """
 
     run: RunNeed
     default_parallelism: int | None
     stored: Mapping[int, Source]
     answers: MutableMapping[int, Node]
+    answering: dict[int, asyncio.Lock] = field(default_factory=dict)
 
     async def resolve(self, root: Node) -> Node:
         """Return the lineage to plan for `root`.
@@ -65,11 +69,11 @@ class Resolver:
         return done[root.id]
 
     async def _answer(self, node: Unresolved) -> Node:
-        if node.id not in self.answers:
-            answers = [await self.run(needed, sink) for needed, sink in node.needs]
-            found = node.resolve(*answers)
-            answer = await found if inspect.isawaitable(found) else found
-            self.answers[node.id] = answer
+        async with self.answering.setdefault(node.id, asyncio.Lock()):
+            if node.id not in self.answers:
+                answers = [await self.run(needed, sink) for needed, sink in node.needs]
+                found = node.resolve(*answers)
+                self.answers[node.id] = await found if inspect.isawaitable(found) else found
         answer = self.answers[node.id]
         answer.persisted, answer.checkpointed = node.persisted, node.checkpointed
         return answer
