@@ -6,6 +6,7 @@ import atexit
 import getpass
 import logging
 import os
+import pickle
 import sys
 import time
 import uuid
@@ -25,7 +26,7 @@ from aflint.pyspark.errors import AflintSparkError, translated
 from aflint.pyspark.paths import engine_path
 from aflint.pyspark.shared import SharedBroadcast, next_broadcast_id
 from aflint.pyspark.status import AflintStatusTracker
-from aflint.pyspark.tracking import DESCRIPTION, GROUP, TAGS
+from aflint.pyspark.tracking import DESCRIPTION, GROUP, TAGS, joined_leaves
 from aflint.pyspark.worker import Environment, Prepared
 from aflint.task import Blob
 
@@ -154,7 +155,7 @@ class Life:
 
     def _prepared(self: Any, program: Program) -> Any:
         """Return what travels in place of a program: with it, the surroundings of its tasks."""
-        stage, properties = self._engine.tracker.next_stage()
+        stage, properties = self._engine.tracker.next_stage(joined_leaves(program))
         environment = Environment(
             stage=stage,
             properties=properties,
@@ -178,8 +179,12 @@ class Sharing:
 
     def broadcast(self: Any, value: Any) -> Any:
         engine = self._engine_running()
-        with translated():
-            return SharedBroadcast(engine.broadcast(value), next_broadcast_id())
+        try:
+            with translated():
+                return SharedBroadcast(engine.broadcast(value), next_broadcast_id())
+        except pickle.PicklingError as error:
+            said = str(error).removeprefix("Could not serialize object: ")
+            raise type(error)(f"Could not serialize broadcast: {said}") from None
 
     def addFile(self: Any, path: str, recursive: bool = False) -> None:
         self._engine_running()

@@ -78,7 +78,7 @@ def translated() -> Iterator[None]:
 def as_spark(error: AflintError) -> Exception:
     """Return the error that a PySpark program expects in place of one of aflint's."""
     kind: Any = type(error)
-    if isinstance(error, ClosureError | SerializationError):
+    if kind in (ClosureError, SerializationError):
         unpicklable: Exception = _pickling(kind)(f"Could not serialize object: {error}")
         return unpicklable
     message = str(error)

@@ -64,7 +64,7 @@ def _install_rdd(names: Any) -> None:
 
 
 def _install_context(names: Any) -> None:
-    from aflint.pyspark import context
+    from aflint.pyspark import context, threads
     from aflint.pyspark.making import Making, ReadsHadoop
     from aflint.pyspark.shared import reduce_accumulator
 
@@ -79,6 +79,8 @@ def _install_context(names: Any) -> None:
         names.replace_members(names.SparkContext, members)
     names.Accumulator.__reduce__ = reduce_accumulator
     names.SparkFiles.getRootDirectory = classmethod(lambda cls: cls._root_directory)
+    names.replace_members(names.InheritableThread, threads.Inheriting)
+    names.replace_in_modules("inheritable_thread_target", threads.inheritable_thread_target)
     _install_conf(names.SparkConf, context.system_properties)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyspark
 from pyspark import accumulators as accumulators_module
+from pyspark import util as util_module
 from pyspark.conf import SparkConf as SparkConf
 from pyspark.serializers import AutoBatchedSerializer, CPickleSerializer
 
@@ -41,6 +42,7 @@ StatusTracker = status_module.StatusTracker
 SparkJobInfo = status_module.SparkJobInfo
 SparkStageInfo = status_module.SparkStageInfo
 Accumulator = accumulators_module.Accumulator
+InheritableThread = util_module.InheritableThread
 
 
 class Lineage:
@@ -116,6 +118,12 @@ def remove_members(cls: Any, *names: str) -> None:
     for name in names:
         if name in vars(cls):
             delattr(cls, name)
+
+
+def replace_in_modules(name: str, value: Any) -> None:
+    """Replace a function where programs import it from."""
+    setattr(util_module, name, value)
+    setattr(pyspark, name, value)
 
 
 def active_context() -> Any:

@@ -15,12 +15,15 @@ from aflint.driver.jobs import JobRunner
 from aflint.driver.runner import ActionJob, Runner
 from aflint.events import Event, TaskEnded, TaskStarted
 from aflint.lineage import Node
-from aflint.program import Sink
+from aflint.plan import Stage
+from aflint.program import CoGroup, Program, ReadShuffle, Sink
 
 GROUP = "spark.jobGroup.id"
 DESCRIPTION = "spark.job.description"
 TAGS = "spark.job.tags"
 _MOST_ACTIONS = 1000
+
+Leaves = tuple[tuple[int, ...], ...]
 
 _current: ContextVar[Action | None] = ContextVar("aflint_action", default=None)
 
@@ -66,6 +69,7 @@ class Tracker:
         self.actions: dict[int, Action] = {}
         self.stages: dict[int, tuple[str, int]] = {}
         self._progress: dict[tuple[str, int], StageProgress] = {}
+        self._joined: dict[int, Leaves] = {}
         self._local = threading.local()
         self._action_ids = itertools.count()
         self._stage_ids = itertools.count()
@@ -116,22 +120,39 @@ class Tracker:
         for stage in action.stages:
             self._progress.pop(self.stages.pop(stage, ("", 0)), None)
 
-    def next_stage(self) -> tuple[int, dict[str, str]]:
-        """Return a number for another stage of the current action, and the action's properties."""
+    def next_stage(self, joined: Leaves) -> tuple[int, dict[str, str]]:
+        """Return a number for another stage of the current action, and the action's properties.
+
+        `joined` names the inputs of the stage that PySpark would have in one shuffle.
+        """
         number = next(self._stage_ids)
+        self._joined[number] = joined
         action = _current.get()
         if action is None:
             return number, {}
         action.stages.append(number)
         return number, action.properties
 
-    def started(self, job: str, stages: Sequence[tuple[str, int]]) -> None:
-        """Note that the latest stages of the current action are those of a job, in order."""
+    def started(self, job: str, stages: Sequence[Stage]) -> None:
+        """Note that the latest stages of the current action are those of a job, in order.
+
+        The map sides of a join are stages of their own here, and one in PySpark, which tells them
+        apart by a tag: they are counted as one.
+        """
         action = _current.get()
         numbers = action.stages[-len(stages) :] if action is not None else []
-        for place, (number, (name, tasks)) in enumerate(zip(numbers, stages, strict=False)):
+        if action is None or len(numbers) != len(stages):
+            return
+        for place, (number, stage) in enumerate(zip(numbers, stages, strict=True)):
             self.stages[number] = (job, place)
-            self._progress[job, place] = StageProgress(name, tasks)
+            self._progress[job, place] = StageProgress(stage.name, stage.tasks)
+        writers = {s.writes.shuffle: place for place, s in enumerate(stages) if s.writes}
+        for number, stage in zip(numbers, stages, strict=True):
+            for first, *others in _together(self._joined.pop(number, ()), stage, writers):
+                for other in others:
+                    self._progress[job, first].tasks += stages[other].tasks
+                    self._progress[job, other] = self._progress[job, first]
+                    action.stages.remove(numbers[other])
 
     def progress(self, stage: int) -> StageProgress | None:
         """Return how far a stage is, if it is known."""
@@ -155,6 +176,28 @@ class Tracker:
         return [action for action in list(self.actions.values()) if action.status == "RUNNING"]
 
 
+def joined_leaves(program: Program) -> Leaves:
+    """Return, for each join in a stage, which of its inputs come from shuffles."""
+    found = []
+    waiting: list[Any] = [program.root]
+    while waiting:
+        step = waiting.pop()
+        if isinstance(step, CoGroup):
+            found.append(tuple(m.leaf for m in step.members if isinstance(m, ReadShuffle)))
+        waiting += getattr(step, "members", ())
+        waiting += [
+            getattr(step, name) for name in ("parent", "left", "right") if hasattr(step, name)
+        ]
+    return tuple(found)
+
+
+def _together(joined: Leaves, stage: Stage, writers: dict[int, int]) -> Iterator[list[int]]:
+    """Yield the places of the stages that write the shuffles of one join."""
+    for leaves in joined:
+        read = [i.split.shuffle for i in (stage.inputs or [()])[0] if i.leaf in leaves]
+        yield sorted({writers[shuffle] for shuffle in read} or {0})
+
+
 @dataclass(slots=True)
 class TrackedRunner(Runner):
     """A runner that tells the tracker of its jobs."""
@@ -166,7 +209,7 @@ class TrackedRunner(Runner):
     async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[ActionJob]:
         async with self.jobs.job(node, sink, name) as job:
             planned = job.running.job  # type: ignore[attr-defined]
-            self.tracker.started(planned.id, [(s.name, s.tasks) for s in planned.stages])
+            self.tracker.started(planned.id, planned.stages)
             yield job
 
     async def partition_count(self, node: Node) -> int:

@@ -75,7 +75,7 @@ def test_broadcasts(sc: Any) -> None:
         sc.parallelize([1]).map(lambda x: len(shared.value)).collect()
     many = [sc.broadcast(i) for i in range(30)]
     assert sc.parallelize([0]).map(lambda x: sum(b.value for b in many)).collect() == [435]
-    with pytest.raises(pickle.PicklingError):
+    with pytest.raises(pickle.PicklingError, match="serialize broadcast"):
         sc.broadcast(x for x in [1])
     from pyspark import Broadcast
 

@@ -105,9 +105,10 @@ def test_narrow_dependencies_need_no_shuffle(sc: Any) -> None:
         return len(tracker.getJobInfo(tracker.getJobIdsForGroup(group)[0]).stageIds)
 
     assert stages("join1", parted.join(parted)) == 2
-    assert stages("join2", parted.join(rdd, 2)) == 2
+    assert stages("join2", parted.join(rdd)) == 3
+    assert stages("join3", parted.join(rdd, 2)) == 2
     assert stages("cogroup1", parted.cogroup(parted)) == 2
-    assert stages("cogroup2", parted.cogroup(rdd, 2)) == 2
+    assert stages("cogroup2", parted.cogroup(rdd)) == 3
     assert stages("kept", parted.mapValues(str).reduceByKey(min, 2)) == 2
 
 
@@ -468,7 +469,7 @@ def test_what_cannot_be_sent(sc: Any) -> None:
 
 
 def test_unhashable_keys_say_so(sc: Any) -> None:
-    with pytest.raises(Exception, match="list"):
+    with pytest.raises(py4j.Py4JJavaError, match="list"):
         sc.parallelize([([1], 2)]).reduceByKey(min).collect()
 
 
@@ -527,6 +528,8 @@ def test_cancelling_a_job_group(sc: Any, tmp_path: Path) -> None:
 
 
 def test_properties_and_tags_belong_to_a_thread(sc: Any) -> None:
+    from pyspark import InheritableThread, inheritable_thread_target
+
     sc.setLocalProperty("a", "b")
     sc.addJobTag("x")
     sc.addJobTag("y")
@@ -538,6 +541,15 @@ def test_properties_and_tags_belong_to_a_thread(sc: Any) -> None:
     thread.join()
     assert seen == [None]
     assert sc.getLocalProperty("a") == "b"
+    for heir in (
+        InheritableThread(target=lambda: seen.append(sc.getLocalProperty("a"))),
+        threading.Thread(
+            target=inheritable_thread_target(lambda: seen.append(sc.getLocalProperty("a")))
+        ),
+    ):
+        heir.start()
+        heir.join()
+    assert seen == [None, "b", "b"]
     sc.clearJobTags()
     assert sc.getJobTags() == set()
     sc.setLocalProperty("a", None)
