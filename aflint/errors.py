@@ -43,7 +43,7 @@
     │   ├── PayloadTooLargeError        a request or response over a limit of the service
     │   ├── BundleMismatchError         the deployed bundle does not fit this driver, or is broken
     │   └── ServiceUnavailableError     the service went on failing or throttling
-    ├── DeployError                 deploying did not work: its own tree is in `aflint.deploy.errors`
+    ├── DeployError                 deploying did not work; its tree: `aflint.deploy.errors`
     └── SessionError                a session used before it was entered, or after it was closed
 
 A class says whether another attempt may help (`retriable`); nothing else in aflint decides that.
