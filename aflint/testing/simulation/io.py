@@ -30,8 +30,13 @@ class SimulatedIO(IOLoop):
             raise KilledError
         task = self.loop.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return _Waitable(self, task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # a future that nobody asks is no fault
 
     def iterate(self, source: AsyncIterator[T], depth: int = 8) -> Iterator[T]:
         items: asyncio.Queue[tuple[bool, Any]] = asyncio.Queue()

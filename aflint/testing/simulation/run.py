@@ -26,8 +26,8 @@ from aflint.testing.simulation.interpreter import evaluate
 from aflint.testing.simulation.programs import WrongAnswerError, build, check
 from aflint.testing.simulation.workloads import Workload, generate
 
-PATIENCE_S = 6 * 3600.0
-"""Virtual seconds that a program may take; a few hundred are usual."""
+PATIENCE_S = 72 * 3600.0
+"""Virtual seconds that a program may take; some minutes are usual, a day is possible."""
 
 MOST_EVENTS = 4000
 
