@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from aflint.aws.in_flight import InFlight, as_they_come
 from aflint.aws.s3 import S3
-from aflint.errors import FetchFailedError, ObjectNotFoundError
+from aflint.errors import AccessDeniedError, FetchFailedError, ObjectNotFoundError
 from aflint.task import Extent, Manifest, MapOutput
 from aflint.transport.base import TransferCounts, Written
 from aflint.transport.frame_run import cut, lay_out
@@ -29,6 +29,9 @@ PART_BYTES = 16 * 1024 * 1024
 
 RANGE_BYTES = 16 * 1024 * 1024
 """Ranges that touch are read by one GET up to this size."""
+
+_MARK = "open"
+"""The object whose absence says that a shuffle was closed."""
 
 _READS = 6
 _UPLOADS = 2
@@ -78,8 +81,27 @@ class CombinedObject:
         else:
             self._counts.s3_puts += 1
             await self._s3.put(self._bucket, self._key, data)
+        await self._check_open()
         extents = {partition: tuple(runs) for partition, runs in self._extents.items()}
         return Written(f"s3://{self._bucket}/{self._key}", extents)
+
+    async def _check_open(self) -> None:
+        """Take the object back if its shuffle was closed meanwhile, and nobody would remove it.
+
+        A function cannot be stopped: it may write long after its job was over.
+        """
+        self._counts.s3_gets += 1
+        mark = f"{self._key.rpartition('/')[0]}/{_MARK}"
+        try:
+            if await self._s3.head(self._bucket, mark) is not None:
+                return
+        except AccessDeniedError:  # S3's answer for what is not there, too, to who may not list
+            await self._s3.delete(self._bucket, self._key)
+            raise
+        await self._s3.delete(self._bucket, self._key)
+        raise ObjectNotFoundError(
+            f"s3://{self._bucket}/{mark} is gone: the shuffle was closed, its job is over."
+        )
 
     async def abort(self) -> None:
         """Give up what was not finished."""
@@ -183,7 +205,20 @@ async def read_frames(
         )
 
 
-async def remove_prefix(s3: S3, bucket: str, prefix: str) -> None:
+async def open_place(s3: S3, uri: str) -> None:
+    """Mark a place as one that may be written to."""
+    bucket, key = split_uri(uri)
+    await s3.put(bucket, f"{key}/{_MARK}", b"")
+
+
+async def close_place(s3: S3, uri: str) -> None:
+    """Remove a place with all that is in it; who is still writing there removes that himself."""
+    bucket, key = split_uri(uri)
+    await s3.delete(bucket, f"{key}/{_MARK}")
+    await _remove_prefix(s3, bucket, f"{key}/")
+
+
+async def _remove_prefix(s3: S3, bucket: str, prefix: str) -> None:
     """Remove every object and every unfinished upload below a prefix."""
     for key, upload in await s3.uploads(bucket, prefix):
         await s3.abort_upload(bucket, key, upload)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Collection
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from aflint import limits
 from aflint.aws.client import Aws
 from aflint.aws.s3 import S3
 from aflint.aws.sqs import Sqs
+from aflint.errors import AflintError
 from aflint.task import Manifest, ShuffleHandle
 from aflint.transport.base import (
     ShuffleReader,
@@ -22,8 +24,9 @@ from aflint.transport.base import (
 from aflint.transport.combined_object import (
     PART_BYTES,
     CombinedObject,
+    close_place,
+    open_place,
     read_frames,
-    remove_prefix,
     split_uri,
 )
 from aflint.transport.placement import choose_for_object, range_break_even
@@ -80,8 +83,16 @@ class HybridTransport(Transport):
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         stem = new_stem(self._prefix, job, shuffle)
-        queues = await create_queues(self._sqs, stem, job, partitions, self._limit, self._counts)
         place = new_place(self._bucket, self._prefix, job, shuffle)
+        await open_place(self._s3, place)
+        try:
+            queues = await create_queues(
+                self._sqs, stem, job, partitions, self._limit, self._counts
+            )
+        except BaseException:
+            with suppress(AflintError):  # what is raised is why the queues were not made
+                await asyncio.shield(close_place(self._s3, place))
+            raise
         return ShuffleHandle(job, shuffle, partitions, (*queues, place))
 
     async def close(self, handle: ShuffleHandle) -> None:
@@ -89,8 +100,7 @@ class HybridTransport(Transport):
         try:
             await delete_queues(self._sqs, url_stem, handle.partitions, self._counts)
         finally:
-            bucket, key = split_uri(place)
-            await remove_prefix(self._s3, bucket, f"{key}/")
+            await close_place(self._s3, place)
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> HybridWriter:
         name = f"{map}-{attempt}-{link}"

@@ -22,8 +22,9 @@ from aflint.transport.base import (
 from aflint.transport.combined_object import (
     PART_BYTES,
     CombinedObject,
+    close_place,
+    open_place,
     read_frames,
-    remove_prefix,
     split_uri,
 )
 from aflint.transport.size import check_size
@@ -58,13 +59,12 @@ class S3Transport(Transport):
         return ("s3", self._aws.region, self._aws.endpoint_url, self._bucket, self._prefix)
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
-        return ShuffleHandle(
-            job, shuffle, partitions, new_place(self._bucket, self._prefix, job, shuffle)
-        )
+        place = new_place(self._bucket, self._prefix, job, shuffle)
+        await open_place(self._s3, place)
+        return ShuffleHandle(job, shuffle, partitions, place)
 
     async def close(self, handle: ShuffleHandle) -> None:
-        bucket, key = split_uri(handle.address)
-        await remove_prefix(self._s3, bucket, f"{key}/")
+        await close_place(self._s3, handle.address)
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> S3Writer:
         bucket, key = split_uri(handle.address)

@@ -60,7 +60,9 @@ def two_months(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[
     return folder, oracle.answers(paths, folder / "central_park_weather.csv", jobs=1)
 
 
-@pytest.mark.parametrize("transport", ["sqs", "s3", "hybrid"])
+@pytest.mark.parametrize(
+    "transport", ["hybrid", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sqs", "s3"))]
+)
 async def test_the_queries_when_every_map_task_is_continued_three_times(
     transport: str, two_months: tuple[Path, Mapping[str, object]]
 ) -> None:

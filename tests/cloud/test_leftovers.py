@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from operator import add
@@ -15,7 +16,9 @@ import pytest
 
 from aflint.deploy.clean import clean
 from aflint.errors import JobCancelledError, TaskError
+from aflint.limits import MIB
 from tests.cloud.clouds import Deployed
+from tests.cloud.test_sizes import noise
 from tests.localcloud.helpers import eventually, settled
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +65,30 @@ async def test_after_a_cancellation(transport: str, deployed: Deployed) -> None:
         with pytest.raises(JobCancelledError):
             await job
         assert not deployed.cloud.snapshot().queues
+    deployed.assert_empty()
+
+
+def fail_or_go_on(n: int) -> tuple[int, int]:
+    """Fail in the first partition while the second one is at work."""
+    if n == 0:
+        raise ValueError(n)
+    time.sleep(1)
+    return n, n
+
+
+@pytest.mark.parametrize("transport", ["s3", "hybrid"])
+async def test_what_a_task_writes_when_its_job_has_failed(
+    transport: str, deployed: Deployed
+) -> None:
+    async with deployed.connect(transport=transport) as session:
+        pairs = session.parallelize([0, 1], 2).map(fail_or_go_on)
+        large = pairs.map(lambda pair: (pair[0], noise(1, 2 * MIB)))
+        with pytest.raises(TaskError, match="ValueError"):
+            await large.group_by_key(2).collect()
+    assert any(each.busy for each in deployed.cloud.snapshot().environments)
+    puts = deployed.cloud.snapshot().calls["s3:PutObject"]
+    await eventually(lambda: not any(e.busy for e in deployed.cloud.snapshot().environments))
+    assert deployed.cloud.snapshot().calls["s3:PutObject"] == puts + 1
     deployed.assert_empty()
 
 

@@ -35,7 +35,8 @@ REFUSING = Faults(seed=5, throttle=0.05, s3_503=0.05, batch_entry=0.1, duplicate
 
 
 @pytest.mark.parametrize(
-    ("transport", "faults"), [("s3", HARSH), ("sqs", REFUSING), ("hybrid", REFUSING)]
+    ("transport", "faults"),
+    [pytest.param("s3", HARSH, marks=pytest.mark.slow), ("sqs", REFUSING), ("hybrid", REFUSING)],
 )
 async def test_the_answers_when_calls_fail_and_environments_die(
     transport: str, faults: Faults, taxi: Path, answers: Mapping[str, object]

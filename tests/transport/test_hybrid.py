@@ -124,6 +124,7 @@ async def test_an_abort_leaves_no_object(monkeypatch: pytest.MonkeyPatch) -> Non
             await writer.write(0, frame)
         await writer.abort()
         assert not cloud.snapshot().uploads
+        await transport.close(handle)
         assert not cloud.snapshot().buckets[BUCKET]
         await transport.close(handle)
 
