@@ -48,23 +48,19 @@ def register(app: typer.Typer) -> None:
                 typer.echo(f"seed {outcome.seed} failed: {outcome.failure}", err=True)
         seconds = time.perf_counter() - began
         tally.failures.sort(key=lambda outcome: outcome.seed)
-        shrunk = [shrink_elsewhere(each, rates) for each in tally.failures[:_MOST_SHRUNK]]
         kinds_run = {kind.value: tally.counts.get(kind.value, 0) for kind in rates}
+        if not as_json:
+            _show(tally, kinds_run, seconds)
+        shrunk = [shrink_elsewhere(each, rates) for each in tally.failures[:_MOST_SHRUNK]]
         if as_json:
             typer.echo(json.dumps(_as_json(tally, kinds_run, seconds, shrunk), indent=2))
         else:
-            _show(tally, kinds_run, seconds, shrunk, faults)
+            _show_failures(shrunk, faults)
         if tally.failures:
             raise typer.Exit(1)
 
 
-def _show(
-    tally: Tally,
-    kinds: dict[str, int],
-    seconds: float,
-    shrunk: list[Outcome],
-    faults: str | None,
-) -> None:
+def _show(tally: Tally, kinds: dict[str, int], seconds: float) -> None:
     typer.echo(
         f"{tally.seeds:,} seeds in {seconds:.1f} s ({tally.seeds / seconds:.1f} a second); "
         f"{tally.attempts:,} attempts, {tally.links:,} of them continued; "
@@ -74,6 +70,9 @@ def _show(
         typer.echo(f"  {kind:<20}{count:>9,}")
     typer.echo(f"jobs that ended with an error, as their faults had it: {tally.errors:,}")
     typer.echo(f"failures: {len(tally.failures):,}")
+
+
+def _show_failures(shrunk: list[Outcome], faults: str | None) -> None:
     for outcome in shrunk:
         options = f" --faults {faults}" if faults is not None else ""
         typer.echo(
