@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer
 
@@ -23,6 +23,7 @@ from aflint.pyspark.added import AddedFiles
 from aflint.pyspark.conf import DEFAULTS, NAME, PARALLELISM, engine_config
 from aflint.pyspark.engine import Engine
 from aflint.pyspark.errors import AflintSparkError, translated
+from aflint.pyspark.package import packed_pyspark
 from aflint.pyspark.paths import engine_path
 from aflint.pyspark.shared import SharedBroadcast, next_broadcast_id
 from aflint.pyspark.status import AflintStatusTracker
@@ -117,6 +118,8 @@ class Life:
         with translated():
             self._engine = Engine(config)
         self._jsc = self._engine  # PySpark asks for this to know whether a context is stopped
+        if config.backend != "local":
+            packed_pyspark()  # now, rather than on the loop that runs the first job
         self._checkpoint_dir = config.checkpoint_dir
         self._engine.jobs.wrap = self._prepared
         atexit.register(self.stop)
@@ -164,8 +167,14 @@ class Life:
             root=str(self._added.root),
             files=self._file_blobs(),
             packages=tuple(self._added.packages),
+            pyspark=self._archive(),
         )
         return Prepared(environment, program)
+
+    def _archive(self: Any) -> Blob | None:
+        if self._engine.config.backend == "local":
+            return None
+        return cast(Blob, self._engine.jobs.stored_blob(packed_pyspark()))
 
     def _file_blobs(self: Any) -> tuple[tuple[str, Blob], ...]:
         if self._engine.config.backend == "local":  # the workers see the folder

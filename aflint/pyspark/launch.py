@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import signal
 import sys
 import types
 from collections.abc import Sequence
@@ -131,4 +132,6 @@ def _run(submission: Submission, program: types.CodeType) -> None:
     sys.modules["__main__"] = module
     sys.argv = [submission.app, *submission.arguments]
     sys.path[0] = os.path.dirname(os.path.abspath(submission.app))
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # so that the context is stopped
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     exec(program, module.__dict__)

@@ -8,9 +8,12 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.util
+import io
 import os
+import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
@@ -23,6 +26,7 @@ from aflint.executor.context import task_context
 from aflint.program import Program
 from aflint.task import Blob
 
+_ARCHIVED = ("pyspark", "py4j")
 _CONTEXT = "pyspark.taskcontext"
 _FILES = ("pyspark.core.files", "pyspark.files")
 
@@ -30,7 +34,8 @@ _FILES = ("pyspark.core.files", "pyspark.files")
 @dataclass(frozen=True)
 class Environment:
     """What every task of a stage is told. `files` are those of addFile: name, content, whether it
-    is a package; they lie in `root` on the driver's machine.
+    is a package; they lie in `root` on the driver's machine. `pyspark` is the archive of PySpark,
+    for a task that imports it where it is not installed.
     """
 
     stage: int
@@ -40,6 +45,7 @@ class Environment:
     root: str
     files: tuple[tuple[str, Blob], ...] = ()
     packages: tuple[str, ...] = ()
+    pyspark: Blob | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +73,18 @@ def _program(_: None, program: Program) -> Program:
 
 _entered: Environment | None = None
 _root: Path | None = None
+_archive: bytes | None = None
 
 
 def enter(environment: Environment) -> None:
     """Make an environment the current one of this process."""
-    global _entered
+    global _archive, _entered
     before, _entered = _entered, environment
     os.environ.update(environment.variables)
     if before is None:
+        if environment.pyspark is not None and importlib.util.find_spec("pyspark") is None:
+            # Not while it is imported: that locks all imports, also the one that fetching may need.
+            _archive = task_context().fetch(environment.pyspark)
         sys.meta_path.insert(0, _Finder())
     if before is None or before.root != environment.root or before.files != environment.files:
         _place_files(environment)
@@ -102,9 +112,6 @@ def _place_files(environment: Environment) -> None:
 
 def unpack(data: bytes, target: Path) -> None:
     """Write a file of addFile; a folder travels as a zip behind a mark."""
-    import io
-    import zipfile
-
     if data.startswith(FOLDER_MARK):
         with zipfile.ZipFile(io.BytesIO(data[len(FOLDER_MARK) :])) as archive:
             archive.extractall(target)
@@ -154,16 +161,36 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if self._looking or name not in (_CONTEXT, *_FILES):
+        if self._looking or name not in (*_ARCHIVED, _CONTEXT, *_FILES):
             return None
         self._looking = True
         try:
             spec = importlib.util.find_spec(name)
+            if name in _ARCHIVED:
+                return spec or _from_archive(name)
         finally:
             self._looking = False
         if spec is not None and spec.loader is not None:
             spec.loader = _Adopting(spec.loader)
         return spec
+
+
+def _from_archive(name: str) -> ModuleSpec | None:
+    """Unpack what the driver sent of PySpark, and find a package there."""
+    if _archive is None or _entered is None or _entered.pyspark is None:
+        return None
+    folder = Path(tempfile.gettempdir(), f"aflint-pyspark-{_entered.pyspark.digest}")
+    if not folder.is_dir():
+        unpacked = tempfile.mkdtemp(prefix="aflint-pyspark-")
+        with zipfile.ZipFile(io.BytesIO(_archive)) as archive:
+            archive.extractall(unpacked)
+        try:
+            os.rename(unpacked, folder)
+        except OSError:  # another process was first
+            shutil.rmtree(unpacked)
+    sys.path.append(str(folder))
+    importlib.invalidate_caches()
+    return importlib.util.find_spec(name)
 
 
 class _Adopting(importlib.abc.Loader):

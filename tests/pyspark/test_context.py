@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
+import signal
+import subprocess
 import sys
 import textwrap
 import zipfile
@@ -312,9 +314,28 @@ def test_stopping_twice_and_using_a_stopped_context(
     assert run_text(run_program, tmp_path, text).stdout.split() == ["[1]", "AflintSparkError"]
 
 
-def test_importing_aflint_first_is_enough(tmp_path: Path) -> None:
-    import subprocess
+def test_a_program_that_is_terminated_leaves_nothing(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import time\n"
+        "from pyspark import SparkContext\n"
+        "sc = SparkContext()\n"
+        "print(sc.parallelize([1]).map(lambda x: print(x) or x).collect(), flush=True)\n"
+        "sc.parallelize([1]).map(lambda x: time.sleep(600)).collect()\n"
+    )
+    command = [sys.executable, "-m", "aflint.pyspark", str(program)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment["AFLINT_SCRATCH_DIR"] = str(scratch)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"[1]\n"
+        running.terminate()
+    assert running.returncode == 128 + signal.SIGTERM
+    assert not list(scratch.iterdir())
 
+
+def test_importing_aflint_first_is_enough(tmp_path: Path) -> None:
     text = """
 import aflint.pyspark
 from pyspark import SparkContext
