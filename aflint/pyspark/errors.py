@@ -78,7 +78,8 @@ def translated() -> Iterator[None]:
 def as_spark(error: AflintError) -> Exception:
     """Return the error that a PySpark program expects in place of one of aflint's."""
     kind: Any = type(error)
-    if kind in (ClosureError, SerializationError):
+    of_task = "where the task runs" in str(error)  # what arrived there and could not be used
+    if kind in (ClosureError, SerializationError) and not of_task:
         unpicklable: Exception = _pickling(kind)(f"Could not serialize object: {error}")
         return unpicklable
     message = str(error)
