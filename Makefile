@@ -1,8 +1,8 @@
 # Each target sets up .venv by itself; it needs Python 3.11 or newer with pip, and make.
 #
 #   make demo     the seven taxi queries of the Flint paper, on this machine
-#   make test     all tests; installs PySpark (456 MB) for those of its programs
-#   make quick    the tests that are not marked slow
+#   make test     the tests; installs PySpark (456 MB) for those of its programs
+#   make slow     the tests marked slow
 #   make check-pyspark VERSION=4.0   the tests of PySpark programs on another release (3.5, 4.0, 4.1)
 #   make check    what needs no running: format, lint, types, walls (each runs alone too)
 #   make bench    aflint beside its peers; installs PySpark and a Java runtime (about 500 MB)
@@ -18,7 +18,7 @@ SOURCES := $(wildcard aflint bench examples tests tools)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick check check-pyspark fmt lint types walls bench format docs clean
+.PHONY: help install demo test slow check check-pyspark fmt lint types walls bench format docs clean
 .NOTPARALLEL:
 
 help:
@@ -56,10 +56,10 @@ demo: install
 	@$(BIN)/python -m examples.taxi.demo $(ARGS)
 
 test: install $(VENV)/.installed-pyspark
-	$(BIN)/python -m pytest $(ARGS)
-
-quick: install
 	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+
+slow: install $(VENV)/.installed-pyspark
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 VERSION ?= 4.0
 PYSPARK_VENV := $(VENV)/pyspark-$(VERSION)
