@@ -3,8 +3,8 @@
     aflint submit examples/taxi_pyspark.py data/taxi-200000-1    on aflint, without a JVM
     spark-submit examples/taxi_pyspark.py data/taxi-200000-1     on Spark
 
-The folder holds trips, *_tripdata_*.csv, and daily weather, central_park_weather.csv; `make demo` makes one.
-Answers are printed as JSON, one query a line.
+The folder holds trips, *_tripdata_*.csv, and daily weather, central_park_weather.csv; `make demo`
+makes one. Answers are printed as JSON, one query a line.
 """
 
 from __future__ import annotations
