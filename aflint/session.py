@@ -117,9 +117,7 @@ class Session:
         config = self.config
         scratch = stack.enter_context(ScratchFolder(config.scratch_dir, self.id))
         backend = await self._open_backend(scratch.path, stack)
-        self._reporter = Reporter(
-            config.memory_mb, estimate=backend.estimated, asked=backend.asked
-        )
+        self._reporter = Reporter(config.memory_mb, estimate=backend.estimated, asked=backend.asked)
         self._listeners.append(self._reporter)
         if config.progress if config.progress is not None else sys.stderr.isatty():
             self._listeners.append(stack.enter_context(ProgressDisplay()))
