@@ -46,12 +46,28 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_examples_of_spark(name: str, data: Path, run_program: RunProgram) -> None:
+def run_example(name: str, data: Path, run_program: RunProgram, *settings: str) -> None:
     found = find_spec("pyspark")
     assert found is not None
     assert found.origin is not None
     program = Path(found.origin).parent / "examples" / "src" / "main" / "python" / f"{name}.py"
-    few: list[Any] = ["--conf", "spark.default.parallelism=2"]  # joins in loops add up partitions
-    done = run_program(*few, program, *NAMES[name], cwd=data)
+    few = "spark.default.parallelism=2"  # joins in loops add up partitions
+    confs: list[Any] = [word for setting in (few, *settings) for word in ("--conf", setting)]
+    done = run_program(*confs, program, *NAMES[name], cwd=data)
     assert SAID[name] in done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_of_spark(name: str, data: Path, run_program: RunProgram) -> None:
+    run_example(name, data, run_program)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_of_spark_in_functions(
+    name: str, data: Path, run_program: RunProgram, tmp_path: Path
+) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("numpy\n")
+    settings = ("spark.aflint.backend=localcloud", f"spark.aflint.requirements={requirements}")
+    run_example(name, data, run_program, *settings)
