@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import Any
 
-from aflint.rdd import RDD
-
 import aflint
+from aflint.rdd import RDD
 from examples.taxi.queries import QUERIES
 
 WORKERS = 2
