@@ -68,6 +68,21 @@ class IOLoop:
             future.cancel()
             raise
 
+    def on_its_thread(self) -> bool:
+        """Say whether this code runs on the loop's own thread, where nothing may be waited for."""
+        return threading.current_thread() is self._thread
+
+    def finish(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine that cleans up, and wait for it.
+
+        On the loop's own thread it is only started: the garbage collector may end an iterator
+        there, and the loop cannot wait for itself.
+        """
+        if self.on_its_thread():
+            self.submit(coroutine)
+        else:
+            self.run(coroutine)
+
     def ahead(self, thunks: Iterable[Callable[[], Awaitable[T]]], depth: int = 2) -> Iterator[T]:
         """Yield the results in order, while up to `depth` of them are on their way.
 
@@ -129,4 +144,4 @@ class IOLoop:
                 self.loop.call_soon_threadsafe(room.release)
                 yield item
         finally:
-            self.run(end(pumping))
+            self.finish(end(pumping))

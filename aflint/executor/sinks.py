@@ -91,9 +91,10 @@ class StreamWriter:
 
     def abort(self) -> None:
         """Give up, leaving nothing behind."""
-        if self._writing is not None and not self._writing.cancelled():
+        waits = not self._io.on_its_thread()
+        if waits and self._writing is not None and not self._writing.cancelled():
             self._writing.exception()  # waits; what failed is given up anyway
-        self._io.run(self._file.abort())
+        self._io.finish(self._file.abort())
 
     def _flush(self) -> None:
         self._settle()

@@ -38,6 +38,9 @@ class SimulatedIO(IOLoop):
         if not task.cancelled():
             task.exception()  # a future that nobody asks is no fault
 
+    def on_its_thread(self) -> bool:
+        return False  # one thread at a time runs, and the compute code waits by handing over
+
     def iterate(self, source: AsyncIterator[T], depth: int = 8) -> Iterator[T]:
         items: asyncio.Queue[tuple[bool, Any]] = asyncio.Queue()
         room = asyncio.Semaphore(depth)
