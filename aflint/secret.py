@@ -1,0 +1,49 @@
+"""The secret that driver and executors share, and the keys that are derived from it.
+
+A deployment has one (on `local`, a session has one). No key travels: whoever knows the secret
+derives the key of a job by its id, so that frames and payloads can be checked, and a resumed driver
+can read what tasks of the one before it wrote.
+"""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import blake2b
+from typing import Final, NoReturn
+
+BYTES: Final = 32
+_KEY_BYTES: Final = 32
+
+
+class Secret:
+    """Bytes that no repr, log, event or pickle may hold. Raises ValueError for fewer than 16."""
+
+    __slots__ = ("_bytes",)
+
+    def __init__(self, value: bytes) -> None:
+        if len(value) < 16:
+            raise ValueError(f"a secret of {len(value)} bytes can be guessed; it takes 16 or more")
+        self._bytes = bytes(value)
+
+    @classmethod
+    def fresh(cls) -> Secret:
+        """Return a new one, from the system's source of randomness."""
+        return cls(secrets.token_bytes(BYTES))
+
+    def reveal(self) -> bytes:
+        """Return the bytes, to hand them to an executor or to keep them where only it can read."""
+        return self._bytes
+
+    def key(self, purpose: str, name: str) -> bytes:
+        """Return the key of 32 bytes for one purpose ("job", "journal") and one name.
+
+        Keys of different purposes or names tell nothing of each other, or of the secret.
+        """
+        words = f"{len(purpose)}:{purpose}:{name}".encode()
+        return blake2b(words, key=self._bytes[:64], digest_size=_KEY_BYTES).digest()
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not to be pickled: derive a key where it is needed")

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from aflint.secret import Secret
+
+
+def test_a_secret_is_shown_nowhere() -> None:
+    secret = Secret(b"0123456789abcdef")
+    for shown in (repr(secret), str(secret), f"{secret}", repr({"secret": secret})):
+        assert "0123456789" not in shown
+        assert b"0123456789abcdef".hex() not in shown
+    with pytest.raises(TypeError, match="not to be pickled"):
+        pickle.dumps(secret)
+    with pytest.raises(TypeError, match="not to be pickled"):
+        copy.copy(secret)
+
+
+def test_keys_differ_by_secret_purpose_and_name() -> None:
+    one, other = Secret(b"a" * 32), Secret(b"b" * 32)
+    keys = {
+        secret.key(purpose, name)
+        for secret in (one, other)
+        for purpose, name in (("job", "x-1"), ("job", "x-2"), ("journal", "x-1"), ("jo", "bx-1"))
+    }
+    assert len(keys) == 8
+    assert all(len(key) == 32 for key in keys)
+    assert one.key("job", "x-1") == Secret(b"a" * 32).key("job", "x-1")
+
+
+def test_fresh_secrets_differ() -> None:
+    assert Secret.fresh().reveal() != Secret.fresh().reveal()
+
+
+def test_what_can_be_guessed_is_refused() -> None:
+    with pytest.raises(ValueError, match="16 or more"):
+        Secret(b"short")
