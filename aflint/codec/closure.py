@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import types
+from collections import ChainMap
 from hashlib import blake2b
 from typing import Any
 
@@ -22,11 +25,28 @@ def dumps(obj: Any, what: str) -> bytes:
     to do about it. An AflintError that the object's own pickling raises (an RDD captured in a
     function) comes through as that error, with the path before its message.
     """
+    buffer = io.BytesIO()
     try:
-        data: bytes = cloudpickle.dumps(obj, PROTOCOL)
+        _Pickler(buffer, PROTOCOL).dump(obj)
     except Exception as error:
         raise _explain(obj, error, what) from error
-    return data
+    return buffer.getvalue()
+
+
+def _code_with_file(code: types.CodeType) -> Any:
+    """Take code apart as cloudpickle does, with the name of its file: since 3.1.3 it drops that, and
+    the user's own lines would be missing from tracebacks.
+    """
+    make, arguments = _reducers[types.CodeType](code)
+    return make, tuple(code.co_filename if each == _NO_FILE else each for each in arguments)
+
+
+_NO_FILE = "<dynamic-code>"
+_reducers = cloudpickle.CloudPickler.dispatch_table
+
+
+class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
+    dispatch_table = ChainMap({types.CodeType: _code_with_file}, _reducers)
 
 
 def loads(data: bytes | memoryview) -> Any:
