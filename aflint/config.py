@@ -112,6 +112,15 @@ class Config:
     deadline_s: float | None = _setting(
         None, "Seconds that a job may take; it is stopped at their end.", above=0
     )
+    job_id: str | None = _setting(
+        None,
+        "Name of a run: the same program run again under it goes on where a driver was killed.",
+        pattern=r"[A-Za-z0-9_]{1,20}",
+        hint="1 to 20 letters, digits and _",
+    )
+    journal: bool = _setting(
+        True, "Whether what a run comes to is written down, so that another driver can resume it."
+    )
     task_logs: bool = _setting(
         False, "Whether prints and logging of user code are forwarded to the driver."
     )

@@ -29,6 +29,12 @@
     │   ├── FetchFailedError            a frame that its manifest names could not be read
     │   ├── UncuttableTaskError         out of time, in a pipeline that cannot be continued
     │   └── InternalError               a fault in aflint itself
+    ├── JournalError                a run that cannot be resumed; all that is left of it stays
+    │   ├── UnknownJobError             there is nothing of that job to resume
+    │   ├── JobRunningError             its driver is alive, or another one has taken it over
+    │   ├── ProgramChangedError         the program is not the one that was started
+    │   ├── JournalDamagedError         its journal was cut short, or altered
+    │   └── JournalVersionError         its journal was written by another aflint or Python
     ├── DiskFullError               no room left for spilled or shuffled data
     ├── VersionMismatchError        driver and executor disagree on Python's or aflint's version
     ├── BackendError                AWS (or its emulator) refused; carries its code and request id
@@ -197,14 +203,20 @@ class ThrottledError(AttemptError):
 
 
 class FetchFailedError(AttemptError):
-    """Frames that the manifest names could not be read: `maps` are to be run again."""
+    """Frames that the manifest names could not be read: `maps` are to be run again.
+
+    `waited`: they did not come in time, and may yet; else they are known to be lost.
+    """
 
     retriable = True
 
-    def __init__(self, message: str, *, shuffle: int = -1, maps: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, message: str, *, shuffle: int = -1, maps: tuple[int, ...] = (), waited: bool = False
+    ) -> None:
         super().__init__(message)
         self.shuffle = shuffle
         self.maps = maps
+        self.waited = waited
 
 
 class UncuttableTaskError(AttemptError):
@@ -221,6 +233,30 @@ class DiskFullError(AflintError):
 
 class VersionMismatchError(AflintError):
     """Driver and executor disagree on the version of Python or of aflint."""
+
+
+class JournalError(AflintError):
+    """A run that cannot be resumed; what is left of it stays as it is."""
+
+
+class UnknownJobError(JournalError):
+    """There is nothing of that job to resume: it was never started, has ended, or was cleaned."""
+
+
+class JobRunningError(JournalError):
+    """The job's driver is alive, or another driver has taken the job over."""
+
+
+class ProgramChangedError(JournalError):
+    """The program asks for something else than the run that it resumes."""
+
+
+class JournalDamagedError(JournalError):
+    """A journal that was cut short or altered; nothing of the damaged part was decoded."""
+
+
+class JournalVersionError(JournalError, VersionMismatchError):
+    """A journal that another version of aflint or of Python wrote."""
 
 
 class BackendError(AflintError):

@@ -39,13 +39,27 @@ class TaskStarted:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """One attempt ended: accepted, failed (`error` says why), or superseded by another."""
+    """One attempt ended: accepted, failed (`error` says why), or superseded by another.
+
+    What was accepted stands in the journal by then (in S3, a quarter of a second later).
+    """
 
     id: TaskId
     accepted: bool
     error: str
     metrics: TaskMetrics
     logs: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecovered:
+    """A task was accepted by a driver before this one, and need not run again.
+
+    `metrics` are those of all links of its attempt.
+    """
+
+    id: TaskId
+    metrics: tuple[TaskMetrics, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +78,5 @@ class JobEnded:
     error: str
 
 
-Event = JobStarted | StageStarted | TaskStarted | TaskEnded | StageEnded | JobEnded
+Event = JobStarted | StageStarted | TaskStarted | TaskEnded | TaskRecovered | StageEnded | JobEnded
 Listener = Callable[[Event], None]

@@ -7,8 +7,11 @@ can read what tasks of the one before it wrote.
 
 from __future__ import annotations
 
+import os
 import secrets
+from contextlib import suppress
 from hashlib import blake2b
+from pathlib import Path
 from typing import Final, NoReturn
 
 BYTES: Final = 32
@@ -29,6 +32,18 @@ class Secret:
     def fresh(cls) -> Secret:
         """Return a new one, from the system's source of randomness."""
         return cls(secrets.token_bytes(BYTES))
+
+    @classmethod
+    def kept_in(cls, path: Path) -> Secret:
+        """Return the one in a file that only its owner can read, made where there is none.
+
+        Raises ValueError for a file that holds none, and OSError.
+        """
+        with suppress(FileExistsError):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(handle, "wb") as file:
+                file.write(secrets.token_bytes(BYTES))
+        return cls(path.read_bytes())
 
     def reveal(self) -> bytes:
         """Return the bytes, to hand them to an executor or to keep them where only it can read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import logging
 import secrets
 import sys
@@ -19,10 +20,12 @@ from aflint.config import Config, load_config
 from aflint.cost import Cost, price
 from aflint.driver import splits
 from aflint.driver.callsite import named_here
+from aflint.driver.command import this_driver
 from aflint.driver.jobs import JobDefaults, JobRunner
 from aflint.driver.progress import ProgressDisplay
 from aflint.driver.report import JobReport, Reporter
 from aflint.driver.scratch import ScratchFolder
+from aflint.driver.shuffles import OwnShuffles
 from aflint.driver.splits import Paths
 from aflint.driver.task_logs import show_task_logs
 from aflint.driver.user_modules import UserModules
@@ -32,10 +35,12 @@ from aflint.errors import (
     ClosureError,
     InvalidArgumentError,
     JobCancelledError,
+    JournalVersionError,
     SessionError,
 )
 from aflint.events import Event, Listener, TaskEnded
 from aflint.executor.blockfile import pack_block
+from aflint.journal import Entry, Journal, Past, Unjournaled, open_journal
 from aflint.lineage import Node, Source, Unresolved
 from aflint.program import Return
 from aflint.rdd import RDD, check_function, check_partitions
@@ -77,8 +82,9 @@ class Session:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.id = secrets.token_hex(4)
+        self.id = config.job_id or secrets.token_hex(4)
         self._listeners: list[Listener] = []
+        self._accumulators = itertools.count(1)
         self._stack: AsyncExitStack | None = None
         self._closed = False
         self._scheduler: Scheduler | None = None
@@ -115,17 +121,19 @@ class Session:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         config = self.config
-        scratch = stack.enter_context(ScratchFolder(config.scratch_dir, self.id))
+        scratch = ScratchFolder(config.scratch_dir, self.id, named=config.job_id is not None)
+        stack.enter_context(scratch)
         backend = await self._open_backend(scratch.path, stack)
+        self._backend = backend
+        journal = await self._open_journal(backend, scratch, stack)
         self._reporter = Reporter(config.memory_mb, estimate=backend.estimated, asked=backend.asked)
         self._listeners.append(self._reporter)
         if config.progress if config.progress is not None else sys.stderr.isatty():
             self._listeners.append(stack.enter_context(ProgressDisplay()))
         if config.task_logs:
             self._listeners.append(show_task_logs)
-        scheduler = Scheduler(
-            backend.invoker, backend.transport, backend.policy, listener=self._notify
-        )
+        shuffles = OwnShuffles(backend.transport, self._past)
+        scheduler = Scheduler(backend.invoker, shuffles, backend.policy, listener=self._notify)
         self._scheduler = await stack.enter_async_context(scheduler)
         stack.callback(self._user_modules.forget)
         defaults = JobDefaults(
@@ -137,11 +145,69 @@ class Session:
             checkpoint_dir=config.checkpoint_dir,
             deadline_s=config.deadline_s,
             before_pickling=self._user_modules.look,
+            lingers_s=backend.lingers_s,
+            secret=backend.secret,
         )
-        self._runner = JobRunner(self.id, scheduler.run, backend.storage, defaults)
+        self._runner = JobRunner(
+            self.id,
+            scheduler.run,
+            backend.storage,
+            defaults,
+            backend.transport.survives,
+            journal,
+            self._past,
+        )
         self._storage = backend.storage
-        self._backend = backend
         self._parallelism = config.default_parallelism or backend.parallelism
+
+    async def _open_journal(
+        self, backend: Backend, scratch: ScratchFolder, stack: AsyncExitStack
+    ) -> Journal:
+        """Read what a driver before this one left, and see to what this one leaves.
+
+        What cannot be resumed is left alone.
+        """
+        journal: Journal = Unjournaled()
+        entries: list[Entry] = []
+        if self.config.journal:
+            key = backend.secret.key("journal", self.id)
+            journal, entries = await open_journal(backend.folder, backend.storage, key, self.id)
+        self._past = Past(self.id, entries)
+        driver = this_driver()
+        try:
+            self._past.check_versions(driver.aflint, driver.python)
+        except JournalVersionError:
+            await journal.aclose()
+            raise
+        scratch.own()
+        stack.push_async_callback(self._remove_all, backend, scratch)
+        stack.push_async_callback(journal.aclose)
+        journal.on_lost = self._lost
+        journal.record(driver)
+        if self._past.generation:
+            await journal.flush()
+        return journal
+
+    async def _remove_all(self, backend: Backend, scratch: ScratchFolder) -> None:
+        """Remove what this run has anywhere, unless it is not this driver's to remove."""
+        if self._past.refused:
+            scratch.keep()
+            return
+        if self._past.unmet:
+            jobs = ", ".join(f"{job.id} ({job.name})" for job in self._past.unmet)
+            _log.warning(
+                "job %s was resumed by a program that asked for less: %s were not met again",
+                self.id, jobs,
+            )  # fmt: skip
+        if backend.folder != str(scratch.path):
+            await backend.storage.delete(backend.folder)
+        if self._past.generation:
+            await backend.transport.sweep(self.id)
+
+    def _lost(self, error: AflintError) -> None:
+        """Stop everything: another driver has taken the run over."""
+        self._past.refused = True
+        self.cancel(reason=error)
 
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
         return await open_backend(self.config, scratch, self.id, stack)
@@ -328,10 +394,11 @@ class Session:
         """Make a variable that tasks add to and the driver reads; added up by `add`, by default
         the + of its values.
         """
+        id = f"{self.id}-{next(self._accumulators)}"
         if add is None:
-            return Accumulator(initial)
+            return Accumulator(initial, id=id)
         check_function(add, "accumulator")
-        return Accumulator(initial, add)
+        return Accumulator(initial, add, id)
 
     # ---- plain functions
 

@@ -28,6 +28,7 @@ class Broadcast(Generic[T]):
         self._value: Any = value
         self._blob = blob
         self._destroyed = False
+        self._fingerprint: str | None = None
 
     @property
     def value(self) -> T:
@@ -53,6 +54,13 @@ class Broadcast(Generic[T]):
         if _noticed is not None:
             _noticed.append(self._blob)
         return (_remote_broadcast, (self._blob.digest, self._blob.size, self._blob.location))
+
+    def __fingerprint__(self) -> Any:
+        if self._fingerprint is None:
+            from aflint.fingerprint import fingerprint  # only here: tasks do without
+
+            self._fingerprint = fingerprint(self._value)
+        return self._fingerprint
 
     def __repr__(self) -> str:
         return f"<Broadcast {self._blob.digest[:8]}, {self._blob.size:,} bytes>"
@@ -81,10 +89,13 @@ class Accumulator(Generic[T]):
 
     Made by `session.accumulator`. What a task added counts once, when its result is accepted:
     never for attempts that failed, were superseded or are run again after their output was lost.
+    By its `id` a driver that resumes a run knows what tasks had added to it.
     """
 
-    def __init__(self, initial: T, add: Callable[[T, Any], T] = operator.add) -> None:
-        self._id = secrets.token_hex(16)
+    def __init__(
+        self, initial: T, add: Callable[[T, Any], T] = operator.add, id: str | None = None
+    ) -> None:
+        self._id = id or secrets.token_hex(16)
         self._value = initial
         self._add = add
         self._remote = False

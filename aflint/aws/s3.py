@@ -76,9 +76,13 @@ class S3:
             body = f"<CreateBucketConfiguration>{place}</CreateBucketConfiguration>".encode()
         await self._call("CreateBucket", bucket, "", "PUT", body=body)
 
-    async def put(self, bucket: str, key: str, body: bytes) -> None:
-        """Write a whole object: it is there entirely or not at all."""
-        await self._call("PutObject", bucket, key, "PUT", body=body)
+    async def put(self, bucket: str, key: str, body: bytes, *, new: bool = False) -> None:
+        """Write a whole object: it is there entirely or not at all.
+
+        With `new`, raises BackendError of the code PreconditionFailed where one is there.
+        """
+        headers = {"if-none-match": "*"} if new else {}
+        await self._call("PutObject", bucket, key, "PUT", headers=headers, body=body)
 
     async def copy(self, bucket: str, key: str, source_bucket: str, source_key: str) -> None:
         """Copy an object of at most 5 GB."""

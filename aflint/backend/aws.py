@@ -49,7 +49,6 @@ async def assemble(
     invoker = LambdaInvoker(aws, found.functions, storage, concurrency)
     folder = f"s3://{found.bucket}/{config.prefix}/jobs/{session}"
     await invoker.start()
-    stack.push_async_callback(storage.delete, folder)
     settings = TaskSettings(
         transport=transport.config,
         storage=folder,
@@ -79,6 +78,7 @@ async def assemble(
         folder=folder,
         parallelism=min(concurrency, _DEFAULT_PARALLELISM),
         estimated=False,
+        lingers_s=float(limits.LAMBDA_TIMEOUT_S),
         asked=asked,
     )
 

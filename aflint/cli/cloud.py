@@ -41,9 +41,9 @@ def run(call: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(call)
 
 
-def console() -> Console:
+def console(*, stderr: bool = False) -> Console:
     """Return what the commands write to; what is not a terminal does not cut tables short."""
-    out = Console(soft_wrap=True, highlight=False)
+    out = Console(soft_wrap=True, highlight=False, stderr=stderr)
     if not out.is_terminal:
         out.width = _FILE_WIDTH
     return out

@@ -7,7 +7,7 @@ import pickle
 import types
 from collections import ChainMap
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
 import cloudpickle
 
@@ -34,8 +34,9 @@ def dumps(obj: Any, what: str) -> bytes:
 
 
 def _code_with_file(code: types.CodeType) -> Any:
-    """Take code apart as cloudpickle does, with the name of its file: since 3.1.3 it drops that, and
-    the user's own lines would be missing from tracebacks.
+    """Take code apart as cloudpickle does, with the name of its file.
+
+    Since 3.1.3 it drops that, and the user's own lines would be missing from tracebacks.
     """
     make, arguments = _reducers[types.CodeType](code)
     return make, tuple(code.co_filename if each == _NO_FILE else each for each in arguments)
@@ -46,7 +47,7 @@ _reducers = cloudpickle.CloudPickler.dispatch_table
 
 
 class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
-    dispatch_table = ChainMap({types.CodeType: _code_with_file}, _reducers)
+    dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _code_with_file}, _reducers)
 
 
 def loads(data: bytes | memoryview) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from aflint.errors import OutputExistsError
+from aflint.errors import OutputExistsError, PathNotFoundError
 from aflint.groups import first_error
 from aflint.storage.base import Storage
 from aflint.task import StagedPart
@@ -26,13 +26,21 @@ async def prepare(storage: Storage, target: str) -> None:
 
 
 async def commit(storage: Storage, target: str, parts: Iterable[StagedPart]) -> None:
-    """Move the parts of the accepted attempts into place, drop all others, and write _SUCCESS."""
+    """Move the parts of the accepted attempts into place, drop all others, and write _SUCCESS.
+
+    Parts that a driver before this one had moved are in place already.
+    """
     folder = target.rstrip("/")
     room = asyncio.Semaphore(MOVES)
 
     async def move(part: StagedPart) -> None:
         async with room:
-            await storage.move(part.staged, f"{folder}/{part.name}")
+            target = f"{folder}/{part.name}"
+            try:
+                await storage.move(part.staged, target)
+            except PathNotFoundError:
+                if not await storage.exists(target):
+                    raise
 
     with first_error():
         async with asyncio.TaskGroup() as group:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aflint.codec import closure, frame, records
 from aflint.driver import commit
 from aflint.driver.deep import deep_recursion
+from aflint.driver.recording import JobRecord, fingerprint_of
 from aflint.driver.resolve import Resolver
-from aflint.driver.runner import ActionJob, Runner
-from aflint.errors import ConfigError, SessionError
+from aflint.driver.runner import Runner
+from aflint.errors import ConfigError, JournalError, SessionError
+from aflint.fingerprint import fingerprint
 from aflint.groups import first_error
+from aflint.journal import Journal, Past, PastJob, Unjournaled
 from aflint.lineage import Node, Source, Unresolved
 from aflint.plan import Job, Stage, TaskSettings, partition_count, plan, shuffled_side
 from aflint.program import Count, Program, Sink
+from aflint.scheduler.recovery import Recovery
 from aflint.scheduler.running import RunningJob
 from aflint.storage.base import Storage
-from aflint.task import Blob, TaskResult
+from aflint.task import Blob, ShuffleHandle, TaskResult
 from aflint.variables import apply_updates, noticing_broadcasts
 
 RunJob = Callable[..., AbstractAsyncContextManager[RunningJob]]
@@ -37,7 +41,7 @@ class JobDefaults:
 
     `inline_bytes`: larger programs and data go through storage. `share_reads`: a shuffle may be
     read more than once. `folder`: where in storage the session keeps things. `before_pickling` is
-    called before functions are pickled.
+    called before functions are pickled. `lingers_s`: for so long attempts may outlive their driver.
     """
 
     settings: TaskSettings
@@ -48,6 +52,8 @@ class JobDefaults:
     checkpoint_dir: str | None
     deadline_s: float | None
     before_pickling: Callable[[], None]
+    lingers_s: float = 0.0
+    secret: Any = None
 
 
 @dataclass(slots=True)
@@ -58,10 +64,14 @@ class JobRunner(Runner):
     run_job: RunJob
     storage: Storage
     defaults: JobDefaults
+    survives: Callable[[ShuffleHandle], Awaitable[bool]]
+    journal: Journal = field(default_factory=Unjournaled)
+    past: Past = field(default_factory=lambda: Past(""))
     closed: bool = False
     wrap: Callable[[Program], Any] | None = None
     """Returns what travels in place of each stage's program, and is unpickled as the program."""
-    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _numbers: itertools.count[int] = field(init=False)
+    _asking: Counter[asyncio.Task[Any] | None] = field(default_factory=Counter)
     _stored: dict[int, Source] = field(default_factory=dict)
     _collecting: dict[int, dict[int, Any]] = field(default_factory=dict)
     _answers: dict[int, Node] = field(default_factory=dict)
@@ -69,28 +79,76 @@ class JobRunner(Runner):
     _uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     _uploaded: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count(self.past.numbers + 1)
+
     # ---- jobs
 
     @asynccontextmanager
-    async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[ActionJob]:
+    async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[_Job]:
         """Run a job for as long as the context is open. Raises SessionError in a closed session."""
         if self.closed:
             raise SessionError(
                 "the session of this RDD is closed; connect() again and make the RDD anew"
             )
-        resolved = await self._prepare(node)
-        job = self._plan(resolved, sink, name)
-        await self._upload()
-        kept = _kept_nodes(resolved)
+        with self._asked():
+            resolved = await self._prepare(node)
+            stages, computes = self._plan(resolved, sink, name)
+            known = self.past.meet(computes, name, alone=len(self._asking) == 1)
+            id = known.id if known else f"{self.session}-{next(self._numbers)}"
+            writers = {each.writes.shuffle: each.id for each in stages if each.writes}
+            record = JobRecord(self.journal, id, writers)
+            record.begin(name, computes)
+            kept = _kept_nodes(resolved)
+            for links in known.results.values() if known else ():
+                for each in links:
+                    self._accept(each, kept)
+            recovery = await self._recovery(known)
+            await self._upload()
 
-        def accept(result: TaskResult, first: bool) -> None:
-            if first:
-                self._accept(result, kept)
+            def accept(result: TaskResult, first: bool) -> None:
+                record.accepted(result)
+                if first:
+                    self._accept(result, kept)
 
-        async with self.run_job(
-            job, on_accept=accept, deadline_s=self.defaults.deadline_s
-        ) as running:
-            yield _Job(running, self.storage)
+            async with self.run_job(
+                Job(id, name, self.defaults.secret.key("job", id), stages, self.defaults.settings),
+                on_accept=accept,
+                on_open=record.opened,
+                deadline_s=self.defaults.deadline_s,
+                recovery=recovery,
+            ) as running:
+                yield _Job(running, self.storage, record, known)
+            record.done()
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Count who has a job under way: those of one asyncio task come one after the other."""
+        task = asyncio.current_task()
+        self._asking[task] += 1
+        try:
+            yield
+        finally:
+            self._asking[task] -= 1
+            if not self._asking[task]:
+                del self._asking[task]
+
+    async def _recovery(self, known: PastJob | None) -> Recovery:
+        """Return what is left of a job that a driver before this one had begun."""
+        if known is None:
+            return Recovery(self.past.generation)
+        handles = {}
+        for shuffle, handle in known.handles.items():
+            if not known.done and await self.survives(handle):
+                handles[shuffle] = handle
+        usable = {p: links for p, links in known.results.items() if p not in known.outdated}
+        return Recovery(
+            self.past.generation,
+            handles,
+            usable,
+            frozenset(known.results),
+            self.defaults.lingers_s if handles else 0.0,
+        )
 
     async def _prepare(self, node: Node) -> Node:
         """Return lineage to plan.
@@ -106,22 +164,36 @@ class JobRunner(Runner):
             resolved = await self.resolve(resolved)
         return resolved
 
-    def _plan(self, resolved: Node, sink: Sink, name: str) -> Job:
+    def _plan(self, resolved: Node, sink: Sink, name: str) -> tuple[tuple[Stage, ...], str]:
+        """Return the stages of a job, and a fingerprint of what they compute."""
         folder = self.defaults.folder
+        programs: dict[str, str] = {}
+
+        def pack(program: Program, name: str) -> Blob:
+            blob = self._pack(program, name)
+            programs[blob.digest] = self._fingerprint(program, blob)
+            return blob
+
         self.defaults.before_pickling()
         with noticing_broadcasts(), deep_recursion():
             stages = plan(
                 resolved,
                 sink,
                 name,
-                pack=self._pack,
+                pack=pack,
                 store_folder=f"{folder}/stored",
                 checkpoint_folder=f"{self.defaults.checkpoint_dir}/{self.session}",
                 share_reads=self.defaults.share_reads,
             )
-        number = next(self._numbers)
-        key = secrets.token_bytes(32)
-        return Job(f"{self.session}-{number}", name, key, stages, self.defaults.settings)
+        return stages, fingerprint_of(stages, programs)
+
+    def _fingerprint(self, program: Program, blob: Blob) -> str:
+        if isinstance(self.journal, Unjournaled):
+            return ""
+        try:
+            return fingerprint(program)
+        except Exception:  # taking an object apart runs the user's code; pickling it went well
+            return blob.digest
 
     def _pack(self, program: Program, name: str) -> Blob:
         carried = program if self.wrap is None else self.wrap(program)
@@ -212,13 +284,25 @@ class JobRunner(Runner):
 
     async def save(self, node: Node, sink: Sink, target: str) -> None:
         """Run a saving job and move what its accepted attempts wrote into place."""
-        await commit.prepare(self.storage, target)
+        name = f"save to {target}"
+        begun = self.past.saving(name)
+        if not begun:
+            await commit.prepare(self.storage, target)
         try:
-            async with self.job(node, sink, f"save to {target}") as job:
+            async with self.job(node, sink, name) as job:
+                if job.committed:
+                    return
+                if begun and not job.resumed:
+                    await commit.prepare(self.storage, target)
+                await self.journal.flush()
                 parts = await job.values(range(job.partitions))
-            await commit.commit(self.storage, target, parts)
-        finally:
+                await commit.commit(self.storage, target, parts)
+                job.record.committed()
+        except JournalError:
+            raise
+        except BaseException:
             await asyncio.shield(commit.abort(self.storage, target))
+            raise
 
     def forget(self, node: Node) -> None:
         """Drop the kept partitions of a node, but for a checkpoint."""
@@ -249,6 +333,18 @@ class _Job:
 
     running: RunningJob
     storage: Storage
+    record: JobRecord
+    known: PastJob | None = None
+
+    @property
+    def resumed(self) -> bool:
+        """Whether a driver before this one had begun the job."""
+        return self.known is not None
+
+    @property
+    def committed(self) -> bool:
+        """Whether a driver before this one had put all that the job saves into its place."""
+        return self.known is not None and self.known.committed
 
     @property
     def partitions(self) -> int:

@@ -15,7 +15,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from aflint.events import Event, JobEnded, JobStarted, TaskEnded
+from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskRecovered
 
 
 class ProgressDisplay:
@@ -60,6 +60,8 @@ class ProgressDisplay:
                     self._failures[stage] = self._failures.get(stage, 0) + 1
                     note = f"{self._failures[stage]} failed"
                     self._progress.update(self._bars[stage], failures=note)
+            case TaskRecovered(id=task):
+                self._progress.advance(self._bars[task.job, task.stage])
             case JobEnded(job):
                 self._end(job)
             case _:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final
 
 from aflint.cost import Cost, Usage, billed_sqs_requests, lambda_usage, price
-from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskStarted
+from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskRecovered, TaskStarted
 from aflint.task import TaskMetrics
 
 _KEPT: Final = 1000
@@ -22,6 +22,9 @@ class JobReport:
     `usage` is what AWS bills: for the attempts, and for what the driver has asked of AWS since the
     job before ended (queues, listings, programs and results that went through S3). Jobs that run
     side by side share that: it goes to the one that ends first.
+
+    Of `tasks`, `recovered_tasks` were accepted by a driver that was killed: their metrics and their
+    usage are counted in, but not what its other attempts used.
 
     On `local`, `cost` is what the same attempts would have cost as Lambda functions of `memory_mb`
     with the shuffle through SQS.
@@ -37,6 +40,7 @@ class JobReport:
     attempts: int = 0
     failed_attempts: int = 0
     tasks: int = 0
+    recovered_tasks: int = 0
     metrics: TaskMetrics = field(default_factory=TaskMetrics)
     usage: Usage = field(default_factory=Usage)
 
@@ -78,6 +82,9 @@ class Reporter:
             case TaskEnded(id=task, accepted=accepted, metrics=metrics):
                 if task.job in self.jobs:
                     self._ended(self.jobs[task.job], accepted, metrics)
+            case TaskRecovered(id=task, metrics=links):
+                if task.job in self.jobs:
+                    self._recovered(self.jobs[task.job], links)
             case JobEnded(id, error):
                 if id in self.jobs:
                     report = self.jobs[id]
@@ -96,6 +103,15 @@ class Reporter:
         usage = task_usage(metrics, self._memory_mb, estimate=self._estimate)
         report.usage += usage
         self._attempts += usage
+
+    def _recovered(self, report: JobReport, links: tuple[TaskMetrics, ...]) -> None:
+        report.tasks += 1
+        report.recovered_tasks += 1
+        for metrics in links:
+            report.metrics = add_metrics(report.metrics, metrics)
+            usage = task_usage(metrics, self._memory_mb, estimate=self._estimate)
+            report.usage += usage
+            self._attempts += usage
 
     @property
     def usage(self) -> Usage:

@@ -9,27 +9,36 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from aflint.errors import ConfigError
+from aflint.errors import ConfigError, JobRunningError
 
 PREFIX = "aflint-"
 LOCK = "owner.lock"
 
 
 class ScratchFolder:
-    """A new folder under `parent` (the system's temporary folder, if None), removed at the end.
+    """A folder under `parent` (the system's temporary folder, if None), removed at the end.
 
     While its session lives, the file `owner.lock` in it is locked: a folder whose lock can be taken
-    was left by a killed driver, and `aflint clean` removes it. In it stands the id of the session,
-    by which `aflint clean` knows what in the cloud was that driver's.
+    was left by a killed driver; `aflint resume` goes on from it, and `aflint clean` removes it. In
+    the file stands the id of the session. With `named`, the folder of a killed driver of the same
+    session is used again, and stays unless `own` is called; else, and where there is none, it is a
+    new one.
+
+    Raises JobRunningError where the driver of a named session is alive, ConfigError where no folder
+    can be made.
     """
 
-    def __init__(self, parent: str | None, session: str = "") -> None:
+    def __init__(self, parent: str | None, session: str = "", *, named: bool = False) -> None:
         self._parent = parent
         self._session = session
+        self._named = named
+        self._adopted = self._kept = False
         self.path = Path()
         self._lock: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
+        if self._named and self._adopt():
+            return self
         try:
             if self._parent is not None:
                 Path(self._parent).mkdir(parents=True, exist_ok=True)
@@ -45,12 +54,43 @@ class ScratchFolder:
         self._lock.flush()
         return self
 
+    def own(self) -> None:
+        """Have the folder removed at the end, whoever made it."""
+        self._kept = False
+
+    def keep(self) -> None:
+        """Leave what a driver before this one left, for another one."""
+        self._kept = self._adopted
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)
+        if not self._kept:
+            shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
+
+    def _adopt(self) -> bool:
+        """Take over the folder that a driver of this session left."""
+        for lock in sorted(Path(self._parent or tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}")):
+            try:
+                if lock.read_bytes() != self._session.encode():
+                    continue
+                handle = lock.open("r+b")
+            except OSError:  # somebody else's, or just removed
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                handle.close()
+                raise JobRunningError(
+                    f"job {self._session} is running on this machine: its driver holds {lock}. "
+                    "Wait for it, or end it; or give this run another job id"
+                ) from None
+            self.path, self._lock = lock.parent, handle
+            self._adopted = self._kept = True
+            return True
+        return False

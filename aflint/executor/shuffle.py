@@ -287,4 +287,5 @@ def _fetch_failed(manifest: Manifest, progress: Completeness) -> FetchFailedErro
         f"partitions {list(maps[:10])}{'...' if len(maps) > 10 else ''} did not arrive.",
         shuffle=manifest.handle.shuffle,
         maps=maps,
+        waited=True,
     )

@@ -97,7 +97,7 @@ def reduce_accumulator(accumulator: Any) -> tuple[Any, ...]:
     """Pickle an accumulator of the driver for a task."""
     aid, param = accumulator.aid, accumulator.accum_param
     if aid not in _links:
-        _links[aid] = EngineAccumulator(None, partial(_forward, aid))
+        _links[aid] = EngineAccumulator(None, partial(_forward, aid), f"pyspark-{aid}")
     return (
         task_accumulator,
         (_links[aid]._id, aid, param.zero(accumulator._value), param),

@@ -13,7 +13,7 @@ from typing import Any
 
 from aflint.driver.jobs import JobRunner
 from aflint.driver.runner import ActionJob, Runner
-from aflint.events import Event, TaskEnded, TaskStarted
+from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
 from aflint.lineage import Node
 from aflint.plan import Stage
 from aflint.program import CoGroup, Program, ReadShuffle, Sink
@@ -160,12 +160,15 @@ class Tracker:
 
     def __call__(self, event: Event) -> None:
         """Take in an event."""
-        if isinstance(event, TaskStarted | TaskEnded):
+        if isinstance(event, TaskStarted | TaskEnded | TaskRecovered):
             progress = self._progress.get((event.id.job, event.id.stage))
             if progress is None:
                 return
             if isinstance(event, TaskStarted):
                 progress.started += 1
+            elif isinstance(event, TaskRecovered):
+                progress.started += 1
+                progress.done += 1
             elif event.accepted:
                 progress.done += 1
             else:
@@ -208,7 +211,7 @@ class TrackedRunner(Runner):
     @asynccontextmanager
     async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[ActionJob]:
         async with self.jobs.job(node, sink, name) as job:
-            planned = job.running.job  # type: ignore[attr-defined]
+            planned = job.running.job
             self.tracker.started(planned.id, planned.stages)
             yield job
 

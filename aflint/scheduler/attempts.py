@@ -7,8 +7,8 @@ from aflint.scheduler import speculation
 from aflint.scheduler.ending import fail, settle, stop
 from aflint.scheduler.failures import Loss
 from aflint.scheduler.instructions import Deliver, Emit, Launch, PartitionDone
-from aflint.scheduler.manifests import describe, inputs_for, statuses_of
-from aflint.scheduler.model import Attempt, Chain, Memory, TaskRun
+from aflint.scheduler.manifests import describe, inputs_for
+from aflint.scheduler.model import Attempt, Chain, Memory, TaskRun, statuses_of
 from aflint.scheduler.retries import retry
 from aflint.scheduler.stages import completed
 from aflint.task import Continuation, TaskId, TaskMetrics, TaskResult
@@ -79,28 +79,31 @@ def _finish(
     memory: Memory,
     attempt: Attempt,
     result: TaskResult | None,
-    accepted: bool,
     error: str,
     spent: TaskMetrics = _NOTHING,
 ) -> None:
     """Free the attempt's slot and say what became of it."""
+    _free(memory, attempt)
+    metrics, logs = (result.metrics, result.logs) if result else (spent, "")
+    memory.out.append(Emit(events.TaskEnded(attempt.id, False, error, metrics, logs)))
+
+
+def _free(memory: Memory, attempt: Attempt) -> None:
     task = attempt.task
     del memory.attempts[attempt.id], task.stage.job.running[attempt.id]
     task.running.remove(attempt)
     task.stage.candidates.pop(attempt.id, None)
     memory.concurrency.ended(memory.now)
-    metrics, logs = (result.metrics, result.logs) if result else (spent, "")
-    memory.out.append(Emit(events.TaskEnded(attempt.id, accepted, error, metrics, logs)))
 
 
 def _superseded(memory: Memory, attempt: Attempt, result: TaskResult | None) -> None:
-    _finish(memory, attempt, result, accepted=False, error="")
+    _finish(memory, attempt, result, error="")
 
 
 def _failed(memory: Memory, attempt: Attempt, loss: Loss, result: TaskResult | None) -> None:
     if issubclass(loss.kind, errors.ThrottledError):
         memory.concurrency.throttled(attempt.started, memory.now)
-    _finish(memory, attempt, result, accepted=False, error=loss.text, spent=loss.metrics)
+    _finish(memory, attempt, result, error=loss.text, spent=loss.metrics)
     retry(memory, attempt, loss)
 
 
@@ -108,7 +111,7 @@ def _continue(
     memory: Memory, attempt: Attempt, result: TaskResult, continuation: Continuation
 ) -> None:
     """Start the next link in the slot that the last one leaves."""
-    _finish(memory, attempt, result, accepted=False, error="")
+    _finish(memory, attempt, result, error="")
     memory.concurrency.succeeded()
     before = attempt.chain
     if _stands_still(before.continuation, continuation):
@@ -131,7 +134,8 @@ def _stands_still(before: Continuation | None, after: Continuation) -> bool:
 
 
 def _accept(memory: Memory, attempt: Attempt, result: TaskResult) -> None:
-    _finish(memory, attempt, result, accepted=True, error="")
+    """Take a result in, and say so once it is written down."""
+    _free(memory, attempt)
     memory.concurrency.succeeded()
     task, stage, job = attempt.task, attempt.task.stage, attempt.task.stage.job
     memory.stamp += 1
@@ -144,6 +148,7 @@ def _accept(memory: Memory, attempt: Attempt, result: TaskResult) -> None:
     for each in links:
         memory.out.append(Deliver(job.id, each, first=not task.delivered))
     task.delivered = True
+    memory.out.append(Emit(events.TaskEnded(attempt.id, True, "", result.metrics, result.logs)))
     if stage.stage.writes is not None:
         stage.outputs[task.partition] = statuses_of(links)
         stage.columns = None

@@ -36,6 +36,7 @@ from aflint.scheduler.instructions import (
     WakeAt,
 )
 from aflint.scheduler.policy import Policy
+from aflint.scheduler.recovery import NOTHING, Recovery
 from aflint.scheduler.running import Acceptor, RunningJob, ignore
 from aflint.scheduler.shuffles import ShuffleCarrier, ShuffleService
 from aflint.scheduler.state import SchedulerState
@@ -47,11 +48,12 @@ from aflint.scheduler.stimuli import (
     JobReleased,
     JobSubmitted,
     PartitionsRequested,
+    ShuffleOpened,
     SlotsChanged,
     Stimulus,
     Tick,
 )
-from aflint.task import TaskDescription, TaskId
+from aflint.task import ShuffleHandle, TaskDescription, TaskId
 
 __all__ = ["Scheduler", "ShuffleService"]
 
@@ -77,7 +79,7 @@ class Scheduler:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._invoker = invoker
-        self._shuffles = ShuffleCarrier(shuffles, self._post)
+        self._shuffles = ShuffleCarrier(shuffles, self._shuffle_changed)
         self._policy = policy or Policy()
         self._listener = listener
         self._listener_failed = False
@@ -134,12 +136,16 @@ class Scheduler:
         job: Job,
         *,
         on_accept: Acceptor | None = None,
+        on_open: Callable[[ShuffleHandle], None] | None = None,
         deadline_s: float | None = None,
+        recovery: Recovery = NOTHING,
     ) -> AsyncIterator[RunningJob]:
         """Run a job for as long as the context is open; ask the RunningJob for its results.
 
         `on_accept(result, first)` is called for each accepted result, once for each link of a
-        chained task; what it raises fails the job. `deadline_s` goes before that of the policy.
+        chained task, and `on_open` with each shuffle that was opened; what they raise fails the
+        job. `deadline_s` goes before that of the policy. `recovery` is what there is of the job
+        from a driver before this one.
         Leaving the context, in whichever way, stops what still runs of the job, closes its
         shuffles and waits for both; a cancellation meanwhile is raised afterwards. Raises
         InvalidArgumentError where a job of that id is running.
@@ -147,8 +153,11 @@ class Scheduler:
         if job.id in self._jobs:
             raise InvalidArgumentError(f"a job with the id {job.id!r} is running already")
         self._check_usable()
-        running = self._jobs[job.id] = RunningJob(job, self._request, on_accept or ignore)
-        self._post(JobSubmitted(job, self._policy.deadline_s if deadline_s is None else deadline_s))
+        running = self._jobs[job.id] = RunningJob(
+            job, self._request, on_accept or ignore, on_open or ignore
+        )
+        deadline_s = self._policy.deadline_s if deadline_s is None else deadline_s
+        self._post(JobSubmitted(job, deadline_s, recovery))
         reason = ""
         try:
             yield running
@@ -245,10 +254,20 @@ class Scheduler:
             task.cancel()
 
     def _deliver(self, instruction: Deliver) -> None:
+        accept = self._jobs[instruction.job].on_accept
+        self._tell(instruction.job, accept, instruction.result, instruction.first)
+
+    def _shuffle_changed(self, stimulus: Stimulus) -> None:
+        if isinstance(stimulus, ShuffleOpened) and stimulus.job in self._jobs:
+            self._tell(stimulus.job, self._jobs[stimulus.job].on_open, stimulus.handle)
+        self._post(stimulus)
+
+    def _tell(self, job: str, listener: Callable[..., None], *news: Any) -> None:
+        """Tell who runs a job what happened; what that raises fails the job."""
         try:
-            self._jobs[instruction.job].on_accept(instruction.result, instruction.first)
+            listener(*news)
         except Exception as error:
-            self._post(JobCancelled(instruction.job, error))
+            self._post(JobCancelled(job, error))
 
     def _emit(self, event: Event) -> None:
         if self._listener is None:

@@ -50,6 +50,13 @@ class Loss:
             return self.cause.shuffle, self.cause.maps
         return -1, ()
 
+    @property
+    def waited(self) -> bool:
+        """Whether frames were waited for in vain: they may be hidden rather than lost."""
+        if isinstance(self.cause, TaskFailure):
+            return bool(self.cause.details.get("waited", False))
+        return isinstance(self.cause, errors.FetchFailedError) and self.cause.waited
+
 
 def exhausted(loss: Loss, id: TaskId, stage: str, losses: int) -> errors.AttemptsExhaustedError:
     """Return the error of a task that was lost too often, with the last loss as its cause."""
@@ -96,7 +103,7 @@ def _blank(kind: str) -> dict[str, object]:
     if kind == errors.TaskError.__name__:
         return {"partition": -1, "remote_traceback": ""}
     if kind == errors.FetchFailedError.__name__:
-        return {"shuffle": -1, "maps": ()}
+        return {"shuffle": -1, "maps": (), "waited": False}
     return {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aflint.plan import ShuffleRead
 from aflint.scheduler.model import Attempt, JobRun, StageRun, TaskRun
 from aflint.scheduler.policy import Policy
-from aflint.task import Input, Manifest, MapOutput, MapStatus, TaskDescription, TaskResult
+from aflint.task import Input, Manifest, MapOutput, MapStatus, TaskDescription
 
 
 def inputs_for(task: TaskRun) -> tuple[Input, ...]:
@@ -14,16 +14,6 @@ def inputs_for(task: TaskRun) -> tuple[Input, ...]:
     if not task.reads:
         return inputs
     return tuple(_resolve(task.stage.job, each) for each in inputs)
-
-
-def statuses_of(links: tuple[TaskResult, ...]) -> tuple[MapStatus, ...]:
-    """Return the map statuses of all links of a chained attempt, each once, in order."""
-    found: dict[tuple[int, int, int], MapStatus] = {}
-    for result in links:
-        carried = result.continuation.statuses if result.continuation else ()
-        for status in (*carried, *result.map_statuses):
-            found[status.map, status.attempt, status.link] = status
-    return tuple(found.values())
 
 
 def describe(attempt: Attempt, policy: Policy) -> TaskDescription:

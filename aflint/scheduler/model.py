@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import deque
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from aflint.plan import Job, ShuffleRead, Stage
 from aflint.scheduler.concurrency import Concurrency
 from aflint.scheduler.instructions import Instruction
 from aflint.scheduler.policy import Policy
+from aflint.scheduler.recovery import NOTHING, Recovery
 from aflint.scheduler.timers import Timers
 from aflint.task import (
     Continuation,
@@ -80,13 +82,15 @@ class StageRun:
     """One stage of a job: of a map stage all tasks are wanted or none.
 
     `missing` counts the wanted tasks that are not accepted. `waiters` are tasks of other stages
-    that wait until this one is complete. `durations`, ascending, and `candidates`, oldest first,
+    that wait until this one is complete. `recovered`: its shuffle was there before the job began.
+    `durations`, ascending, and `candidates`, oldest first,
     are kept only where policy may speculate.
     """
 
     stage: Stage
     job: JobRun
     needed: bool = False
+    recovered: bool = False
     opening: bool = False
     closing: bool = False
     handle: ShuffleHandle | None = None
@@ -106,14 +110,20 @@ class StageRun:
     @property
     def complete(self) -> bool:
         """Whether the stage's shuffle can be read."""
-        return self.handle is not None and not self.missing
+        return self.needed and self.handle is not None and not self.missing
 
 
 @dataclass(slots=True, eq=False)
 class JobRun:
-    """One job that is not over. `ending`: nothing of it is launched any more."""
+    """One job that is not over. `ending`: nothing of it is launched any more.
+
+    Until `contested_until`, readers of a driver that was killed may hide messages of the shuffles
+    that were recovered.
+    """
 
     job: Job
+    recovery: Recovery = NOTHING
+    contested_until: float = -math.inf
     stages: dict[int, StageRun] = field(default_factory=dict)
     writers: dict[int, StageRun] = field(default_factory=dict)
     ready: deque[TaskRun] = field(default_factory=deque)
@@ -152,14 +162,16 @@ class Memory:
     out: list[Instruction] = field(default_factory=list)
 
 
-def new_job(job: Job, policy: Policy) -> JobRun:
+def new_job(job: Job, policy: Policy, recovery: Recovery, now: float) -> JobRun:
     """Return the record of a job of which nothing runs yet."""
-    run = JobRun(job)
+    run = JobRun(job, recovery, now + recovery.readers_s)
     for stage in job.stages:
         speculates = policy.speculates(reads_shuffle=bool(stage.parents))
         record = run.stages[stage.id] = StageRun(stage, run, speculates=speculates)
         if stage.writes is not None:
             run.writers[stage.writes.shuffle] = record
+            record.handle = recovery.handles.get(stage.writes.shuffle)
+            record.recovered = record.handle is not None
     return run
 
 
@@ -168,8 +180,34 @@ def wanted_task(stage: StageRun, partition: int) -> TaskRun:
     task = stage.tasks.get(partition)
     if task is None:
         task = stage.tasks[partition] = TaskRun(stage, partition, _reads(stage, partition))
-        stage.missing += 1
+        recovery, place = stage.job.recovery, (stage.stage.id, partition)
+        task.attempts = recovery.first_attempt
+        task.delivered = place in recovery.delivered
+        links = recovery.results.get(place)
+        if links is not None and is_there(stage, links):
+            task.accepted = links[-1].id.attempt
+            if stage.stage.writes is not None:
+                stage.outputs[partition] = statuses_of(links)
+        else:
+            stage.missing += 1
     return task
+
+
+def statuses_of(links: tuple[TaskResult, ...]) -> tuple[MapStatus, ...]:
+    """Return the map statuses of all links of a chained attempt, each once, in order."""
+    found: dict[tuple[int, int, int], MapStatus] = {}
+    for result in links:
+        carried = result.continuation.statuses if result.continuation else ()
+        for status in (*carried, *result.map_statuses):
+            found[status.map, status.attempt, status.link] = status
+    return tuple(found.values())
+
+
+def is_there(stage: StageRun, links: tuple[TaskResult, ...]) -> bool:
+    """Say whether what a task came to before can still be used."""
+    if stage.stage.writes is None:
+        return links[-1].value is not None
+    return stage.recovered
 
 
 def _reads(stage: StageRun, partition: int) -> tuple[StageRun, ...]:

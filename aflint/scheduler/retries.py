@@ -52,10 +52,16 @@ def _later(memory: Memory, attempt: Attempt) -> None:
 
 
 def _refetch(memory: Memory, attempt: Attempt, loss: Loss) -> None:
-    """Have the lost map outputs made again; the task starts over, with a new manifest."""
+    """Have the lost map outputs made again; the task starts over, with a new manifest.
+
+    Where a reader of a driver that was killed may hide them, they are waited for once more.
+    """
     task, job = attempt.task, attempt.task.stage.job
     shuffle, maps = loss.lost_maps
     source = job.writers[shuffle]
+    if loss.waited and source.recovered and memory.now < job.contested_until:
+        _later(memory, attempt)
+        return
     if rerun_maps(memory, source, maps, attempt.chain.stamp):
         rounds = memory.policy.max_fetch_rounds
         fail(memory, job, refetched_too_often(loss, shuffle, source.stage.name, rounds))

@@ -7,26 +7,31 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from aflint.errors import InvalidArgumentError, JobCancelledError
 from aflint.plan import Job
-from aflint.task import TaskResult
+from aflint.task import ShuffleHandle, TaskResult
 
 Acceptor = Callable[[TaskResult, bool], None]
 _Answer = tuple[int, TaskResult]
 
 
-def ignore(result: TaskResult, first: bool) -> None:
-    """Do nothing with an accepted result."""
+def ignore(*news: object) -> None:
+    """Do nothing with what a job tells."""
 
 
 class RunningJob:
     """A job inside its `Scheduler.run` context."""
 
     def __init__(
-        self, job: Job, request: Callable[[str, tuple[int, ...]], None], on_accept: Acceptor
+        self,
+        job: Job,
+        request: Callable[[str, tuple[int, ...]], None],
+        on_accept: Acceptor,
+        on_open: Callable[[ShuffleHandle], None],
     ) -> None:
         self.job = job
         self.over = asyncio.Event()
         self.error: BaseException | None = None
         self.on_accept = on_accept
+        self.on_open = on_open
         self._request = request
         self._waiting: dict[int, list[asyncio.Queue[_Answer | None]]] = {}
         self._readers: set[asyncio.Queue[_Answer | None]] = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aflint import events
-from aflint.scheduler.instructions import Emit, OpenShuffle
+from aflint.scheduler.instructions import Emit, OpenShuffle, PartitionDone
 from aflint.scheduler.model import JobRun, Memory, StageRun, TaskRun, wanted_task
 from aflint.scheduler.queues import admit, release_waiters
 from aflint.task import ShuffleHandle
@@ -20,10 +20,18 @@ def request(memory: Memory, job: JobRun, partitions: Iterable[int]) -> None:
             continue
         known = stage.tasks.get(partition)
         if known is None:
-            tasks.append(wanted_task(stage, partition))
+            known = wanted_task(stage, partition)
+            if known.accepted >= 0:
+                links = job.recovery.results[stage.stage.id, partition]
+                memory.out.append(PartitionDone(job.id, partition, links[-1]))
+                if not stage.missing:
+                    completed(memory, stage)
+                continue
         elif known.accepted >= 0:
             _forget(known)
-            tasks.append(known)
+        else:
+            continue
+        tasks.append(known)
     _need(memory, job, tasks)
     for task in tasks:
         admit(memory, task)
@@ -35,7 +43,8 @@ def opened(memory: Memory, stage: StageRun, handle: ShuffleHandle) -> None:
     if stage.complete:
         completed(memory, stage)
     for task in stage.tasks.values():
-        admit(memory, task)
+        if task.accepted < 0:
+            admit(memory, task)
 
 
 def completed(memory: Memory, stage: StageRun) -> None:
@@ -59,6 +68,8 @@ def rerun_maps(memory: Memory, stage: StageRun, maps: Iterable[int], stamp: int)
         return True
     for task in lost:
         _forget(task)
+    _need(memory, stage.job, lost)
+    for task in lost:
         admit(memory, task, first=True)
     return False
 
@@ -72,7 +83,10 @@ def _forget(task: TaskRun) -> None:
 
 
 def _need(memory: Memory, job: JobRun, tasks: list[TaskRun]) -> None:
-    """Open the shuffles that `tasks` read, directly or not, in the job's order of stages."""
+    """Open the shuffles that `tasks` read, directly or not, in the job's order of stages.
+
+    What was recovered is not opened, nor is what only accepted tasks read.
+    """
     found: dict[int, StageRun] = {}
     waiting = [parent for task in tasks for parent in task.reads if not parent.needed]
     while waiting:
@@ -82,9 +96,13 @@ def _need(memory: Memory, job: JobRun, tasks: list[TaskRun]) -> None:
         stage.needed = True
         found[stage.stage.id] = stage
         for partition in range(stage.stage.tasks):
-            waiting.extend(p for p in wanted_task(stage, partition).reads if not p.needed)
+            task = wanted_task(stage, partition)
+            if task.accepted < 0:
+                waiting.extend(p for p in task.reads if not p.needed)
     for stage in [job.stages[id] for id in job.stages if id in found]:
         writes = stage.stage.writes
-        if writes is not None:
+        if stage.handle is not None:
+            opened(memory, stage, stage.handle)
+        elif writes is not None:
             stage.opening = True
             memory.out.append(OpenShuffle(job.id, writes.shuffle, writes.partitions))

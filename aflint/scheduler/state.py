@@ -11,7 +11,7 @@ from aflint.scheduler.concurrency import Concurrency
 from aflint.scheduler.ending import end, fail, settle
 from aflint.scheduler.instructions import Emit, Instruction, WakeAt
 from aflint.scheduler.invariants import check
-from aflint.scheduler.model import Memory, StageRun, new_job
+from aflint.scheduler.model import Memory, StageRun, is_there, new_job
 from aflint.scheduler.policy import Policy
 from aflint.scheduler.queues import take_next
 from aflint.scheduler.stimuli import (
@@ -93,9 +93,13 @@ class SchedulerState:
         memory, job = self._memory, stimulus.job
         if job.id in memory.jobs:
             return
-        memory.jobs[job.id] = new_job(job, memory.policy)
+        run = memory.jobs[job.id] = new_job(job, memory.policy, stimulus.recovery, memory.now)
         described = tuple((stage.id, stage.name, stage.tasks) for stage in job.stages)
         memory.out.append(Emit(events.JobStarted(job.id, job.name, described)))
+        for (stage, _), links in stimulus.recovery.results.items():
+            if is_there(run.stages[stage], links):
+                metrics = tuple(link.metrics for link in links)
+                memory.out.append(Emit(events.TaskRecovered(links[-1].id, metrics)))
         if stimulus.deadline_s is not None:
             seconds = stimulus.deadline_s
             memory.timers.at(memory.now + seconds, lambda: self._expire(job.id, seconds))

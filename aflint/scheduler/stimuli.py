@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aflint.plan import Job
+from aflint.scheduler.recovery import NOTHING, Recovery
 from aflint.task import ShuffleHandle, TaskId, TaskResult
 
 
@@ -17,6 +18,7 @@ class JobSubmitted:
 
     job: Job
     deadline_s: float | None = None
+    recovery: Recovery = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,14 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    async def write_new(self, path: str, data: bytes) -> None:
+        """Write a whole small file, atomically, where none is there. Makes its folders.
+
+        Of several who write at once, one succeeds. Raises OutputExistsError where a file with
+        other content is there, DiskFullError or OutputError.
+        """
+
+    @abstractmethod
     def create(self, path: str) -> FileWriter:
         """Return a writer of a whole file, which may be larger than memory. Makes its folders."""
 

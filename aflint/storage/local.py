@@ -19,6 +19,7 @@ from aflint.errors import (
     AflintError,
     DiskFullError,
     OutputError,
+    OutputExistsError,
     PathNotFoundError,
     UnreadableInputError,
 )
@@ -259,6 +260,20 @@ def write_whole(path: str, data: bytes) -> None:
         writer.discard()
 
 
+def write_new(path: str, data: bytes) -> None:
+    """Do what `Storage.write_new` promises, blocking."""
+    hidden = f"{path}.{secrets.token_hex(8)}"
+    with writing(path):
+        write_whole(hidden, data)
+        try:
+            os.link(hidden, path)  # unlike a rename, not over what is there
+        except FileExistsError:
+            if read_range(path, 0, None) != data:
+                raise OutputExistsError(f"{path} is there already, with other content") from None
+        finally:
+            os.unlink(hidden)
+
+
 class LocalStorage(Storage):
     """Files of this machine. Blocking calls run in threads; paths given out are absolute."""
 
@@ -270,6 +285,9 @@ class LocalStorage(Storage):
 
     async def write(self, path: str, data: bytes) -> None:
         await asyncio.to_thread(write_whole, local_path(path), data)
+
+    async def write_new(self, path: str, data: bytes) -> None:
+        await asyncio.to_thread(write_new, local_path(path), data)
 
     def create(self, path: str) -> FileWriter:
         return LocalWriter(local_path(path))

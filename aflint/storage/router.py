@@ -73,6 +73,9 @@ class RoutedStorage(Storage):
     async def write(self, path: str, data: bytes) -> None:
         await self.at(path).write(path, data)
 
+    async def write_new(self, path: str, data: bytes) -> None:
+        await self.at(path).write_new(path, data)
+
     def create(self, path: str) -> FileWriter:
         return self.at(path).create(path)
 

@@ -10,10 +10,12 @@ from aflint.aws.client import Aws
 from aflint.aws.in_flight import InFlight
 from aflint.aws.s3 import S3
 from aflint.errors import (
+    BackendError,
     BucketNotFoundError,
     InvalidArgumentError,
     ObjectNotFoundError,
     OutputError,
+    OutputExistsError,
     PathNotFoundError,
 )
 from aflint.storage.base import FileInfo, FileWriter, Storage
@@ -28,6 +30,7 @@ _Files = list[FileInfo]
 
 _PARTS_BEFORE_GROWTH = 1000
 _UPLOADS = 4
+_IS_THERE = ("PreconditionFailed", "ConditionalRequestConflict")
 _MOST_COPIED = 5 * 1024**3
 
 
@@ -100,6 +103,17 @@ class S3Storage(Storage):
             await writer.finish()
         finally:
             await writer.abort()
+
+    async def write_new(self, path: str, data: bytes) -> None:
+        bucket, key = _target(path)
+        try:
+            await self._s3.put(bucket, key, data, new=True)
+        except BackendError as error:
+            if error.code not in _IS_THERE:
+                raise
+            # A PUT whose answer was lost is sent again, and then meets itself.
+            if await self._s3.get(bucket, key) != data:
+                raise OutputExistsError(f"{path} is there already, with other content") from error
 
     def create(self, path: str) -> FileWriter:
         return S3Writer(self._s3, *_target(path))

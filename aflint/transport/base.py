@@ -100,6 +100,20 @@ class Transport(ABC):
     def reader(self, manifest: Manifest) -> ShuffleReader:
         """Return a reader of what the manifest names."""
 
+    async def survives(self, handle: ShuffleHandle) -> bool:
+        """Say whether a shuffle that a driver before this one opened can still be read.
+
+        Single frames may be missing from it. False, as by default, has all of it made again.
+        """
+        return False
+
+    async def sweep(self, session: str) -> None:
+        """Remove what shuffles of a session's jobs left anywhere, those nobody has a handle of.
+
+        The names of its jobs begin with the session's and a hyphen.
+        """
+        return None
+
     @property
     def counts(self) -> TransferCounts:
         """What opening and closing shuffles has asked of AWS so far."""

@@ -211,6 +211,17 @@ async def open_place(s3: S3, uri: str) -> None:
     await s3.put(bucket, f"{key}/{_MARK}", b"")
 
 
+async def is_open(s3: S3, uri: str) -> bool:
+    """Say whether a place may be written to and read."""
+    bucket, key = split_uri(uri)
+    return await s3.head(bucket, f"{key}/{_MARK}") is not None
+
+
+async def close_all(s3: S3, bucket: str, prefix: str, session: str) -> None:
+    """Remove the places of all jobs of a session."""
+    await _remove_prefix(s3, bucket, f"{prefix}/shuffles/{session}-")
+
+
 async def close_place(s3: S3, uri: str) -> None:
     """Remove a place with all that is in it; who is still writing there removes that himself."""
     bucket, key = split_uri(uri)

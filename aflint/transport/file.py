@@ -76,6 +76,9 @@ class FileTransport(Transport):
     async def close(self, handle: ShuffleHandle) -> None:
         await to_the_end(partial(_remove_folder, handle.address))
 
+    async def survives(self, handle: ShuffleHandle) -> bool:
+        return await to_the_end(partial(os.path.isdir, handle.address))
+
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> FileWriter:
         return FileWriter(handle, f"{map}-{attempt}-{link}", self._traits)
 

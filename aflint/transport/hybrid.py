@@ -24,7 +24,9 @@ from aflint.transport.base import (
 from aflint.transport.combined_object import (
     PART_BYTES,
     CombinedObject,
+    close_all,
     close_place,
+    is_open,
     open_place,
     read_frames,
     split_uri,
@@ -33,7 +35,13 @@ from aflint.transport.placement import choose_for_object, range_break_even
 from aflint.transport.s3 import MAX_FRAME_BYTES, new_place
 from aflint.transport.size import check_size
 from aflint.transport.sqs import VISIBILITY_S
-from aflint.transport.sqs_queues import create_queues, delete_queues, new_stem
+from aflint.transport.sqs_queues import (
+    create_queues,
+    delete_queues,
+    new_stem,
+    queues_there,
+    sweep_queues,
+)
 from aflint.transport.sqs_reader import SqsReader
 from aflint.transport.sqs_writer import Batches, frame_limit
 
@@ -101,6 +109,16 @@ class HybridTransport(Transport):
             await delete_queues(self._sqs, url_stem, handle.partitions, self._counts)
         finally:
             await close_place(self._s3, place)
+
+    async def survives(self, handle: ShuffleHandle) -> bool:
+        url_stem, _, place = handle.address
+        return await is_open(self._s3, place) and await queues_there(
+            self._sqs, url_stem, handle.partitions, self._counts
+        )
+
+    async def sweep(self, session: str) -> None:
+        await sweep_queues(self._sqs, self._prefix, session, self._counts)
+        await close_all(self._s3, self._bucket, self._prefix, session)
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> HybridWriter:
         name = f"{map}-{attempt}-{link}"

@@ -55,6 +55,9 @@ class MemoryTransport(Transport):
     async def close(self, handle: ShuffleHandle) -> None:
         self._shuffles.pop((handle.job, handle.shuffle), None)
 
+    async def survives(self, handle: ShuffleHandle) -> bool:
+        return (handle.job, handle.shuffle) in self._shuffles
+
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> MemoryWriter:
         return MemoryWriter(self, handle, (map, attempt, link))
 

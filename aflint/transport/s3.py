@@ -22,7 +22,9 @@ from aflint.transport.base import (
 from aflint.transport.combined_object import (
     PART_BYTES,
     CombinedObject,
+    close_all,
     close_place,
+    is_open,
     open_place,
     read_frames,
     split_uri,
@@ -65,6 +67,12 @@ class S3Transport(Transport):
 
     async def close(self, handle: ShuffleHandle) -> None:
         await close_place(self._s3, handle.address)
+
+    async def survives(self, handle: ShuffleHandle) -> bool:
+        return await is_open(self._s3, handle.address)
+
+    async def sweep(self, session: str) -> None:
+        await close_all(self._s3, self._bucket, self._prefix, session)
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> S3Writer:
         bucket, key = split_uri(handle.address)

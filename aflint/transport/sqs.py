@@ -18,7 +18,13 @@ from aflint.transport.base import (
     Written,
 )
 from aflint.transport.size import check_size
-from aflint.transport.sqs_queues import create_queues, delete_queues, new_stem
+from aflint.transport.sqs_queues import (
+    create_queues,
+    delete_queues,
+    new_stem,
+    queues_there,
+    sweep_queues,
+)
 from aflint.transport.sqs_reader import SqsReader
 from aflint.transport.sqs_writer import Batches, frame_limit
 
@@ -82,6 +88,13 @@ class SqsTransport(Transport):
 
     async def close(self, handle: ShuffleHandle) -> None:
         await delete_queues(self._sqs, handle.address[0], handle.partitions, self._counts)
+
+    async def survives(self, handle: ShuffleHandle) -> bool:
+        url_stem, _ = handle.address
+        return await queues_there(self._sqs, url_stem, handle.partitions, self._counts)
+
+    async def sweep(self, session: str) -> None:
+        await sweep_queues(self._sqs, self._prefix, session, self._counts)
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> SqsWriter:
         return SqsWriter(self._sqs, handle, self._traits)

@@ -16,6 +16,9 @@ from aflint.transport.base import TransferCounts
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 32
+_PREFIX = 32
+_JOB = 27
+"""Characters of a name that prefix and job take: a session's id has 20 at most."""
 
 
 def plain(text: str) -> str:
@@ -24,11 +27,12 @@ def plain(text: str) -> str:
 
 
 def new_stem(prefix: str, job: str, shuffle: int) -> str:
-    """Return what the names of one shuffle's queues begin with: at most 74 characters, unique.
+    """Return what the names of one shuffle's queues begin with: at most 75 characters, unique.
 
-    A deleted name cannot be used again for a minute, so that each run has names of its own.
+    A deleted name cannot be used again for a minute, so that each run has names of its own. SQS
+    takes names of 80: five digits are left for the partition.
     """
-    return f"{prefix[:32]}-{plain(job)[:20]}-{shuffle}-{uuid4().hex[:8]}-"
+    return f"{prefix[:_PREFIX]}-{plain(job)[:_JOB]}-{shuffle}-{uuid4().hex[:8]}-"
 
 
 async def create_queues(
@@ -64,6 +68,22 @@ async def delete_queues(sqs: Sqs, url_stem: str, partitions: int, counts: Transf
         await _delete(sqs, f"{url_stem}{partition}")
 
     await _each(delete, range(partitions))
+
+
+async def queues_there(sqs: Sqs, url_stem: str, partitions: int, counts: TransferCounts) -> bool:
+    """Say whether all queues of a shuffle are there."""
+    counts.sqs_requests += 2
+    try:
+        await sqs.max_message_bytes(f"{url_stem}0")  # a listing shows what was just deleted, too
+    except QueueDeletedError:
+        return False
+    return len(await sqs.list_queues(queue_name(url_stem))) >= partitions
+
+
+async def sweep_queues(sqs: Sqs, prefix: str, session: str, counts: TransferCounts) -> None:
+    """Remove the queues of all jobs of a session."""
+    removed = await remove_by_stem(sqs, f"{prefix[:_PREFIX]}-{session}-")
+    counts.sqs_requests += 1 + len(removed)
 
 
 async def remove_by_stem(sqs: Sqs, stem: str) -> list[str]:

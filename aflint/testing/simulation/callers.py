@@ -53,10 +53,18 @@ class Caller:
 
 
 class DriverCaller(Caller):
-    """The driver's own requests."""
+    """The requests of one driver. Once it is `dead`, none of them has any effect."""
 
-    def __init__(self, dice: Dice) -> None:
-        super().__init__(dice, "driver")
+    def __init__(self, dice: Dice, number: int) -> None:
+        super().__init__(dice, f"driver{number or ''}")
+        self.dead = False
+
+    def check(self) -> None:
+        if self.dead:
+            raise ServiceUnavailableError("the driver was killed")
+
+    async def before(self, number: int) -> None:
+        self.check()
 
     def is_unavailable(self, where: str) -> bool:
         return self.dice.strikes(Fault.DRIVER_UNAVAILABLE, where, group="driver", most=1)

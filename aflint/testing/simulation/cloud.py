@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from aflint.backend.base import Backend
 from aflint.plan import TaskSettings
 from aflint.scheduler.policy import Policy
+from aflint.secret import Secret
 from aflint.session import Session
 from aflint.storage.base import Storage
 from aflint.storage.s3 import S3Storage
@@ -24,6 +26,7 @@ from aflint.transport.hybrid import HybridTransport
 from aflint.transport.s3 import S3Transport
 from aflint.transport.sqs import SqsTransport
 
+_LINGERS_S = 900.0
 BUCKET = "bucket"
 PREFIX = "sim"
 FOLDER = f"s3://{BUCKET}/{PREFIX}/jobs/session"
@@ -47,7 +50,13 @@ class SimulatedCloud:
         self.tick_s = self.limit_s * dice.between(0.04, 0.095, "tick")
         self.memory_mb = 1 if dice.strikes(Fault.SPILL, "memory") else 0
         self.session: SimulatedSession | None = None
-        self._driver = DriverCaller(dice)
+        self.driver = DriverCaller(dice, 0)
+        self._drivers = itertools.count(1)
+
+    def kill_driver(self) -> None:
+        """Have nothing that the driver does from now on take effect, and a new one take its place."""
+        self.driver.dead = True
+        self.driver = DriverCaller(self.dice, next(self._drivers))
 
     def storage(self, caller: Caller) -> Storage:
         """Return storage for a caller."""
@@ -72,7 +81,7 @@ class SimulatedCloud:
 
     def backend(self) -> Backend:
         """Return what a session runs on."""
-        transport = self.transport(self._driver)
+        transport = self.transport(self.driver)
         dice = self.dice
         policy = Policy(
             memory_sizes_mb=(1024, 2048),
@@ -92,12 +101,14 @@ class SimulatedCloud:
         return Backend(
             invoker=self.functions,
             transport=transport,
-            storage=self.storage(self._driver),
+            storage=self.storage(self.driver),
             policy=policy,
             settings=settings,
             folder=FOLDER,
             parallelism=1 + dice.pick(4, "parallelism"),
             estimated=True,
+            secret=Secret(b"simulated secret"),
+            lingers_s=self.limit_s or _LINGERS_S,
         )
 
     def outside(self) -> Storage:
@@ -131,9 +142,7 @@ class SimulatedSession(Session):
         self._cloud = cloud
 
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
-        backend = self._cloud.backend()
-        stack.push_async_callback(backend.storage.delete, backend.folder)
-        return backend
+        return self._cloud.backend()
 
     def use_clock(self, clock: Callable[[], float]) -> None:
         """Have the scheduler tell the time by a clock that may jump."""

@@ -59,6 +59,8 @@ class Fault(StrEnum):
     """S3 or SQS goes on answering 503 to the driver: the job may fail."""
     CANCEL = "cancel"
     """The action is cancelled at some moment: the job fails."""
+    DRIVER_KILL = "driver-kill"
+    """The driver is killed at some moment, its attempts run on, and another one resumes its run."""
     DEADLINE = "deadline"
     """The job is given so little time that it may have to be stopped."""
     BUDGET = "budget"
@@ -91,6 +93,7 @@ RATES: Mapping[Fault, float] = {
     Fault.DELETED_QUEUE: 0.002,
     Fault.DRIVER_UNAVAILABLE: 0.002,
     Fault.CANCEL: 0.03,
+    Fault.DRIVER_KILL: 0.25,
     Fault.DEADLINE: 0.03,
     Fault.BUDGET: 0.03,
     Fault.CLOCK_STEP: 0.2,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aflint.errors import ThrottledError, WorkerLostError
 from aflint.invoker.base import Invoker
 from aflint.task import TaskDescription, TaskResult
+from aflint.testing.simulation.callers import DriverCaller
 from aflint.testing.simulation.environments import MOST_LOSSES, Environment, supervise
 from aflint.testing.simulation.faults import Fault
 from aflint.wire import pack, unpack
@@ -41,6 +42,7 @@ class SimulatedLambda(Invoker):
         return None
 
     async def invoke(self, task: TaskDescription) -> TaskResult:
+        driver = self._cloud.driver
         dice, id = self._cloud.dice, task.id
         group = f"{id.job}/{id.stage}/{id.partition}"
         label = f"{group}/{id.attempt}/{id.link}"
@@ -54,8 +56,8 @@ class SimulatedLambda(Invoker):
         self._running.add(running)
         running.add_done_callback(self._ended)
         if dice.strikes(Fault.LOST_RESPONSE, label, group=group, most=MOST_LOSSES):
-            await self._until_lost(running, call)
-        return await self._answer(running, call)
+            await self._until_lost(running, call, driver)
+        return await self._answer(running, call, driver)
 
     def _ended(self, running: asyncio.Task[TaskResult]) -> None:
         self._running.discard(running)
@@ -75,24 +77,31 @@ class SimulatedLambda(Invoker):
             await environment.close()
         self._idle.clear()
 
-    async def _until_lost(self, running: asyncio.Task[TaskResult], call: _Call) -> None:
+    async def _until_lost(
+        self, running: asyncio.Task[TaskResult], call: _Call, driver: DriverCaller
+    ) -> None:
         """Lose the answer: in the middle, while the code runs on, or at the end."""
         after = self._cloud.dice.between(0.0, 2.0, "lost after", call.label)
         try:
             await asyncio.wait({running}, timeout=after)
         except asyncio.CancelledError:
-            running.cancel()
-            await asyncio.wait({running})
+            if not driver.dead:
+                running.cancel()
+                await asyncio.wait({running})
             raise
-        call.abandon()
+        finally:
+            call.abandon()
         raise WorkerLostError(f"the connection was lost (injected at {call.label})")
 
-    async def _answer(self, running: asyncio.Task[TaskResult], call: _Call) -> TaskResult:
+    async def _answer(
+        self, running: asyncio.Task[TaskResult], call: _Call, driver: DriverCaller
+    ) -> TaskResult:
+        """Wait for the answer. Of a driver that is killed, what it had invoked runs on."""
         try:
             await asyncio.wait({running})
         except asyncio.CancelledError:
             call.abandon()
-            if not self._cloud.dice.strikes(Fault.ZOMBIE, call.label):
+            if not driver.dead and not self._cloud.dice.strikes(Fault.ZOMBIE, call.label):
                 running.cancel()
                 await asyncio.wait({running})
             raise

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aflint.aws.s3 import S3, Listed
-from aflint.errors import ObjectNotFoundError
+from aflint.errors import BackendError, ObjectNotFoundError
 from aflint.testing.simulation.callers import Caller
 from aflint.testing.simulation.dice import Dice
 from aflint.testing.simulation.faults import Fault
@@ -93,10 +93,15 @@ class SimulatedS3(S3):
     async def check_bucket(self, bucket: str) -> None:
         return None
 
-    async def put(self, bucket: str, key: str, body: bytes) -> None:
-        await self._caller.request(
-            "PutObject", lambda: self._objects.write(key, bytes(body), self._caller)
-        )
+    async def put(self, bucket: str, key: str, body: bytes, *, new: bool = False) -> None:
+        def written() -> None:
+            if new and key in self._objects.held:
+                error = BackendError(f"{key} is there")
+                error.code = "PreconditionFailed"
+                raise error
+            self._objects.write(key, bytes(body), self._caller)
+
+        await self._caller.request("PutObject", written)
 
     async def copy(self, bucket: str, key: str, source_bucket: str, source_key: str) -> None:
         def copied() -> None:

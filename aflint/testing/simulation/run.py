@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import logging
 import random
 import traceback
@@ -13,12 +14,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from aflint import lineage
 from aflint.config import Config
 from aflint.errors import AflintError
 from aflint.events import Event, TaskEnded, TaskStarted
 from aflint.executor import context
 from aflint.task import TaskId
 from aflint.testing.clock import VirtualClock, VirtualLoop
+from aflint.testing.simulation import programs
 from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession
 from aflint.testing.simulation.dice import Dice, Strike
 from aflint.testing.simulation.faults import EXCUSED, RATES, Fault
@@ -30,6 +33,10 @@ PATIENCE_S = 72 * 3600.0
 """Virtual seconds that a program may take; some minutes are usual, a day is possible."""
 
 MOST_EVENTS = 4000
+
+MOST_KILLS = 2
+LATEST_KILL_S = 90.0
+"""Virtual seconds after which a driver is killed at the latest; mostly it is much sooner."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +95,7 @@ class _Run:
         self._clock = VirtualClock()
         self._unhandled: list[str] = []
         self._error = ""
+        self._answered = self._killed_at_the_end = False
         self._cloud: SimulatedCloud | None = None
 
     def outcome(self) -> Outcome:
@@ -125,10 +133,13 @@ class _Run:
     async def _run(self) -> str:
         cloud = self._cloud = SimulatedCloud(self._dice)
         failure = ""
-        program = asyncio.ensure_future(self._program(cloud))
-        cancelling = self._cancel_later(program, cloud)
+        cancelling: asyncio.TimerHandle | None = None
         try:
-            await program
+            await self._killed_drivers(cloud)
+            if not self._answered:
+                program = asyncio.ensure_future(self._program(cloud))
+                cancelling = self._cancel_later(program, cloud)
+                await program
         except AflintError as error:
             self._error = f"{type(error).__name__}: {error}"
             if not self._may_fail(error):
@@ -143,14 +154,38 @@ class _Run:
             cancelling.cancel()
         await cloud.functions.drain()
         await cloud.functions.aclose()
-        unclean = Fault.DRIVER_UNAVAILABLE in self._dice.counts  # it could not be removed
+        unclean = Fault.DRIVER_UNAVAILABLE in self._dice.counts or self._killed_at_the_end
         left = [] if unclean else cloud.leaks()
         return failure or (f"left behind: {', '.join(left[:5])}" if left else "")
 
+    async def _killed_drivers(self, cloud: SimulatedCloud) -> None:
+        """Run drivers that are killed, each at some moment: what they had begun is left as it is.
+
+        One that gave its answers before, or meanwhile, is the last.
+        """
+        for number in range(MOST_KILLS):
+            if not self._dice.strikes(Fault.DRIVER_KILL, f"driver {number}"):
+                return
+            program = asyncio.ensure_future(self._program(cloud))
+            after = self._dice.between(0.0, 1.0, "killed", number) ** 3 * LATEST_KILL_S
+            await asyncio.wait({program}, timeout=after)
+            if program.done():
+                return await program
+            self._killed_at_the_end = self._answered
+            cloud.kill_driver()
+            program.cancel()
+            await asyncio.wait({program})
+            if not program.cancelled():
+                program.exception()  # of a dead driver: nobody hears of it
+            if self._answered:
+                return
+
     async def _program(self, cloud: SimulatedCloud) -> None:
         dice = self._dice
+        lineage._ids, programs._numbers = itertools.count(1), itertools.count(1)
         config = Config(
             progress=False,
+            journal=Fault.DRIVER_KILL.value in dice.counts,
             checkpoint_dir="s3://bucket/out/checkpoints",
             deadline_s=dice.between(0.5, 60, "deadline")
             if dice.strikes(Fault.DEADLINE, "job")
@@ -166,6 +201,7 @@ class _Run:
             cloud.session = session
             try:
                 await self._checks(session, cloud)
+                self._answered = True
             finally:
                 cloud.session = None
 

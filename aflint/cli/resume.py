@@ -1,0 +1,81 @@
+"""`aflint resume`: starts the program of a killed driver again, to go on where it was."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from aflint.cli.cloud import (
+    Bucket,
+    Endpoint,
+    File,
+    Function,
+    Profile,
+    Region,
+    configured,
+    console,
+    run,
+)
+
+if TYPE_CHECKING:
+    from aflint.resuming import Resumable
+
+
+def runs_table(found: list[Resumable], now: float) -> Table:
+    """Return what there is to resume, a row each."""
+    table = Table("job", "age", "jobs", "tasks", "program", "place", box=None, pad_edge=False)
+    for each in found:
+        if each.past is None or not each.past.drivers:
+            problem = str(each.problem or "it had not begun").partition(". ")[0]
+            table.add_row(each.job, "", "", "", Text(problem), each.place)
+            continue
+        age = f"{max(0.0, now - each.past.drivers[0].time) / 60:.0f} min"
+        command = Text(shlex.join(each.command[1:])[:80])
+        jobs = str(len(each.past.jobs))
+        table.add_row(each.job, age, jobs, str(each.tasks), command, each.place)
+    return table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-command."""
+
+    @app.command("resume")
+    def resume(
+        job: Annotated[
+            str | None, typer.Argument(help="The run, or a job of it. [default: list them all]")
+        ] = None,
+        file: File = None,
+        region: Region = None,
+        profile: Profile = None,
+        endpoint_url: Endpoint = None,
+        function: Function = None,
+        bucket: Bucket = None,
+    ) -> None:
+        """Go on with a run whose driver was killed: its program is started again, and what its
+        tasks had come to is not computed again.
+        """
+        from aflint.resuming import choose, find_resumable, start_again
+
+        config = configured(
+            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
+            bucket=bucket,
+        )  # fmt: skip
+        found = run(find_resumable(config))
+        if job is None:
+            console().print(runs_table(found, time.time()) if found else "Nothing to resume.")
+            return
+        chosen = choose(found, job)
+        err = console(stderr=True)
+        assert chosen.past is not None
+        err.print(
+            f"resuming job {chosen.job}: {len(chosen.past.jobs)} jobs were begun, {chosen.tasks} "
+            f"tasks are kept; running {shlex.join(chosen.command)}",
+            markup=False,
+        )
+        start_again(chosen, os.environ)

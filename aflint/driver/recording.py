@@ -1,0 +1,83 @@
+"""Writes down what a job comes to, as much of it as another driver could use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any, Final
+
+from aflint.journal import Journal
+from aflint.journal.entries import JobBegan, JobDone, SaveCommitted, ShuffleMade, TaskAccepted
+from aflint.plan import ShuffleRead, Stage
+from aflint.task import DataSplit, ShuffleHandle, TaskResult
+from aflint.wire import pack
+
+MOST_VALUE_BYTES: Final = 64 * 1024
+"""Larger values of results are not written down: a driver that resumes has them computed again."""
+
+
+def fingerprint_of(stages: Sequence[Stage], programs: Mapping[str, str]) -> str:
+    """Return the fingerprint of what stages compute, by those of their programs, by blob."""
+    digest = blake2b(digest_size=16)
+    for stage in stages:
+        writes = stage.writes and (stage.writes.shuffle, stage.writes.partitions)
+        digest.update(pack((stage.id, programs[stage.program.digest], writes)))
+        for inputs in stage.inputs:
+            digest.update(pack([(i.leaf, i.partition, _read(i.split)) for i in inputs]))
+    return digest.hexdigest()
+
+
+def _read(split: Any) -> Any:
+    """Return what tells a split from others; of the driver's own data, that is its digest."""
+    match split:
+        case ShuffleRead(shuffle):
+            return ("shuffle", shuffle)
+        case DataSplit(blocks):
+            return ("data", *(block.digest for block in blocks))
+    return split
+
+
+@dataclass(slots=True)
+class JobRecord:
+    """One job's entries in a journal. `writers`: which stage writes a shuffle."""
+
+    journal: Journal
+    job: str
+    writers: Mapping[int, int]
+    _links: dict[tuple[int, int], list[TaskResult]] = field(default_factory=dict)
+
+    def begin(self, name: str, fingerprint: str) -> None:
+        """Note that the job is about to run."""
+        self.journal.record(JobBegan(self.job, name, fingerprint))
+
+    def opened(self, handle: ShuffleHandle) -> None:
+        """Note a shuffle."""
+        self.journal.record(ShuffleMade(self.writers[handle.shuffle], handle))
+
+    def accepted(self, result: TaskResult) -> None:
+        """Note an accepted task, once the last link of its attempt is there."""
+        place = (result.id.stage, result.id.partition)
+        links = self._links.setdefault(place, [])
+        links.append(_in_short(result))
+        if result.continuation is None:
+            self.journal.record(TaskAccepted(tuple(links)))
+            del self._links[place]
+
+    def done(self) -> None:
+        """Note that the job gave its answer."""
+        self.journal.record(JobDone(self.job))
+
+    def committed(self) -> None:
+        """Note that what the job saved is in its place."""
+        self.journal.record(SaveCommitted(self.job))
+
+
+def _in_short(result: TaskResult) -> TaskResult:
+    """Return a result without what nobody would ask it for again."""
+    value, continuation = result.value, result.continuation
+    if value is not None and value.data is not None and len(value.data) > MOST_VALUE_BYTES:
+        value = None
+    if continuation is not None:
+        continuation = replace(continuation, position=None, state=None)
+    return replace(result, value=value, continuation=continuation, logs="")

@@ -1,0 +1,75 @@
+"""What a journal says: wire values, in the order in which things happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aflint.task import ShuffleHandle, TaskResult
+from aflint.wire import wire
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class DriverBegan:
+    """A driver took the run up: the first one, or one that resumes it.
+
+    `command` are the words it was started with, in `folder`, under `variables` (aflint's own).
+    """
+
+    aflint: str
+    python: str
+    command: tuple[str, ...]
+    folder: str
+    variables: dict[str, str]
+    host: str
+    process: int
+    time: float
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class JobBegan:
+    """A job was started; `fingerprint` tells whether another run's job computes the same."""
+
+    job: str
+    name: str
+    fingerprint: str
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class ShuffleMade:
+    """A shuffle of a job was opened, for a stage to write to."""
+
+    stage: int
+    handle: ShuffleHandle
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class TaskAccepted:
+    """A task was accepted: the results of all links of its attempt, in order.
+
+    The value of the last is None where it was too large to be written down.
+    """
+
+    results: tuple[TaskResult, ...]
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class JobDone:
+    """A job gave all that was asked of it. Its shuffles are closed, or are about to be."""
+
+    job: str
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class SaveCommitted:
+    """All that a saving job wrote is in its place."""
+
+    job: str
+
+
+Entry = DriverBegan | JobBegan | ShuffleMade | TaskAccepted | JobDone | SaveCommitted

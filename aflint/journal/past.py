@@ -1,0 +1,123 @@
+"""What a run came to before, as its journal has it, and which of its jobs are met again: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from aflint.errors import JournalVersionError, ProgramChangedError
+from aflint.journal.entries import (
+    DriverBegan,
+    Entry,
+    JobBegan,
+    JobDone,
+    SaveCommitted,
+    ShuffleMade,
+    TaskAccepted,
+)
+from aflint.task import ShuffleHandle, TaskResult
+
+Links = tuple[TaskResult, ...]
+
+
+@dataclass(slots=True)
+class PastJob:
+    """One job of the run, as far as it came.
+
+    `results`, by (stage, partition), are what its tasks came to; the output of those that are
+    `outdated` lies in a shuffle that was closed since. `done`: it gave its answer, and its shuffles
+    are closed. `committed`: what it saved is in place.
+    """
+
+    id: str
+    name: str
+    fingerprint: str
+    handles: dict[int, ShuffleHandle] = field(default_factory=dict)
+    results: dict[tuple[int, int], Links] = field(default_factory=dict)
+    outdated: set[tuple[int, int]] = field(default_factory=set)
+    done: bool = False
+    committed: bool = False
+
+
+class Past:
+    """The jobs of a run so far. `generation` counts the drivers before this one."""
+
+    def __init__(self, session: str, entries: Iterable[Entry] = ()) -> None:
+        self.session = session
+        self.drivers: list[DriverBegan] = []
+        self.jobs: dict[str, PastJob] = {}
+        self.refused = False
+        """Whether the program turned out to be another one: then nothing of the run is removed."""
+        for entry in entries:
+            self._take_in(entry)
+        self._unmet = dict(self.jobs)
+
+    @property
+    def generation(self) -> int:
+        """How many drivers there were."""
+        return len(self.drivers)
+
+    @property
+    def numbers(self) -> int:
+        """The highest number that a job of the run had, 0 if it had none."""
+        return max((int(id.rpartition("-")[2]) for id in self.jobs), default=0)
+
+    @property
+    def unmet(self) -> Sequence[PastJob]:
+        """The jobs that were not met again so far."""
+        return tuple(self._unmet.values())
+
+    def check_versions(self, aflint: str, python: str) -> None:
+        """Raise JournalVersionError where the run was begun by other versions."""
+        for driver in self.drivers[-1:]:
+            if (driver.aflint, driver.python) != (aflint, python):
+                raise JournalVersionError(
+                    f"job {self.session} was started by aflint {driver.aflint} on Python "
+                    f"{driver.python}, and this is aflint {aflint} on Python {python}: resume with "
+                    "those. Nothing was changed."
+                )
+
+    def meet(self, fingerprint: str, name: str, *, alone: bool) -> PastJob | None:
+        """Return the job that computes the same, once; None where the run had not come so far.
+
+        `alone` says that no other job of this driver is under way. Raises ProgramChangedError where
+        the run had jobs in this one's place: with several at once, that cannot be told.
+        """
+        for job in self._unmet.values():
+            if job.fingerprint == fingerprint:
+                return self._unmet.pop(job.id)
+        if self._unmet and alone:
+            self.refused = True
+            expected = next(iter(self._unmet.values()))
+            raise ProgramChangedError(
+                f"job {self.session} cannot be resumed: its program now asks for another "
+                f"{name!r} than what was started as {expected.id} ({expected.name}): its "
+                "functions, what they captured, or their input are not the same. Nothing was "
+                "changed. Resume with the program and the input as they were; or run it under "
+                "another job id to start over, and `aflint clean` what is left of this one"
+            )
+        return None
+
+    def saving(self, name: str) -> bool:
+        """Say whether a saving job of that name had begun, and was not met again yet."""
+        return any(job.name == name for job in self._unmet.values())
+
+    def _take_in(self, entry: Entry) -> None:
+        match entry:
+            case DriverBegan():
+                self.drivers.append(entry)
+            case JobBegan(id, name, fingerprint):
+                self.jobs.setdefault(id, PastJob(id, name, fingerprint)).done = False
+            case ShuffleMade(stage, handle):
+                job = self.jobs[handle.job]
+                job.handles[handle.shuffle] = handle
+                job.outdated.update(place for place in job.results if place[0] == stage)
+            case TaskAccepted(results):
+                task = results[-1].id
+                job, place = self.jobs[task.job], (task.stage, task.partition)
+                job.results[place] = results
+                job.outdated.discard(place)
+            case JobDone(id):
+                self.jobs[id].done = True
+            case SaveCommitted(id):
+                self.jobs[id].committed = True

@@ -1,0 +1,86 @@
+"""Entries as bytes: a segment for each time that some were written. Pure.
+
+    "AFLINTJ", version (1 byte), size of the body (4 bytes), tag (16 bytes), body
+
+The body is a wire value: (session, number of the segment, entries). The tag is BLAKE2b under the
+journal's key over all but itself, so that what was cut short, altered or written by somebody else
+is told before anything of it is decoded.
+"""
+
+from __future__ import annotations
+
+import hmac
+import struct
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+
+from aflint.errors import FrameError, JournalDamagedError, JournalVersionError
+from aflint.journal.entries import Entry
+from aflint.wire import pack, unpack
+
+VERSION: Final = 1
+MAGIC: Final = b"AFLINTJ"
+_HEAD = struct.Struct("<7sBI16s")
+_TAG_BYTES = 16
+
+
+def encode(session: str, number: int, entries: Sequence[Entry], key: bytes) -> bytes:
+    """Return a segment."""
+    body = pack((session, number, tuple(entries)))
+    return _HEAD.pack(MAGIC, VERSION, len(body), _tag(body, key)) + body
+
+
+def size_of(data: bytes, what: str) -> int:
+    """Return the size of the segment that `data` begins with, whether it is all there or not.
+
+    Raises JournalDamagedError or JournalVersionError for what is no segment of this version.
+    """
+    if len(data) < _HEAD.size:
+        raise _damaged(what, f"it ends within the head of a segment, after {len(data)} bytes")
+    magic, version, size, _ = _HEAD.unpack_from(data)
+    if magic != MAGIC:
+        raise _damaged(what, "it does not begin as a segment does")
+    if version != VERSION:
+        raise JournalVersionError(
+            f"{what} is of version {version}, and this aflint reads version {VERSION}: resume with "
+            "the aflint that the run was started with. Nothing was changed."
+        )
+    found: int = _HEAD.size + size
+    return found
+
+
+def decode(data: bytes, session: str, number: int, key: bytes, what: str) -> tuple[Entry, ...]:
+    """Return the entries of the one segment that `data` is; `what` names it in errors.
+
+    Raises JournalDamagedError for bytes that are not that segment, whole and unaltered, and
+    JournalVersionError for one of another version.
+    """
+    size = size_of(data, what)
+    if size != len(data):
+        raise _damaged(what, f"{len(data):,} bytes are there, and it is {size:,} bytes long")
+    body = memoryview(data)[_HEAD.size :]
+    if not hmac.compare_digest(_HEAD.unpack_from(data)[3], _tag(body, key)):
+        raise _damaged(
+            what,
+            "it was altered, or was written under another secret, as before the function was "
+            "deployed anew",
+        )
+    try:
+        owner, found, entries = unpack(bytes(body))
+    except (FrameError, ValueError) as error:
+        raise _damaged(what, str(error)) from error
+    if (owner, found) != (session, number):
+        raise _damaged(what, f"it is segment {found} of job {owner}, out of its place")
+    return tuple(entries)
+
+
+def _tag(body: bytes | memoryview, key: bytes) -> bytes:
+    return blake2b(body, key=key, digest_size=_TAG_BYTES, person=MAGIC + bytes([VERSION])).digest()
+
+
+def _damaged(what: str, why: str) -> JournalDamagedError:
+    return JournalDamagedError(
+        f"{what} is damaged: {why}. The run cannot be resumed from it; nothing was changed. Run "
+        "the program under another job id, and `aflint clean` when you no longer need what is left"
+    )

@@ -1,0 +1,164 @@
+"""Runs whose drivers were killed: which there are, here and in S3, and how to start one again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from aflint.aws.client import Aws
+from aflint.config import Config
+from aflint.deploy.clean import names_cloud
+from aflint.deploy.folders import Folder, default_scratch, find_folders
+from aflint.deploy.found import find_deployment
+from aflint.driver.command import JOB_ID
+from aflint.errors import (
+    JobRunningError,
+    JournalDamagedError,
+    JournalError,
+    PathNotFoundError,
+    UnknownJobError,
+)
+from aflint.journal import NAME, Past
+from aflint.journal.file import read_file
+from aflint.journal.objects import open_objects
+from aflint.secret import Secret
+from aflint.storage.s3 import S3Storage
+
+SECRET = "secret"
+"""Where a local run's folder holds its secret."""
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """One run. `place`: its folder. `problem`: why it cannot be resumed, empty where it can."""
+
+    job: str
+    place: str
+    past: Past | None = None
+    problem: JournalError | None = None
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words that its first driver was started with."""
+        return self.past.drivers[0].command if self.past and self.past.drivers else ()
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks of it were accepted."""
+        return sum(len(job.results) for job in self.past.jobs.values()) if self.past else 0
+
+
+async def find_resumable(config: Config) -> list[Resumable]:
+    """Return the runs that have a journal, here and, where the configuration names one, in S3.
+
+    Those whose drivers are alive on this machine are there, too, with a JobRunningError.
+    """
+    folders = find_folders(default_scratch(config.scratch_dir))
+    found = [_in_folder(each) for each in folders if (each.path / NAME).is_file()]
+    if names_cloud(config, os.environ):
+        alive = {each.session: each for each in folders if each.alive}
+        found += await _in_cloud(config, alive)
+    return found
+
+
+def choose(found: Iterable[Resumable], job: str) -> Resumable:
+    """Return the run of a job, named by the run or by any job of it ("nightly-3").
+
+    Raises UnknownJobError where there is none, and what stands in the way of resuming it. Pure.
+    """
+    found = list(found)
+    run = job.partition("-")[0]
+    chosen = next((each for each in found if each.job == run), None)
+    if chosen is None:
+        known = ", ".join(sorted(each.job for each in found if each.problem is None))
+        raise UnknownJobError(
+            f"there is nothing of a job {job} to resume: it has ended, was cleaned, or was never "
+            f"started from here. What can be resumed: {known or 'nothing'}"
+        )
+    if chosen.problem is not None:
+        raise chosen.problem
+    if not is_program(chosen.command):
+        raise UnknownJobError(
+            f"job {run} was started from an interactive session, which cannot be run again from "
+            f"here: do there what was done, with connect(job_id={run!r})"
+        )
+    return chosen
+
+
+def is_program(command: Sequence[str]) -> bool:
+    """Say whether a command runs a program rather than a prompt or a notebook. Pure."""
+    words = command[1:]
+    return bool(words) and "-i" not in words[:1] and not any("ipykernel" in w for w in words)
+
+
+def start_again(run: Resumable, environ: Mapping[str, str]) -> NoReturn:
+    """Become the driver of a run: its program, in its folder, under its job id.
+
+    Raises UnknownJobError where the folder or the interpreter that it was started in is gone.
+    """
+    assert run.past is not None
+    driver = run.past.drivers[0]
+    variables = {**environ, **driver.variables, JOB_ID: run.job}
+    try:
+        os.chdir(driver.folder)
+        os.execvpe(driver.command[0], list(driver.command), variables)
+    except OSError as error:
+        raise UnknownJobError(
+            f"job {run.job} cannot be started again by {' '.join(driver.command)!r} in "
+            f"{driver.folder}: {error.strerror}. Run its program with {JOB_ID}={run.job}"
+        ) from error
+
+
+def _in_folder(folder: Folder) -> Resumable:
+    place = str(folder.path)
+    if folder.alive:
+        return Resumable(folder.session, place, problem=_alive(folder))
+    try:
+        secret = Secret((folder.path / SECRET).read_bytes())
+        key = secret.key(NAME, folder.session)
+        entries = read_file(str(folder.path / NAME), key, folder.session)
+    except JournalError as error:
+        return Resumable(folder.session, place, problem=error)
+    except (OSError, ValueError) as error:
+        problem = JournalDamagedError(f"what is left of job {folder.session}: {error}")
+        return Resumable(folder.session, place, problem=problem)
+    return Resumable(folder.session, place, Past(folder.session, entries))
+
+
+async def _in_cloud(config: Config, alive: Mapping[str, Folder]) -> list[Resumable]:
+    found = await find_deployment(config)
+    jobs = f"s3://{found.bucket}/{config.prefix}/jobs"
+    async with AsyncExitStack() as stack:
+        aws = Aws(found.region, config.endpoint_url, config.profile)
+        stack.push_async_callback(aws.aclose)
+        storage = S3Storage(aws)
+        try:
+            firsts = await storage.list(f"{jobs}/*/{NAME}/00000000")
+        except PathNotFoundError:
+            return []
+        runs = []
+        for first in firsts:
+            folder = Path(first.path).parent.parent.name
+            place = f"{jobs}/{folder}"
+            if folder in alive:
+                runs.append(Resumable(folder, place, problem=_alive(alive[folder])))
+                continue
+            key = found.secret.key(NAME, folder)
+            try:
+                _, entries = await open_objects(f"{place}/{NAME}", storage, key, folder)
+            except JournalError as error:
+                runs.append(Resumable(folder, place, problem=error))
+            else:
+                runs.append(Resumable(folder, place, Past(folder, entries)))
+        return runs
+
+
+def _alive(folder: Folder) -> JobRunningError:
+    return JobRunningError(
+        f"job {folder.session} is running: its driver is alive and holds {folder.path}. There is "
+        "nothing to resume"
+    )
