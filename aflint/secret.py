@@ -7,12 +7,17 @@ can read what tasks of the one before it wrote.
 
 from __future__ import annotations
 
+import hmac
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from typing import Final, NoReturn
 
 BYTES: Final = 32
 _KEY_BYTES: Final = 32
+
+SECRET_VARIABLE: Final = "AFLINT__SECRET"
+"""The environment variable of a deployed function that holds the deployment's."""
 
 
 class Secret:
@@ -30,6 +35,15 @@ class Secret:
         """Return a new one, from the system's source of randomness."""
         return cls(secrets.token_bytes(BYTES))
 
+    @classmethod
+    def from_text(cls, text: str) -> Secret:
+        """Return the secret that `to_text` wrote. Raises ValueError for what is none."""
+        return cls(urlsafe_b64decode(text))
+
+    def to_text(self) -> str:
+        """Return it as text, for an environment variable."""
+        return urlsafe_b64encode(self._bytes).decode()
+
     def reveal(self) -> bytes:
         """Return the bytes, to hand them to an executor or to keep them where only it can read."""
         return self._bytes
@@ -41,6 +55,12 @@ class Secret:
         """
         words = f"{len(purpose)}:{purpose}:{name}".encode()
         return blake2b(words, key=self._bytes[:64], digest_size=_KEY_BYTES).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._bytes, other._bytes)
+
+    def __hash__(self) -> int:
+        return hash(self._bytes)
 
     def __repr__(self) -> str:
         return "Secret(***)"

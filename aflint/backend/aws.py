@@ -46,7 +46,7 @@ async def assemble(
     storage = _storage(aws)
     stack.push_async_callback(storage.aclose)
     transport = transport_of(config, aws, found.bucket)
-    invoker = LambdaInvoker(aws, found.functions, storage, concurrency)
+    invoker = LambdaInvoker(aws, found.functions, storage, found.secret, concurrency)
     folder = f"s3://{found.bucket}/{config.prefix}/jobs/{session}"
     await invoker.start()
     stack.push_async_callback(storage.delete, folder)
@@ -79,6 +79,7 @@ async def assemble(
         folder=folder,
         parallelism=min(concurrency, _DEFAULT_PARALLELISM),
         estimated=False,
+        secret=found.secret,
         asked=asked,
     )
 

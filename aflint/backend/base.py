@@ -11,6 +11,7 @@ from aflint.cost import Usage
 from aflint.invoker.base import Invoker
 from aflint.plan import TaskSettings
 from aflint.scheduler.policy import Policy
+from aflint.secret import Secret
 from aflint.storage.base import Storage
 from aflint.transport.base import Transport
 
@@ -24,6 +25,7 @@ class Backend:
 
     `folder`: where in storage the session keeps its things. `parallelism`: partitions of an RDD for
     which none are asked. `estimated`: costs are not billed, but are what Lambda's would be.
+    `secret`: what keys are derived from; the executors know it, too.
     """
 
     invoker: Invoker
@@ -34,6 +36,7 @@ class Backend:
     folder: str
     parallelism: int
     estimated: bool
+    secret: Secret
     localcloud: LocalCloud | None = None
     asked: Callable[[], Usage] = Usage
     """What the driver itself, beside its tasks, has asked of AWS so far."""

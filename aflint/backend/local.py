@@ -9,6 +9,7 @@ from aflint.backend.base import Backend, policy_of
 from aflint.config import Config
 from aflint.invoker.local import LocalInvoker
 from aflint.plan import TaskSettings
+from aflint.secret import Secret
 from aflint.storage.router import open_storage
 from aflint.transport import create_transport
 
@@ -20,7 +21,8 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
     stack.push_async_callback(storage.aclose)
     transport = create_transport(description)
     stack.push_async_callback(transport.aclose)
-    invoker = LocalInvoker(config.workers, scratch / "workers")
+    secret = Secret.fresh()
+    invoker = LocalInvoker(config.workers, scratch / "workers", secret)
     stack.push_async_callback(invoker.aclose)
     await invoker.start()
     settings = TaskSettings(
@@ -39,4 +41,5 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
         folder=str(scratch),
         parallelism=config.workers,
         estimated=True,
+        secret=secret,
     )

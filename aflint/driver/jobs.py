@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -120,8 +119,7 @@ class JobRunner(Runner):
                 share_reads=self.defaults.share_reads,
             )
         number = next(self._numbers)
-        key = secrets.token_bytes(32)
-        return Job(f"{self.session}-{number}", name, key, stages, self.defaults.settings)
+        return Job(f"{self.session}-{number}", name, stages, self.defaults.settings)
 
     def _pack(self, program: Program, name: str) -> Blob:
         carried = program if self.wrap is None else self.wrap(program)

@@ -47,6 +47,7 @@ class SimulatedCloud:
         self.tick_s = self.limit_s * dice.between(0.04, 0.095, "tick")
         self.memory_mb = 1 if dice.strikes(Fault.SPILL, "memory") else 0
         self.session: SimulatedSession | None = None
+        self.secret = dice.secret()
         self._driver = DriverCaller(dice)
 
     def storage(self, caller: Caller) -> Storage:
@@ -98,6 +99,7 @@ class SimulatedCloud:
             folder=FOLDER,
             parallelism=1 + dice.pick(4, "parallelism"),
             estimated=True,
+            secret=self.secret,
         )
 
     def outside(self) -> Storage:
