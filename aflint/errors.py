@@ -28,6 +28,7 @@
     │   ├── ThrottledError              the service refused it for now; costs no attempt
     │   ├── FetchFailedError            a frame that its manifest names could not be read
     │   ├── UncuttableTaskError         out of time, in a pipeline that cannot be continued
+    │   ├── PayloadRefusedError         altered, repeated, late, or not this deployment's; never ran
     │   └── InternalError               a fault in aflint itself
     ├── JournalError                a run that cannot be resumed; all that is left of it stays
     │   ├── UnknownJobError             there is nothing of that job to resume
@@ -221,6 +222,16 @@ class FetchFailedError(AttemptError):
 
 class UncuttableTaskError(AttemptError):
     """A task ran out of time whose pipeline would change meaning if it were continued elsewhere."""
+
+
+class PayloadRefusedError(AttemptError):
+    """An executor did not open what it was sent: nothing of it was decoded, and nothing ran.
+
+    The payload was altered, late, sent before, or sealed with another secret. The attempt may be
+    made anew, with a payload of its own.
+    """
+
+    retriable = True
 
 
 class InternalError(AttemptError):

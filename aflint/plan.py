@@ -100,11 +100,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Stages in dependency order; the last is the result stage. `key` authenticates its frames."""
+    """Stages in dependency order; the last is the result stage."""
 
     id: str
     name: str
-    key: bytes
     stages: tuple[Stage, ...]
     settings: TaskSettings
 

@@ -7,8 +7,10 @@ can read what tasks of the one before it wrote.
 
 from __future__ import annotations
 
+import hmac
 import os
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -16,6 +18,9 @@ from typing import Final, NoReturn
 
 BYTES: Final = 32
 _KEY_BYTES: Final = 32
+
+SECRET_VARIABLE: Final = "AFLINT__SECRET"
+"""The environment variable of a deployed function that holds the deployment's."""
 
 
 class Secret:
@@ -45,6 +50,15 @@ class Secret:
                 file.write(secrets.token_bytes(BYTES))
         return cls(path.read_bytes())
 
+    @classmethod
+    def from_text(cls, text: str) -> Secret:
+        """Return the secret that `to_text` wrote. Raises ValueError for what is none."""
+        return cls(urlsafe_b64decode(text))
+
+    def to_text(self) -> str:
+        """Return it as text, for an environment variable."""
+        return urlsafe_b64encode(self._bytes).decode()
+
     def reveal(self) -> bytes:
         """Return the bytes, to hand them to an executor or to keep them where only it can read."""
         return self._bytes
@@ -56,6 +70,12 @@ class Secret:
         """
         words = f"{len(purpose)}:{purpose}:{name}".encode()
         return blake2b(words, key=self._bytes[:64], digest_size=_KEY_BYTES).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._bytes, other._bytes)
+
+    def __hash__(self) -> int:
+        return hash(self._bytes)
 
     def __repr__(self) -> str:
         return "Secret(***)"

@@ -146,7 +146,6 @@ class Session:
             deadline_s=config.deadline_s,
             before_pickling=self._user_modules.look,
             lingers_s=backend.lingers_s,
-            secret=backend.secret,
         )
         self._runner = JobRunner(
             self.id,

@@ -210,7 +210,6 @@ class TaskDescription:
     id: TaskId
     program: Blob
     inputs: tuple[Input, ...]
-    key: bytes
     output: ShuffleHandle | None = None
     transport: tuple[Any, ...] = ()
     storage: str = ""

@@ -66,7 +66,7 @@ def pack(value: Any) -> bytes:
     return packed
 
 
-def unpack(data: bytes) -> Any:
+def unpack(data: bytes | memoryview) -> Any:
     """Decode what `pack` wrote.
 
     Raises FrameError for bytes that are not such a value.
@@ -74,7 +74,7 @@ def unpack(data: bytes) -> Any:
     return _unpack(data, 0)
 
 
-def _unpack(data: bytes, depth: int) -> Any:
+def _unpack(data: bytes | memoryview, depth: int) -> Any:
     try:
         return msgpack.unpackb(
             data,

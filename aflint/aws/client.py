@@ -154,12 +154,16 @@ class Client:
             call.query,
             headers,
             digest,
-            time.time() + self._skew_s,
+            self.now(),
         )
         target = f"{call.path}?{call.query}" if call.query else call.path
         return await self._http.request(
             self.origin, call.method, target, signed, body, timeout=call.timeout_s
         )
+
+    def now(self) -> float:
+        """Return seconds since 1970 by the service's clock, as far as it is known."""
+        return time.time() + self._skew_s
 
     def unreachable(self, error: Exception, call: Call) -> EndpointUnreachableError:
         """Return the error for a service that cannot be reached."""

@@ -1,13 +1,13 @@
 """What travels inside an invocation: JSON around base64, as Lambda's payloads are JSON. Pure.
 
-Request: {"aflint", "python", and one of "task" (a packed TaskDescription), "at" (where it is
-stored), "hold" (seconds to wait, for warming)}. Response: the packed TaskResult as a string, or
-{"at"}, {"refused"} with a reason, or for "hold" the versions.
+Request: {"aflint", "python", and one of "task" (a packed TaskDescription), "at" (where that is
+stored), "hold" (seconds to wait, for warming)}, each sealed: see `aflint.codec.payload`. Response:
+the packed TaskResult as a string, or {"at", "digest"}, or for "hold" the versions, or {"refused",
+"kind"}: a reason, and the name of the error that it is for the driver.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from binascii import a2b_base64, b2a_base64
 from typing import Any
@@ -25,18 +25,14 @@ MOST_RESPONSE = (LAMBDA_RESPONSE_BYTES - _SLACK) // 4 * 3
 """Packed bytes that fit a response."""
 
 
-def request(version: str, packed: bytes) -> bytes:
-    """Return the payload that carries a packed task inline."""
-    return b'{"aflint":"%b","python":"%b","task":"%b"}' % (
+def request(version: str, purpose: str, sealed: bytes) -> bytes:
+    """Return the payload that carries what was sealed for a purpose: "task", "at" or "hold"."""
+    return b'{"aflint":"%b","python":"%b","%b":"%b"}' % (
         version.encode(),
         PYTHON.encode(),
-        b2a_base64(packed, newline=False),
+        purpose.encode(),
+        b2a_base64(sealed, newline=False),
     )
-
-
-def other_request(version: str, **members: Any) -> bytes:
-    """Return the payload that says where the task is stored (`at`), or asks to `hold`."""
-    return json.dumps({"aflint": version, "python": PYTHON, **members}).encode()
 
 
 def mismatch(event: dict[str, Any], version: str) -> str:
@@ -55,10 +51,14 @@ def text_of(packed: bytes) -> str:
     return b2a_base64(packed, newline=False).decode()
 
 
+def bytes_of(text: Any) -> bytes:
+    """Return the bytes that `text_of` wrote. Raises FrameError for what is no such text."""
+    try:
+        return a2b_base64(text, strict_mode=True)
+    except (ValueError, TypeError) as error:
+        raise FrameError(f"not a payload: {error}") from error
+
+
 def value_of(text: str) -> Any:
     """Return the wire value whose packed bytes `text_of` wrote. Raises FrameError for others."""
-    try:
-        packed = a2b_base64(text)
-    except ValueError as error:
-        raise FrameError(f"not a wire value: {error}") from error
-    return unpack(packed)
+    return unpack(bytes_of(text))

@@ -46,7 +46,7 @@ async def assemble(
     storage = _storage(aws)
     stack.push_async_callback(storage.aclose)
     transport = transport_of(config, aws, found.bucket)
-    invoker = LambdaInvoker(aws, found.functions, storage, concurrency)
+    invoker = LambdaInvoker(aws, found.functions, storage, found.secret, concurrency)
     folder = f"s3://{found.bucket}/{config.prefix}/jobs/{session}"
     await invoker.start()
     settings = TaskSettings(
@@ -79,6 +79,7 @@ async def assemble(
         parallelism=min(concurrency, _DEFAULT_PARALLELISM),
         estimated=False,
         lingers_s=float(limits.LAMBDA_TIMEOUT_S),
+        secret=found.secret,
         asked=asked,
     )
 

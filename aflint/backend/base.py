@@ -25,8 +25,8 @@ class Backend:
 
     `folder`: where in storage the session keeps its things. `parallelism`: partitions of an RDD for
     which none are asked. `estimated`: costs are not billed, but are what Lambda's would be.
-    `secret`: what its executors know, too. `lingers_s`: for so long an attempt may run on after
-    its driver has ended.
+    `secret`: what keys are derived from; the executors know it, too. `lingers_s`: for so long an
+    attempt may run on after its driver has ended.
     """
 
     invoker: Invoker

@@ -22,7 +22,8 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
     transport = create_transport(description)
     stack.push_async_callback(transport.aclose)
     await storage.delete(str(scratch / "workers"))  # of a driver that was killed
-    invoker = LocalInvoker(config.workers, scratch / "workers")
+    secret = Secret.kept_in(scratch / "secret")
+    invoker = LocalInvoker(config.workers, scratch / "workers", secret)
     stack.push_async_callback(invoker.aclose)
     await invoker.start()
     settings = TaskSettings(
@@ -41,5 +42,5 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
         folder=str(scratch),
         parallelism=config.workers,
         estimated=True,
-        secret=Secret.kept_in(scratch / "secret"),
+        secret=secret,
     )

@@ -36,14 +36,14 @@ async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -
             concurrency=concurrency + _SPARE,
         )
     )
-    access, secret = cloud.credentials
+    access, secret_key = cloud.credentials
     token = cloud.environment()["AWS_SESSION_TOKEN"]
-    credentials = Credentials(access, secret, token)
+    credentials = Credentials(access, secret_key, token)
     config = config.replace(endpoint_url=cloud.endpoint_url, region=cloud.region)
     files = [Path(config.requirements)] if config.requirements else []
     options = DeployOptions(timeout_s=config.function_timeout_s, requirements=files)
     deployment = await deploy(config, options, credentials=credentials)
-    found = Found(deployment.region, deployment.bucket, deployment.functions)
+    found = Found(deployment.region, deployment.bucket, deployment.functions, deployment.secret)
     aws = Aws(cloud.region, cloud.endpoint_url, credentials=FixedCredentials(credentials))
     stack.push_async_callback(aws.aclose)
     backend = await assemble(config, session, found, aws, concurrency, stack)

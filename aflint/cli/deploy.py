@@ -150,6 +150,10 @@ def register(app: typer.Typer) -> None:
         refresh: Annotated[
             bool, typer.Option("--refresh", help="Build the bundle anew, not from the cache.")
         ] = False,
+        rotate_secret: Annotated[
+            bool,
+            typer.Option("--rotate-secret", help="Make a new secret: open sessions are refused."),
+        ] = False,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
         ] = False,
@@ -193,6 +197,7 @@ def register(app: typer.Typer) -> None:
             reads=tuple(read or ()),
             writes=tuple(write or ()),
             refresh=refresh,
+            rotate_secret=rotate_secret,
         )
         out = console()
         if image:

@@ -30,6 +30,7 @@ from aflint.deploy.steps import (
 from aflint.deploy.together import together
 from aflint.deploy.upload import Upload
 from aflint.errors import BackendError
+from aflint.secret import SECRET_VARIABLE
 
 OnStep = Callable[[Step], object]
 
@@ -214,13 +215,16 @@ def _function_of(step: Step) -> str:
 
 
 def _settings(name: str, settings: Settings) -> dict[str, Any]:
+    variables = dict(settings.variables)
+    if settings.secret is not None:
+        variables[SECRET_VARIABLE] = settings.secret.to_text()
     return {
         "FunctionName": name,
         "Role": settings.role_arn,
         "Timeout": settings.timeout_s,
         "MemorySize": settings.memory_mb,
         "EphemeralStorage": {"Size": settings.tmp_mb},
-        "Environment": {"Variables": dict(settings.variables)},
+        "Environment": {"Variables": variables},
     }
 
 

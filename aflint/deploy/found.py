@@ -10,23 +10,26 @@ from aflint.deploy.clients import open_clients
 from aflint.deploy.names import function_name, memory_sizes, names_of
 from aflint.deploy.reading import find_account, read_function
 from aflint.deploy.together import together
-from aflint.errors import FunctionNotFoundError
+from aflint.errors import BundleMismatchError, FunctionNotFoundError
+from aflint.secret import Secret
 
 
 @dataclass(frozen=True)
 class Found:
-    """Where a deployment is. `functions`: names by memory in MB."""
+    """Where a deployment is. `functions`: names by memory in MB, all of which have `secret`."""
 
     region: str
     bucket: str
     functions: Mapping[int, str]
+    secret: Secret
 
 
 async def find_deployment(config: Config) -> Found:
     """Return the deployment that a configuration names.
 
-    Raises FunctionNotFoundError where there is none, and CredentialsError, AccessDeniedError,
-    WrongRegionError or EndpointUnreachableError as its calls meet them.
+    Raises FunctionNotFoundError where there is none, BundleMismatchError where its functions have
+    no secret in common, and CredentialsError, AccessDeniedError, WrongRegionError or
+    EndpointUnreachableError as its calls meet them.
     """
     async with open_clients(config) as clients:
         names = names_of(config, await find_account(clients), clients.region)
@@ -39,4 +42,12 @@ async def find_deployment(config: Config) -> Found:
             "`aflint deploy` with the same configuration, or set `region`, `function` or "
             "`memory_mb` to what was deployed."
         )
-    return Found(names.region, names.bucket, functions)
+    secrets = {state.settings.secret for state in states if state is not None}
+    secret = secrets.pop()
+    if secret is None or secrets:
+        raise BundleMismatchError(
+            f"The functions {', '.join(functions.values())} have no secret in common by which they "
+            "know their drivers: they were deployed by another aflint, or not all at once. Run "
+            f"`aflint deploy --sizes {len(functions)}`."
+        )
+    return Found(names.region, names.bucket, functions, secret)

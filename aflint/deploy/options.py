@@ -23,7 +23,7 @@ class DeployOptions:
     None leaves to AWS, or to what is there, what it stands for: `reserved_concurrency` of the
     smallest function, and a `role_arn` made by somebody else in place of a role made here.
     `reads` and `writes` are s3:// prefixes of the user's data; given once, they stay until others
-    are given.
+    are given. `rotate_secret`: sessions that are open now are refused from then on.
 
     Raises:
         InvalidArgumentError: a value is outside of what Lambda takes.
@@ -42,6 +42,7 @@ class DeployOptions:
     reads: Sequence[str] = ()
     writes: Sequence[str] = ()
     refresh: bool = False
+    rotate_secret: bool = False
     cache: Path | None = None
 
     def __post_init__(self) -> None:

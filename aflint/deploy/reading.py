@@ -20,6 +20,7 @@ from aflint.deploy.state import (
 )
 from aflint.deploy.together import together
 from aflint.errors import AccessDeniedError, BackendError, WrongRegionError
+from aflint.secret import SECRET_VARIABLE, Secret
 
 NO_FUNCTION = ("ResourceNotFoundException",)
 NO_ROLE = ("NoSuchEntity",)
@@ -149,6 +150,8 @@ async def read_function(clients: Clients, name: str) -> FunctionState | None:
 def _function(found: dict[str, Any]) -> FunctionState:
     shown = found["Configuration"]
     image = found.get("Code", {}).get("ImageUri", "")
+    variables = dict(shown.get("Environment", {}).get("Variables", {}))
+    secret = _secret(variables.pop(SECRET_VARIABLE, ""))
     return FunctionState(
         name=shown["FunctionName"],
         arn=re.sub(r":\$LATEST$", "", shown["FunctionArn"]),
@@ -161,7 +164,8 @@ def _function(found: dict[str, Any]) -> FunctionState:
             memory_mb=int(shown.get("MemorySize", 0)),
             tmp_mb=int(shown.get("EphemeralStorage", {}).get("Size", 512)),
             timeout_s=int(shown.get("Timeout", 0)),
-            variables=shown.get("Environment", {}).get("Variables", {}),
+            variables=variables,
+            secret=secret,
         ),
         tags=found.get("Tags", {}),
         concurrency=found.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
@@ -169,6 +173,14 @@ def _function(found: dict[str, Any]) -> FunctionState:
         status=status_of(shown),
         modified=str(shown.get("LastModified", "")),
     )
+
+
+def _secret(text: str) -> Secret | None:
+    """Return a function's secret; None, too, where it is malformed: deploying replaces it."""
+    try:
+        return Secret.from_text(text)
+    except ValueError:
+        return None
 
 
 def status_of(shown: dict[str, Any]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from aflint.secret import Secret
+
 HANDLER: Final = "aflint.executor.handler.handler"
 ROLE_POLICY: Final = "aflint"
 DATA_POLICY: Final = "aflint-data"
@@ -21,7 +23,11 @@ class Code:
 
 @dataclass(frozen=True)
 class Settings:
-    """A function's settings; sizes in MB, `timeout_s` in seconds."""
+    """A function's settings; sizes in MB, `timeout_s` in seconds.
+
+    `secret`, None where there is none yet, is no part of `variables`, which may hold secrets of
+    others; neither is shown.
+    """
 
     role_arn: str
     runtime: str
@@ -29,7 +35,8 @@ class Settings:
     memory_mb: int
     tmp_mb: int
     timeout_s: int
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secret: Secret | None = None
 
 
 @dataclass(frozen=True)
@@ -77,3 +84,9 @@ class Deployed:
     bucket: BucketState | None = None
     role: RoleState | None = None
     functions: Mapping[str, FunctionState] = field(default_factory=dict)
+
+
+def secret_of(deployed: Deployed) -> Secret | None:
+    """Return the secret of a deployment: that of its smallest function which has one."""
+    states = sorted(deployed.functions.values(), key=lambda each: each.settings.memory_mb)
+    return next((each.settings.secret for each in states if each.settings.secret), None)

@@ -14,23 +14,25 @@ from aflint.config import Config
 from aflint.deploy.apply import Applier, OnStep
 from aflint.deploy.bundle import Bundle, build_bundle
 from aflint.deploy.clients import Clients, open_clients
-from aflint.deploy.names import Names, names_of
+from aflint.deploy.names import Names, function_name, memory_sizes, names_of
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.plan import plan
 from aflint.deploy.reading import find_account, read_deployed
 from aflint.deploy.requirements import requirements_of
 from aflint.deploy.settling import Sleep, Waiting
-from aflint.deploy.state import Code
+from aflint.deploy.state import Code, secret_of
 from aflint.deploy.steps import Step
 from aflint.deploy.target import Target, host_target, lambda_target
 from aflint.deploy.upload import Upload
 from aflint.deploy.wanted import wanted_of
+from aflint.secret import Secret
 
 
 @dataclass(frozen=True)
 class Deployment:
     """What is deployed. `functions` maps memory sizes in MB to names, smallest first; `steps` are
-    those that were taken to get there, none where nothing had to change.
+    those that were taken to get there, none where nothing had to change. `secret` is what its
+    functions know their drivers by.
     """
 
     account: str
@@ -41,6 +43,7 @@ class Deployment:
     python: str
     bundle: Bundle | None
     steps: tuple[Step, ...]
+    secret: Secret
 
 
 async def deploy(
@@ -112,14 +115,28 @@ async def _bring(
     waiting: Waiting,
 ) -> Deployment:
     code = Code(image_uri=options.image_uri or "") if bundle is None else Code(bundle.sha256)
-    wanted = wanted_of(config, options, names, target, code)
-    steps = plan(wanted, await read_deployed(clients, names, list(wanted.functions)))
+    sizes = memory_sizes(config.memory_mb, options.sizes)
+    functions = [function_name(names.base, size) for size in sizes]
+    there = await read_deployed(clients, names, functions)
+    kept = None if options.rotate_secret else secret_of(there)
+    secret = kept or Secret.fresh()
+    wanted = wanted_of(config, options, names, target, code, secret)
+    steps = plan(wanted, there)
     if not dry_run:
         async with AsyncExitStack() as stack:
             upload = None
             if bundle is not None:
                 upload = await stack.enter_async_context(Upload(clients, names, bundle))
-            await Applier(clients, names, upload, waiting).apply(steps, on_step)
+            applier = Applier(clients, names, upload, waiting)
+            await applier.apply(steps, on_step)
+            if kept is None:
+                # Who deployed at the same time made one, too: the first function's is for all.
+                there = await read_deployed(clients, names, functions)
+                secret = secret_of(there) or secret
+                wanted = wanted_of(config, options, names, target, code, secret)
+                again = plan(wanted, there)
+                await applier.apply(again, on_step)
+                steps += again
     return Deployment(
         account=names.account,
         region=names.region,
@@ -129,4 +146,5 @@ async def _bring(
         python=target.python,
         bundle=bundle,
         steps=tuple(steps),
+        secret=secret,
     )

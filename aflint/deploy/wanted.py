@@ -31,6 +31,7 @@ from aflint.deploy.state import (
     Settings,
 )
 from aflint.deploy.target import Target
+from aflint.secret import Secret
 
 TMP_VARIABLE: Final = "AFLINT__TMP_MB"
 """How `aflint.executor.handler` is told the size of /tmp."""
@@ -40,9 +41,14 @@ VARIABLES: Final[Mapping[str, str]] = {"PYTHONHASHSEED": "0"}
 
 
 def wanted_of(
-    config: Config, options: DeployOptions, names: Names, target: Target, code: Code
+    config: Config,
+    options: DeployOptions,
+    names: Names,
+    target: Target,
+    code: Code,
+    secret: Secret,
 ) -> Deployed:
-    """Return the state to reach.
+    """Return the state to reach: `secret` is that of all functions.
 
     Raises:
         InvalidArgumentError: a prefix to be read or written is no s3:// address.
@@ -59,7 +65,7 @@ def wanted_of(
         functions={
             function.name: function
             for memory in memory_sizes(config.memory_mb, options.sizes)
-            for function in [_function(config, options, names, target, code, memory)]
+            for function in [_function(config, options, names, target, code, memory, secret)]
         },
     )
 
@@ -80,6 +86,7 @@ def _function(
     target: Target,
     code: Code,
     memory_mb: int,
+    secret: Secret,
 ) -> FunctionState:
     zipped = not code.image_uri
     smallest = memory_mb == config.memory_mb
@@ -95,6 +102,7 @@ def _function(
             tmp_mb=options.tmp_mb,
             timeout_s=options.timeout_s,
             variables={**VARIABLES, TMP_VARIABLE: str(options.tmp_mb)},
+            secret=secret,
         ),
         tags={
             OWNER_TAG: names.base,

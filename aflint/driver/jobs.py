@@ -53,7 +53,6 @@ class JobDefaults:
     deadline_s: float | None
     before_pickling: Callable[[], None]
     lingers_s: float = 0.0
-    secret: Any = None
 
 
 @dataclass(slots=True)
@@ -112,7 +111,7 @@ class JobRunner(Runner):
                     self._accept(result, kept)
 
             async with self.run_job(
-                Job(id, name, self.defaults.secret.key("job", id), stages, self.defaults.settings),
+                Job(id, name, stages, self.defaults.settings),
                 on_accept=accept,
                 on_open=record.opened,
                 deadline_s=self.defaults.deadline_s,

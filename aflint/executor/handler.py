@@ -2,7 +2,8 @@
 
 What it imports is what a cold start pays for: no AWS library, nothing of the driver. The executor
 lives as long as the environment, so that a warm start finds programs and connections where the
-last task left them.
+last task left them. Nothing of a request is decoded before it was found to be sealed with the
+deployment's secret, fresh, and not seen before.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from typing import Any, Protocol
 
 from aflint import __version__
 from aflint.aws import envelope
+from aflint.codec import payload
 from aflint.codec.closure import digest
+from aflint.codec.sealed import Opener
+from aflint.errors import BundleMismatchError, FrameError, PayloadRefusedError
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.runner import Executor
 from aflint.limits import LAMBDA_TMP_MIN_MB
+from aflint.secret import SECRET_VARIABLE, Secret
 from aflint.storage.router import open_storage
 from aflint.task import TaskDescription, TaskResult
 from aflint.transport import create_transport
-from aflint.wire import pack, unpack
+from aflint.wire import pack
 
 TMP_VARIABLE = "AFLINT__TMP_MB"
 """The variable by which deploy tells the size of /tmp: Lambda itself does not."""
@@ -46,13 +51,37 @@ class LambdaContext(Protocol):
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Run the task of an invocation; requests and responses are those of `aflint.aws.envelope`."""
     if difference := envelope.mismatch(event, __version__):
-        return {"refused": difference}
-    if "hold" in event:
-        time.sleep(float(event["hold"]))
-        return {"aflint": __version__, "python": envelope.PYTHON}
+        return _refuse(BundleMismatchError, difference)
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
-    task = _task(event)
+    try:
+        opener = _opener()
+        if payload.HOLD in event:
+            seconds = payload.open_hold(opener, envelope.bytes_of(event[payload.HOLD]))
+            time.sleep(seconds)
+            return {"aflint": __version__, "python": envelope.PYTHON}
+        task = _task(event, opener)
+    except (BundleMismatchError, PayloadRefusedError) as error:
+        return _refuse(type(error), str(error))
+    except FrameError as error:
+        return _refuse(PayloadRefusedError, str(error))
     return _respond(_executor().run(task, deadline), task)
+
+
+def _refuse(kind: type[Exception], reason: str) -> dict[str, str]:
+    return {"refused": reason, "kind": kind.__name__}
+
+
+@cache
+def _opener() -> Opener:
+    """Return what opens requests.
+
+    The secret leaves the environment, so that user code which shows that, or processes that it
+    starts, do not pass it on. Raises BundleMismatchError where there is none.
+    """
+    try:
+        return Opener(Secret.from_text(os.environ.pop(SECRET_VARIABLE)))
+    except (KeyError, ValueError):
+        raise BundleMismatchError(f"the function has no {SECRET_VARIABLE}") from None
 
 
 @cache
@@ -61,17 +90,22 @@ def _executor() -> Executor:
     scratch.mkdir(exist_ok=True)
     gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
     room = int(os.environ.get(TMP_VARIABLE, LAMBDA_TMP_MIN_MB)) * _TMP_SHARE
-    return Executor(IOLoop().__enter__(), open_storage(), create_transport, scratch, int(room))
+    return Executor(
+        IOLoop().__enter__(),
+        open_storage(),
+        create_transport,
+        scratch,
+        _opener().secret,
+        int(room),
+    )
 
 
-def _task(event: dict[str, Any]) -> TaskDescription:
-    if "task" in event:
-        task = envelope.value_of(event["task"])
-    else:
+def _task(event: dict[str, Any], opener: Opener) -> TaskDescription:
+    if payload.AT in event:
+        address = payload.open_address(opener, envelope.bytes_of(event[payload.AT]))
         executor = _executor()
-        task = unpack(executor.io.run(executor.storage.read(event["at"])))
-    assert isinstance(task, TaskDescription)
-    return task
+        return payload.open_task(opener, executor.io.run(executor.storage.read(address)))
+    return payload.open_task(opener, envelope.bytes_of(event.get(payload.TASK, "")))
 
 
 def _respond(result: TaskResult, task: TaskDescription) -> Any:
@@ -80,6 +114,7 @@ def _respond(result: TaskResult, task: TaskDescription) -> Any:
     if len(packed) <= envelope.MOST_RESPONSE:
         return envelope.text_of(packed)
     executor = _executor()
-    location = f"{task.storage}/results/{task.id.job}/{digest(packed)}"
+    name = digest(packed)
+    location = f"{task.storage}/results/{task.id.job}/{name}"
     executor.io.run(executor.storage.write(location, packed))
-    return {"at": location}
+    return {"at": location, "digest": name}

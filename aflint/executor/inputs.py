@@ -18,9 +18,10 @@ from aflint.transport.base import Transport
 
 @dataclass(slots=True)
 class Inputs:
-    """A task's inputs, and the means to read them."""
+    """A task's inputs, and the means to read them. `key` is that of its job's frames."""
 
     task: TaskDescription
+    key: bytes = field(repr=False)
     storage: Storage
     transport: Transport | None
     io: IOLoop

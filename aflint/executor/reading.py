@@ -167,7 +167,12 @@ def _frames(
         return  # at another member; a link that was not cut yet reads one frame, however late it is
     progress = Completeness(inputs.manifest(step.leaf, partition), consumed)
     blocks = read_blocks(
-        progress, task.key, inputs.transport, inputs.io, task.fetch_timeout_s, inputs.shuffle_counts
+        progress,
+        inputs.key,
+        inputs.transport,
+        inputs.io,
+        task.fetch_timeout_s,
+        inputs.shuffle_counts,
     )
     with closing(blocks):
         for frame, block in blocks:

@@ -28,6 +28,7 @@ from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
 from aflint.lineage import RoundRobinPartitioner
 from aflint.program import Count, Partition, Program, Return, SavePickle, SaveText, Sink
+from aflint.secret import Secret
 from aflint.storage.base import Storage
 from aflint.task import (
     Blob,
@@ -48,13 +49,15 @@ class Executor:
     """What one process keeps between tasks.
 
     `transport_for` makes the transport that a task's description names; it is made once. Tasks
-    spill to `scratch` up to `scratch_bytes`, then to storage.
+    spill to `scratch` up to `scratch_bytes`, then to storage. The keys of their frames come from
+    `secret`.
     """
 
     io: IOLoop
     storage: Storage
     transport_for: Callable[[tuple[Any, ...]], Transport]
     scratch: Path
+    secret: Secret
     scratch_bytes: int | None = None
     clock: Callable[[], float] = time.monotonic
     _transports: dict[tuple[Any, ...], Transport] = field(default_factory=dict)
@@ -98,7 +101,9 @@ class Executor:
             spiller = Spiller(MemoryWatch(task.memory_mb), spill)
             cuttable = limit.bounded and is_cuttable(program, task.id.partition)
             control = Chain(task.id, limit, cuttable, task.continuation)
-            inputs = Inputs(task, self.storage, self._transport(task), self.io, spiller, control)
+            key = self.secret.key("job", task.id.job)
+            transport = self._transport(task)
+            inputs = Inputs(task, key, self.storage, transport, self.io, spiller, control)
             result = self._run_link(program, task, inputs)
             accumulators = closure.dumps(context.accumulated, "accumulator updates")
         return replace(
@@ -168,7 +173,7 @@ class Executor:
         assert task.output is not None
         assert inputs.transport is not None
         output = ShuffleOutput(
-            task.id, task.output, task.key, inputs.transport, self.io, task.memory_mb << 20
+            task.id, task.output, inputs.key, inputs.transport, self.io, task.memory_mb << 20
         )
         with _aborting(output):
             source = pipeline.records(program.root, task.id.partition, inputs)

@@ -1,8 +1,9 @@
 """A local worker process: tasks in over a socket, results out, one at a time.
 
-Started by `aflint.invoker.local` as `python -m aflint.executor.worker FD`. Messages are packed wire
-values behind their length. The worker ends when the driver closes its end of the socket, or ends in
-any way, even in the middle of a task: a second thread waits for that.
+Started by `aflint.invoker.local` as `python -m aflint.executor.worker FD`. Messages are bytes
+behind their length: the session's secret, then sealed tasks; and back, packed wire values, each a
+TaskResult, or {"refused"} with a reason. The worker ends when the driver closes its end of the
+socket, or ends in any way, even in the middle of a task: a second thread waits for that.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from aflint.errors import RecordTooLargeError
+from aflint.codec.payload import open_task
+from aflint.codec.sealed import Opener
+from aflint.errors import PayloadRefusedError, RecordTooLargeError
 from aflint.executor.failure import describe
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.runner import Executor
+from aflint.secret import Secret
 from aflint.storage.router import open_storage
 from aflint.task import TaskResult
 from aflint.transport import create_transport
-from aflint.wire import pack, unpack
+from aflint.wire import pack
 
 LENGTH = struct.Struct("<Q")
 
 
-def receive(channel: socket.socket) -> Any:
+def receive(channel: socket.socket) -> bytes | None:
     """Return the next message, or None at the end."""
     head = _exactly(channel, LENGTH.size)
-    if head is None:
-        return None
-    body = _exactly(channel, LENGTH.unpack(head)[0])
-    return None if body is None else unpack(body)
+    return None if head is None else _exactly(channel, LENGTH.unpack(head)[0])
 
 
 def send(channel: socket.socket, message: Any) -> None:
@@ -93,11 +94,20 @@ def main() -> None:
     threading.Thread(target=_die_with, args=(int(sys.argv[2]),), daemon=True).start()
     scratch = Path(sys.argv[3])
     send(channel, ("ready", sys.version_info[:2], os.getpid()))
+    secret = receive(channel)
+    if secret is None:
+        return  # the driver ended meanwhile
+    opener = Opener(Secret(secret))
     with IOLoop() as io:
-        executor = Executor(io, open_storage(), create_transport, scratch)
+        executor = Executor(io, open_storage(), create_transport, scratch, opener.secret)
         gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
-        while (task := receive(channel)) is not None:
-            answer(channel, executor.run(task))
+        while (sealed := receive(channel)) is not None:
+            try:
+                task = open_task(opener, sealed)
+            except PayloadRefusedError as error:
+                send(channel, {"refused": str(error)})
+            else:
+                answer(channel, executor.run(task))
         executor.close()
 
 

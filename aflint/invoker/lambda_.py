@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import resource
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -17,17 +19,21 @@ from aflint.aws.connection import ConnectError, ExchangeError
 from aflint.aws.failures import Kind, Refusal, read_refusal, translate
 from aflint.aws.invocation import Invocation, failure_of, read_invocation
 from aflint.aws.parser import Response
-from aflint.codec.closure import digest
+from aflint.codec import payload
+from aflint.codec.fetched import checked
+from aflint.codec.sealed import MOST_ADDED
 from aflint.errors import (
     AflintError,
     AttemptError,
     BundleMismatchError,
     ConfigError,
     InternalError,
+    PayloadRefusedError,
     ThrottledError,
     WorkerLostError,
 )
 from aflint.invoker.base import Invoker
+from aflint.secret import Secret
 from aflint.storage.base import Storage
 from aflint.task import TaskDescription, TaskResult
 from aflint.wire import pack, unpack
@@ -49,7 +55,8 @@ class LambdaInvoker(Invoker):
 
     `functions` are names or ARNs by memory in MB; a task goes to the smallest that has what it asks
     for. At most `concurrency` invocations are under way. `storage` takes requests that are too
-    large for Lambda. An answer is waited for `patience_s`, longer than any function may run.
+    large for Lambda; all are sealed with `secret`, which the functions have, too. An answer is
+    waited for `patience_s`, longer than any function may run.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class LambdaInvoker(Invoker):
         aws: Aws,
         functions: Mapping[int, str],
         storage: Storage,
+        secret: Secret,
         concurrency: int = limits.LAMBDA_CONCURRENCY,
         patience_s: float = limits.LAMBDA_TIMEOUT_S + 60.0,
     ) -> None:
@@ -66,6 +74,7 @@ class LambdaInvoker(Invoker):
         self._client: Client = aws.client("lambda")
         self._functions = dict(sorted(functions.items()))
         self._storage = storage
+        self._secret = secret
         self._concurrency = concurrency
         self._patience_s = patience_s
         self.held = 0
@@ -89,8 +98,7 @@ class LambdaInvoker(Invoker):
     async def invoke(self, task: TaskDescription) -> TaskResult:
         function = self._function_for(task.memory_mb)
         what = f"partition {task.id.partition} of stage {task.id.stage}"
-        payload, by_storage = await self._payload(task)
-        invocation = await self._invoke(function, payload, what)
+        invocation, by_storage = await self._run(task, function, what)
         result = await self._result(invocation.payload, function, what)
         usage = invocation.usage
         stored = isinstance(invocation.payload, dict)
@@ -126,8 +134,8 @@ class LambdaInvoker(Invoker):
         return held.usage.init_s is not None
 
     async def _hold(self, function: str, seconds: float) -> Invocation:
-        payload = envelope.other_request(__version__, hold=seconds)
-        invocation = await self._invoke(function, payload, "the first call")
+        seal = partial(payload.seal_hold, self._secret, seconds)
+        invocation = await self._invoke(function, payload.HOLD, seal, "the first call")
         usage = invocation.usage
         self.held += 1
         self.held_gb_seconds += usage.billed_s * usage.memory_mb / 1024
@@ -142,22 +150,31 @@ class LambdaInvoker(Invoker):
                 return name
         return self._functions[max(self._functions)]
 
-    async def _payload(self, task: TaskDescription) -> tuple[bytes, bool]:
-        """Return the request for a task, and whether it is stored: too large, under its content."""
-        packed = pack(task)
-        if len(packed) <= envelope.MOST_REQUEST:
-            return envelope.request(__version__, packed), False
-        location = f"{task.storage}/requests/{task.id.job}/{digest(packed)}"
-        await self._storage.write(location, packed)
-        return envelope.other_request(__version__, at=location), True
+    async def _run(
+        self, task: TaskDescription, function: str, what: str
+    ) -> tuple[Invocation, bool]:
+        """Invoke with a task; say, too, whether it went through storage, as it is too large."""
+        job, packed = task.id.job, pack(task)
+        seal = partial(payload.seal_packed, self._secret, job, packed)
+        if len(packed) + MOST_ADDED <= envelope.MOST_REQUEST:
+            return await self._invoke(function, payload.TASK, seal, what), False
+        location = f"{task.storage}/requests/{job}/{secrets.token_hex(16)}"
+        await self._storage.write(location, seal(self._client.now()))
+        seal = partial(payload.seal_address, self._secret, job, location)
+        return await self._invoke(function, payload.AT, seal, what), True
 
-    async def _invoke(self, function: str, payload: bytes, what: str) -> Invocation:
+    async def _invoke(
+        self, function: str, purpose: str, seal: Callable[[float], bytes], what: str
+    ) -> Invocation:
         path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
         subject = f"function {function}"
-        call = Call(
-            *("InvokeFunction", subject, "POST", path, ""), _HEADERS, payload, self._patience_s
-        )
-        response = await self._send(call, what)
+        call = Call("InvokeFunction", subject, "POST", path, "", _HEADERS, b"", self._patience_s)
+
+        def sealed() -> Call:
+            body = envelope.request(__version__, purpose, seal(self._client.now()))
+            return replace(call, body=body)
+
+        response = await self._send(sealed, what)
         if response.status >= 300:
             raise _refused(read_refusal(response), call, what)
         invocation = read_invocation(response)
@@ -169,8 +186,12 @@ class LambdaInvoker(Invoker):
             raise error
         return invocation
 
-    async def _send(self, call: Call, what: str) -> Response:
-        """Send once; again only where nothing can have run: no connection, expired signature."""
+    async def _send(self, sealed: Callable[[], Call], what: str) -> Response:
+        """Send once; again only where nothing can have run: no connection, expired signature.
+
+        With a signature that AWS found late, the seal is made anew, too, by what is AWS's clock.
+        """
+        call = sealed()
         tried = 0
         fresh = False
         while True:
@@ -190,14 +211,16 @@ class LambdaInvoker(Invoker):
             if fresh or response.status not in (400, 401, 403) or not self._client.renew(response):
                 return response
             fresh = True
+            call = sealed()
 
-    async def _result(self, payload: Any, function: str, what: str) -> TaskResult:
-        if isinstance(payload, dict) and "at" in payload:
-            result = unpack(await self._storage.read(payload["at"]))
-        elif isinstance(payload, str):
-            result = envelope.value_of(payload)
+    async def _result(self, answer: Any, function: str, what: str) -> TaskResult:
+        if isinstance(answer, dict) and "at" in answer:
+            data = await self._storage.read(answer["at"])
+            result = unpack(checked(data, answer["digest"], f"the result of {what}"))
+        elif isinstance(answer, str):
+            result = envelope.value_of(answer)
         else:
-            raise _unexpected(payload, function, what)
+            raise _unexpected(answer, function, what)
         assert isinstance(result, TaskResult)
         return result
 
@@ -219,13 +242,15 @@ def _refused(refusal: Refusal, call: Call, what: str) -> AflintError:
     return translate(refusal, "lambda", call.action, call.subject)
 
 
-def _unexpected(payload: Any, function: str, what: str) -> AflintError:
-    if isinstance(payload, dict) and "refused" in payload:
-        return BundleMismatchError(
-            f"Function {function} does not fit this driver: {payload['refused']}. Run "
-            "`aflint deploy` from here, or use the Python that it was deployed from."
-        )
-    return InternalError(f"{what}: function {function} answered {str(payload)[:200]!r}")
+def _unexpected(answer: Any, function: str, what: str) -> AflintError:
+    if not isinstance(answer, dict) or "refused" not in answer:
+        return InternalError(f"{what}: function {function} answered {str(answer)[:200]!r}")
+    if answer.get("kind") == PayloadRefusedError.__name__:
+        return PayloadRefusedError(f"{what}, function {function}: {answer['refused']}")
+    return BundleMismatchError(
+        f"Function {function} does not fit this driver: {answer['refused']}. Run "
+        "`aflint deploy` from here, or use the Python that it was deployed from."
+    )
 
 
 def _allow_files(wanted: int) -> None:

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aflint.errors import VersionMismatchError, WorkerLostError
+from aflint.codec.payload import seal_task
+from aflint.errors import PayloadRefusedError, VersionMismatchError, WorkerLostError
 from aflint.groups import first_error
 from aflint.invoker.base import Invoker
+from aflint.secret import Secret
 from aflint.task import TaskDescription, TaskResult
-from aflint.wire import pack, unpack
+from aflint.wire import unpack
 
 _LENGTH = struct.Struct("<Q")
 _START_TIMEOUT_S = 60.0
@@ -40,12 +42,15 @@ class _Worker:
     def __post_init__(self) -> None:
         self.ended = asyncio.create_task(self.wake_at_exit())
 
-    async def ask(self, message: Any) -> Any:
+    def send(self, message: bytes) -> None:
+        """Send a message, at the latest while the next is waited for."""
+        self.writer.write(_LENGTH.pack(len(message)))
+        self.writer.write(message)
+
+    async def ask(self, message: bytes) -> Any:
         """Send a message and return the answer. Raises EOFError when the process ends instead."""
-        body = pack(message)
         try:
-            self.writer.write(_LENGTH.pack(len(body)))
-            self.writer.write(body)
+            self.send(message)
             await self.writer.drain()
             return await self.read()
         except (asyncio.IncompleteReadError, ConnectionError) as error:
@@ -92,11 +97,13 @@ class LocalInvoker(Invoker):
     """At most `workers` processes, each running one attempt at a time.
 
     `folder` is where workers spill; each has a folder of its own in it, removed by the session.
+    They are told `secret` over the channel, where nobody else sees it.
     """
 
-    def __init__(self, workers: int, folder: Path) -> None:
+    def __init__(self, workers: int, folder: Path, secret: Secret) -> None:
         self._workers = workers
         self._folder = folder
+        self._secret = secret
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._free = asyncio.Semaphore(workers)
@@ -117,7 +124,7 @@ class LocalInvoker(Invoker):
         async with self._free:
             worker = self._idle.pop() if self._idle else await self._start_worker()
             try:
-                result: TaskResult = await worker.ask(task)
+                answer = await worker.ask(seal_task(self._secret, task))
             except EOFError:
                 with suppress(TimeoutError):  # it may still be on its way out
                     async with asyncio.timeout(_EXIT_TIMEOUT_S):
@@ -128,7 +135,10 @@ class LocalInvoker(Invoker):
                 await asyncio.shield(self._discard(worker))
                 raise
             self._idle.append(worker)
-            return result
+            if isinstance(answer, dict):
+                raise PayloadRefusedError(answer["refused"])
+            assert isinstance(answer, TaskResult)
+            return answer
 
     async def aclose(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -171,6 +181,7 @@ class LocalInvoker(Invoker):
         # No await between the process and its place in _all: a cancellation would leave it running.
         worker = _Worker(process, reader, writer, lifeline, log)
         self._all.add(worker)
+        worker.send(self._secret.reveal())
         await self._greet(worker)
         return worker
 

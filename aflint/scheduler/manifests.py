@@ -24,7 +24,6 @@ def describe(attempt: Attempt, policy: Policy) -> TaskDescription:
         id=attempt.id,
         program=stage.stage.program,
         inputs=attempt.chain.inputs,
-        key=stage.job.job.key,
         output=stage.handle,
         transport=settings.transport,
         storage=settings.storage,

@@ -31,16 +31,19 @@ async def aflint_invoker(url: str, calls: int) -> Measured:
     from aflint.aws.credentials import FixedCredentials
     from aflint.aws.signing import Credentials
     from aflint.invoker.lambda_ import LambdaInvoker
+    from aflint.secret import Secret
     from aflint.storage.router import open_storage
     from aflint.task import Blob, TaskDescription, TaskId
 
     program = Blob("0" * 32, PROGRAM_BYTES, os.urandom(PROGRAM_BYTES))
     aws = Aws("us-east-1", url, credentials=FixedCredentials(Credentials(*_KEYS)))
-    invoker = LambdaInvoker(aws, {1769: FUNCTION}, open_storage(), concurrency=calls)
+    invoker = LambdaInvoker(
+        aws, {1769: FUNCTION}, open_storage(), Secret.fresh(), concurrency=calls
+    )
 
     async def run(count: int) -> None:
         tasks = [
-            TaskDescription(TaskId("job", 0, partition, 0), program, (), b"k" * 32)
+            TaskDescription(TaskId("job", 0, partition, 0), program, ())
             for partition in range(count)
         ]
         async with asyncio.TaskGroup() as group:

@@ -21,6 +21,7 @@ from aflint.config import load_config
 from aflint.invoker.local import LocalInvoker
 from aflint.limits import KIB
 from aflint.plan import TaskSettings
+from aflint.secret import Secret
 from aflint.session import Session
 from aflint.storage.local import LocalStorage
 from aflint.storage.router import RoutedStorage
@@ -111,14 +112,19 @@ class ElsewhereSession(Session):
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
         transport = self._maker(self._aws)
         storage = RoutedStorage({"": LocalStorage, "s3": lambda: S3Storage(self._aws)})
-        invoker = LocalInvoker(2, scratch / "workers")
+        secret = Secret.fresh()
+        invoker = LocalInvoker(2, scratch / "workers", secret)
         stack.push_async_callback(invoker.aclose)
         await invoker.start()
         folder = f"s3://{BUCKET}/test/jobs/{self.id}"
         stack.push_async_callback(storage.delete, folder)
         settings = TaskSettings(transport.config, folder, fetch_timeout_s=60.0, max_result_bytes=99)
         policy = policy_of(self.config, transport)
-        return Backend(invoker, transport, storage, policy, settings, folder, 2, estimated=False)
+        return Backend(
+            *(invoker, transport, storage, policy, settings, folder, 2),
+            estimated=False,
+            secret=secret,
+        )
 
 
 @pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS.keys())

@@ -16,6 +16,7 @@ from aflint.errors import RecordTooLargeError
 from aflint.executor.handler import TMP_VARIABLE
 from aflint.limits import MIB
 from aflint.localcloud import LocalCloud
+from aflint.secret import SECRET_VARIABLE
 from tests.cloud.clouds import Deployed, Ended, assert_nothing_left, localcloud
 
 LARGE = 700_000
@@ -107,7 +108,13 @@ async def test_what_tmp_cannot_hold_goes_to_storage(cloud: LocalCloud, config: C
     async with get_session().create_client("lambda") as functions:
         await functions.update_function_configuration(
             FunctionName=deployment.functions[160],
-            Environment={"Variables": {"PYTHONHASHSEED": "0", TMP_VARIABLE: "1"}},
+            Environment={
+                "Variables": {
+                    "PYTHONHASHSEED": "0",
+                    TMP_VARIABLE: "1",
+                    SECRET_VARIABLE: deployment.secret.to_text(),
+                }
+            },
         )
     async with aflint.connect(config) as session:
         values = session.range(5000, num_slices=4).map(lambda n: (n % 11, noise(n, 10_000)))

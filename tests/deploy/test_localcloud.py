@@ -11,6 +11,8 @@ import pytest
 from aiobotocore.session import get_session
 
 from aflint import __version__
+from aflint.aws import envelope
+from aflint.codec.payload import seal_hold
 from aflint.config import Config
 from aflint.deploy import bundle as bundles
 from aflint.deploy.checks import Level
@@ -84,7 +86,7 @@ async def test_the_deployed_function_runs_the_handler(
     async with client("lambda") as lambda_:
         answer = await lambda_.invoke(
             FunctionName=deployed.functions[1769],
-            Payload=json.dumps({"aflint": __version__, "python": deployed.python, "hold": 0}),
+            Payload=envelope.request(__version__, "hold", seal_hold(deployed.secret, 0.0)),
         )
         said = json.loads(await answer["Payload"].read())
     assert said == {"aflint": __version__, "python": deployed.python}

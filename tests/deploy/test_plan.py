@@ -26,14 +26,16 @@ from aflint.deploy.steps import (
 )
 from aflint.deploy.target import lambda_target
 from aflint.deploy.wanted import wanted_of
+from aflint.secret import Secret
 
 CONFIG = load_config()
 NAMES = names_of(CONFIG, "123456789012", "us-east-1")
+SECRET = Secret(b"s" * 32)
 TARGET = lambda_target("x86_64", "3.12")
 
 
 def wanted(code: Code = Code("abc"), **options: Any) -> Deployed:  # noqa: B008
-    return wanted_of(CONFIG, DeployOptions(**options), NAMES, TARGET, code)
+    return wanted_of(CONFIG, DeployOptions(**options), NAMES, TARGET, code, SECRET)
 
 
 def there(state: Deployed) -> Deployed:

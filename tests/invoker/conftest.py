@@ -21,10 +21,12 @@ from aflint.invoker.lambda_ import LambdaInvoker
 from aflint.localcloud import LocalCloud
 from aflint.localcloud.lambda_.function import RUNTIME
 from aflint.program import Program, ReadSplit, Return
+from aflint.secret import SECRET_VARIABLE, Secret
 from aflint.storage.router import RoutedStorage, open_storage
 from aflint.task import Blob, DataSplit, Input, TaskDescription, TaskId, TaskResult
 from tests.aws.clouds import BUCKET, connect
 
+SECRET = Secret(b"s" * 32)
 TRUST = json.dumps(
     {
         "Version": "2012-10-17",
@@ -66,7 +68,12 @@ class Lambdas:
         async with get_session().create_client("iam", **place, **keys) as iam:
             role = await iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
         async with get_session().create_client("lambda", **place, **keys) as client:
-            defaults = {"Timeout": 30, "MemorySize": 1769}
+            variables = {SECRET_VARIABLE: SECRET.to_text()}
+            defaults = {
+                "Timeout": 30,
+                "MemorySize": 1769,
+                "Environment": {"Variables": variables},
+            }
             await client.create_function(
                 FunctionName=name,
                 Runtime=RUNTIME,
@@ -77,7 +84,7 @@ class Lambdas:
             )
 
     def invoker(self, name: str = "task", memory_mb: int = 1769, **settings: Any) -> LambdaInvoker:
-        return LambdaInvoker(self.aws, {memory_mb: name}, self.storage, **settings)
+        return LambdaInvoker(self.aws, {memory_mb: name}, self.storage, SECRET, **settings)
 
 
 @pytest.fixture
@@ -103,7 +110,6 @@ def task_of(function: Any, data: list[Any], partition: int = 0, **settings: Any)
         TaskId("job", 0, partition, 0),
         Blob(closure.digest(program), len(program), program),
         (Input(0, partition, DataSplit((Blob(closure.digest(block), len(block), block),))),),
-        b"k" * 32,
         **(defaults | settings),
     )
 

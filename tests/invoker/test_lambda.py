@@ -13,7 +13,7 @@ from aflint.aws.signing import Credentials
 from aflint.invoker.lambda_ import LambdaInvoker
 from aflint.task import TaskResult
 from tests.aws.clouds import BUCKET, connect
-from tests.invoker.conftest import Lambdas, task_of, value_of
+from tests.invoker.conftest import SECRET, Lambdas, task_of, value_of
 
 
 def total(partition: int, data: Any) -> tuple[int, int]:
@@ -148,27 +148,27 @@ async def test_expired_credentials(lambdas: Lambdas) -> None:
 async def test_another_region(lambdas: Lambdas) -> None:
     aws = connect(lambdas.cloud, region="eu-central-1")
     with pytest.raises(errors.WrongRegionError, match="region"):
-        await LambdaInvoker(aws, {1: "task"}, lambdas.storage).start()
+        await LambdaInvoker(aws, {1: "task"}, lambdas.storage, SECRET).start()
     await aws.aclose()
 
 
 async def test_unknown_credentials(lambdas: Lambdas) -> None:
     aws = connect(lambdas.cloud, credentials=FixedCredentials(Credentials("AKIA", "secret")))
     with pytest.raises(errors.CredentialsError, match="access key"):
-        await LambdaInvoker(aws, {1: "task"}, lambdas.storage).start()
+        await LambdaInvoker(aws, {1: "task"}, lambdas.storage, SECRET).start()
     await aws.aclose()
 
 
 async def test_nobody_listens(lambdas: Lambdas, unused_tcp_port: int) -> None:
     aws = connect(lambdas.cloud, endpoint_url=f"http://127.0.0.1:{unused_tcp_port}")
     with pytest.raises(errors.EndpointUnreachableError, match=f"{unused_tcp_port}.*endpoint_url"):
-        await LambdaInvoker(aws, {1: "task"}, lambdas.storage).start()
+        await LambdaInvoker(aws, {1: "task"}, lambdas.storage, SECRET).start()
 
 
 def test_tasks_go_to_the_smallest_function_that_suffices() -> None:
     aws = Aws("us-east-1", credentials=FixedCredentials(Credentials("a", "b")))
-    invoker = LambdaInvoker(aws, {3538: "large", 1769: "small"}, storage=None)  # type: ignore[arg-type]
+    invoker = LambdaInvoker(aws, {3538: "large", 1769: "small"}, storage=None, secret=SECRET)  # type: ignore[arg-type]
     chosen = [invoker._function_for(memory) for memory in (0, 1769, 1770, 3538, 9999)]
     assert chosen == ["small", "small", "large", "large", "large"]
     with pytest.raises(errors.ConfigError, match="aflint deploy"):
-        LambdaInvoker(aws, {}, storage=None)  # type: ignore[arg-type]
+        LambdaInvoker(aws, {}, storage=None, secret=SECRET)  # type: ignore[arg-type]

@@ -15,7 +15,10 @@ from aflint.codec import closure, frame, records
 from aflint.errors import WorkerLostError
 from aflint.invoker.local import LocalInvoker
 from aflint.program import Program, ReadSplit, Return
+from aflint.secret import Secret
 from aflint.task import Blob, Input, RangeSplit, TaskDescription, TaskId
+
+SECRET = Secret(b"s" * 32)
 
 
 def task(function: Callable[[int], Any], number: int = 0) -> TaskDescription:
@@ -27,13 +30,12 @@ def task(function: Callable[[int], Any], number: int = 0) -> TaskDescription:
         id=TaskId("job", 0, number, 0),
         program=Blob(closure.digest(data), len(data), data),
         inputs=(Input(0, number, RangeSplit(number, number + 1, 1)),),
-        key=bytes(32),
     )
 
 
 @pytest.fixture
 async def invoker(tmp_path: Path) -> AsyncIterator[LocalInvoker]:
-    invoker = LocalInvoker(2, tmp_path)
+    invoker = LocalInvoker(2, tmp_path, SECRET)
     await invoker.start()
     yield invoker
     await invoker.aclose()
@@ -107,7 +109,7 @@ async def test_a_cancelled_call_ends_its_process(invoker: LocalInvoker, tmp_path
 
 
 async def test_closing_ends_what_tasks_started(tmp_path: Path) -> None:
-    invoker = LocalInvoker(1, tmp_path)
+    invoker = LocalInvoker(1, tmp_path, SECRET)
     await invoker.start()
 
     def start_child(_: int) -> tuple[int, int]:

@@ -55,7 +55,7 @@ def reading_stage(
 
 
 def make_job(*stages: Stage, id: str = "j", memory_mb: int = 0) -> Job:
-    return Job(id, f"job {id}", b"key", stages, TaskSettings(memory_mb=memory_mb))
+    return Job(id, f"job {id}", stages, TaskSettings(memory_mb=memory_mb))
 
 
 def flat_job(tasks: int, id: str = "j", memory_mb: int = 0) -> Job:

@@ -38,7 +38,7 @@ def test_a_job_does_nothing_until_partitions_are_requested() -> None:
 
 def test_only_the_requested_partitions_run() -> None:
     machine = Machine()
-    description = TaskDescription(task_id(0, 2), program("p0"), (Input(0, 2, SPLIT),), b"key")
+    description = TaskDescription(task_id(0, 2), program("p0"), (Input(0, 2, SPLIT),))
     assert machine.submit(flat_job(5), [2]) == [Launch(description, speculative=False)]
 
 

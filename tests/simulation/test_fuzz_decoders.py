@@ -46,7 +46,6 @@ TASK = TaskDescription(
         Input(2, 0, TextSplit("s3://b/k", 0, 2**40, 2**41)),
         Input(3, 0, DataSplit((Blob("d", 1, b"x"),))),
     ),
-    KEY,
     HANDLE,
     ("sqs", None),
     "s3://b/jobs/1",

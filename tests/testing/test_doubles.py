@@ -20,7 +20,7 @@ HANDLE = ShuffleHandle("j", 0, 3)
 
 
 def task(partition: int = 0, output: ShuffleHandle | None = None) -> TaskDescription:
-    return TaskDescription(TaskId("j", 1, partition, 0), Blob("p", 1, b"p"), (), b"k", output)
+    return TaskDescription(TaskId("j", 1, partition, 0), Blob("p", 1, b"p"), (), output)
 
 
 async def test_a_result_task_succeeds_with_its_name() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from aflint.backend.base import Backend
 from aflint.plan import TaskSettings
 from aflint.scheduler.policy import Policy
-from aflint.secret import Secret
 from aflint.session import Session
 from aflint.storage.base import Storage
 from aflint.storage.s3 import S3Storage
@@ -50,11 +49,12 @@ class SimulatedCloud:
         self.tick_s = self.limit_s * dice.between(0.04, 0.095, "tick")
         self.memory_mb = 1 if dice.strikes(Fault.SPILL, "memory") else 0
         self.session: SimulatedSession | None = None
+        self.secret = dice.secret()
         self.driver = DriverCaller(dice, 0)
         self._drivers = itertools.count(1)
 
     def kill_driver(self) -> None:
-        """Have nothing that the driver does from now on take effect, and a new one take its place."""
+        """Have nothing that the driver does from now on take effect; a new one takes its place."""
         self.driver.dead = True
         self.driver = DriverCaller(self.dice, next(self._drivers))
 
@@ -107,7 +107,7 @@ class SimulatedCloud:
             folder=FOLDER,
             parallelism=1 + dice.pick(4, "parallelism"),
             estimated=True,
-            secret=Secret(b"simulated secret"),
+            secret=self.secret,
             lingers_s=self.limit_s or _LINGERS_S,
         )
 

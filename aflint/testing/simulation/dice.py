@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from hashlib import blake2b
 
+from aflint.secret import Secret
 from aflint.testing.simulation.faults import Fault
 
 _WHOLE = float(2**64)
@@ -34,6 +35,10 @@ class Dice:
         self._rates = rates
         self._allowed = allowed
         self._charged: Counter[str] = Counter()
+
+    def secret(self) -> Secret:
+        """Return the secret of the seed's cloud."""
+        return Secret(blake2b(b"secret", salt=self._salt).digest())
 
     def roll(self, *what: object) -> float:
         """Return a number from [0, 1) for a question."""

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aflint.codec.payload import open_task
+from aflint.codec.sealed import Opener
 from aflint.errors import AttemptError, OutOfMemoryError, TimedOutError, WorkerLostError
 from aflint.executor.runner import Executor
-from aflint.task import TaskDescription, TaskResult
+from aflint.task import TaskResult
 from aflint.testing.simulation.callers import Caller
 from aflint.testing.simulation.faults import Fault
 from aflint.testing.simulation.io import SimulatedIO
@@ -43,9 +45,11 @@ class Environment(Caller):
             storage,
             lambda _: cloud.transport(self),
             Path("/nonexistent"),
+            cloud.secret,
             scratch_bytes=0,
             clock=self.clock,
         )
+        self._opener = Opener(cloud.secret, self._loop.time)
         self.died: asyncio.Future[AttemptError] = self._loop.create_future()
         self.abandoned = False
         self.group = ""
@@ -85,8 +89,9 @@ class Environment(Caller):
         self._ends_at = 1 + self.dice.pick(_REQUESTS, "ends at", self.label)
         self._ends_before = self.dice.roll("ends before", self.label) < 0.5
 
-    async def run(self, task: TaskDescription, deadline: float | None) -> TaskResult:
+    async def run(self, sealed: bytes, deadline: float | None) -> TaskResult:
         """Run an attempt to its end. Cancelling ends the environment in the middle of it."""
+        task = open_task(self._opener, sealed)
         result: TaskResult = await self._drive(lambda: self.executor.run(task, deadline))
         if self._ends_at:
             await self._end()
@@ -147,7 +152,7 @@ class Environment(Caller):
         await self._grave
 
 
-async def supervise(environment: Environment, task: TaskDescription, limit_s: float) -> TaskResult:
+async def supervise(environment: Environment, sealed: bytes, limit_s: float) -> TaskResult:
     """Run an attempt as Lambda does, for at most so many seconds.
 
     Raises WorkerLostError, OutOfMemoryError or TimedOutError when the environment ended first; it
@@ -155,7 +160,7 @@ async def supervise(environment: Environment, task: TaskDescription, limit_s: fl
     """
     now = asyncio.get_running_loop().time()
     deadline = now + limit_s if limit_s else None
-    running = asyncio.ensure_future(environment.run(task, deadline))
+    running = asyncio.ensure_future(environment.run(sealed, deadline))
     try:
         ends: set[asyncio.Future[Any]] = {running, environment.died}
         await asyncio.wait(

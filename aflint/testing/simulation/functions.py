@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aflint.codec.payload import seal_task
 from aflint.errors import ThrottledError, WorkerLostError
 from aflint.invoker.base import Invoker
 from aflint.task import TaskDescription, TaskResult
@@ -52,7 +53,8 @@ class SimulatedLambda(Invoker):
         self.attempts += 1
         self.links += id.link > 0
         call = _Call(label, group)
-        running = asyncio.ensure_future(self._run(pack(task), call))
+        sealed = seal_task(self._cloud.secret, task, asyncio.get_running_loop().time())
+        running = asyncio.ensure_future(self._run(sealed, call))
         self._running.add(running)
         running.add_done_callback(self._ended)
         if dice.strikes(Fault.LOST_RESPONSE, label, group=group, most=MOST_LOSSES):
@@ -107,7 +109,7 @@ class SimulatedLambda(Invoker):
             raise
         return running.result()
 
-    async def _run(self, payload: bytes, call: _Call) -> TaskResult:
+    async def _run(self, sealed: bytes, call: _Call) -> TaskResult:
         dice, label = self._cloud.dice, call.label
         environment = self._idle.pop() if self._idle else None
         if environment is None:
@@ -117,7 +119,7 @@ class SimulatedLambda(Invoker):
         environment.prepare(label, call.group, self._cloud.tick_s)
         environment.abandoned = call.abandoned
         call.environment = environment
-        result = await supervise(environment, unpack(payload), self._cloud.limit_s)
+        result = await supervise(environment, sealed, self._cloud.limit_s)
         self._idle.append(environment)
         found: TaskResult = unpack(pack(result))
         return found

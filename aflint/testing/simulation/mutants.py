@@ -18,7 +18,7 @@ from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, FrameId, ReadCounts
 from aflint.scheduler import attempts, retries
 from aflint.scheduler.instructions import Deliver
-from aflint.scheduler.model import Attempt, Memory, TaskRun
+from aflint.scheduler.model import Attempt, JobRun, Memory, TaskRun
 from aflint.task import MapStatus, TaskResult
 from aflint.testing.simulation.run import Outcome, run_seed
 from aflint.transport.base import ShuffleReader
@@ -76,13 +76,13 @@ def empty_queue_is_the_end() -> AbstractContextManager[Any]:
 def counts_of_another_attempt() -> AbstractContextManager[Any]:
     """A map task that is run again keeps the counts of the attempt that was accepted first."""
     accept = attempts._accept
-    known: dict[tuple[bytes, int, int], tuple[MapStatus, ...]] = {}
+    known: dict[tuple[JobRun, int, int], tuple[MapStatus, ...]] = {}
 
     def accept_first(memory: Memory, attempt: Attempt, result: TaskResult) -> None:
         accept(memory, attempt, result)
         stage, partition = attempt.task.stage, attempt.task.partition
         if partition in stage.outputs:
-            place = (stage.job.job.key, stage.stage.id, partition)
+            place = (stage.job, stage.stage.id, partition)
             stage.outputs[partition] = known.setdefault(place, stage.outputs[partition])
             stage.columns = None
 

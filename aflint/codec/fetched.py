@@ -1,0 +1,24 @@
+"""What was fetched from storage, checked by its digest before anything of it is decoded."""
+
+from __future__ import annotations
+
+import hmac
+
+from aflint.codec.closure import digest
+from aflint.errors import PayloadRefusedError
+from aflint.task import Blob
+
+
+def checked(data: bytes, expected: str, what: str) -> bytes:
+    """Return `data`, which has this digest. Raises PayloadRefusedError for other bytes."""
+    if not hmac.compare_digest(digest(data), expected):
+        raise PayloadRefusedError(
+            f"{what} was altered in storage: {len(data):,} bytes are there whose digest is not "
+            f"{expected}. It was not decoded. Run the job again, and look at who may write there"
+        )
+    return data
+
+
+def checked_blob(data: bytes, blob: Blob) -> bytes:
+    """Return what was read from where a blob lies. Raises PayloadRefusedError for other bytes."""
+    return checked(data, blob.digest, f"what lies at {blob.location}")

@@ -1,0 +1,155 @@
+"""Sealed payloads: by them an executor can tell that a driver of its own sent what it received.
+
+    version (1 byte) | tag (32) | issued (8) | nonce (16) | sizes of the two names (1, 1) |
+    purpose | job | body
+
+`issued` is in nanoseconds since 1970. The tag is BLAKE2b, keyed with the job's key, over every byte
+but its own. Nothing of the body is looked at before the tag was found right, the payload found
+fresh, and found to be opened for the first time.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from heapq import heappop, heappush
+from typing import Final
+
+from aflint.errors import InvalidArgumentError, PayloadRefusedError
+from aflint.secret import Secret
+
+VERSION: Final = 1
+TAG_BYTES: Final = 32
+
+FRESH_S: Final = 900.0
+"""How far a payload's time may be from the clock of who opens it.
+
+It is sealed as it is sent. After that it may wait for a connection, be signed again once AWS calls
+its signature late (5 minutes), and wait for a new environment (some 10 s, a minute for a large
+image); the two clocks may differ by the 5 minutes that AWS lets pass. With some room: 15 minutes.
+"""
+
+MOST_REMEMBERED: Final = 32_768
+"""Nonces of one process, some 6 MB. In one process that many take longer than the payload that was
+overtaken by all of them could be on its way; it would be refused as one that may be repeated."""
+
+_PERSON = b"aflint payload"
+"""Tags of payloads are no tags of frames, though both have the job's key."""
+
+_NS = 1_000_000_000
+_HEAD = struct.Struct(">B32sQ16sBB")
+_LONGEST_NAME = 255
+MOST_ADDED: Final = _HEAD.size + 2 * _LONGEST_NAME
+"""By how many bytes at most a sealed payload is longer than its body."""
+
+
+class Refusal(StrEnum):
+    """Why a payload was refused."""
+
+    TRUNCATED = "it is cut short"
+    VERSION = "it is of another version"
+    PURPOSE = "it was sealed for another purpose"
+    ALTERED = "it was altered, or sealed with another secret"
+    EXPIRED = "it was sealed too long ago, or in the future"
+    REPEATED = "it was opened here before"
+
+
+_ADVICE = {
+    Refusal.VERSION: "Run the same aflint in driver and executors: `aflint deploy`",
+    Refusal.ALTERED: (
+        "If the deployment was given a new secret since this session began, connect anew; "
+        "if not, somebody else called"
+    ),
+    Refusal.EXPIRED: "Set the driver's clock right",
+}
+
+
+def seal(secret: Secret, purpose: str, job: str, body: bytes, now: float | None = None) -> bytes:
+    """Return `body` sealed under the key of a job, for one purpose and for one opening.
+
+    `now` is in seconds since 1970. Raises InvalidArgumentError for a name of more than 255 bytes.
+    """
+    purpose_name, job_name = purpose.encode(), job.encode()
+    if max(len(purpose_name), len(job_name)) > _LONGEST_NAME:
+        raise InvalidArgumentError(f"the name of a job or purpose is too long: {job!r}, {purpose}")
+    issued = int((time.time() if now is None else now) * _NS)
+    front = _HEAD.pack(
+        VERSION, bytes(TAG_BYTES), issued, os.urandom(16), len(purpose_name), len(job_name)
+    )
+    names = purpose_name + job_name
+    tag = _tag(secret, job, front[:1], front[1 + TAG_BYTES :], names, body)
+    return b"".join((front[:1], tag, front[1 + TAG_BYTES :], names, body))
+
+
+@dataclass(slots=True)
+class Opener:
+    """Opens what was sealed with a secret; one for each process, as it remembers what it opened.
+
+    `clock` gives seconds since 1970.
+    """
+
+    secret: Secret = field(repr=False)
+    clock: Callable[[], float] = time.time
+    most: int = MOST_REMEMBERED
+    _seen: set[bytes] = field(init=False, default_factory=set, repr=False)
+    _by_time: list[tuple[int, bytes]] = field(init=False, default_factory=list, repr=False)
+    _floor: int = field(init=False, default=-1)
+
+    def open(self, sealed: bytes, purpose: str) -> tuple[str, memoryview]:
+        """Return the job and the body of a payload that was sealed for this purpose.
+
+        Raises PayloadRefusedError for anything else, and for what was opened before.
+        """
+        if sealed[:1] and sealed[0] != VERSION:
+            raise refused(Refusal.VERSION, f"version {sealed[0]}, and this aflint has {VERSION}")
+        if len(sealed) < _HEAD.size:
+            raise refused(Refusal.TRUNCATED, f"{len(sealed)} bytes")
+        version, tag, issued, nonce, purpose_size, job_size = _HEAD.unpack_from(sealed)
+        view = memoryview(sealed)
+        start = _HEAD.size + purpose_size + job_size
+        if len(view) < start:
+            raise refused(Refusal.TRUNCATED, f"{len(view)} bytes")
+        claimed = bytes(view[_HEAD.size : _HEAD.size + purpose_size])
+        job = str(view[_HEAD.size + purpose_size : start], "utf-8", "replace")
+        expected = _tag(self.secret, job, bytes((version,)), view[1 + TAG_BYTES :])
+        if not hmac.compare_digest(tag, expected):
+            raise refused(Refusal.ALTERED)
+        if claimed != purpose.encode():
+            raise refused(Refusal.PURPOSE, f"{claimed.decode()}, not {purpose}")
+        self._admit(issued, nonce)
+        return job, view[start:]
+
+    def _admit(self, issued: int, nonce: bytes) -> None:
+        """Refuse what is not fresh or was seen; remember the rest for as long as it is fresh."""
+        now, window = int(self.clock() * _NS), int(FRESH_S * _NS)
+        if abs(now - issued) > window:
+            raise refused(Refusal.EXPIRED, f"{(now - issued) / _NS:+,.0f} s")
+        if issued <= self._floor or nonce in self._seen:
+            raise refused(Refusal.REPEATED)
+        self._seen.add(nonce)
+        heappush(self._by_time, (issued, nonce))
+        while self._by_time and (
+            len(self._by_time) > self.most or self._by_time[0][0] < now - window
+        ):
+            self._floor, oldest = heappop(self._by_time)
+            self._seen.discard(oldest)
+
+
+def refused(refusal: Refusal, detail: str = "") -> PayloadRefusedError:
+    """Return the error for a payload that was not opened."""
+    told = f" ({detail})" if detail else ""
+    advice = f". {_ADVICE[refusal]}" if refusal in _ADVICE else ""
+    return PayloadRefusedError(f"an executor refused a payload: {refusal}{told}{advice}")
+
+
+def _tag(secret: Secret, job: str, *parts: bytes | memoryview) -> bytes:
+    tag = blake2b(key=secret.key("job", job), digest_size=TAG_BYTES, person=_PERSON)
+    for part in parts:
+        tag.update(part)
+    return tag.digest()

@@ -1,0 +1,176 @@
+"""What is sealed is opened once, by who knows the secret, and not at all when anything is amiss."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aflint.codec import payload, sealed
+from aflint.codec.sealed import FRESH_S, MOST_ADDED, Opener, seal
+from aflint.errors import InvalidArgumentError, PayloadRefusedError
+from aflint.secret import Secret
+from aflint.task import Blob, TaskDescription, TaskId
+from aflint.wire import pack
+
+SECRET = Secret(b"s" * 32)
+NOW = 1_764_000_000.0
+TASK = TaskDescription(TaskId("job-1", 0, 3, 0), Blob("digest", 3, b"abc"), ())
+names = st.text(max_size=40)
+
+
+def opener(now: float = NOW, secret: Secret = SECRET, **settings: int) -> Opener:
+    return Opener(secret, lambda: now, **settings)
+
+
+def refusal(opening: Callable[[], object]) -> str:
+    with pytest.raises(PayloadRefusedError) as caught:
+        opening()
+    return str(caught.value)
+
+
+@given(job=names, purpose=names, body=st.binary(max_size=300))
+def test_what_is_sealed_comes_back(job: str, purpose: str, body: bytes) -> None:
+    made = seal(SECRET, purpose, job, body, NOW)
+    assert len(made) - len(body) <= MOST_ADDED
+    found, opened = opener().open(made, purpose)
+    assert (found, bytes(opened)) == (job, body)
+
+
+@given(data=st.data(), body=st.binary(min_size=1, max_size=50))
+def test_any_change_is_refused(data: st.DataObject, body: bytes) -> None:
+    made = bytearray(seal(SECRET, "task", "job-1", body, NOW))
+    at = data.draw(st.integers(0, len(made) - 1))
+    made[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(PayloadRefusedError):
+        opener().open(bytes(made), "task")
+
+
+@given(data=st.data())
+def test_any_truncation_or_addition_is_refused(data: st.DataObject) -> None:
+    made = seal(SECRET, "task", "job-1", b"body", NOW)
+    cut = data.draw(st.integers(0, len(made) - 1))
+    with pytest.raises(PayloadRefusedError):
+        opener().open(made[:cut], "task")
+    with pytest.raises(PayloadRefusedError):
+        opener().open(made + data.draw(st.binary(min_size=1, max_size=9)), "task")
+
+
+@given(job=names, other=names)
+def test_a_payload_of_one_job_is_none_of_another(job: str, other: str) -> None:
+    made = seal(SECRET, "task", job, b"body", NOW)
+    start = made.index(job.encode() + b"body") if job else len(made) - 4
+    forged = bytearray(made[:start] + other.encode() + b"body")
+    forged[58] = len(other.encode())
+    if job == other:
+        assert opener().open(bytes(forged), "task")[0] == job
+    else:
+        assert "altered" in refusal(lambda: opener().open(bytes(forged), "task"))
+
+
+def test_each_refusal_says_what_is_wrong_and_what_to_do() -> None:
+    made = seal(SECRET, "task", "job-1", b"body", NOW)
+    assert "cut short" in refusal(lambda: opener().open(b"", "task"))
+    assert "aflint deploy" in refusal(lambda: opener().open(b"\x09" + made[1:], "task"))
+    assert "another purpose (task, not hold)" in refusal(lambda: opener().open(made, "hold"))
+    other = opener(secret=Secret(b"t" * 32))
+    assert "connect anew" in refusal(lambda: other.open(made, "task"))
+    late = refusal(lambda: opener(NOW + FRESH_S + 1).open(made, "task"))
+    assert "+901 s" in late
+    assert "clock" in late
+    assert "-901 s" in refusal(lambda: opener(NOW - FRESH_S - 1).open(made, "task"))
+    for edge in (NOW - FRESH_S, NOW + FRESH_S):
+        assert opener(edge).open(made, "task")
+
+
+def test_a_payload_is_opened_once() -> None:
+    one, made = opener(), seal(SECRET, "task", "job-1", b"body", NOW)
+    one.open(made, "task")
+    assert "before" in refusal(lambda: one.open(made, "task"))
+    one.open(seal(SECRET, "task", "job-1", b"body", NOW), "task")
+
+
+def test_what_was_refused_is_not_remembered() -> None:
+    one, made = opener(), seal(SECRET, "task", "job-1", b"body", NOW)
+    forged = bytearray(made)
+    forged[-1] ^= 1
+    refusal(lambda: one.open(bytes(forged), "task"))
+    refusal(lambda: one.open(made, "hold"))
+    one.open(made, "task")
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 30), max_size=60), st.integers(1, 8))
+def test_no_replay_gets_through_a_bounded_memory(ages: list[int], most: int) -> None:
+    one = opener(most=most)
+    all_made = [seal(SECRET, "task", "j", b"", NOW - age) for age in ages]
+    for made in all_made:
+        try:
+            one.open(made, "task")
+        except PayloadRefusedError:
+            continue
+    assert len(one._seen) == len(one._by_time) <= most
+    for made in all_made:
+        assert "before" in refusal(lambda made=made: one.open(made, "task"))  # type: ignore[misc]
+
+
+def test_nonces_are_forgotten_when_their_payloads_are_too_old_anyway() -> None:
+    time = [NOW]
+    one = Opener(SECRET, lambda: time[0])
+    for step in range(50):
+        time[0] = NOW + step * 100
+        one.open(seal(SECRET, "task", "j", b"", time[0]), "task")
+    assert len(one._seen) <= 2 * FRESH_S / 100 + 1
+
+
+def test_payloads_and_frames_have_tags_of_their_own() -> None:
+    from aflint.codec import frame
+
+    made = seal(SECRET, "task", "job-1", b"body", NOW)
+    with pytest.raises(PayloadRefusedError):
+        opener().open(frame.encode_frame(frame.FrameHeader("job-1", *range(7)), made, b"k"), "task")
+    assert sealed.TAG_BYTES != frame.TAG_BYTES
+
+
+def test_a_name_that_is_too_long_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="too long"):
+        seal(SECRET, "task", "j" * 256, b"")
+
+
+# ---- tasks
+
+
+def test_a_task_comes_back() -> None:
+    assert payload.open_task(opener(), payload.seal_task(SECRET, TASK, NOW)) == TASK
+
+
+def test_nothing_is_unpacked_before_the_tag_was_checked() -> None:
+    made = bytearray(payload.seal_task(SECRET, TASK, NOW))
+    made[-1] ^= 1
+    with (
+        patch.object(payload, "unpack", side_effect=AssertionError("unpacked")),
+        patch.object(pickle, "loads", side_effect=AssertionError("unpickled")),
+    ):
+        refusal(lambda: payload.open_task(opener(), bytes(made)))
+        refusal(lambda: payload.open_task(opener(NOW + 9999), payload.seal_task(SECRET, TASK, NOW)))
+
+
+def test_a_task_of_another_job_is_refused() -> None:
+    made = payload.seal_packed(SECRET, "job-2", pack(TASK), NOW)
+    assert "no task of job job-2" in refusal(lambda: payload.open_task(opener(), made))
+    made = payload.seal_packed(SECRET, "job-1", pack(7), NOW)
+    assert "no task" in refusal(lambda: payload.open_task(opener(), made))
+
+
+def test_addresses_and_waits_come_back_and_are_not_each_other() -> None:
+    address = payload.seal_address(SECRET, "job-1", "s3://bucket/ä", NOW)
+    hold = payload.seal_hold(SECRET, 0.5, NOW)
+    refusal(lambda: payload.open_hold(opener(), address))
+    refusal(lambda: payload.open_address(opener(), hold))
+    refusal(lambda: payload.open_task(opener(), hold))
+    assert payload.open_address(opener(), address) == "s3://bucket/ä"
+    assert payload.open_hold(opener(), hold) == 0.5
