@@ -31,21 +31,26 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
-    """One attempt was handed to the invoker."""
+    """One attempt was handed to the invoker; `memory_mb` is what it asks for, 0 for any."""
 
     id: TaskId
     speculative: bool
+    memory_mb: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """One attempt ended: accepted, failed (`error` says why), or superseded by another."""
+    """One attempt ended: accepted, failed (`error` says why), or superseded by another.
+
+    `refused`: it never ran, as it was throttled.
+    """
 
     id: TaskId
     accepted: bool
     error: str
     metrics: TaskMetrics
     logs: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

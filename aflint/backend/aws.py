@@ -80,6 +80,7 @@ async def assemble(
         parallelism=min(concurrency, _DEFAULT_PARALLELISM),
         estimated=False,
         asked=asked,
+        runs_on_s=found.timeout_s,
     )
 
 

@@ -37,6 +37,8 @@ class Backend:
     localcloud: LocalCloud | None = None
     asked: Callable[[], Usage] = Usage
     """What the driver itself, beside its tasks, has asked of AWS so far."""
+    runs_on_s: float = 0.0
+    """How long after its start an attempt may still run, and be billed, once it was stopped."""
 
 
 def policy_of(
@@ -52,7 +54,6 @@ def policy_of(
         max_attempts=config.max_attempts,
         retry_user_errors=config.retry_user_errors,
         rereadable=transport.traits.rereadable,
-        deadline_s=config.deadline_s,
         speculation=config.speculation,
         speculation_quantile=config.speculation_quantile,
         speculation_multiplier=config.speculation_multiplier,

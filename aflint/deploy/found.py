@@ -15,11 +15,12 @@ from aflint.errors import FunctionNotFoundError
 
 @dataclass(frozen=True)
 class Found:
-    """Where a deployment is. `functions`: names by memory in MB."""
+    """Where a deployment is. `functions`: names by memory in MB; `timeout_s`: their time limit."""
 
     region: str
     bucket: str
     functions: Mapping[int, str]
+    timeout_s: int
 
 
 async def find_deployment(config: Config) -> Found:
@@ -32,11 +33,13 @@ async def find_deployment(config: Config) -> Found:
         names = names_of(config, await find_account(clients), clients.region)
         wanted = [function_name(config.function, size) for size in memory_sizes(config.memory_mb)]
         states = await together([read_function(clients, name) for name in wanted])
-    functions = {state.settings.memory_mb: state.name for state in states if state is not None}
+    there = [state for state in states if state is not None]
+    functions = {state.settings.memory_mb: state.name for state in there}
     if not functions:
         raise FunctionNotFoundError(
             f"There is no function {wanted[0]} in {names.region}, account {names.account}. Run "
             "`aflint deploy` with the same configuration, or set `region`, `function` or "
             "`memory_mb` to what was deployed."
         )
-    return Found(names.region, names.bucket, functions)
+    timeout_s = max(state.settings.timeout_s for state in there)
+    return Found(names.region, names.bucket, functions, timeout_s)

@@ -46,7 +46,6 @@ class JobDefaults:
     share_reads: bool
     default_parallelism: int | None
     checkpoint_dir: str | None
-    deadline_s: float | None
     before_pickling: Callable[[], None]
 
 
@@ -87,9 +86,7 @@ class JobRunner(Runner):
             if first:
                 self._accept(result, kept)
 
-        async with self.run_job(
-            job, on_accept=accept, deadline_s=self.defaults.deadline_s
-        ) as running:
+        async with self.run_job(job, on_accept=accept) as running:
             yield _Job(running, self.storage)
 
     async def _prepare(self, node: Node) -> Node:

@@ -70,8 +70,9 @@ def _start(memory: Memory, task: TaskRun, number: int, chain: Chain, speculative
     if not stage.started:
         stage.started = True
         memory.out.append(Emit(events.StageStarted(job.id, stage.stage.id)))
-    memory.out.append(Launch(describe(attempt, memory.policy), speculative))
-    memory.out.append(Emit(events.TaskStarted(id, speculative)))
+    described = describe(attempt, memory.policy)
+    memory.out.append(Launch(described, speculative))
+    memory.out.append(Emit(events.TaskStarted(id, speculative, described.memory_mb)))
     speculation.watch(memory, attempt)
 
 
@@ -82,6 +83,7 @@ def _finish(
     accepted: bool,
     error: str,
     spent: TaskMetrics = _NOTHING,
+    refused: bool = False,
 ) -> None:
     """Free the attempt's slot and say what became of it."""
     task = attempt.task
@@ -90,7 +92,7 @@ def _finish(
     task.stage.candidates.pop(attempt.id, None)
     memory.concurrency.ended(memory.now)
     metrics, logs = (result.metrics, result.logs) if result else (spent, "")
-    memory.out.append(Emit(events.TaskEnded(attempt.id, accepted, error, metrics, logs)))
+    memory.out.append(Emit(events.TaskEnded(attempt.id, accepted, error, metrics, logs, refused)))
 
 
 def _superseded(memory: Memory, attempt: Attempt, result: TaskResult | None) -> None:
@@ -98,9 +100,10 @@ def _superseded(memory: Memory, attempt: Attempt, result: TaskResult | None) -> 
 
 
 def _failed(memory: Memory, attempt: Attempt, loss: Loss, result: TaskResult | None) -> None:
-    if issubclass(loss.kind, errors.ThrottledError):
+    refused = issubclass(loss.kind, errors.ThrottledError)
+    if refused:
         memory.concurrency.throttled(attempt.started, memory.now)
-    _finish(memory, attempt, result, accepted=False, error=loss.text, spent=loss.metrics)
+    _finish(memory, attempt, result, False, loss.text, loss.metrics, refused)
     retry(memory, attempt, loss)
 
 

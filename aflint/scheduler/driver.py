@@ -134,21 +134,20 @@ class Scheduler:
         job: Job,
         *,
         on_accept: Acceptor | None = None,
-        deadline_s: float | None = None,
     ) -> AsyncIterator[RunningJob]:
         """Run a job for as long as the context is open; ask the RunningJob for its results.
 
         `on_accept(result, first)` is called for each accepted result, once for each link of a
-        chained task; what it raises fails the job. `deadline_s` goes before that of the policy.
-        Leaving the context, in whichever way, stops what still runs of the job, closes its
-        shuffles and waits for both; a cancellation meanwhile is raised afterwards. Raises
-        InvalidArgumentError where a job of that id is running.
+        chained task; what it raises fails the job. Leaving the context, in whichever way, stops
+        what still runs of the job, closes its shuffles and waits for both; a cancellation
+        meanwhile is raised afterwards. Raises InvalidArgumentError where a job of that id is
+        running.
         """
         if job.id in self._jobs:
             raise InvalidArgumentError(f"a job with the id {job.id!r} is running already")
         self._check_usable()
         running = self._jobs[job.id] = RunningJob(job, self._request, on_accept or ignore)
-        self._post(JobSubmitted(job, self._policy.deadline_s if deadline_s is None else deadline_s))
+        self._post(JobSubmitted(job))
         reason = ""
         try:
             yield running

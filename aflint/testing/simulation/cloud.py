@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from aflint.backend.base import Backend
+from aflint.config import Config
 from aflint.plan import TaskSettings
 from aflint.scheduler.policy import Policy
 from aflint.session import Session
 from aflint.storage.base import Storage
 from aflint.storage.s3 import S3Storage
+from aflint.testing.simulation.bills import Bills
 from aflint.testing.simulation.callers import Caller, DriverCaller
 from aflint.testing.simulation.dice import Dice
 from aflint.testing.simulation.faults import Fault
@@ -34,8 +36,9 @@ class SimulatedCloud:
     be, is up to the seed, too.
     """
 
-    def __init__(self, dice: Dice) -> None:
+    def __init__(self, dice: Dice, config: Config) -> None:
         self.dice = dice
+        self.bills = Bills(config)
         self.queues = SimulatedQueues(dice)
         self.objects = SimulatedObjects(dice)
         self.functions = SimulatedLambda(self, 1 + dice.pick(8, "slots"))
@@ -125,10 +128,11 @@ class SimulatedCloud:
 class SimulatedSession(Session):
     """A session whose backend is a simulated cloud."""
 
-    def __init__(self, config: Any, cloud: SimulatedCloud) -> None:
-        super().__init__(config)
+    def __init__(self, cloud: SimulatedCloud) -> None:
+        super().__init__(cloud.bills.config)
         self.id = "sim"
         self._cloud = cloud
+        self.add_listener(cloud.bills)
 
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
         backend = self._cloud.backend()

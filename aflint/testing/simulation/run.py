@@ -123,7 +123,7 @@ class _Run:
             return f"hangs: no answer after {PATIENCE_S:,.0f} virtual seconds"
 
     async def _run(self) -> str:
-        cloud = self._cloud = SimulatedCloud(self._dice)
+        cloud = self._cloud = SimulatedCloud(self._dice, self._config())
         failure = ""
         program = asyncio.ensure_future(self._program(cloud))
         cancelling = self._cancel_later(program, cloud)
@@ -145,11 +145,13 @@ class _Run:
         await cloud.functions.aclose()
         unclean = Fault.DRIVER_UNAVAILABLE in self._dice.counts  # it could not be removed
         left = [] if unclean else cloud.leaks()
-        return failure or (f"left behind: {', '.join(left[:5])}" if left else "")
+        if left:
+            failure = failure or f"left behind: {', '.join(left[:5])}"
+        return failure or "; ".join(cloud.bills.broken)
 
-    async def _program(self, cloud: SimulatedCloud) -> None:
+    def _config(self) -> Config:
         dice = self._dice
-        config = Config(
+        return Config(
             progress=False,
             checkpoint_dir="s3://bucket/out/checkpoints",
             deadline_s=dice.between(0.5, 60, "deadline")
@@ -159,13 +161,18 @@ class _Run:
             if dice.strikes(Fault.BUDGET, "job")
             else None,
         )
-        async with SimulatedSession(config, cloud) as session:
+
+    async def _program(self, cloud: SimulatedCloud) -> None:
+        async with SimulatedSession(cloud) as session:
             if self._traced:
                 session.add_listener(self._note)
             self._step_clock(session)
             cloud.session = session
             try:
                 await self._checks(session, cloud)
+            except AflintError as error:
+                cloud.bills.check_error(error, _requests_usd(session))
+                raise
             finally:
                 cloud.session = None
 
@@ -226,6 +233,11 @@ async def _all(checks: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> Non
                 group.create_task(each())
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from several
+
+
+def _requests_usd(session: SimulatedSession) -> float:
+    costs = [job.cost for job in session.jobs]
+    return sum(cost.sqs + cost.s3_put + cost.s3_get for cost in costs)
 
 
 def _told(event: Event) -> str:
