@@ -107,7 +107,9 @@ class Config:
         1.5, "How many times slower than the median a straggling task is.", minimum=1
     )
     budget_usd: float | None = _setting(
-        None, "Dollars that a job may cost; it is stopped before it passes them.", above=0
+        None,
+        "Dollars that a job may cost; it is stopped before it passes them, also while a task runs.",
+        above=0,
     )
     deadline_s: float | None = _setting(
         None, "Seconds that a job may take; it is stopped at their end.", above=0

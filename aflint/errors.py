@@ -158,11 +158,19 @@ class JobCancelledError(JobError):
 
 
 class BudgetExceededError(JobError):
-    """The job was stopped before it would pass its budget in dollars."""
+    """The job was stopped before it would pass its budget in dollars.
+
+    `spent_usd` is what it had cost when it was stopped; what Lambda bills for invocations that ran
+    on is not in it.
+    """
+
+    spent_usd: float = 0.0
 
 
 class DeadlineExceededError(JobError):
-    """The job was stopped at its wall-clock deadline."""
+    """The job was stopped at its wall-clock deadline. `spent_usd`: what it had cost by then."""
+
+    spent_usd: float = 0.0
 
 
 class AttemptError(AflintError):

@@ -31,17 +31,19 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
-    """One attempt was handed to the invoker."""
+    """One attempt was handed to the invoker; `memory_mb` is what it asks for, 0 for any."""
 
     id: TaskId
     speculative: bool
+    memory_mb: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
     """One attempt ended: accepted, failed (`error` says why), or superseded by another.
 
-    What was accepted stands in the journal by then (in S3, a quarter of a second later).
+    What was accepted stands in the journal by then (in S3, a quarter of a second later). `refused`:
+    it never ran, as it was throttled.
     """
 
     id: TaskId
@@ -49,6 +51,7 @@ class TaskEnded:
     error: str
     metrics: TaskMetrics
     logs: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

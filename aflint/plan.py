@@ -22,7 +22,6 @@ from aflint.lineage import (
     Node,
     Ordering,
     Partitioner,
-    PerPartition,
     Shuffled,
     Source,
     Union,
@@ -38,7 +37,6 @@ from aflint.program import (
     Program,
     ReadShuffle,
     ReadSplit,
-    Return,
     Sink,
     Step,
     Store,
@@ -80,8 +78,7 @@ class Stage:
     """Tasks that run the same program, one for each partition.
 
     `parents` are the ids of the stages whose shuffles its inputs read. `inputs[p]` is what task p
-    reads. `writes` is None for the result stage. `cuttable`: a task of it may be continued by
-    another invocation when time runs out.
+    reads. `writes` is None for the result stage.
     """
 
     id: int
@@ -90,7 +87,6 @@ class Stage:
     inputs: Sequence[tuple[Input, ...]]
     parents: tuple[int, ...] = ()
     writes: ShuffleWrite | None = None
-    cuttable: bool = False
 
     @property
     def tasks(self) -> int:
@@ -206,15 +202,8 @@ class _Planner:
         step, inputs = builder.build(root)
         program = Program(step, sink)
         blob = self.pack(program, name)
-        stage = Stage(
-            len(self.stages),
-            name,
-            blob,
-            inputs,
-            tuple(sorted(builder.parents)),
-            writes,
-            is_cuttable(program),
-        )
+        parents = tuple(sorted(builder.parents))
+        stage = Stage(len(self.stages), name, blob, inputs, parents, writes)
         self.stages.append(stage)
         return stage.id
 
@@ -347,15 +336,3 @@ class _StageBuilder:
         leaf, inputs = self._leaf(ReadSplit, [read] * target.partitions)
         assert isinstance(leaf, ReadSplit)
         return ReadShuffle(leaf.leaf, aggregator, ordering, combined), inputs
-
-
-def is_cuttable(program: Program) -> bool:
-    """Say whether a task of a program may stop at any record and be continued by another."""
-    if isinstance(program.sink, Return) and program.sink.merge is None:
-        return False
-    step = program.root
-    if isinstance(step, Transform):
-        if any(isinstance(op, PerPartition) and not op.splittable for op in step.operators):
-            return False
-        step = step.parent
-    return isinstance(step, ReadSplit | Concatenate)

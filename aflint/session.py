@@ -19,6 +19,7 @@ from aflint.codec import closure, frame
 from aflint.config import Config, load_config
 from aflint.cost import Cost, price
 from aflint.driver import splits
+from aflint.driver.budget import Watch
 from aflint.driver.callsite import named_here
 from aflint.driver.command import this_driver
 from aflint.driver.jobs import JobDefaults, JobRunner
@@ -31,14 +32,13 @@ from aflint.driver.task_logs import show_task_logs
 from aflint.driver.user_modules import UserModules
 from aflint.errors import (
     AflintError,
-    BudgetExceededError,
     ClosureError,
     InvalidArgumentError,
     JobCancelledError,
     JournalVersionError,
     SessionError,
 )
-from aflint.events import Event, Listener, TaskEnded
+from aflint.events import Event, Listener
 from aflint.executor.blockfile import pack_block
 from aflint.journal import Entry, Journal, Past, Unjournaled, open_journal
 from aflint.lineage import Node, Source, Unresolved
@@ -135,6 +135,8 @@ class Session:
         shuffles = OwnShuffles(backend.transport, self._past)
         scheduler = Scheduler(backend.invoker, shuffles, backend.policy, listener=self._notify)
         self._scheduler = await stack.enter_async_context(scheduler)
+        if config.budget_usd is not None or config.deadline_s is not None:
+            self._listeners.append(self._watch(backend, scheduler))
         stack.callback(self._user_modules.forget)
         defaults = JobDefaults(
             settings=backend.settings,
@@ -143,9 +145,8 @@ class Session:
             share_reads=backend.transport.traits.rereadable,
             default_parallelism=config.default_parallelism,
             checkpoint_dir=config.checkpoint_dir,
-            deadline_s=config.deadline_s,
             before_pickling=self._user_modules.look,
-            lingers_s=backend.lingers_s,
+            runs_on_s=backend.runs_on_s,
         )
         self._runner = JobRunner(
             self.id,
@@ -208,6 +209,17 @@ class Session:
         self._past.refused = True
         self.cancel(reason=error)
 
+    def _watch(self, backend: Backend, scheduler: Scheduler) -> Watch:
+        return Watch(
+            self.config.budget_usd,
+            self.config.deadline_s,
+            self.config.memory_mb,
+            backend.estimated,
+            backend.runs_on_s,
+            driver_usd=lambda: price(self._reporter.uncharged).total,
+            cancel=scheduler.cancel,
+        )
+
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
         return await open_backend(self.config, scratch, self.id, stack)
 
@@ -228,19 +240,6 @@ class Session:
                 listener(event)
             except Exception:
                 _log.exception("a listener failed at %s", event)
-        if isinstance(event, TaskEnded):
-            self._check_budget(event.id.job)
-
-    def _check_budget(self, job: str) -> None:
-        budget, report = self.config.budget_usd, self._reporter.jobs.get(job)
-        if budget is not None and report is not None and report.cost.total > budget:
-            self.cancel(
-                job,
-                BudgetExceededError(
-                    f"job {job} ({report.name}) was stopped: it has spent ${report.cost.total:.6f} "
-                    f"of a budget of ${budget:.6f}. Raise `budget_usd`, or read less data"
-                ),
-            )
 
     # ---- input
 

@@ -20,7 +20,8 @@ from aflint.errors import (
 )
 
 _FIELD = re.compile(
-    r"\t(Duration|Billed Duration|Memory Size|Max Memory Used|Init Duration): ([\d.]+)"
+    r"\t(Duration|Billed Duration|Memory Size|Max Memory Used|Init Duration): "
+    r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
 )
 _ERROR_TYPE = re.compile(r"\tError Type: (\S+)")
 _TAIL_CHARACTERS = 2000
@@ -31,6 +32,10 @@ _BROKEN_BUNDLE = frozenset(
     }
 )  # fmt: skip
 _NEARLY_ALL = 0.95
+_NO_REPORT = (
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What reading a line can raise that looks like a report and is the user's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,15 @@ class Invocation:
 
 
 def read_invocation(response: Response) -> Invocation:
-    """Read an answer with status 200."""
+    """Read an answer with status 200. A payload that is no JSON is given as text."""
     headers = response.headers
-    log = a2b_base64(headers.get("x-amz-log-result", "")).decode("utf-8", "replace")
+    try:
+        log = a2b_base64(headers.get("x-amz-log-result", "")).decode("utf-8", "replace")
+    except ValueError:
+        log = ""  # the task's result counts for more than the tail of its log
     try:
         payload = json.loads(response.body or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):
         payload = response.body.decode("utf-8", "replace")
     return Invocation(
         payload,
@@ -86,8 +94,8 @@ def read_usage(log: str) -> Usage:
         float(found.get("Duration", 0)) / 1000,
         float(found.get("Billed Duration", 0)) / 1000,
         float(init) / 1000 if init else None,
-        int(found.get("Memory Size", 0)),
-        int(found.get("Max Memory Used", 0)),
+        int(float(found.get("Memory Size", 0))),
+        int(float(found.get("Max Memory Used", 0))),
         kind[1] if kind else "",
     )
 
@@ -105,11 +113,11 @@ def _read_json_usage(log: str) -> Usage:
                 metrics["durationMs"] / 1000,
                 metrics["billedDurationMs"] / 1000,
                 None if init is None else init / 1000,
-                metrics["memorySizeMB"],
-                metrics["maxMemoryUsedMB"],
-                record.get("errorType", ""),
+                int(metrics["memorySizeMB"]),
+                int(metrics["maxMemoryUsedMB"]),
+                str(record.get("errorType", "")),
             )
-        except (ValueError, KeyError, TypeError):
+        except _NO_REPORT:
             return Usage()
     return Usage()
 

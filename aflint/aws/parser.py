@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 _MOST_HEAD_BYTES = 256 * 1024
+_STATUS = re.compile(r"HTTP/1\.[01] ([1-9][0-9]{2})(?![^ ])")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}[ \t]*(?![^;])")
 
 
 class MalformedResponseError(Exception):
@@ -55,7 +59,7 @@ class ResponseParser:
 
         Raises MalformedResponseError, for bytes after its end, too.
         """
-        if not self._status:
+        while not self._status:
             rest = self._read_head(self._buffer + data if self._buffer else data)
             if rest is None:
                 return False
@@ -84,22 +88,20 @@ class ResponseParser:
             self._buffer = data
             return None
         first, *lines = data[:end].decode("latin-1").split("\r\n")
-        try:
-            version, status = first[:9], int(first[9:12])
-        except ValueError:
-            version, status = "", 0
-        if version not in ("HTTP/1.1 ", "HTTP/1.0 ") or status < 100:
+        begun = _STATUS.match(first)
+        if begun is None:
             raise MalformedResponseError(f"{first[:80]!r} does not begin an HTTP response")
         self._buffer = b""
         rest = data[end + 4 :]
+        status = int(begun[1])
         if status < 200:
-            return self._read_head(rest)
+            return rest
         self._status = status
         for line in lines:
             name, _, value = line.partition(":")
             self._headers[name.lower()] = value.strip()
         self._begin_body()
-        if version == "HTTP/1.0 ":
+        if first.startswith("HTTP/1.0"):
             self._headers.setdefault("connection", "close")
         return rest
 
@@ -109,10 +111,10 @@ class ResponseParser:
         elif "chunked" in self._headers.get("transfer-encoding", "").lower():
             self._chunk = 0
         elif "content-length" in self._headers:
-            try:
-                self._left = int(self._headers["content-length"])
-            except ValueError:
-                raise MalformedResponseError("Content-Length is no number") from None
+            length = self._headers["content-length"]
+            if not _LENGTH.fullmatch(length):
+                raise MalformedResponseError("Content-Length is no number")
+            self._left = int(length)
         else:
             self._left = None
 
@@ -123,11 +125,12 @@ class ResponseParser:
             if self._chunk == 0:
                 line_end = data.find(b"\r\n")
                 if line_end < 0:
+                    self._check_line(data)
                     break
-                try:
-                    size = int(data[:line_end].split(b";")[0], 16)
-                except ValueError:
-                    raise MalformedResponseError("a chunk's size is no number") from None
+                begun = _SIZE.match(data[:line_end])
+                if begun is None:
+                    raise MalformedResponseError("a chunk's size is no number")
+                size = int(begun[0], 16)
                 if size == 0:
                     return self._read_trailers(data, line_end)
                 data = data[line_end + 2 :]
@@ -142,7 +145,15 @@ class ResponseParser:
 
     def _read_trailers(self, data: bytes, line_end: int) -> bool:
         """Say whether the trailers after the last chunk have come; they are ignored."""
-        if data.startswith(b"\r\n", line_end + 2) or b"\r\n\r\n" in data[line_end:]:
-            return True
-        self._buffer = data
-        return False
+        end = data.find(b"\r\n\r\n", line_end)
+        if end < 0:
+            self._check_line(data)
+            self._buffer = data
+            return False
+        if end + 4 < len(data):
+            raise MalformedResponseError("a response goes on after its last chunk")
+        return True
+
+    def _check_line(self, data: bytes) -> None:
+        if len(data) > _MOST_HEAD_BYTES:
+            raise MalformedResponseError("a line of a response's chunks does not end")

@@ -78,9 +78,9 @@ async def assemble(
         folder=folder,
         parallelism=min(concurrency, _DEFAULT_PARALLELISM),
         estimated=False,
-        lingers_s=float(limits.LAMBDA_TIMEOUT_S),
         secret=found.secret,
         asked=asked,
+        runs_on_s=found.timeout_s,
     )
 
 

@@ -25,8 +25,7 @@ class Backend:
 
     `folder`: where in storage the session keeps its things. `parallelism`: partitions of an RDD for
     which none are asked. `estimated`: costs are not billed, but are what Lambda's would be.
-    `secret`: what keys are derived from; the executors know it, too. `lingers_s`: for so long an
-    attempt may run on after its driver has ended.
+    `secret`: what keys are derived from; the executors know it, too.
     """
 
     invoker: Invoker
@@ -38,10 +37,11 @@ class Backend:
     parallelism: int
     estimated: bool
     secret: Secret
-    lingers_s: float = 0.0
     localcloud: LocalCloud | None = None
     asked: Callable[[], Usage] = Usage
     """What the driver itself, beside its tasks, has asked of AWS so far."""
+    runs_on_s: float = 0.0
+    """How long after its start an attempt may still run, and be billed, once it was stopped."""
 
 
 def policy_of(
@@ -57,7 +57,6 @@ def policy_of(
         max_attempts=config.max_attempts,
         retry_user_errors=config.retry_user_errors,
         rereadable=transport.traits.rereadable,
-        deadline_s=config.deadline_s,
         speculation=config.speculation,
         speculation_quantile=config.speculation_quantile,
         speculation_multiplier=config.speculation_multiplier,

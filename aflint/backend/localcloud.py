@@ -43,7 +43,13 @@ async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -
     files = [Path(config.requirements)] if config.requirements else []
     options = DeployOptions(timeout_s=config.function_timeout_s, requirements=files)
     deployment = await deploy(config, options, credentials=credentials)
-    found = Found(deployment.region, deployment.bucket, deployment.functions, deployment.secret)
+    found = Found(
+        deployment.region,
+        deployment.bucket,
+        deployment.functions,
+        deployment.secret,
+        config.function_timeout_s,
+    )
     aws = Aws(cloud.region, cloud.endpoint_url, credentials=FixedCredentials(credentials))
     stack.push_async_callback(aws.aclose)
     backend = await assemble(config, session, found, aws, concurrency, stack)

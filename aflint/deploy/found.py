@@ -16,12 +16,16 @@ from aflint.secret import Secret
 
 @dataclass(frozen=True)
 class Found:
-    """Where a deployment is. `functions`: names by memory in MB, all of which have `secret`."""
+    """Where a deployment is.
+
+    `functions`: names by memory in MB, all of which have `secret`; `timeout_s`: their time limit.
+    """
 
     region: str
     bucket: str
     functions: Mapping[int, str]
     secret: Secret
+    timeout_s: int
 
 
 async def find_deployment(config: Config) -> Found:
@@ -35,7 +39,8 @@ async def find_deployment(config: Config) -> Found:
         names = names_of(config, await find_account(clients), clients.region)
         wanted = [function_name(config.function, size) for size in memory_sizes(config.memory_mb)]
         states = await together([read_function(clients, name) for name in wanted])
-    functions = {state.settings.memory_mb: state.name for state in states if state is not None}
+    there = [state for state in states if state is not None]
+    functions = {state.settings.memory_mb: state.name for state in there}
     if not functions:
         raise FunctionNotFoundError(
             f"There is no function {wanted[0]} in {names.region}, account {names.account}. Run "
@@ -50,4 +55,5 @@ async def find_deployment(config: Config) -> Found:
             "know their drivers: they were deployed by another aflint, or not all at once. Run "
             f"`aflint deploy --sizes {len(functions)}`."
         )
-    return Found(names.region, names.bucket, functions, secret)
+    timeout_s = max(state.settings.timeout_s for state in there)
+    return Found(names.region, names.bucket, functions, secret, timeout_s)

@@ -41,7 +41,7 @@ class JobDefaults:
 
     `inline_bytes`: larger programs and data go through storage. `share_reads`: a shuffle may be
     read more than once. `folder`: where in storage the session keeps things. `before_pickling` is
-    called before functions are pickled. `lingers_s`: for so long attempts may outlive their driver.
+    called before functions are pickled. `runs_on_s`: for so long attempts may outlive their driver.
     """
 
     settings: TaskSettings
@@ -50,9 +50,8 @@ class JobDefaults:
     share_reads: bool
     default_parallelism: int | None
     checkpoint_dir: str | None
-    deadline_s: float | None
     before_pickling: Callable[[], None]
-    lingers_s: float = 0.0
+    runs_on_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -114,7 +113,6 @@ class JobRunner(Runner):
                 Job(id, name, stages, self.defaults.settings),
                 on_accept=accept,
                 on_open=record.opened,
-                deadline_s=self.defaults.deadline_s,
                 recovery=recovery,
             ) as running:
                 yield _Job(running, self.storage, record, known)
@@ -146,7 +144,7 @@ class JobRunner(Runner):
             handles,
             usable,
             frozenset(known.results),
-            self.defaults.lingers_s if handles else 0.0,
+            self.defaults.runs_on_s if handles else 0.0,
         )
 
     async def _prepare(self, node: Node) -> Node:

@@ -90,9 +90,9 @@ class Reporter:
                     report = self.jobs[id]
                     report.running, report.error = False, error
                     report.seconds = self._clock() - report.started
-                    asked = self._asked()
-                    report.usage += asked - self._charged
-                    self._charged = asked
+                    uncharged = self.uncharged
+                    report.usage += uncharged
+                    self._charged += uncharged
             case _:
                 pass
 
@@ -112,6 +112,11 @@ class Reporter:
             usage = task_usage(metrics, self._memory_mb, estimate=self._estimate)
             report.usage += usage
             self._attempts += usage
+
+    @property
+    def uncharged(self) -> Usage:
+        """What the driver has asked of AWS since the last job ended."""
+        return self._asked() - self._charged
 
     @property
     def usage(self) -> Usage:

@@ -155,6 +155,11 @@ class WideTextSource:
                 text = decoder.decode(block, last)
             except UnicodeDecodeError as error:
                 raise undecodable(split, offset - pending + error.start, error) from error
+            except UnicodeError as error:  # of a file as a whole: it has no byte order mark
+                raise TextDecodingError(
+                    f"{split.path} is not valid {split.encoding} ({error}); read it with another "
+                    "encoding=: one that names its byte order, such as utf-16-le"
+                ) from error
             yield text.removeprefix("\ufeff") if offset == 0 else text
             offset += len(block)
 

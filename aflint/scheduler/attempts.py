@@ -70,8 +70,9 @@ def _start(memory: Memory, task: TaskRun, number: int, chain: Chain, speculative
     if not stage.started:
         stage.started = True
         memory.out.append(Emit(events.StageStarted(job.id, stage.stage.id)))
-    memory.out.append(Launch(describe(attempt, memory.policy), speculative))
-    memory.out.append(Emit(events.TaskStarted(id, speculative)))
+    described = describe(attempt, memory.policy)
+    memory.out.append(Launch(described, speculative))
+    memory.out.append(Emit(events.TaskStarted(id, speculative, described.memory_mb)))
     speculation.watch(memory, attempt)
 
 
@@ -81,11 +82,12 @@ def _finish(
     result: TaskResult | None,
     error: str,
     spent: TaskMetrics = _NOTHING,
+    refused: bool = False,
 ) -> None:
     """Free the attempt's slot and say what became of it."""
     _free(memory, attempt)
     metrics, logs = (result.metrics, result.logs) if result else (spent, "")
-    memory.out.append(Emit(events.TaskEnded(attempt.id, False, error, metrics, logs)))
+    memory.out.append(Emit(events.TaskEnded(attempt.id, False, error, metrics, logs, refused)))
 
 
 def _free(memory: Memory, attempt: Attempt) -> None:
@@ -101,9 +103,10 @@ def _superseded(memory: Memory, attempt: Attempt, result: TaskResult | None) -> 
 
 
 def _failed(memory: Memory, attempt: Attempt, loss: Loss, result: TaskResult | None) -> None:
-    if issubclass(loss.kind, errors.ThrottledError):
+    refused = issubclass(loss.kind, errors.ThrottledError)
+    if refused:
         memory.concurrency.throttled(attempt.started, memory.now)
-    _finish(memory, attempt, result, error=loss.text, spent=loss.metrics)
+    _finish(memory, attempt, result, loss.text, loss.metrics, refused)
     retry(memory, attempt, loss)
 
 

@@ -137,18 +137,16 @@ class Scheduler:
         *,
         on_accept: Acceptor | None = None,
         on_open: Callable[[ShuffleHandle], None] | None = None,
-        deadline_s: float | None = None,
         recovery: Recovery = NOTHING,
     ) -> AsyncIterator[RunningJob]:
         """Run a job for as long as the context is open; ask the RunningJob for its results.
 
         `on_accept(result, first)` is called for each accepted result, once for each link of a
         chained task, and `on_open` with each shuffle that was opened; what they raise fails the
-        job. `deadline_s` goes before that of the policy. `recovery` is what there is of the job
-        from a driver before this one.
-        Leaving the context, in whichever way, stops what still runs of the job, closes its
-        shuffles and waits for both; a cancellation meanwhile is raised afterwards. Raises
-        InvalidArgumentError where a job of that id is running.
+        job. `recovery` is what there is of the job from a driver before this one. Leaving the
+        context, in whichever way, stops what still runs of the job, closes its shuffles and waits
+        for both; a cancellation meanwhile is raised afterwards. Raises InvalidArgumentError where
+        a job of that id is running.
         """
         if job.id in self._jobs:
             raise InvalidArgumentError(f"a job with the id {job.id!r} is running already")
@@ -156,8 +154,7 @@ class Scheduler:
         running = self._jobs[job.id] = RunningJob(
             job, self._request, on_accept or ignore, on_open or ignore
         )
-        deadline_s = self._policy.deadline_s if deadline_s is None else deadline_s
-        self._post(JobSubmitted(job, deadline_s, recovery))
+        self._post(JobSubmitted(job, recovery))
         reason = ""
         try:
             yield running

@@ -28,7 +28,7 @@ class Policy:
     `memory_sizes_mb`: the function sizes, ascending, that a task killed at its memory limit moves
     up through. `rereadable`: whether two attempts may read one partition of a shuffle at once;
     reduce tasks are not speculated on otherwise. `ramp_burst`: how many environments may start at
-    once; None means no ramp. `deadline_s`: the wall-clock limit of a job.
+    once; None means no ramp.
     """
 
     max_attempts: int = 4
@@ -36,7 +36,6 @@ class Policy:
     retry_user_errors: bool = False
     memory_sizes_mb: tuple[int, ...] = ()
     rereadable: bool = True
-    deadline_s: float | None = None
 
     throttle_base_s: float = 0.25
     throttle_max_s: float = 20.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from aflint import errors, events
+from aflint import events
 from aflint.scheduler import attempts, stages
 from aflint.scheduler.concurrency import Concurrency
 from aflint.scheduler.ending import end, fail, settle
@@ -100,9 +100,6 @@ class SchedulerState:
             if is_there(run.stages[stage], links):
                 metrics = tuple(link.metrics for link in links)
                 memory.out.append(Emit(events.TaskRecovered(links[-1].id, metrics)))
-        if stimulus.deadline_s is not None:
-            seconds = stimulus.deadline_s
-            memory.timers.at(memory.now + seconds, lambda: self._expire(job.id, seconds))
 
     def _partitions_requested(self, stimulus: PartitionsRequested) -> None:
         job = self._memory.jobs.get(stimulus.job)
@@ -145,15 +142,6 @@ class SchedulerState:
         job = self._memory.jobs.get(id)
         if job is not None:
             fail(self._memory, job, error)
-
-    def _expire(self, id: str, seconds: float) -> None:
-        job = self._memory.jobs.get(id)
-        if job is not None:
-            message = (
-                f"job {id} ({job.job.name}) was stopped at its deadline of {seconds:g} s; "
-                "raise deadline_s, or give it less to do"
-            )
-            fail(self._memory, job, errors.DeadlineExceededError(message))
 
     def _job_released(self, stimulus: JobReleased) -> None:
         job = self._memory.jobs.get(stimulus.job)

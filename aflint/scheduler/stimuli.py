@@ -11,13 +11,9 @@ from aflint.task import ShuffleHandle, TaskId, TaskResult
 
 @dataclass(frozen=True, slots=True)
 class JobSubmitted:
-    """A job begins; nothing of it runs until partitions are requested.
-
-    It fails with DeadlineExceededError `deadline_s` seconds from now, unless that is None.
-    """
+    """A job begins; nothing of it runs until partitions are requested."""
 
     job: Job
-    deadline_s: float | None = None
     recovery: Recovery = NOTHING
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import io
 import logging
 import os
@@ -136,8 +137,37 @@ async def test_session_cancel(session: Session, flag: Flag) -> None:
 
 async def test_a_deadline_stops_a_job(tmp_path: Path) -> None:
     async with aflint.connect(workers=1, progress=False, deadline_s=0.5) as session:
-        with pytest.raises(aflint.DeadlineExceededError):
+        with pytest.raises(
+            aflint.DeadlineExceededError, match=r"0 of 1 tasks are done, and \$0"
+        ) as e:
             await session.range(1).map(lambda _: time.sleep(600)).collect()
+        assert e.value.spent_usd > 0
+        assert not session.cancel()
+
+
+async def test_a_budget_stops_a_single_long_task(tmp_path: Path) -> None:
+    budget = 2e-5  # 0.7 s of the default function
+    scratch = str(tmp_path)
+    async with aflint.connect(
+        workers=1, progress=False, budget_usd=budget, scratch_dir=scratch
+    ) as session:
+        with pytest.raises(aflint.BudgetExceededError, match="0 of 1 tasks are done") as caught:
+            await session.range(1).map(lambda _: time.sleep(600)).collect()
+        assert 0.5 * budget < caught.value.spent_usd <= budget
+        assert not session.cancel()
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_budget_stops_a_shuffle_and_leaves_nothing(tmp_path: Path) -> None:
+    async with aflint.connect(
+        workers=2, progress=False, budget_usd=5e-5, scratch_dir=str(tmp_path)
+    ) as session:
+        pairs = session.range(8, num_slices=4).map(lambda x: (x, x)).group_by_key(2)
+        with pytest.raises(aflint.BudgetExceededError, match="4 of 6 tasks are done"):
+            await pairs.map(lambda _: time.sleep(600)).collect()
+        assert not session.cancel()
+        assert glob.glob(f"{tmp_path}/*/shuffle") != []
+        assert glob.glob(f"{tmp_path}/*/shuffle/*") == []
 
 
 async def test_a_session_is_as_good_as_new_after_errors(session: Session) -> None:

@@ -279,17 +279,6 @@ async def test_cancel_raises_in_the_consumer() -> None:
     assert len(invoker.stopped) == 2
 
 
-async def test_a_deadline_is_wall_clock(virtual_time: VirtualClock) -> None:
-    invoker = ScriptedInvoker(lambda _: Hang())
-    async with Scheduler(invoker, RecordingShuffles(), Policy(deadline_s=60)) as scheduler:
-        with pytest.raises(errors.DeadlineExceededError):
-            await run(scheduler, flat_job(1))
-        assert virtual_time.now == pytest.approx(60)
-        with pytest.raises(errors.DeadlineExceededError, match="5 s"):
-            async with scheduler.run(flat_job(1), deadline_s=5) as job:
-                await collect(job, 1)
-
-
 async def test_leaving_the_scheduler_cancels_its_jobs() -> None:
     invoker, shuffles = ScriptedInvoker(lambda _: Hang()), RecordingShuffles()
     async with Scheduler(invoker, shuffles) as scheduler:

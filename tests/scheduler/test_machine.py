@@ -183,14 +183,14 @@ class World(RuleBasedStateMachine):
     # what users do
 
     @precondition(lambda self: len(self.jobs) < 3)
-    @rule(shape=st.integers(0, 2), deadline=st.sampled_from([None] * 5 + [50.0]), ask=st.booleans())
-    def submit(self, shape: int, deadline: float | None, ask: bool) -> None:
+    @rule(shape=st.integers(0, 2), ask=st.booleans())
+    def submit(self, shape: int, ask: bool) -> None:
         self.count += 1
         job = any_job(f"job{self.count}", shape)
         self.jobs[job.id] = job
         self.requested[job.id] = set()
         self.done[job.id] = set()
-        self.feed(JobSubmitted(job, deadline))
+        self.feed(JobSubmitted(job))
         if ask:
             self.requested[job.id] = set(range(job.result_stage.tasks))
             self.feed(PartitionsRequested(job.id, tuple(self.requested[job.id])))

@@ -155,25 +155,6 @@ def test_a_backoff_that_ends_after_its_job_is_over_wakes_nobody() -> None:
     assert machine.feed(Tick()) == []
 
 
-def test_a_deadline_fails_the_job() -> None:
-    machine = Machine()
-    assert machine.feed(JobSubmitted(flat_job(1), deadline_s=60)) == [WakeAt(60)]
-    machine.feed(PartitionsRequested("j", (0,)))
-    machine.now = 60
-    failed, stop = machine.feed(Tick())
-    assert isinstance(failed, FailJob)
-    assert isinstance(failed.error, errors.DeadlineExceededError)
-    assert "60 s" in str(failed.error)
-    assert stop == Stop(task_id(0, 0))
-
-
-def test_a_deadline_of_a_job_that_is_over_is_nothing() -> None:
-    machine = Machine()
-    machine.feed(JobSubmitted(flat_job(1), deadline_s=60), JobReleased("j"))
-    machine.now = 61
-    assert machine.feed(Tick()) == []
-
-
 def test_what_is_unknown_changes_nothing() -> None:
     machine = Machine()
     machine.submit(flat_job(1))

@@ -17,7 +17,7 @@ from aflint.testing.simulation.queues import SimulatedQueues, SimulatedSqs
 
 def services(**rates: float) -> tuple[SimulatedSqs, SimulatedS3]:
     dice = Dice(1, {Fault(kind.replace("_", "-")): rate for kind, rate in rates.items()})
-    caller = DriverCaller(dice)
+    caller = DriverCaller(dice, 0)
     return SimulatedSqs(SimulatedQueues(dice), caller), SimulatedS3(SimulatedObjects(dice), caller)
 
 

@@ -8,12 +8,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from aflint import limits
 from aflint.backend.base import Backend
+from aflint.config import Config
 from aflint.plan import TaskSettings
 from aflint.scheduler.policy import Policy
 from aflint.session import Session
 from aflint.storage.base import Storage
 from aflint.storage.s3 import S3Storage
+from aflint.testing.simulation.bills import Bills
 from aflint.testing.simulation.callers import Caller, DriverCaller
 from aflint.testing.simulation.dice import Dice
 from aflint.testing.simulation.faults import Fault
@@ -25,7 +28,6 @@ from aflint.transport.hybrid import HybridTransport
 from aflint.transport.s3 import S3Transport
 from aflint.transport.sqs import SqsTransport
 
-_LINGERS_S = 900.0
 BUCKET = "bucket"
 PREFIX = "sim"
 FOLDER = f"s3://{BUCKET}/{PREFIX}/jobs/session"
@@ -36,8 +38,9 @@ class SimulatedCloud:
     be, is up to the seed, too.
     """
 
-    def __init__(self, dice: Dice) -> None:
+    def __init__(self, dice: Dice, config: Config) -> None:
         self.dice = dice
+        self.bills = Bills(config)
         self.queues = SimulatedQueues(dice)
         self.objects = SimulatedObjects(dice)
         self.functions = SimulatedLambda(self, 1 + dice.pick(8, "slots"))
@@ -56,6 +59,7 @@ class SimulatedCloud:
     def kill_driver(self) -> None:
         """Have nothing that the driver does from now on take effect; a new one takes its place."""
         self.driver.dead = True
+        self.bills.forget()
         self.driver = DriverCaller(self.dice, next(self._drivers))
 
     def storage(self, caller: Caller) -> Storage:
@@ -108,7 +112,7 @@ class SimulatedCloud:
             parallelism=1 + dice.pick(4, "parallelism"),
             estimated=True,
             secret=self.secret,
-            lingers_s=self.limit_s or _LINGERS_S,
+            runs_on_s=self.limit_s or limits.LAMBDA_TIMEOUT_S,
         )
 
     def outside(self) -> Storage:
@@ -136,10 +140,11 @@ class SimulatedCloud:
 class SimulatedSession(Session):
     """A session whose backend is a simulated cloud."""
 
-    def __init__(self, config: Any, cloud: SimulatedCloud) -> None:
-        super().__init__(config)
+    def __init__(self, cloud: SimulatedCloud) -> None:
+        super().__init__(cloud.bills.config)
         self.id = "sim"
         self._cloud = cloud
+        self.add_listener(cloud.bills)
 
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
         return self._cloud.backend()

@@ -54,15 +54,19 @@ class Dice:
         """Return a whole number from [0, count)."""
         return int(self.roll(*what) * count)
 
+    def would_strike(self, kind: Fault, where: str) -> bool:
+        """Say whether a fault strikes here, without counting it."""
+        rate = self._rates.get(kind, 0.0)
+        if not rate or self.roll(kind, where) >= rate:
+            return False
+        return self._allowed is None or (kind.value, where) in self._allowed
+
     def strikes(self, kind: Fault, where: str, *, group: str = "", most: int = 0) -> bool:
         """Say whether a fault strikes here, and count it.
 
         With `most`, no more than so many of a `group` do.
         """
-        rate = self._rates.get(kind, 0.0)
-        if not rate or self.roll(kind, where) >= rate:
-            return False
-        if self._allowed is not None and (kind.value, where) not in self._allowed:
+        if not self.would_strike(kind, where):
             return False
         if most and self._charged[group] >= most:
             return False

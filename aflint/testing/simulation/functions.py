@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aflint.codec.payload import seal_task
-from aflint.errors import ThrottledError, WorkerLostError
+from aflint.errors import AttemptError, ThrottledError, WorkerLostError
 from aflint.invoker.base import Invoker
 from aflint.task import TaskDescription, TaskResult
+from aflint.testing.simulation.bills import Call
 from aflint.testing.simulation.callers import DriverCaller
 from aflint.testing.simulation.environments import MOST_LOSSES, Environment, supervise
 from aflint.testing.simulation.faults import Fault
@@ -52,16 +53,17 @@ class SimulatedLambda(Invoker):
             raise ThrottledError(f"injected at {label}")
         self.attempts += 1
         self.links += id.link > 0
-        call = _Call(label, group)
+        call = _Call(label, group, self._cloud.bills.call(id.job))
         sealed = seal_task(self._cloud.secret, task, asyncio.get_running_loop().time())
         running = asyncio.ensure_future(self._run(sealed, call))
         self._running.add(running)
-        running.add_done_callback(self._ended)
+        running.add_done_callback(lambda ended: self._ended(ended, call))
         if dice.strikes(Fault.LOST_RESPONSE, label, group=group, most=MOST_LOSSES):
             await self._until_lost(running, call, driver)
         return await self._answer(running, call, driver)
 
-    def _ended(self, running: asyncio.Task[TaskResult]) -> None:
+    def _ended(self, running: asyncio.Task[TaskResult], call: _Call) -> None:
+        call.bill.over()
         self._running.discard(running)
         if not running.cancelled():
             running.exception()  # nobody may be left who waits for it
@@ -119,10 +121,15 @@ class SimulatedLambda(Invoker):
         environment.prepare(label, call.group, self._cloud.tick_s)
         environment.abandoned = call.abandoned
         call.environment = environment
-        result = await supervise(environment, sealed, self._cloud.limit_s)
+        began, loop = call.bill.began, asyncio.get_running_loop()
+        try:
+            result = await supervise(environment, sealed, self._cloud.limit_s)
+        except AttemptError as error:
+            error.billed_seconds = loop.time() - began
+            raise
         self._idle.append(environment)
         found: TaskResult = unpack(pack(result))
-        return found
+        return replace(found, metrics=replace(found.metrics, billed_seconds=loop.time() - began))
 
 
 @dataclass(slots=True)
@@ -131,11 +138,13 @@ class _Call:
 
     label: str
     group: str
+    bill: Call
     environment: Environment | None = None
     abandoned: bool = False
 
     def abandon(self) -> None:
         """Note that nobody waits any more."""
         self.abandoned = True
+        self.bill.over()
         if self.environment is not None:
             self.environment.abandoned = True

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from aflint.codec import frame
 from aflint.codec.frame import FrameHeader
+from aflint.driver.account import Account
 from aflint.executor import shuffle
 from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, FrameId, ReadCounts
@@ -129,6 +130,15 @@ def lost_throttled_call() -> AbstractContextManager[Any]:
     return patch.object(retries, "_later", forget)
 
 
+def attempts_cost_when_they_end() -> AbstractContextManager[Any]:
+    """A budget does not see what running attempts cost."""
+
+    def add(self: Account, start: float, memory_mb: int, sign: int) -> None:
+        return None
+
+    return patch.object(Account, "_add", add)
+
+
 def continuation_repeats_a_record() -> AbstractContextManager[Any]:
     """The next link begins one record too early."""
     return _shifted(-1)
@@ -160,6 +170,7 @@ MUTANTS: Mapping[str, Mutant] = {
         accumulators_of_every_attempt,
         retry_under_the_same_number,
         lost_throttled_call,
+        attempts_cost_when_they_end,
         continuation_repeats_a_record,
         continuation_skips_a_record,
     )

@@ -131,7 +131,7 @@ class _Run:
             return f"hangs: no answer after {PATIENCE_S:,.0f} virtual seconds"
 
     async def _run(self) -> str:
-        cloud = self._cloud = SimulatedCloud(self._dice)
+        cloud = self._cloud = SimulatedCloud(self._dice, self._config())
         failure = ""
         cancelling: asyncio.TimerHandle | None = None
         try:
@@ -156,7 +156,9 @@ class _Run:
         await cloud.functions.aclose()
         unclean = Fault.DRIVER_UNAVAILABLE in self._dice.counts or self._killed_at_the_end
         left = [] if unclean else cloud.leaks()
-        return failure or (f"left behind: {', '.join(left[:5])}" if left else "")
+        if left:
+            failure = failure or f"left behind: {', '.join(left[:5])}"
+        return failure or "; ".join(cloud.bills.broken)
 
     async def _killed_drivers(self, cloud: SimulatedCloud) -> None:
         """Run drivers that are killed, each at some moment: what they had begun is left as it is.
@@ -164,7 +166,7 @@ class _Run:
         One that gave its answers before, or meanwhile, is the last.
         """
         for number in range(MOST_KILLS):
-            if not self._dice.strikes(Fault.DRIVER_KILL, f"driver {number}"):
+            if not self._dice.strikes(Fault.DRIVER_KILL, _driver(number)):
                 return
             program = asyncio.ensure_future(self._program(cloud))
             after = self._dice.between(0.0, 1.0, "killed", number) ** 3 * LATEST_KILL_S
@@ -180,12 +182,11 @@ class _Run:
             if self._answered:
                 return
 
-    async def _program(self, cloud: SimulatedCloud) -> None:
+    def _config(self) -> Config:
         dice = self._dice
-        lineage._ids, programs._numbers = itertools.count(1), itertools.count(1)
-        config = Config(
+        return Config(
             progress=False,
-            journal=Fault.DRIVER_KILL.value in dice.counts,
+            journal=dice.would_strike(Fault.DRIVER_KILL, _driver(0)),
             checkpoint_dir="s3://bucket/out/checkpoints",
             deadline_s=dice.between(0.5, 60, "deadline")
             if dice.strikes(Fault.DEADLINE, "job")
@@ -194,7 +195,10 @@ class _Run:
             if dice.strikes(Fault.BUDGET, "job")
             else None,
         )
-        async with SimulatedSession(config, cloud) as session:
+
+    async def _program(self, cloud: SimulatedCloud) -> None:
+        lineage._ids, programs._numbers = itertools.count(1), itertools.count(1)
+        async with SimulatedSession(cloud) as session:
             if self._traced:
                 session.add_listener(self._note)
             self._step_clock(session)
@@ -202,6 +206,9 @@ class _Run:
             try:
                 await self._checks(session, cloud)
                 self._answered = True
+            except AflintError as error:
+                cloud.bills.check_error(error, _requests_usd(session))
+                raise
             finally:
                 cloud.session = None
 
@@ -254,6 +261,10 @@ class _Run:
         )
 
 
+def _driver(number: int) -> str:
+    return f"driver {number}"
+
+
 async def _all(checks: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
     """Run checks at once; raise the first of what they raise."""
     try:
@@ -262,6 +273,11 @@ async def _all(checks: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> Non
                 group.create_task(each())
     except BaseExceptionGroup as several:
         raise several.exceptions[0] from several
+
+
+def _requests_usd(session: SimulatedSession) -> float:
+    costs = [job.cost for job in session.jobs]
+    return sum(cost.sqs + cost.s3_put + cost.s3_get for cost in costs)
 
 
 def _told(event: Event) -> str:

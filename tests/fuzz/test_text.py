@@ -5,23 +5,18 @@ from __future__ import annotations
 import bz2
 import gzip
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import islice, pairwise
 from random import Random
-from typing import Any, TypeVar, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aflint.errors import InputError
-from aflint.executor.io_loop import IOLoop
-from aflint.executor.sources import open_source
-from aflint.storage.base import Storage
 from aflint.task import TextSplit
-from tests.simulation.test_fuzz_decoders import damaged
-
-T = TypeVar("T")
+from tests.fuzz.damage import damaged
+from tests.fuzz.memory import blocks
 
 BOM = b"\xef\xbb\xbf"
 PIECES = st.sampled_from(
@@ -29,37 +24,6 @@ PIECES = st.sampled_from(
      b"\xe2\x80\xa8", b"\x0b", b"\x1c", b"\xc2\x85", b"x" * 70],
 )  # fmt: skip
 TEXT = st.lists(PIECES, max_size=40).map(b"".join)
-
-
-class File:
-    """One file in memory, in place of a storage."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    async def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
-        return self.data[start:end]
-
-
-class Inline:
-    """I/O that is done when it is asked for, in place of a loop in a thread."""
-
-    def ahead(self, thunks: Iterable[Callable[[], Awaitable[T]]], depth: int = 2) -> Iterator[T]:
-        for thunk in thunks:
-            waiting = thunk().__await__()
-            try:
-                next(waiting)
-            except StopIteration as done:
-                yield done.value
-
-
-def blocks(data: bytes, split: TextSplit, position: Any = None) -> Iterator[tuple[list[str], Any]]:
-    """Yield blocks of lines, each with where reading stands after it."""
-    source = open_source(
-        split, cast(Storage, File(data)), cast(IOLoop, Inline()), position=position
-    )
-    for block in source.blocks():
-        yield block, source.position
 
 
 def lines_of(data: bytes) -> list[str]:

@@ -17,50 +17,18 @@ from aflint.aws import envelope
 from aflint.codec import frame
 from aflint.errors import AflintError, CorruptInputError, FrameError
 from aflint.executor import blockfile
-from aflint.task import (
-    Blob,
-    BlocksSplit,
-    Continuation,
-    DataSplit,
-    Extent,
-    Input,
-    Manifest,
-    MapOutput,
-    RangeSplit,
-    ShuffleHandle,
-    TaskDescription,
-    TaskId,
-    TextSplit,
-)
-from aflint.wire import pack, unpack
+from aflint.wire import unpack
+from tests.fuzz.damage import damaged
+from tests.fuzz.samples import ENVELOPES, FRAMES, KEY, PACKED
 
-KEY = b"k" * 32
-HANDLE = ShuffleHandle("job", 1, 3, ("url", 5))
-OUTPUTS = (MapOutput(0, 0, 0, 2, 10), MapOutput(1, 2, 1, 1, 9, "s3://b/k", (Extent(0, 9),)))
-TASK = TaskDescription(
-    TaskId("job", 0, 1, 2),
-    Blob("digest", 3, b"abc"),
-    (
-        Input(0, 1, RangeSplit(0, 5, 1)),
-        Input(1, 1, Manifest(HANDLE, 1, OUTPUTS)),
-        Input(2, 0, TextSplit("s3://b/k", 0, 2**40, 2**41)),
-        Input(3, 0, DataSplit((Blob("d", 1, b"x"),))),
-    ),
-    HANDLE,
-    ("sqs", None),
-    "s3://b/jobs/1",
-    continuation=Continuation(1, ("shuffle", {0: ((1, 2, 3, 4),)}, BlocksSplit("p", 2**70))),
-)
-PACKED = pack(TASK)
-FRAME = frame.encode_frame(frame.FrameHeader("job", 1, 2, 3, 4, 5, 6, 7), b"x" * 500, KEY)
 BLOCKS = blockfile.MAGIC + blockfile.frame_block([1, 2]) + blockfile.frame_block(["a"] * 99)
 
 DECODERS: dict[str, tuple[Callable[[bytes], Any], bytes, type[AflintError]]] = {
-    "frame": (lambda data: frame.decode_frame(data, KEY, "job"), FRAME, FrameError),
-    "task": (unpack, PACKED, FrameError),
+    "frame": (lambda data: frame.decode_frame(data, KEY, "job"), FRAMES[0], FrameError),
+    "task": (unpack, PACKED[0], FrameError),
     "envelope": (
         lambda data: envelope.value_of(data.decode("latin-1")),
-        envelope.text_of(PACKED).encode(),
+        ENVELOPES[0],
         FrameError,
     ),
     "blob": (frame.decompress, frame.compress(b"hello " * 200), FrameError),
@@ -70,31 +38,6 @@ DECODERS: dict[str, tuple[Callable[[bytes], Any], bytes, type[AflintError]]] = {
         CorruptInputError,
     ),
 }
-_HEADS = bytes((0xC1, 0xC6, 0xC8, 0xC9, 0xD8, 0xDB, 0xDD, 0xDF))
-"""Codes of msgpack that are unused, or are followed by a length of four bytes."""
-
-
-def damaged(data: bytes, random: Random) -> bytes:
-    """Change bytes in one to four places, as a bad disk, a bug or an enemy might."""
-    made = bytearray(data)
-    for _ in range(random.randint(1, 4)):
-        at = random.randrange(len(made) + 1)
-        match random.randrange(7):
-            case 0:
-                made[at : at + 1] = random.randbytes(1)
-            case 1:
-                made[at:at] = random.randbytes(random.randint(1, 8))
-            case 2:
-                del made[at : at + random.randint(1, 8)]
-            case 3:
-                del made[at:]
-            case 4:
-                made[at:at] = made[: random.randint(0, len(made))]
-            case 5:
-                made[at : at + 4] = b"\xff" * 4
-            case 6:
-                made[at:at] = bytes([random.choice(_HEADS)]) + random.randbytes(4)
-    return bytes(made)
 
 
 @pytest.mark.parametrize("name", DECODERS)

@@ -1,0 +1,207 @@
+"""Stops a job at its budget in dollars and at its wall-clock deadline, and says what was spent."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from aflint.cost import Usage, format_dollars, price
+from aflint.driver.account import Account
+from aflint.driver.report import task_usage
+from aflint.errors import AflintError, BudgetExceededError, DeadlineExceededError
+from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskRecovered, TaskStarted
+from aflint.task import TaskMetrics
+
+_PUNCTUAL_S: Final = 0.001
+"""A timer of the loop may ring this much early."""
+
+_MARGIN_S: Final = 0.05
+"""A budget is reached so long before it is: a busy loop rings late, and stopping takes a moment."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One job that runs. `stopped`: it has been told to end."""
+
+    name: str
+    tasks: int
+    began: float
+    account: Account
+    done: set[tuple[int, int]] = field(default_factory=set)
+    rings_at: float = math.inf
+    alarm: asyncio.TimerHandle | None = None
+    stopped: bool = False
+
+
+@dataclass(slots=True)
+class Watch:
+    """A listener that has a job cancelled before it costs more than `budget_usd`, and
+    when it has taken `deadline_s`; None is no limit.
+
+    What counts is what attempts that ended were billed, what those that run have cost so far, the
+    driver's own requests, and, as far as attempts of the same stage have shown it, the requests
+    of those that run. An attempt that cannot be paid for is not started, and a job whose attempts
+    go on and on is stopped in time. Two things can come on top. Requests to SQS and S3 that running
+    attempts make before any of their stage has ended are known too late. And nobody can stop
+    a Lambda invocation: it is billed to its end, or to the time limit of its function, after its
+    driver has hung up; the error says how much that can be at most.
+
+    `memory_mb` is that of attempts which do not ask for any, and of all where costs are an
+    `estimate`; `runs_on_s` is how long after its start an attempt may still run when nobody waits
+    for it. `driver_usd` returns what the driver's requests cost that no report has yet.
+    `cancel(job, error)` stops a job. It is called on the loop whose timers are used, and work for
+    each event does not grow with the number of tasks.
+    """
+
+    budget_usd: float | None
+    deadline_s: float | None
+    memory_mb: int
+    estimate: bool
+    runs_on_s: float
+    driver_usd: Callable[[], float]
+    cancel: Callable[[str, AflintError], object]
+    _jobs: dict[str, _Watched] = field(default_factory=dict)
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event."""
+        match event:
+            case JobStarted(id, name, stages):
+                tasks = sum(count for _, _, count in stages)
+                account = Account(self.runs_on_s)
+                job = self._jobs[id] = _Watched(name, tasks, _clock(), account)
+                self._look(id, job)
+            case TaskStarted(id=task):
+                self._started(event, self._jobs.get(task.job))
+            case TaskEnded(id=task):
+                self._ended(event, self._jobs.get(task.job))
+            case TaskRecovered(id=task, metrics=links):
+                self._recovered(links, self._jobs.get(task.job), (task.stage, task.partition))
+            case JobEnded(id):
+                ended = self._jobs.pop(id, None)
+                if ended is not None and ended.alarm is not None:
+                    ended.alarm.cancel()
+            case _:
+                pass
+
+    def _started(self, event: TaskStarted, job: _Watched | None) -> None:
+        if job is None or job.stopped:
+            return
+        task, now = event.id, _clock() - job.began
+        memory_mb = self.memory_mb if self.estimate else event.memory_mb or self.memory_mb
+        entry = job.account.entry(task.stage, memory_mb)
+        if self.budget_usd is not None and self._committed(job, now) + entry > self.budget_usd:
+            self._stop(task.job, job, self._too_dear(task.job, job, self.budget_usd))
+            return
+        job.account.started(task, now, memory_mb)
+        self._look(task.job, job)
+
+    def _ended(self, event: TaskEnded, job: _Watched | None) -> None:
+        if job is None or job.stopped:
+            return
+        task, metrics = event.id, event.metrics
+        usage: Usage | None = None
+        if event.refused:
+            usage = Usage()
+        elif metrics.billed_seconds or metrics.seconds:
+            usage = task_usage(metrics, self.memory_mb, estimate=self.estimate)
+        job.account.finished(task, _clock() - job.began, usage)
+        if event.accepted:
+            job.done.add((task.stage, task.partition))
+        self._look(task.job, job)
+
+    def _recovered(
+        self, links: tuple[TaskMetrics, ...], job: _Watched | None, place: tuple[int, int]
+    ) -> None:
+        if job is not None:
+            usages = (task_usage(m, self.memory_mb, estimate=self.estimate) for m in links)
+            job.account.ended += sum(price(usage).total for usage in usages)
+            job.done.add(place)
+
+    def _committed(self, job: _Watched, now: float) -> float:
+        return job.account.committed(now + _MARGIN_S) + self.driver_usd()
+
+    def _look(self, id: str, job: _Watched) -> None:
+        """Stop a job that is at a limit; else see to it that it will be looked at in time."""
+        now = _clock() - job.began
+        if self.budget_usd is not None:
+            broke = job.account.reaches(self.budget_usd - self.driver_usd()) - _MARGIN_S
+            if broke <= now + _PUNCTUAL_S:
+                self._stop(id, job, self._too_dear(id, job, self.budget_usd))
+                return
+        else:
+            broke = math.inf
+        late = math.inf if self.deadline_s is None else self.deadline_s
+        if late <= now + _PUNCTUAL_S:
+            self._stop(id, job, self._too_late(id, job, late))
+        elif min(broke, late) < job.rings_at:
+            self._set(id, job, min(broke, late))
+
+    def _set(self, id: str, job: _Watched, at: float) -> None:
+        """Look again at that time. An alarm that rings too early is cheaper than one set anew."""
+        if job.alarm is not None:
+            job.alarm.cancel()
+        job.rings_at = at
+        loop = asyncio.get_running_loop()
+        job.alarm = loop.call_at(job.began + at, partial(self._rang, id, job))
+
+    def _rang(self, id: str, job: _Watched) -> None:
+        job.alarm, job.rings_at = None, math.inf
+        self._look(id, job)
+
+    def _stop(self, id: str, job: _Watched, error: AflintError) -> None:
+        job.stopped = True
+        if job.alarm is not None:
+            job.alarm.cancel()
+        self.cancel(id, error)
+
+    def _too_dear(self, id: str, job: _Watched, budget: float) -> AflintError:
+        return self._told(
+            BudgetExceededError,
+            f"job {id} ({job.name}) was stopped before it would pass its budget of "
+            f"{format_dollars(budget)}",
+            job,
+            "Raise `budget_usd`, or read less data",
+        )
+
+    def _too_late(self, id: str, job: _Watched, seconds: float) -> AflintError:
+        return self._told(
+            DeadlineExceededError,
+            f"job {id} ({job.name}) was stopped at its deadline of {seconds:g} s",
+            job,
+            "Raise `deadline_s`, or give it less to do",
+        )
+
+    def _told(
+        self,
+        kind: type[BudgetExceededError | DeadlineExceededError],
+        what: str,
+        job: _Watched,
+        advice: str,
+    ) -> AflintError:
+        """Return an error that says how far the job had come, and what that cost."""
+        account, now = job.account, _clock() - job.began
+        spent = account.spent(now) + self.driver_usd()
+        text = (
+            f"{what}: it ran for {now:.1f} s, {len(job.done)} of {job.tasks} tasks are done, and "
+            f"{format_dollars(spent)} is spent"
+        )
+        if account.running:
+            accrued = format_dollars(account.accrued(now))
+            text += f", {accrued} of it by attempts that were still running ({account.running})"
+        tail = account.tail(now)
+        if tail:
+            text += (
+                f". Lambda runs invocations to their end: at most {format_dollars(tail)} more may "
+                "be billed for those that nobody waits for, and what they ask of SQS and S3"
+            )
+        error = kind(f"{text}. {advice}")
+        error.spent_usd = spent
+        return error
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
