@@ -6,6 +6,7 @@
 #   make check-pyspark VERSION=4.0   the tests of PySpark programs on another release (3.5, 4.0, 4.1)
 #   make check    what needs no running: format, lint, types, walls (each runs alone too)
 #   make bench    aflint beside its peers; installs PySpark and a Java runtime (about 500 MB)
+#   make soak     an hour of mixed jobs: flat memory and file descriptors; BACKEND=localcloud, too
 #   make format   rewrite the code in the house format
 #   make docs     rewrite the generated parts of docs/
 
@@ -18,7 +19,7 @@ SOURCES := $(wildcard aflint bench examples tests tools)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow check check-pyspark fmt lint types walls bench format docs clean
+.PHONY: help install demo test slow check check-pyspark fmt lint types walls bench soak format docs clean
 .NOTPARALLEL:
 
 help:
@@ -90,6 +91,11 @@ walls: install
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m bench $(ARGS)
+
+BACKEND ?= local
+
+soak: $(VENV)/.installed-bench
+	@$(BIN)/python -m bench.soak --backend $(BACKEND) $(ARGS)
 
 format: install
 	$(BIN)/ruff format $(SOURCES)
