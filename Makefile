@@ -7,6 +7,7 @@
 #   make fuzz     decoders under any bytes, guided by coverage, a minute each (ARGS="frame --seconds 9")
 #   make check    what needs no running: format, lint, types, walls (each runs alone too)
 #   make bench    aflint beside its peers; installs PySpark and a Java runtime (about 500 MB)
+#   make soak     an hour of mixed jobs: flat memory and file descriptors; BACKEND=localcloud, too
 #   make format   rewrite the code in the house format
 #   make docs     rewrite the generated parts of docs/
 
@@ -19,7 +20,8 @@ SOURCES := $(wildcard aflint bench examples tests tools)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow check check-pyspark fuzz fmt lint types walls bench format docs clean
+.PHONY: help install demo test slow check check-pyspark fuzz fmt lint types walls bench soak format \
+	docs clean
 .NOTPARALLEL:
 
 help:
@@ -102,6 +104,11 @@ walls: install
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m bench $(ARGS)
+
+BACKEND ?= local
+
+soak: $(VENV)/.installed-bench
+	@$(BIN)/python -m bench.soak --backend $(BACKEND) $(ARGS)
 
 format: install
 	$(BIN)/ruff format $(SOURCES)

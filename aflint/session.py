@@ -39,6 +39,7 @@ from aflint.errors import (
     SessionError,
 )
 from aflint.events import Event, Listener
+from aflint.executor import actions as in_tasks
 from aflint.executor.blockfile import pack_block
 from aflint.journal import Entry, Journal, Past, Unjournaled, open_journal
 from aflint.lineage import Node, Source, Unresolved
@@ -425,7 +426,7 @@ class Session:
         rdd = self.parallelize(arguments, max(1, len(arguments)))
         if not arguments:
             rdd = self.empty_rdd()
-        return rdd, Return(partial(_call, function))
+        return rdd, Return(partial(in_tasks.call, function))
 
     # ---- jobs
 
@@ -487,7 +488,3 @@ class Session:
 def _cuts(length: int, parts: int) -> list[tuple[int, int]]:
     """Return the borders of even parts, as Spark cuts them."""
     return [(length * i // parts, length * (i + 1) // parts) for i in range(parts)]
-
-
-def _call(function: Callable[[Any], Any], partition: int, records: Any) -> Any:
-    return function(next(records))

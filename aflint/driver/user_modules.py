@@ -10,6 +10,7 @@ from __future__ import annotations
 import site
 import sys
 import sysconfig
+from collections import Counter
 from types import ModuleType
 from typing import Final
 
@@ -18,8 +19,15 @@ import cloudpickle
 _OWN: Final = ("aflint", "__main__")  # what is in __main__ goes by value anyway
 
 
+_holders: Final[Counter[str]] = Counter()
+"""How many sessions have each module registered: cloudpickle's registry is the whole process's."""
+
+
 class UserModules:
-    """Registers the user's modules with cloudpickle, from `look` until `forget`, if it is `on`."""
+    """Registers the user's modules with cloudpickle, from `look` until `forget`, if it is `on`.
+
+    A module stays registered until every session that has seen it has forgotten it.
+    """
 
     def __init__(self, *, on: bool) -> None:
         self._on = on
@@ -35,13 +43,18 @@ class UserModules:
             self._seen.add(name)
             module = sys.modules.get(name)
             if module is not None and self._is_users(name, module):
-                cloudpickle.register_pickle_by_value(module)
+                if not _holders[name]:
+                    cloudpickle.register_pickle_by_value(module)
+                _holders[name] += 1
                 self._registered.append(module)
 
     def forget(self) -> None:
         """Undo what `look` did."""
         for module in self._registered:
-            cloudpickle.unregister_pickle_by_value(module)
+            _holders[module.__name__] -= 1
+            if not _holders[module.__name__]:
+                del _holders[module.__name__]
+                cloudpickle.unregister_pickle_by_value(module)
         self._registered.clear()
         self._seen.clear()
 
@@ -49,8 +62,8 @@ class UserModules:
         file = getattr(module, "__file__", None)
         if not file or name.partition(".")[0] in _OWN or name != getattr(module, "__name__", ""):
             return False
-        already = name in cloudpickle.list_registry_pickle_by_value()
-        return not already and not file.startswith(self._installed)
+        by_others = name in cloudpickle.list_registry_pickle_by_value() and not _holders[name]
+        return not by_others and not file.startswith(self._installed)
 
 
 def _installed_paths() -> set[str]:

@@ -37,6 +37,11 @@ def take_part(num: int, partition: int, records: Records) -> list[Any]:
     return list(islice(records, num))
 
 
+def call(function: Callable[[Any], U], partition: int, records: Records) -> U:
+    """What a function returns for the only record."""
+    return function(next(records))
+
+
 def count_keys(partition: int, pairs: Records) -> dict[Any, int]:
     """How many pairs each key has."""
     return _counted(map(itemgetter(0), pairs), "count_by_key")

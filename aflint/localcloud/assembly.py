@@ -95,6 +95,7 @@ def assemble(
     )
     s3 = S3(
         clock=clock,
+        dice=dice,
         counters=counters,
         new_id=new_id,
         account=account,

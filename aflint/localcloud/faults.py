@@ -9,8 +9,15 @@ from dataclasses import dataclass, fields
 
 from aflint.errors import InvalidArgumentError
 
-_SECONDS = ("delay_seconds", "kill_within_seconds")
-_PLAIN = ("seed", "reorder_window", *_SECONDS)
+_SECONDS = (
+    "delay_seconds",
+    "kill_within_seconds",
+    "cold_start_seconds",
+    "straggler_seconds",
+)
+_WHOLE = ("seed", "reorder_window", "most_lost_objects")
+_TEXT = ("lost_object_keys",)
+_PLAIN = (*_SECONDS, *_WHOLE, *_TEXT)
 
 
 @dataclass(frozen=True)
@@ -30,15 +37,35 @@ class Faults:
     delay: float = 0.0
     """A sent message stays invisible for up to `delay_seconds`."""
     delay_seconds: float = 1.0
+    poison: float = 0.0
+    """With a sent message comes another by somebody else: text, other bytes, an altered copy."""
+    hidden: float = 0.0
+    """The answer to a receive is lost: its messages stay hidden until their time is over."""
     drop_response: float = 0.0
     """The effect takes place, then the connection is closed in place of an answer."""
     throttle: float = 0.0
     """A call to SQS or Lambda is refused, with that service's own code for it."""
     s3_503: float = 0.0
     """A call to S3 is answered by 503 SlowDown."""
+    truncated_read: float = 0.0
+    """The connection ends in the middle of an object that is read."""
+    lost_object: float = 0.0
+    """A stored object is gone when it is first read, if `lost_object_keys` is part of its key."""
+    lost_object_keys: str = "/shuffles/"
+    most_lost_objects: int = 2
+    """So many are lost of one folder, and no more: a job bears only so many losses of a shuffle."""
     kill: float = 0.0
     """A Lambda environment dies at a random moment of an invocation."""
     kill_within_seconds: float = 0.05
+    """Also the time within which an environment runs out of memory, or stands still."""
+    out_of_memory: float = 0.0
+    """A Lambda environment dies in the same way, and Lambda says that memory ran out."""
+    straggler: float = 0.0
+    """A Lambda environment stands still for `straggler_seconds` in the middle of an invocation."""
+    straggler_seconds: float = 2.0
+    cold_start: float = 0.0
+    """A Lambda environment takes up to `cold_start_seconds` longer to start."""
+    cold_start_seconds: float = 2.0
     batch_entry: float = 0.0
     """An entry of an SQS batch fails, under HTTP 200."""
     purge_late: float = 0.0
@@ -65,15 +92,17 @@ class Faults:
     def from_mapping(cls, values: Mapping[str, object]) -> Faults:
         """Build from names and numbers; raises InvalidArgumentError for any that is unknown."""
         known = {field.name for field in fields(cls)}
-        chosen: dict[str, float | int] = {}
+        chosen: dict[str, float | int | str] = {}
         for name, value in values.items():
             if name not in known:
                 raise InvalidArgumentError(
                     f"unknown fault {name!r}; known are: {', '.join(sorted(known))}"
                 )
-            whole = name in ("seed", "reorder_window")
+            if name in _TEXT:
+                chosen[name] = str(value)
+                continue
             try:
-                chosen[name] = int(str(value)) if whole else float(str(value))
+                chosen[name] = int(str(value)) if name in _WHOLE else float(str(value))
             except ValueError:
                 raise InvalidArgumentError(f"fault {name}={value!r} is not a number") from None
         return cls(**chosen)  # type: ignore[arg-type]
@@ -106,6 +135,11 @@ class Dice:
             return False
         self.struck[name] += 1
         return True
+
+    @property
+    def most_messages(self) -> int:
+        """How many messages one that is sent may become."""
+        return 1 + bool(self.faults.duplicate) + bool(self.faults.poison)
 
     def seconds(self, name: str, most: float) -> float:
         """A uniform draw from 0 to `most` seconds."""

@@ -63,7 +63,7 @@ class Edge:
         if path.startswith(CONTROL_PREFIX):
             return await _send(raw, await self._control(request), request.id)
         reply = await self._serve(request, query)
-        if raw.transport is not None and self._dice.happens("drop_response"):
+        if raw.transport is not None and (reply.sent == 0 or self._dice.happens("drop_response")):
             raw.transport.abort()
         return await _send(raw, reply, request.id)
 
@@ -119,10 +119,14 @@ async def _send(raw: web.BaseRequest, reply: Reply, request_id: str) -> web.Stre
     headers = {"x-amzn-RequestId": request_id, "x-amz-request-id": request_id, **reply.headers}
     if reply.content_type is not None:
         headers["Content-Type"] = reply.content_type
-    if reply.length is None:
+    if reply.length is None and not reply.sent:
         return web.Response(status=reply.status, body=reply.body, headers=headers)
     response = web.StreamResponse(status=reply.status, headers=headers)
-    response.content_length = reply.length
+    response.content_length = len(reply.body) if reply.length is None else reply.length
     await response.prepare(raw)
+    if reply.sent:
+        await response.write(reply.body[: reply.sent])
+        if raw.transport is not None:
+            raw.transport.close()
     await response.write_eof()
     return response

@@ -31,6 +31,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str | None = None
     length: int | None = None
+    sent: int | None = None
+    """The connection ends after so many bytes of the body; with 0, before there is any answer."""
 
 
 class ServiceError(Exception):

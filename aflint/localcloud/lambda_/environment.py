@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from aflint.localcloud.clock import Clock, Timer
+from aflint.localcloud.clock import Clock, Timer, pause
 from aflint.localcloud.counters import Counters
 from aflint.localcloud.faults import Dice
 from aflint.localcloud.household import Household
@@ -64,7 +65,8 @@ class Invocation:
     """When it was handed to the runtime; None while the environment still loads."""
     result: tuple[bytes, str | None] | None = None
     timers: list[Timer] = field(default_factory=list)
-    to_be_killed: bool = False
+    doom: Doom | None = None
+    """How it is to end before it has given its result, by a seeded fault."""
 
 
 class Environment:
@@ -142,10 +144,13 @@ class Environment:
 
     async def run(self) -> None:
         """Start the process and look after it until it has ended and left nothing behind."""
-        api = RuntimeApi(self)
+        api, dice = RuntimeApi(self), self._platform.dice
         status = 1
         try:
             address = await api.start()
+            if dice.happens("cold_start"):
+                seconds = dice.seconds("cold_start", dice.faults.cold_start_seconds)
+                await pause(self._clock, seconds)
             self._process = await ChildProcess.start(
                 command(self.image, self._platform.runtime_folder),
                 self._variables(address),
@@ -215,11 +220,7 @@ class Environment:
         invocation.started = self._clock.now()
         timeout = self.image.settings.timeout
         self._after(timeout, lambda: self.end(Doom.TIMEOUT))
-        dice = self._platform.dice
-        if dice.happens("kill"):
-            invocation.to_be_killed = True
-            delay = dice.seconds("kill", dice.faults.kill_within_seconds)
-            self._after(delay, lambda: self.end(Doom.FAULT))
+        self._draw_faults(invocation)
         headers = {
             "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
             "Lambda-Runtime-Deadline-Ms": str(int((time.time() + timeout) * 1000)),
@@ -230,13 +231,25 @@ class Environment:
             headers["Lambda-Runtime-Client-Context"] = invocation.client_context
         return headers
 
+    def _draw_faults(self, invocation: Invocation) -> None:
+        dice = self._platform.dice
+        within = dice.faults.kill_within_seconds
+        for fault, doom in (("kill", Doom.FAULT), ("out_of_memory", Doom.MEMORY)):
+            if invocation.doom is None and dice.happens(fault):
+                invocation.doom = doom
+                self._after(dice.seconds(fault, within), partial(self.end, doom))
+        if self._process is not None and dice.happens("straggler"):
+            begin = dice.seconds("straggler", within)
+            self._after(begin, self._process.freeze)
+            self._after(begin + dice.faults.straggler_seconds, self._process.thaw)
+
     def _finish_result(self, invocation: Invocation) -> None:
         """The runtime is back for more: the invocation is over, unless it is to die after all."""
         assert self._process is not None
         if self._process.peak_mb() > self.image.settings.memory:
             self.end(Doom.MEMORY)
-        if invocation.to_be_killed:
-            self.end(Doom.FAULT)
+        if invocation.doom is not None:
+            self.end(invocation.doom)
         if self._doom is not None:
             return
         assert invocation.result is not None

@@ -32,7 +32,7 @@ class Doom(enum.Enum):
     TIMEOUT = "timeout"
     MEMORY = "memory"
     FAULT = "fault"
-    """Killed by the seeded fault `kill`."""
+    """Killed by the seeded fault `kill`; `out_of_memory` is MEMORY."""
     RETIRED = "retired"
     """Idle for long, replaced by a newer revision, or the cloud is closing."""
 

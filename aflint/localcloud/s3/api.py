@@ -8,9 +8,11 @@ from typing import ClassVar
 
 from aflint.localcloud.clock import Clock
 from aflint.localcloud.counters import Counters
+from aflint.localcloud.faults import Dice
 from aflint.localcloud.s3 import errors
 from aflint.localcloud.s3.bucket import Buckets
 from aflint.localcloud.s3.buckets_api import BucketsApi
+from aflint.localcloud.s3.losses import Losses
 from aflint.localcloud.s3.multipart_api import MultipartApi
 from aflint.localcloud.s3.objects_api import ObjectsApi
 from aflint.localcloud.s3.target import SUB_RESOURCES, operation
@@ -30,6 +32,7 @@ class S3(Service):
         self,
         *,
         clock: Clock,
+        dice: Dice,
         counters: Counters,
         new_id: Callable[[], str],
         account: str,
@@ -38,6 +41,8 @@ class S3(Service):
     ) -> None:
         self.buckets = Buckets()
         self._counters = counters
+        self._dice = dice
+        self._losses = Losses(dice)
         objects = ObjectsApi(self.buckets, clock, folder)
         self._handlers = _handlers(
             BucketsApi(self.buckets, clock, region, account),
@@ -55,8 +60,12 @@ class S3(Service):
         elif not action.startswith(_FREE):
             counters.s3_class_b += 1
         counters.s3_bytes_in += len(request.body)
+        if action == "GetObject":
+            self._losses.before_read(self.buckets, request)
         reply = self._handlers[action](request)
         counters.s3_bytes_out += len(reply.body)
+        if action == "GetObject" and len(reply.body) > 1 and self._dice.happens("truncated_read"):
+            reply.sent = self._dice.generator("truncated_read").randrange(1, len(reply.body))
         return reply
 
     def render(self, error: ServiceError, request: Request) -> Reply:

@@ -15,7 +15,7 @@ _NAME = re.compile(r"(?!xn--|sthree-|amzn-s3-demo-)[a-z0-9][a-z0-9.\-]{1,61}[a-z
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
-@dataclass(frozen=True)
+@dataclass
 class StoredObject:
     """One object; `etag` without quotes, `headers` are those given back on GET."""
 
@@ -27,6 +27,8 @@ class StoredObject:
     checksums: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     part_sizes: tuple[int, ...] = ()
+    was_read: bool = False
+    """Whether the fault `lost_object` has had its chance."""
 
 
 @dataclass(frozen=True)

@@ -69,19 +69,21 @@ class Sqs(Service):
             members = json.loads(request.body) if request.body else {}
         except ValueError:
             raise ServiceError("MalformedInput", "The request is not valid JSON.") from None
-        payload = 0
+        payload, sent = 0, None
         billed = self._counters.sqs_billed
         if action == "ReceiveMessage":
             billed[action] += 1  # also where nobody waits for the answer any more
             answer, payload = await self._receive(members)
             billed[action] -= 1
+            if answer and self._dice.happens("hidden"):
+                sent = 0
         elif action in ("SendMessage", "SendMessageBatch"):
             answer, payload = getattr(self, _ACTIONS[action])(members)
         else:
             answer = getattr(self, _ACTIONS[action])(members)
         billed[action] += billed_requests(payload)
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
-        return Reply(200, body, content_type=_JSON)
+        return Reply(200, body, content_type=_JSON, sent=sent)
 
     def render(self, error: ServiceError, request: Request) -> Reply:
         return errors.render(error)
@@ -210,7 +212,7 @@ class Sqs(Service):
                 delay, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900."
             )
         message = queue.send(content, self._clock.now(), delay)
-        self._waiters[queue].wake(2 if self._dice.faults.duplicate else 1)
+        self._waiters[queue].wake(self._dice.most_messages)
         answer = {"MessageId": message.id, "MD5OfMessageBody": content.md5}
         if content.attributes_md5:
             answer["MD5OfMessageAttributes"] = content.attributes_md5

@@ -18,6 +18,7 @@ from aflint.localcloud.faults import Dice
 from aflint.localcloud.sqs.attributes import QueueSettings
 from aflint.localcloud.sqs.errors import bad_receipt, invalid_value, over_limit
 from aflint.localcloud.sqs.message import Content
+from aflint.localcloud.sqs.poison import poison
 from aflint.localcloud.wire import ServiceError
 
 
@@ -138,6 +139,9 @@ class Queue:
         self._admit(message, now, delay)
         if self._dice.happens("duplicate"):
             self._admit(Message(message.id, next(self._keys), content, now), now, delay)
+        if self._dice.happens("poison"):
+            other = poison(content, self._dice.generator("poison"))
+            self._admit(Message(self._new_id(), next(self._keys), other, now), now, delay)
         return message
 
     def receive(self, now: float, most: int, visibility_s: float | None = None) -> list[Delivery]:

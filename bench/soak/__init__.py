@@ -1,0 +1,1 @@
+"""The soak: mixed jobs for an hour in one driver, every answer checked, everything held counted."""
