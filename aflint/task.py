@@ -76,10 +76,14 @@ class FilesSplit:
 @wire
 @dataclass(frozen=True, slots=True)
 class BlocksSplit:
-    """Blocks of the record codec that an earlier task stored: cached or checkpointed partitions."""
+    """Blocks of the record codec that an earlier task stored: cached or checkpointed partitions.
+
+    `tagged`: its reader must find the tags that only this deployment's, or session's, tasks make.
+    """
 
     path: str
     size: int
+    tagged: bool = False
 
 
 @wire
@@ -226,7 +230,8 @@ class TaskMetrics:
     """What one attempt did, in the units that AWS bills and that people look at.
 
     Seconds are wall-clock seconds of the executor; bytes are as stored or sent (compressed).
-    `memory_mb` is that of the function that ran it, 0 where no function did.
+    `memory_mb` is that of the function that ran it, 0 where no function did. `rejected_frames`
+    counts, by the reason, what a reader was given that was no frame of its job.
     """
 
     seconds: float = 0.0
@@ -239,7 +244,7 @@ class TaskMetrics:
     shuffle_write_frames: int = 0
     spilled_bytes: int = 0
     result_bytes: int = 0
-    rejected_frames: int = 0
+    rejected_frames: dict[str, int] = field(default_factory=dict)
     sqs_requests: int = 0
     s3_puts: int = 0
     s3_gets: int = 0

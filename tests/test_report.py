@@ -46,6 +46,26 @@ def test_what_a_local_shuffle_would_cost(estimate: bool) -> None:
     assert usage.sqs_requests > 3 if estimate else usage.sqs_requests == 3
 
 
+def test_frames_that_were_rejected_are_counted_by_reason_and_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reporter = Reporter(1769, estimate=True)
+    reporter(JobStarted("j", "collect", ()))
+    for rejected in ({"altered": 1}, {}, {"altered": 1, "of another version": 1}):
+        metrics = TaskMetrics(rejected_frames=rejected)
+        reporter(TaskEnded(TaskId("j", 0, 0, 0), True, "", metrics, ""))
+    assert not caplog.messages
+    reporter(JobEnded("j", ""))
+    assert reporter.jobs["j"].metrics.rejected_frames == {"altered": 2, "of another version": 1}
+    (said,) = caplog.messages
+    assert (
+        "job j (collect) dropped 3 frames that were not its own: 2 altered, 1 of another version."
+    ) in said
+    reporter(JobStarted("k", "collect", ()))
+    reporter(JobEnded("k", ""))
+    assert len(caplog.messages) == 1
+
+
 def test_peaks_are_not_summed() -> None:
     total = add_metrics(TaskMetrics(peak_memory_bytes=5), TaskMetrics(peak_memory_bytes=3))
     assert total.peak_memory_bytes == 5

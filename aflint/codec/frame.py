@@ -57,7 +57,7 @@ class Reason(StrEnum):
 
     TRUNCATED = "truncated"
     NOT_A_FRAME = "not a frame"
-    VERSION = "unknown version"
+    VERSION = "of another version"
     FOREIGN = "of another job"
     ALTERED = "altered"
     TRAILING = "followed by other bytes"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aflint.codec import closure, frame, records
+from aflint.codec.fetched import checked_blob
 from aflint.driver import commit
 from aflint.driver.deep import deep_recursion
 from aflint.driver.recording import JobRecord, fingerprint_of
@@ -367,11 +368,13 @@ class _Job:
             assert blob.location is not None
             data = await self.storage.read(blob.location)
         if len(data) > _DECODED_ON_THE_LOOP:
-            return await asyncio.to_thread(_decode, data)
-        return _decode(data)
+            return await asyncio.to_thread(_decode, data, blob)
+        return _decode(data, blob)
 
 
-def _decode(data: bytes) -> Any:
+def _decode(data: bytes, blob: Blob) -> Any:
+    if blob.data is None:
+        checked_blob(data, blob)
     return records.decode(frame.decompress(data))[0]
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Final
+from typing import Any, Final
 
 from aflint.cost import Cost, Usage, billed_sqs_requests, lambda_usage, price
 from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskRecovered, TaskStarted
 from aflint.task import TaskMetrics
 
+_log = logging.getLogger(__name__)
+
 _KEPT: Final = 1000
+_BY_REASON: Final = "rejected_frames"
 _LARGEST: Final = ("peak_memory_bytes", "cold_start", "init_seconds", "memory_mb")
 
 
@@ -93,6 +98,7 @@ class Reporter:
                     uncharged = self.uncharged
                     report.usage += uncharged
                     self._charged += uncharged
+                    _warn_of_rejected(report)
             case _:
                 pass
 
@@ -126,12 +132,25 @@ class Reporter:
 
 def add_metrics(a: TaskMetrics, b: TaskMetrics) -> TaskMetrics:
     """Return the sums, and of peaks the larger."""
-    return TaskMetrics(
-        **{
-            name: (max if name in _LARGEST else sum)((getattr(a, name), getattr(b, name)))
-            for name in (f.name for f in fields(TaskMetrics))
-        }
-    )
+    counted: dict[str, Any] = {
+        name: (max if name in _LARGEST else sum)((getattr(a, name), getattr(b, name)))
+        for name in (f.name for f in fields(TaskMetrics))
+        if name != _BY_REASON
+    }
+    rejected = dict(Counter(a.rejected_frames) + Counter(b.rejected_frames))
+    return TaskMetrics(rejected_frames=rejected, **counted)
+
+
+def _warn_of_rejected(report: JobReport) -> None:
+    """Say what a job was given that was not its own: somebody wrote to its queues or objects."""
+    rejected = report.metrics.rejected_frames
+    if rejected:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(rejected.items()))
+        _log.warning(
+            "job %s (%s) dropped %d frames that were not its own: %s. None of them was decoded. "
+            "Look at who may write to its queues and to its bucket",
+            report.id, report.name, sum(rejected.values()), reasons,
+        )  # fmt: skip
 
 
 def task_usage(metrics: TaskMetrics, memory_mb: int, *, estimate: bool) -> Usage:

@@ -4,22 +4,30 @@ Layout: MAGIC, then for each block three little-endian unsigned 32-bit integers 
 records, its CRC-32 begun with the number of records) and the block, encoded by the record codec and
 compressed; at the end a head of zeros. A block is decoded only after its sum was found right: a
 damaged pickle can do anything.
+
+What only aflint's own tasks read (cached partitions, what a continued task carries) is tagged: with
+another MAGIC, and after each head, the last one, too, a BLAKE2b tag under the file's own key over
+the block's place in the file, its head and its bytes.
 """
 
 from __future__ import annotations
 
+import hmac
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
 from typing import Any
 
 from aflint.codec import frame, records
-from aflint.errors import CorruptInputError
+from aflint.errors import CorruptInputError, PayloadRefusedError
 
 MAGIC = b"aflint\x00\x01"
+TAGGED_MAGIC = b"aflint\x00\x02"
 END = bytes(12)
 
 _HEAD = struct.Struct("<III")
+_TAG_BYTES = 16
 
 
 def pack_block(block: list[Any]) -> bytes:
@@ -44,27 +52,60 @@ def frame_encoded(encoded: bytes, count: int) -> bytes:
     return _HEAD.pack(len(data), count, _sum(data, count)) + data
 
 
+def frame_tagged(encoded: bytes, count: int, key: bytes, index: int) -> bytes:
+    """Return an encoded block as it lies, as number `index`, in a file that is tagged."""
+    data = frame.compress(encoded)
+    head = _HEAD.pack(len(data), count, _sum(data, count))
+    return b"".join((head, _tag(key, index, head, data), data))
+
+
+def tagged_end(key: bytes, index: int) -> bytes:
+    """Return the end of a tagged file of so many blocks."""
+    return END + _tag(key, index, END, b"")
+
+
+def _tag(key: bytes, index: int, head: bytes, data: bytes) -> bytes:
+    tag = blake2b(index.to_bytes(8, "little"), key=key, digest_size=_TAG_BYTES)
+    tag.update(head)
+    tag.update(data)
+    return tag.digest()
+
+
 def _sum(data: bytes, count: int) -> int:
     return zlib.crc32(data, count)
 
 
 def parse(
-    pieces: Iterable[bytes], path: str, skip: int = 0, decode: bool = True
+    pieces: Iterable[bytes],
+    path: str,
+    skip: int = 0,
+    decode: bool = True,
+    key: bytes | None = None,
 ) -> Iterator[tuple[int, list[Any]]]:
     """Yield (number of records, records) for each block after the first `skip`.
 
-    With `decode=False` no block is decoded, and the records are left out. Raises CorruptInputError
-    for a file that is truncated or damaged, or is of another kind.
+    With `decode=False` no block is decoded, and the records are left out. With a `key`, the file is
+    one that is tagged. Raises CorruptInputError for a file that is truncated or damaged, or is of
+    another kind, and PayloadRefusedError for one that does not carry the tags of that key.
     """
     read = _exact_reader(pieces, path)
-    if read(len(MAGIC)) != MAGIC:
+    if read(len(MAGIC)) != (MAGIC if key is None else TAGGED_MAGIC):
         raise CorruptInputError(
             f"{path} is not a file of records as save_as_pickle_file writes them"
         )
     index = 0
-    while (head := read(_HEAD.size)) != END:
+    while True:
+        head = read(_HEAD.size)
         size, count, expected = _HEAD.unpack(head)
+        tag = read(_TAG_BYTES) if key is not None else b""
         data = read(size)
+        if key is not None and not hmac.compare_digest(tag, _tag(key, index, head, data)):
+            raise PayloadRefusedError(
+                f"block {index} of {path} was altered in storage; it was not decoded. Run the job "
+                "again, and look at who may write there"
+            )
+        if head == END:
+            return
         if _sum(data, count) != expected:
             raise CorruptInputError(f"{path} is damaged in its block {index}; write it anew")
         index += 1

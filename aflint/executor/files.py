@@ -84,25 +84,38 @@ def _binary(_: str, pieces: Iterator[bytes]) -> bytes:
 
 
 class BlockFileSource:
-    """The records of one file of record blocks; `position` counts the blocks given."""
+    """The records of one file of record blocks; `position` counts the blocks given.
 
-    def __init__(self, split: BlocksSplit, reading: Reading, position: int | None = None) -> None:
+    `key` is that of the file, where it is tagged.
+    """
+
+    def __init__(
+        self,
+        split: BlocksSplit,
+        reading: Reading,
+        position: int | None = None,
+        key: bytes | None = None,
+    ) -> None:
         self.position = position or 0
         self._split = split
         self._reading = reading
+        self._key = key
 
     def blocks(self) -> Iterator[list[Any]]:
         """Yield the blocks as they were written.
 
-        Raises CorruptInputError for a file that is truncated, damaged or of another kind.
+        Raises CorruptInputError for a file that is truncated, damaged or of another kind, and
+        PayloadRefusedError for a tagged one that was altered.
         """
-        for _, block in parse(self._bytes(), self._split.path, skip=self.position):
+        path, skip = self._split.path, self.position
+        for _, block in parse(self._bytes(), path, skip, key=self._key):
             self.position += 1
             yield block
 
     def count(self) -> int:
         """Count the records from the heads of the blocks."""
-        parsed = parse(self._bytes(), self._split.path, skip=self.position, decode=False)
+        path, skip = self._split.path, self.position
+        parsed = parse(self._bytes(), path, skip, decode=False, key=self._key)
         return sum(count for count, _ in parsed)
 
     def _bytes(self) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from aflint.executor.chaining import Chain
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.shuffle import ReadCounts
 from aflint.executor.sources import Source, SourceCounts, open_source
+from aflint.secret import Secret
 from aflint.storage.base import Storage
 from aflint.task import BlocksSplit, Manifest, TaskDescription
 from aflint.transport.base import Transport
@@ -18,10 +19,10 @@ from aflint.transport.base import Transport
 
 @dataclass(slots=True)
 class Inputs:
-    """A task's inputs, and the means to read them. `key` is that of its job's frames."""
+    """A task's inputs, and the means to read them."""
 
     task: TaskDescription
-    key: bytes = field(repr=False)
+    secret: Secret
     storage: Storage
     transport: Transport | None
     io: IOLoop
@@ -34,6 +35,11 @@ class Inputs:
 
     def __post_init__(self) -> None:
         self._splits = {(item.leaf, item.partition): item.split for item in self.task.inputs}
+
+    @property
+    def frame_key(self) -> bytes:
+        """The key of the frames of this task's job."""
+        return self.secret.key("job", self.task.id.job)
 
     def split(self, leaf: int, partition: int) -> Any:
         """Return what a leaf reads for one of its partitions."""
@@ -48,4 +54,9 @@ class Inputs:
 
     def open(self, split: Any, position: Any = None) -> Source:
         """Return a source of a split, from a position on."""
-        return open_source(split, self.storage, self.io, self.source_counts, position)
+        key = self.file_key(split.path) if isinstance(split, BlocksSplit) else None
+        return open_source(split, self.storage, self.io, self.source_counts, position, key)
+
+    def file_key(self, path: str) -> bytes:
+        """Return the key of a file of blocks that only aflint's own tasks read."""
+        return self.secret.key("file", path)

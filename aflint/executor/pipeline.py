@@ -64,12 +64,15 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
         case Product(left, right, width):
             return _product(left, partition // width, right, partition % width, inputs)
         case Store(parent, node, folder):
+            # A checkpoint may be read by another session, which knows no key of this one.
+            own = folder.startswith(f"{inputs.task.storage}/")
             return store(
                 records(parent, partition, inputs),
                 f"{folder}/{node}-{partition}",
                 inputs.storage,
                 inputs.io,
                 lambda split: inputs.stored.append((node, partition, split)),
+                inputs.file_key if own else None,
             )
 
 

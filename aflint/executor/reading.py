@@ -168,7 +168,7 @@ def _frames(
     progress = Completeness(inputs.manifest(step.leaf, partition), consumed)
     blocks = read_blocks(
         progress,
-        inputs.key,
+        inputs.frame_key,
         inputs.transport,
         inputs.io,
         task.fetch_timeout_s,
@@ -194,10 +194,10 @@ def _cut_records(records: Iterator[Any], inputs: Inputs) -> Iterator[Any]:
 
 def _store(records: Iterator[Any], inputs: Inputs) -> BlocksSplit:
     path = f"{inputs.task.storage}/state/{inputs.task.id.job}/{secrets.token_hex(16)}"
-    with BlockFileWriter(path, inputs.storage, inputs.io) as file:
+    with BlockFileWriter(path, inputs.storage, inputs.io, inputs.file_key(path)) as file:
         while block := list(islice(records, _STATE_RECORDS)):
             file.write(block)
-    return BlocksSplit(path, file.size)
+    return BlocksSplit(path, file.size, tagged=True)
 
 
 def _begin_seen(inputs: Inputs) -> Seen:

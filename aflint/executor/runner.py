@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aflint.codec import closure, frame, records
+from aflint.codec.fetched import checked_blob
 from aflint.executor import pipeline
 from aflint.executor.aggregate import Spiller, combine_partially
 from aflint.executor.chaining import Chain, PausedError, TimeLimit, is_cuttable
@@ -101,10 +102,18 @@ class Executor:
             spiller = Spiller(MemoryWatch(task.memory_mb), spill)
             cuttable = limit.bounded and is_cuttable(program, task.id.partition)
             control = Chain(task.id, limit, cuttable, task.continuation)
-            key = self.secret.key("job", task.id.job)
             transport = self._transport(task)
-            inputs = Inputs(task, key, self.storage, transport, self.io, spiller, control)
-            result = self._run_link(program, task, inputs)
+            inputs = Inputs(task, self.secret, self.storage, transport, self.io, spiller, control)
+            try:
+                result = self._run_link(program, task, inputs)
+            except (
+                BaseException
+            ) as error:  # what it has read until then is billed and looked at, too
+                return TaskResult(
+                    task.id,
+                    failure=describe(error, task.id),
+                    metrics=_add_reads(TaskMetrics(), inputs, spill),
+                )
             accumulators = closure.dumps(context.accumulated, "accumulator updates")
         return replace(
             result,
@@ -173,7 +182,7 @@ class Executor:
         assert task.output is not None
         assert inputs.transport is not None
         output = ShuffleOutput(
-            task.id, task.output, inputs.key, inputs.transport, self.io, task.memory_mb << 20
+            task.id, task.output, inputs.frame_key, inputs.transport, self.io, task.memory_mb << 20
         )
         with _aborting(output):
             source = pipeline.records(program.root, task.id.partition, inputs)
@@ -233,7 +242,7 @@ class Executor:
         if blob.data is not None:
             return blob.data
         assert blob.location is not None
-        return self.io.run(self.storage.read(blob.location))
+        return checked_blob(self.io.run(self.storage.read(blob.location)), blob)
 
     def _blob(self, data: bytes, task: TaskDescription) -> Blob:
         """Return bytes as a blob: inline while the task's result may be that large, else stored."""
@@ -273,7 +282,7 @@ def _add_reads(metrics: TaskMetrics, inputs: Inputs, spill: SpillFolder) -> Task
         input_bytes=inputs.source_counts.input_bytes,
         shuffle_read_frames=shuffle.frames,
         shuffle_read_bytes=shuffle.bytes,
-        rejected_frames=shuffle.rejected,
+        rejected_frames=dict(shuffle.rejected),
         spilled_bytes=spill.bytes,
         sqs_requests=metrics.sqs_requests + sum(r.counts.sqs_requests for r in shuffle.readers),
         s3_puts=metrics.s3_puts + sum(r.counts.s3_puts for r in shuffle.readers),

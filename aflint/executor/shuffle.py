@@ -7,14 +7,15 @@ when it has seen each of them once: never because a queue looks empty.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from aflint.codec import frame, records
-from aflint.codec.frame import FrameHeader
-from aflint.errors import FetchFailedError, FrameError, RecordTooLargeError
+from aflint.codec.frame import FrameHeader, RejectedFrameError
+from aflint.errors import FetchFailedError, RecordTooLargeError
 from aflint.executor.io_loop import IOLoop
 from aflint.task import Manifest, MapStatus, ShuffleHandle, TaskId
 from aflint.transport.base import ShuffleReader, ShuffleWriter, Transport, TransportTraits
@@ -212,11 +213,11 @@ class Completeness:
 
 @dataclass(slots=True)
 class ReadCounts:
-    """What has been read of a shuffle."""
+    """What has been read of a shuffle. `rejected` counts frames by why they were dropped."""
 
     frames: int = 0
     bytes: int = 0
-    rejected: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
     readers: list[ShuffleReader] = field(default_factory=list)
 
 
@@ -253,8 +254,8 @@ async def _payloads(
         async for data in frames:
             try:
                 header, payload = frame.decode_frame(data, key, manifest.handle.job)
-            except FrameError:
-                counts.rejected += 1
+            except RejectedFrameError as error:
+                counts.rejected[error.reason.value] += 1
                 continue
             if progress.accept(header):
                 counts.frames += 1

@@ -13,7 +13,14 @@ from typing import Any
 
 from aflint.codec import records
 from aflint.errors import OutputError
-from aflint.executor.blockfile import END, MAGIC, frame_encoded
+from aflint.executor.blockfile import (
+    END,
+    MAGIC,
+    TAGGED_MAGIC,
+    frame_encoded,
+    frame_tagged,
+    tagged_end,
+)
 from aflint.executor.compression import SUFFIXES, compressor
 from aflint.executor.io_loop import IOLoop
 from aflint.storage.base import Storage
@@ -111,12 +118,17 @@ class StreamWriter:
 
 
 class BlockFileWriter:
-    """A file of record blocks (see `aflint.executor.blockfile`); use it in `with`."""
+    """A file of record blocks (see `aflint.executor.blockfile`); use it in `with`.
 
-    def __init__(self, path: str, storage: Storage, io: IOLoop) -> None:
+    With a `key` it is tagged.
+    """
+
+    def __init__(self, path: str, storage: Storage, io: IOLoop, key: bytes | None = None) -> None:
         self.records = 0
+        self._key = key
+        self._blocks = 0
         self._stream = StreamWriter(path, storage, io)
-        self._stream.write(MAGIC)
+        self._stream.write(MAGIC if key is None else TAGGED_MAGIC)
 
     @property
     def size(self) -> int:
@@ -129,12 +141,16 @@ class BlockFileWriter:
             return 0
         encoded = records.encode(block)
         self.records += len(block)
-        self._stream.write(frame_encoded(encoded, len(block)))
+        if self._key is None:
+            self._stream.write(frame_encoded(encoded, len(block)))
+        else:
+            self._stream.write(frame_tagged(encoded, len(block), self._key, self._blocks))
+        self._blocks += 1
         return len(encoded)
 
     def finish(self) -> int:
         """Make the file visible and return its size in bytes."""
-        self._stream.write(END)
+        self._stream.write(END if self._key is None else tagged_end(self._key, self._blocks))
         self._stream.finish()
         return self.size
 

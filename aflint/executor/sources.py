@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Protocol
 
+from aflint.codec.fetched import checked_blob
 from aflint.errors import InternalError
 from aflint.executor.blockfile import unpack_block
 from aflint.executor.files import BlockFileSource, FilesSource
@@ -41,10 +42,11 @@ def open_source(
     io: IOLoop,
     counts: SourceCounts | None = None,
     position: Any = None,
+    key: bytes | None = None,
 ) -> Source:
     """Return the source of any kind of split, from the start or from an earlier `position`.
 
-    `counts` is told of the bytes read.
+    `counts` is told of the bytes read; `key` is that of a tagged file.
     """
     reading = Reading(storage, io, counts if counts is not None else SourceCounts())
     match split:
@@ -55,7 +57,7 @@ def open_source(
         case FilesSplit():
             return FilesSource(split, reading, position)
         case BlocksSplit():
-            return BlockFileSource(split, reading, position)
+            return BlockFileSource(split, reading, position, key if split.tagged else None)
         case DataSplit():
             return DataSource(split, reading, position)
         case RangeSplit():
@@ -104,10 +106,13 @@ class DataSource:
 
     def blocks(self) -> Iterator[list[Any]]:
         """Yield the blocks."""
-        thunks = (partial(self._fetch, blob) for blob in self._split.blocks[self.position :])
+        blobs = self._split.blocks[self.position :]
+        thunks = (partial(self._fetch, blob) for blob in blobs)
         with self._reading.ahead(thunks) as fetched:
-            for data in fetched:
+            for blob, data in zip(blobs, fetched, strict=True):
                 self._reading.counts.input_bytes += len(data)
+                if blob.data is None:
+                    checked_blob(data, blob)
                 block = unpack_block(data)
                 self.position += 1
                 yield block

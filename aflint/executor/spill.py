@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from aflint.codec import frame, records
+from aflint.codec.closure import digest
+from aflint.codec.fetched import checked
 from aflint.errors import DiskFullError, InternalError
 from aflint.executor.io_loop import IOLoop
 from aflint.storage.base import Storage
@@ -109,6 +111,7 @@ class BlockFile:
         self._local: list[tuple[int, int]] = []
         self._end = 0
         self._remote: list[tuple[str, int, int]] = []
+        self._digests: list[str] = []
         self._objects: list[str] = []
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
@@ -149,6 +152,7 @@ class BlockFile:
         offset = 0
         for data in self._waiting:
             self._remote.append((path, offset, len(data)))
+            self._digests.append(digest(data))
             offset += len(data)
         self._waiting, self._waiting_bytes = [], 0
 
@@ -159,7 +163,9 @@ class BlockFile:
             self._file.seek(offset)
             yield _decoded(self._file.read(length))
         if self._remote:
-            yield from map(_decoded, self._folder.get(self._remote))
+            fetched = self._folder.get(self._remote)
+            for data, expected in zip(fetched, self._digests, strict=True):
+                yield _decoded(checked(data, expected, "what was spilled"))
         yield from map(_decoded, self._waiting)
 
     def close(self) -> None:

@@ -22,17 +22,20 @@ def store(
     storage: Storage,
     io: IOLoop,
     done: Callable[[BlocksSplit], None],
+    key_of: Callable[[str], bytes] | None = None,
 ) -> Iterator[Any]:
     """Yield records, and keep them in a file that `done` is told of when all have been seen.
 
     Every call writes a file of its own, its name beginning with `path`: attempts do not meet, and
-    the driver takes the file of the accepted one.
+    the driver takes the file of the accepted one. With `key_of`, which gives the key of a path, the
+    file is tagged.
     """
     path = f"{path}-{secrets.token_hex(16)}"
     count = 64
-    with BlockFileWriter(path, storage, io) as file:
+    key = key_of(path) if key_of is not None else None
+    with BlockFileWriter(path, storage, io, key) as file:
         while block := list(islice(source, count)):
             written = max(1, file.write(block))
             count = max(1, min(_MOST_RECORDS, count * _BLOCK_BYTES // written, count * 4))
             yield from block
-    done(BlocksSplit(path, file.size))
+    done(BlocksSplit(path, file.size, tagged=key is not None))

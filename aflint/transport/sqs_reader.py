@@ -101,8 +101,7 @@ class SqsReader(ShuffleReader):
             self._url, wait_s=limits.SQS_LONG_POLL_S, visibility_s=self._visibility_s
         )
         self.counts.sqs_requests += billed_sqs_requests(sum(len(m.body) for m in messages)) - 1
-        frames = (_decode(message) for message in messages if self._is_new(message))
-        return [frame for frame in frames if frame]
+        return [_decode(message) for message in messages if self._is_new(message)]
 
     def _is_new(self, message: Message) -> bool:
         """Note a message as hidden, and say whether it was not seen before."""
@@ -152,8 +151,8 @@ class SqsReader(ShuffleReader):
 
 
 def _decode(message: Message) -> bytes:
-    """Return a message's frame; nothing for a message that somebody else put there."""
+    """Return a message's frame; what is no base64, as it is: whoever reads frames counts it."""
     try:
         return binascii.a2b_base64(message.body)
-    except (binascii.Error, ValueError):
-        return b""
+    except ValueError:
+        return message.body.encode(errors="replace")

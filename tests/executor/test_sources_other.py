@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 
+from aflint.codec.closure import digest
 from aflint.driver.splits import whole_file_splits
 from aflint.errors import (
     CorruptInputError,
     InternalError,
     PathNotFoundError,
+    PayloadRefusedError,
     TextDecodingError,
 )
 from aflint.executor import blockfile, ranges
 from aflint.executor.blockfile import END, MAGIC, frame_block, pack_block
 from aflint.executor.io_loop import IOLoop
+from aflint.executor.sinks import BlockFileWriter
 from aflint.executor.sources import SourceCounts, blocks, count, open_source
 from aflint.storage.local import LocalStorage
 from aflint.task import Blob, BlocksSplit, DataSplit, FilesSplit, RangeSplit
@@ -62,12 +65,52 @@ def test_data_inline_and_in_storage(tmp_path: Path, io: IOLoop) -> None:
         data = pack_block(part)
         path = tmp_path / str(number)
         path.write_bytes(data)
-        blobs.append(Blob(str(number), len(data), data=data))
-        blobs.append(Blob(str(number), len(data), location=str(path)))
+        blobs.append(Blob(digest(data), len(data), data=data))
+        blobs.append(Blob(digest(data), len(data), location=str(path)))
     expected = [record for part in parts for record in part + part]
     found = read(DataSplit(tuple(blobs)), io)
     assert found == expected
     assert type(found[1]) is tuple
+
+
+def test_data_that_was_altered_in_storage_is_not_decoded(
+    tmp_path: Path, io: IOLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, path = pack_block([1, 2]), tmp_path / "blob"
+    path.write_bytes(pack_block([1, 3]))
+
+    def unpickle(_: bytes) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr("aflint.executor.sources.unpack_block", unpickle)
+    with pytest.raises(PayloadRefusedError, match="blob was altered in storage"):
+        read(DataSplit((Blob(digest(data), len(data), location=str(path)),)), io)
+
+
+def test_a_tagged_file_is_decoded_only_where_each_byte_is_as_it_was_written(
+    tmp_path: Path, io: IOLoop
+) -> None:
+    path, key = tmp_path / "blocks", b"k" * 32
+    with BlockFileWriter(str(path), storage, io, key) as file:
+        for block in ([1, 2], ["x"] * 5, [b"y"]):
+            file.write(block)
+    good = path.read_bytes()
+    assert list(blockfile.parse([good], "p", key=key))[1:] == [(5, ["x"] * 5), (1, [b"y"])]
+    for at in range(len(good)):
+        bad = bytearray(good)
+        bad[at] ^= 1
+        with pytest.raises((PayloadRefusedError, CorruptInputError)):
+            list(blockfile.parse([bytes(bad)], "p", key=key))
+    with pytest.raises(PayloadRefusedError, match="block 0 of p was altered"):
+        list(blockfile.parse([good], "p", key=b"j" * 32))
+    with pytest.raises(CorruptInputError, match="not a file of records"):
+        list(blockfile.parse([good], "p"))
+    # Another end, and the blocks in another order, are none of the writer's.
+    first = len(blockfile.TAGGED_MAGIC)
+    size = int.from_bytes(good[first : first + 4], "little") + 28
+    for cut in (good[: first + size] + good[-28:], good[:first] + good[first + size :]):
+        with pytest.raises(PayloadRefusedError):
+            list(blockfile.parse([cut], "p", key=key))
 
 
 def test_data_that_is_nowhere_is_a_fault(io: IOLoop) -> None:

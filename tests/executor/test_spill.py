@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from aflint.errors import DiskFullError
+from aflint.errors import DiskFullError, PayloadRefusedError
 from aflint.executor.group import Group, GroupBuilder, pieces
+from aflint.executor.io_loop import IOLoop
 from aflint.executor.memory import MemoryWatch, chunks
 from aflint.executor.spill import MAX_FAN_IN, BlockFile, Runs, SpillFolder, translate
+from aflint.storage.local import LocalStorage
 
 
 class Pressed(MemoryWatch):
@@ -27,6 +29,23 @@ def test_blocks_are_read_as_often_as_wanted(tmp_path: Path) -> None:
     assert next(one) == next(other) == [1, "a"]
     assert list(one) == list(other) == [[(2, None)]]
     file.close()
+
+
+def test_what_was_altered_in_storage_is_not_decoded(tmp_path: Path) -> None:
+    with IOLoop() as io:
+        folder = SpillFolder(tmp_path / "x", 0, LocalStorage(), io, str(tmp_path / "stored"))
+        file = BlockFile(folder)
+        for number in range(3):
+            file.append([number] * 1000)
+        file._put()
+        assert list(file.read()) == [[number] * 1000 for number in range(3)]
+        (path,) = tmp_path.glob("stored/*")
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(PayloadRefusedError, match="what was spilled was altered"):
+            list(file.read())
+        file.close()
 
 
 @pytest.mark.parametrize("descending", [False, True])
