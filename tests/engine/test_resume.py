@@ -1,0 +1,231 @@
+"""A driver that is killed outright, and another one that goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aflint
+from aflint.errors import JobRunningError
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One run of a program in a process of its own."""
+
+    status: int
+    told: dict[str, Any]
+    errors: str
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("ran", "scratch"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def start(words: list[str], folder: Path, **variables: str) -> Driver:
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environ = {**os.environ, "PYTHONPATH": path, **variables}
+    ended = subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environ, capture_output=True, text=True
+    )
+    told = json.loads(ended.stdout) if ended.stdout.startswith("{") else {}
+    return Driver(ended.returncode, told, ended.stderr)
+
+
+def run(name: str, folder: Path, *more: object, **variables: str) -> Driver:
+    words = ["-m", "tests.engine.resumable", name, str(folder), *map(str, more)]
+    return start(words, folder, **variables)
+
+
+def ran(folder: Path) -> Counter[str]:
+    """Return how often each partition was computed."""
+    names = (path.name.rpartition(".")[0].rpartition(".")[0] for path in (folder / "ran").iterdir())
+    return Counter(names)
+
+
+def left(folder: Path) -> list[Path]:
+    return list((folder / "scratch").iterdir())
+
+
+Alone = Callable[[str], tuple[Any, int]]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
+    """Return what a program answers when nobody kills it, and how many partitions it computes."""
+
+    @cache
+    def answer(name: str) -> tuple[Any, int]:
+        folder = tmp_path_factory.mktemp(name)
+        for part in ("ran", "scratch"):
+            (folder / part).mkdir()
+        driver = run(name, folder)
+        assert driver.status == 0, driver.errors
+        return driver.told["answer"], sum(ran(folder).values())
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("name", "kill_after", "stage"),
+    [
+        ("counts", 1, ""),
+        ("counts", 7, ""),
+        ("counts", 12, ""),  # the last map task
+        ("counts", 14, ""),  # in the reduce stage
+        ("counts", 16, ""),  # the last of the first job
+        ("counts", 35, ""),  # in a later job
+        ("joined", 5, ""),
+        ("joined", 2, 2),
+        ("cached", 4, ""),
+        ("cached", 8, ""),
+        ("side_by_side", 9, ""),
+    ],
+)
+def test_a_killed_driver_is_resumed(
+    name: str, kill_after: int, stage: object, folder: Path, alone: Alone
+) -> None:
+    killed = run(name, folder, kill_after, stage, PYTHONHASHSEED="1")
+    assert killed.status == -signal.SIGKILL
+    before = ran(folder)
+    resumed = run(name, folder, PYTHONHASHSEED="2")
+    assert resumed.status == 0, resumed.errors
+    answer, computed = alone(name)
+    assert resumed.told["answer"] == answer
+    assert left(folder) == []
+    assert resumed.told["recovered"]
+    assert not set(resumed.told["recovered"]) & set(resumed.told["accepted"])
+    again = sum((ran(folder) - before).values())
+    workers = 2  # each was in the middle of at most one task
+    assert again <= computed - sum(before.values()) + workers
+
+
+def test_accepted_map_tasks_are_not_run_again(folder: Path) -> None:
+    run("counts", folder, 12)
+    assert set(ran(folder).values()) == {1}
+    resumed = run("counts", folder)
+    assert set(resumed.told["recovered"]) >= {f"run-1.0.{p}" for p in range(12)}
+    assert not [task for task in resumed.told["accepted"] if task.startswith("run-1.0.")]
+
+
+def test_a_run_can_be_resumed_again_and_again(folder: Path, alone: Alone) -> None:
+    for kill_after in (3, 3, 3, 3):
+        assert run("counts", folder, kill_after).status == -signal.SIGKILL
+    resumed = run("counts", folder)
+    assert resumed.told["answer"] == alone("counts")[0]
+    assert len(resumed.told["recovered"]) == 12
+    assert left(folder) == []
+
+
+def test_a_save_is_committed_once(folder: Path, alone: Alone) -> None:
+    for kill_after in (3, 9, 2, 1):
+        assert run("saved", folder, kill_after).status == -signal.SIGKILL
+    resumed = run("saved", folder)
+    assert resumed.status == 0, resumed.errors
+    assert resumed.told["answer"] == alone("saved")[0]
+    assert left(folder) == []
+
+
+def test_another_program_is_refused_and_destroys_nothing(folder: Path, alone: Alone) -> None:
+    run("counts", folder, 8)
+    (scratch,) = left(folder)
+    files = sorted(path for path in scratch.rglob("*") if "worker" not in str(path))
+    refused = run("changed", folder)
+    assert refused.status == 1
+    assert "ProgramChangedError: job run cannot be resumed" in refused.errors
+    assert sorted(p for p in scratch.rglob("*") if "worker" not in str(p)) == files
+    resumed = run("counts", folder)
+    assert resumed.told["answer"] == alone("counts")[0]
+
+
+def damage(journal: Path, how: str) -> None:
+    data = bytearray(journal.read_bytes())
+    if how == "truncated":
+        del data[len(data) // 2 :]
+    elif how == "altered":
+        data[len(data) // 2] ^= 1
+    elif how == "of another version":
+        data[7] = 9
+    else:
+        data.clear()
+        data += b"something else"
+    journal.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ("truncated", "JournalDamagedError"),
+        ("altered", "JournalDamagedError"),
+        ("of another version", "JournalVersionError"),
+        ("something else", "JournalDamagedError"),
+    ],
+)
+def test_a_damaged_journal_is_refused_and_stays(how: str, error: str, folder: Path) -> None:
+    run("counts", folder, 8)
+    (scratch,) = left(folder)
+    whole = (scratch / "journal").read_bytes()
+    damage(scratch / "journal", how)
+    refused = run("counts", folder)
+    assert refused.status == 1
+    assert error in refused.errors.splitlines()[-1]
+    assert str(scratch / "journal") in refused.errors
+    (scratch / "journal").write_bytes(whole)
+    resumed = run("counts", folder)
+    assert resumed.status == 0, resumed.errors
+    assert len(resumed.told["recovered"]) == 8
+
+
+def test_the_command_runs_the_program_again(folder: Path, alone: Alone) -> None:
+    run("counts", folder, 8)
+    command = ["-m", "aflint", "resume"]
+    scratch = {"AFLINT_SCRATCH_DIR": str(folder / "scratch")}
+    listed = subprocess.run(
+        [sys.executable, *command], env={**os.environ, **scratch}, capture_output=True, text=True
+    )
+    assert "run" in listed.stdout
+    assert "tests.engine.resumable counts" in listed.stdout
+    unknown = start([*command, "other"], folder, **scratch)
+    assert unknown.status == 1
+    assert "there is nothing of a job other to resume" in unknown.errors
+    assert "What can be resumed: run" in unknown.errors
+    resumed = start([*command, "run-1"], folder, **scratch)  # without what it was killed by
+    assert resumed.status == -signal.SIGKILL  # which is part of its command: it is killed again
+    assert run("counts", folder).told["answer"] == alone("counts")[0]
+
+
+async def test_a_run_whose_driver_is_alive_is_not_resumed(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"workers": 1, "progress": False, "scratch_dir": str(tmp_path)}
+    async with aflint.connect(job_id="mine", **settings) as session:
+        with pytest.raises(JobRunningError, match="job mine is running on this machine"):
+            async with aflint.connect(job_id="mine", **settings):
+                pass
+        assert await session.range(10).sum() == 45
+    async with aflint.connect(job_id="mine", **settings) as session:
+        assert await session.range(10).sum() == 45
+    assert os.listdir(tmp_path) == []
+
+
+async def test_without_a_journal_nothing_is_written_down(tmp_path: Path) -> None:
+    async with aflint.connect(
+        workers=1, progress=False, scratch_dir=str(tmp_path), journal=False
+    ) as session:
+        assert await session.range(10).key_by(lambda n: n % 2).count_by_key() == {0: 5, 1: 5}
+        (scratch,) = os.listdir(tmp_path)
+        assert "journal" not in os.listdir(tmp_path / scratch)
