@@ -1,0 +1,122 @@
+"""A driver of functions that is killed outright, and another one that goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aflint.errors import JobRunningError
+from tests.cloud.clouds import MEMORY_MB, Deployed
+
+ROOT = Path(__file__).parents[2]
+
+
+async def drive(deployed: Deployed, folder: Path, *words: str, **variables: str) -> Any:
+    """Run a program in a process of its own; return its status, what it told, and its errors."""
+    scratch = {"AFLINT_SCRATCH_DIR": str(folder / "scratch")}
+    settings = {
+        "AFLINT_BACKEND": "aws",
+        "AFLINT_ENDPOINT_URL": deployed.config.endpoint_url or "",
+        "AFLINT_MEMORY_MB": str(MEMORY_MB),
+        "AFLINT_CONCURRENCY": "2",
+        "AFLINT_FETCH_TIMEOUT_S": "4",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, *words),
+        cwd=ROOT,
+        env={**os.environ, **settings, **scratch, **variables},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, errors = await process.communicate()
+    return process.returncode, json.loads(out) if out.startswith(b"{") else {}, errors.decode()
+
+
+def program(folder: Path, name: str, *more: object) -> tuple[str, ...]:
+    return ("-m", "tests.engine.resumable", name, str(folder), *map(str, more))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("ran", "scratch"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("transport", "kill_after", "stage"),
+    [
+        ("hybrid", 2, 1),
+        pytest.param("hybrid", 12, "", marks=pytest.mark.slow),
+        pytest.param("sqs", 8, "", marks=pytest.mark.slow),
+        pytest.param("s3", 2, 1, marks=pytest.mark.slow),
+    ],
+)
+async def test_a_killed_driver_is_resumed(
+    transport: str, kill_after: int, stage: object, deployed: Deployed, folder: Path
+) -> None:
+    settings = {"AFLINT_TRANSPORT": transport}
+    words = program(folder, "counts", kill_after, stage)
+    status, _, errors = await drive(deployed, folder, *words, **settings)
+    assert status == -signal.SIGKILL, errors
+    assert deployed.cloud.snapshot().buckets  # its journal, at least
+    status, told, errors = await drive(deployed, folder, *program(folder, "counts"), **settings)
+    assert status == 0, errors
+    sums = [[key, sum(range(key, 60, 7))] for key in range(7)]
+    assert told["answer"] == [sums, 60, sums[::-1], 240]
+    assert told["recovered"]
+    assert not set(told["recovered"]) & set(told["accepted"])
+    deployed.assert_empty()
+
+
+async def test_the_command_finds_runs_in_s3(deployed: Deployed, folder: Path) -> None:
+    await drive(deployed, folder, *program(folder, "saved", 6))
+    (scratch,) = (folder / "scratch").iterdir()
+    (scratch / "owner.lock").unlink()  # as on another machine
+    status, _, errors = await drive(deployed, folder, "-m", "aflint", "resume", "other")
+    assert status == 1
+    assert "What can be resumed: run" in errors
+    status, _, errors = await drive(deployed, folder, "-m", "aflint", "resume", "run")
+    assert status == -signal.SIGKILL  # by its own command, six tasks later
+    assert "resuming job run: 1 jobs were begun" in errors
+    status, told, errors = await drive(deployed, folder, *program(folder, "saved"))
+    assert status == 0, errors
+    assert told["answer"][1] == ["_SUCCESS", *(f"part-{n:05}" for n in range(5))]
+    assert told["answer"][0] == [f"{key} {list(range(key, 50, 5))}" for key in range(5)]
+
+
+async def test_another_program_destroys_nothing(deployed: Deployed, folder: Path) -> None:
+    await drive(deployed, folder, *program(folder, "counts", 6))
+    before = deployed.cloud.snapshot()
+    status, _, errors = await drive(deployed, folder, *program(folder, "changed"))
+    assert status == 1
+    assert "ProgramChangedError" in errors
+    after = deployed.cloud.snapshot()
+    assert set(after.queues) == set(before.queues)
+    for bucket, keys in before.buckets.items():
+        assert set(keys) <= set(after.buckets[bucket])
+    status, _, errors = await drive(deployed, folder, *program(folder, "counts"))
+    assert status == 0, errors
+    deployed.assert_empty()
+
+
+async def test_a_driver_that_was_taken_over_stops_and_removes_nothing(
+    deployed: Deployed, tmp_path: Path
+) -> None:
+    async with (
+        deployed.connect(job_id="run", scratch_dir=str(tmp_path / "first")) as first,
+        deployed.connect(job_id="run", scratch_dir=str(tmp_path / "later")) as later,
+    ):
+        assert await later.range(10, num_slices=2).sum() == 45
+        pairs = first.range(40, num_slices=4).key_by(lambda n: n % 3)
+        with pytest.raises(JobRunningError, match="resumed by another driver"):
+            await pairs.group_by_key(2).count()
+        assert await later.range(10, num_slices=2).sum() == 45
+    deployed.assert_empty()
