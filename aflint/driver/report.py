@@ -13,6 +13,7 @@ from aflint.task import TaskMetrics
 
 _KEPT: Final = 1000
 _LARGEST: Final = ("peak_memory_bytes", "cold_start", "init_seconds", "memory_mb")
+_SUMMED: Final = tuple(f.name for f in fields(TaskMetrics) if f.name not in _LARGEST)
 
 
 @dataclass(slots=True)
@@ -111,10 +112,8 @@ class Reporter:
 def add_metrics(a: TaskMetrics, b: TaskMetrics) -> TaskMetrics:
     """Return the sums, and of peaks the larger."""
     return TaskMetrics(
-        **{
-            name: (max if name in _LARGEST else sum)((getattr(a, name), getattr(b, name)))
-            for name in (f.name for f in fields(TaskMetrics))
-        }
+        **{name: getattr(a, name) + getattr(b, name) for name in _SUMMED},
+        **{name: max(getattr(a, name), getattr(b, name)) for name in _LARGEST},
     )
 
 

@@ -223,9 +223,7 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(
         data=st.data(),
-        kind=st.sampled_from(
-            [*KINDS * 3, "ThrottledError", "TaskError", *["FetchFailedError"] * 3, "?"]
-        ),
+        kind=st.sampled_from([*KINDS * 3, *["FetchFailedError"] * 3, *OTHERS]),
         details=st.sampled_from([{}, {"shuffle": {}, "maps": 0}, {"maps": None}]),
     )
     def fail(self, data: st.DataObject, kind: str, details: dict[str, Any]) -> None:
