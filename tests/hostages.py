@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ from typing import Any
 
 from aflint.executor.context import task_context
 
-_PID = struct.Struct("<I")
+_PID_BYTES = 4
 _RECORDS = 20
 
 
@@ -52,7 +51,7 @@ class Hostages:
             os.close(pipe)
 
     def _read(self, pipe: int) -> None:
-        self._held.append(*_PID.unpack(os.read(pipe, _PID.size)))
+        self._held.append(int.from_bytes(os.read(pipe, _PID_BYTES), "big"))
         if len(self._held) == self._count:
             for pid in self._held:
                 os.kill(pid, signal.SIGKILL)
@@ -65,6 +64,6 @@ def _hold(path: str, count: int, records: Iterator[Any]) -> Iterator[Any]:
     if context.attempt == 0 and context.partition < count:
         yield from islice(records, _RECORDS)
         with open(path, "wb") as pipe:
-            pipe.write(_PID.pack(os.getpid()))
+            pipe.write(os.getpid().to_bytes(_PID_BYTES, "big"))
         time.sleep(600)  # it is killed
     yield from records
