@@ -43,7 +43,14 @@ STRIKING = {"sqs": QUEUES, "s3": OBJECTS, "hybrid": QUEUES}
 """Of the others, what each transport meets: these messages are too small to go into objects."""
 ALWAYS = {"drop_response", "throttle", "kill", "out_of_memory", "straggler"}
 
-PATIENT: dict[str, Any] = {"max_attempts": 10, "fetch_timeout_s": 4.0, "speculation": True}
+CONCURRENCY = 6
+THIRD = CONCURRENCY // 3
+PATIENT: dict[str, Any] = {
+    "concurrency": CONCURRENCY,
+    "max_attempts": 10,
+    "fetch_timeout_s": 4.0,
+    "speculation": True,
+}
 """A message whose receiver died is there again after three quarters of the fetch timeout."""
 
 
@@ -60,10 +67,6 @@ async def test_the_answers_under_five_percent_of_each_fault(
         assert struck.keys() >= ALWAYS | STRIKING[transport]
         deployed.cloud.set_faults(Faults())
     deployed.assert_empty()
-
-
-CONCURRENCY = 6
-THIRD = CONCURRENCY // 3
 
 
 @asynccontextmanager
