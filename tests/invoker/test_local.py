@@ -145,3 +145,18 @@ async def test_a_result_that_cannot_be_sent_is_an_error(invoker: LocalInvoker) -
     assert result.failure is not None
     assert result.failure.kind == "RecordTooLargeError"
     assert "cannot be sent to the driver: too large" in result.failure.message
+
+
+async def test_a_cancellation_before_a_worker_is_there_leaves_no_file_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(**channel: Any) -> None:
+        raise asyncio.CancelledError
+
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(asyncio, "open_connection", cancelled)
+    invoker = LocalInvoker(1, tmp_path)
+    with pytest.raises(asyncio.CancelledError):
+        await invoker.invoke(task(abs))
+    await invoker.aclose()
+    assert set(os.listdir("/proc/self/fd")) == before
