@@ -108,9 +108,9 @@ def test_a_tagged_file_is_decoded_only_where_each_byte_is_as_it_was_written(
     # Another end, and the blocks in another order, are none of the writer's.
     first = len(blockfile.TAGGED_MAGIC)
     size = int.from_bytes(good[first : first + 4], "little") + 28
-    for bad in (good[: first + size] + good[-28:], good[:first] + good[first + size :]):
+    for cut in (good[: first + size] + good[-28:], good[:first] + good[first + size :]):
         with pytest.raises(PayloadRefusedError):
-            list(blockfile.parse([bytes(bad)], "p", key=key))
+            list(blockfile.parse([cut], "p", key=key))
 
 
 def test_data_that_is_nowhere_is_a_fault(io: IOLoop) -> None:
