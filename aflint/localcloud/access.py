@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import NoReturn
 
 from aflint.localcloud.signature import Authorization
 from aflint.localcloud.wire import Refusal
@@ -57,6 +58,9 @@ class Credentials:
     session_token: str = field(repr=False)
     arn: str
     role: str = ""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("credentials are not to be pickled")
 
 
 def new_credentials(arn: str, role: str = "") -> Credentials:
