@@ -21,6 +21,8 @@ from aflint.aws import envelope
 from aflint.aws.signing import Credentials
 from aflint.codec import payload
 from aflint.config import Config
+from aflint.deploy.checks import Level
+from aflint.deploy.doctor import examine
 from aflint.deploy.found import find_deployment
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.status import read_status
@@ -119,6 +121,8 @@ async def test_a_deployment_keeps_its_secret_and_gets_one_where_it_has_none(
                 )
             with pytest.raises(BundleMismatchError, match="aflint deploy --sizes 3"):
                 await find_deployment(config)
+        doctor = [each for each in await examine(config) if "without a secret" in each.seen]
+        assert [each.level for each in doctor] == [Level.FAIL] * 3
         made = await deploy(config, DeployOptions())
         assert made.secret != secret
         shown = await lambda_.get_function_configuration(FunctionName=names[1])
