@@ -116,7 +116,9 @@ def add_metrics(a: TaskMetrics, b: TaskMetrics) -> TaskMetrics:
         for name in (f.name for f in fields(TaskMetrics))
         if name != _BY_REASON
     }
-    rejected = dict(Counter(a.rejected_frames) + Counter(b.rejected_frames))
+    rejected = a.rejected_frames or b.rejected_frames
+    if a.rejected_frames and b.rejected_frames:
+        rejected = dict(Counter(a.rejected_frames) + Counter(b.rejected_frames))
     return TaskMetrics(rejected_frames=rejected, **counted)
 
 
