@@ -42,7 +42,9 @@ def handler(event, context):
 
 @pytest.fixture
 async def cloud(clock: ManualClock) -> AsyncIterator[LocalCloud]:
-    async with LocalCloud(clock=clock, concurrency=3, unreserved_minimum=1) as running:
+    async with LocalCloud(
+        clock=clock, concurrency=3, unreserved_minimum=1, verify_signatures=False
+    ) as running:
         yield running
 
 
