@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from aflint.driver.scratch import LOCK, PREFIX, ScratchFolder
+from aflint.driver.scratch import ScratchFolder
 from aflint.errors import ConfigError
+from aflint.locks import LOCK, PREFIX
 
 
 def test_it_is_made_locked_and_removed(tmp_path: Path) -> None:
