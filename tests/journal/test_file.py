@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -58,11 +59,12 @@ def test_drivers_one_after_the_other_find_it_all(runs: list[list[Entry]]) -> Non
             assert read(path) == so_far
 
 
-async def test_what_was_recorded_survives_the_driver(tmp_path: Path) -> None:
+def test_what_was_recorded_survives_the_driver(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, cwd=os.getcwd())
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
     assert read(path) == list(SOME)
-    assert await write(path, JobDone("x")) == list(SOME)
+    assert run_virtual(write(path, JobDone("x"))) == list(SOME)
 
 
 async def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
@@ -70,13 +72,14 @@ async def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
     assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o600
 
 
-async def refused(path: Path, error: type[Exception], **other: Any) -> None:
+def refused(path: Path, error: type[Exception], **other: Any) -> None:
     """Check that a journal is refused by an error that names it, and left as it is."""
     before = path.read_bytes()
     handles = len(os.listdir("/proc/self/fd"))
     for _ in range(2):
+        opening = open_file(str(path), other.get("key", KEY), other.get("session", SESSION))
         with pytest.raises(error, match=path.name) as told:
-            await open_file(str(path), other.get("key", KEY), other.get("session", SESSION))
+            run_virtual(opening)
         assert "othing was changed" in str(told.value)
         with pytest.raises(error):
             read(path, **other)
@@ -84,9 +87,9 @@ async def refused(path: Path, error: type[Exception], **other: Any) -> None:
     assert len(os.listdir("/proc/self/fd")) == handles
 
 
-async def test_any_altered_byte_is_told(tmp_path: Path) -> None:
+def test_any_altered_byte_is_told(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    await write(path, *SOME[1:2], *SOME[4:])
+    run_virtual(write(path, *SOME[1:2], *SOME[4:]))
     whole = path.read_bytes()
     for place in range(len(whole)):
         data = bytearray(whole)
@@ -101,31 +104,31 @@ async def test_any_altered_byte_is_told(tmp_path: Path) -> None:
         else:
             pytest.fail(f"byte {place} was altered, and nobody noticed")
     path.write_bytes(bytes([*whole[:7], 9, *whole[8:]]))
-    await refused(path, JournalVersionError)
+    refused(path, JournalVersionError)
 
 
-async def test_no_other_number_of_committed_bytes_is_believed(tmp_path: Path) -> None:
+def test_no_other_number_of_committed_bytes_is_believed(tmp_path: Path) -> None:
     """Not even one where a segment ends."""
     path = tmp_path / "journal"
-    await write(path, *SOME)
+    run_virtual(write(path, *SOME))
     whole = path.read_bytes()
     end = HEAD
     for number, entry in enumerate(SOME):
         path.write_bytes(whole[:8] + end.to_bytes(8, "little") + whole[16:])
-        await refused(path, JournalDamagedError)
+        refused(path, JournalDamagedError)
         end += len(encode(SESSION, number, (entry,), KEY))
     assert end == len(whole)
 
 
-async def test_any_cut_is_told(tmp_path: Path) -> None:
+def test_any_cut_is_told(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    await write(path, *SOME[:2])
+    run_virtual(write(path, *SOME[:2]))
     whole = path.read_bytes()
     for end in range(1, len(whole)):
         path.write_bytes(whole[:end])
         with pytest.raises(JournalDamagedError, match="cut short"):
             read(path)
-    await refused(path, JournalDamagedError)
+    refused(path, JournalDamagedError)
 
 
 async def test_an_empty_file_is_a_new_journal(tmp_path: Path) -> None:
@@ -148,9 +151,9 @@ async def test_a_torn_tail_is_written_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [{"key": KEY[::-1]}, {"session": "another"}])
-async def test_it_is_of_one_run_and_one_secret(tmp_path: Path, other: dict[str, Any]) -> None:
-    await write(tmp_path / "journal", *SOME)
-    await refused(tmp_path / "journal", JournalDamagedError, **other)
+def test_it_is_of_one_run_and_one_secret(tmp_path: Path, other: dict[str, Any]) -> None:
+    run_virtual(write(tmp_path / "journal", *SOME))
+    refused(tmp_path / "journal", JournalDamagedError, **other)
 
 
 async def test_a_full_disk_is_told_once_and_the_job_goes_on(

@@ -100,7 +100,7 @@ def test_later_results_take_the_place_of_earlier_ones() -> None:
 
 def test_what_lay_in_a_shuffle_that_was_made_anew_is_outdated_until_done_again() -> None:
     before = [accepted("nightly-1", stage, part) for stage in (0, 1) for part in (0, 1)]
-    entries = [driver(), began(1), made("nightly-1", 0, 7, "old"), *before]
+    entries: list[Entry] = [driver(), began(1), made("nightly-1", 0, 7, "old"), *before]
     assert past(*entries).jobs["nightly-1"].outdated == set()
     entries += [driver(2), began(1), made("nightly-1", 0, 7, "new")]
     job = past(*entries).jobs["nightly-1"]
@@ -112,7 +112,7 @@ def test_what_lay_in_a_shuffle_that_was_made_anew_is_outdated_until_done_again()
 
 
 def test_a_job_that_is_begun_again_is_not_done_but_stays_committed() -> None:
-    entries = [driver(), began(1), SaveCommitted("nightly-1"), JobDone("nightly-1")]
+    entries: list[Entry] = [driver(), began(1), SaveCommitted("nightly-1"), JobDone("nightly-1")]
     job = past(*entries).jobs["nightly-1"]
     assert (job.done, job.committed) == (True, True)
     run = past(*entries, driver(2), began(1))
