@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aflint.journal.rows import Row, result_of
 from aflint.task import ShuffleHandle, TaskResult
 from aflint.wire import wire
 
@@ -48,12 +49,17 @@ class ShuffleMade:
 @wire
 @dataclass(frozen=True, slots=True)
 class TaskAccepted:
-    """A task was accepted: the results of all links of its attempt, in order.
+    """A task was accepted: the results of all links of its attempt, in order, as rows.
 
     The value of the last is None where it was too large to be written down.
     """
 
-    results: tuple[TaskResult, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def results(self) -> tuple[TaskResult, ...]:
+        """The results that the rows stand for."""
+        return tuple(result_of(row) for row in self.rows)
 
 
 @wire

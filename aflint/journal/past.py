@@ -112,7 +112,8 @@ class Past:
                 job = self.jobs[handle.job]
                 job.handles[handle.shuffle] = handle
                 job.outdated.update(place for place in job.results if place[0] == stage)
-            case TaskAccepted(results):
+            case TaskAccepted():
+                results = entry.results
                 task = results[-1].id
                 job, place = self.jobs[task.job], (task.stage, task.partition)
                 job.results[place] = results

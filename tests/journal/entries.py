@@ -13,6 +13,7 @@ from aflint.journal.entries import (
     ShuffleMade,
     TaskAccepted,
 )
+from aflint.journal.rows import row_of
 from aflint.task import Blob, ShuffleHandle, TaskId, TaskResult
 
 KEY = bytes(range(32))
@@ -25,7 +26,7 @@ def driver(process: int = 1, aflint: str = "1", python: str = "3.11") -> DriverB
 
 def accepted(job: str, stage: int, partition: int, value: bytes = b"", attempt: int = 0) -> Entry:
     id = TaskId(job, stage, partition, attempt)
-    return TaskAccepted((TaskResult(id, Blob("d" * 32, len(value), value)),))
+    return TaskAccepted((row_of(TaskResult(id, Blob("d" * 32, len(value), value))),))
 
 
 def made(job: str, stage: int, shuffle: int, place: str = "place") -> Entry:
