@@ -8,7 +8,7 @@ counted only to be shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Final, Literal, TypeVar
@@ -88,7 +88,7 @@ class Usage:
         return _added(self, other)
 
     def __sub__(self, other: Usage) -> Usage:
-        names = (field.name for field in fields(self))
+        names = _NAMES[Usage]
         return Usage(**{name: getattr(self, name) - getattr(other, name) for name in names})
 
     def __radd__(self, other: object) -> Usage:
@@ -113,8 +113,8 @@ class Cost:
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield each item's name and its dollars, zeros included."""
-        for field in fields(self):
-            yield _LABELS[field.name], getattr(self, field.name)
+        for name in _NAMES[Cost]:
+            yield _LABELS[name], getattr(self, name)
 
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
@@ -143,8 +143,13 @@ _LABELS: Final = {
 Counters = TypeVar("Counters", Usage, Cost)
 
 
+_NAMES: Final[Mapping[type, tuple[str, ...]]] = {
+    kind: tuple(field.name for field in fields(kind)) for kind in (Usage, Cost)
+}
+
+
 def _added(one: Counters, other: Counters) -> Counters:
-    names = (field.name for field in fields(one))
+    names = _NAMES[type(one)]
     return type(one)(**{name: getattr(one, name) + getattr(other, name) for name in names})
 
 

@@ -17,6 +17,7 @@ from aflint.errors import FrameError
 T = TypeVar("T")
 
 _by_name: dict[str, type] = {}
+_fields: dict[type, tuple[str, ...]] = {}
 _CLASS = 1
 _BIG_INT = 2
 _DEEPEST = 16
@@ -29,6 +30,7 @@ _PATHS = "surrogatepass"
 def wire(cls: type[T]) -> type[T]:
     """Register a dataclass as one that may travel; its name is its identity on the wire."""
     _by_name[cls.__name__] = cls
+    _fields[cls] = tuple(field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]
     return cls
 
 
@@ -36,11 +38,11 @@ def _default(value: Any) -> msgpack.ExtType:
     if type(value) is int:  # of more than 64 bits
         size = value.bit_length() // 8 + 1
         return msgpack.ExtType(_BIG_INT, value.to_bytes(size, "big", signed=True))
-    name = type(value).__name__
-    if _by_name.get(name) is not type(value) or not dataclasses.is_dataclass(value):
-        raise TypeError(f"{type(value).__qualname__} is not a wire type")
-    fields = [getattr(value, f.name) for f in dataclasses.fields(value)]
-    return msgpack.ExtType(_CLASS, pack([name, *fields]))
+    cls = type(value)
+    if _by_name.get(cls.__name__) is not cls:
+        raise TypeError(f"{cls.__qualname__} is not a wire type")
+    fields = [getattr(value, name) for name in _fields[cls]]
+    return msgpack.ExtType(_CLASS, pack([cls.__name__, *fields]))
 
 
 def _ext_hook(depth: int, code: int, data: bytes) -> Any:

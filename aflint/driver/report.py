@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 _KEPT: Final = 1000
 _BY_REASON: Final = "rejected_frames"
 _LARGEST: Final = ("peak_memory_bytes", "cold_start", "init_seconds", "memory_mb")
+_SUMMED: Final = tuple(f.name for f in fields(TaskMetrics) if f.name not in (*_LARGEST, _BY_REASON))
 
 
 @dataclass(slots=True)
@@ -132,13 +133,12 @@ class Reporter:
 
 def add_metrics(a: TaskMetrics, b: TaskMetrics) -> TaskMetrics:
     """Return the sums, and of peaks the larger."""
-    counted: dict[str, Any] = {
-        name: (max if name in _LARGEST else sum)((getattr(a, name), getattr(b, name)))
-        for name in (f.name for f in fields(TaskMetrics))
-        if name != _BY_REASON
-    }
-    rejected = dict(Counter(a.rejected_frames) + Counter(b.rejected_frames))
-    return TaskMetrics(rejected_frames=rejected, **counted)
+    summed: dict[str, Any] = {name: getattr(a, name) + getattr(b, name) for name in _SUMMED}
+    largest: dict[str, Any] = {name: max(getattr(a, name), getattr(b, name)) for name in _LARGEST}
+    rejected = a.rejected_frames or b.rejected_frames
+    if a.rejected_frames and b.rejected_frames:
+        rejected = dict(Counter(a.rejected_frames) + Counter(b.rejected_frames))
+    return TaskMetrics(rejected_frames=rejected, **summed, **largest)
 
 
 def _warn_of_rejected(report: JobReport) -> None:

@@ -42,10 +42,14 @@ class Loss:
 
     @property
     def lost_maps(self) -> tuple[int, tuple[int, ...]]:
-        """The shuffle and its map partitions that a FetchFailedError names."""
+        """The shuffle and its map partitions that a FetchFailedError names; -1 and none where it
+        names nothing that can be understood.
+        """
         if isinstance(self.cause, TaskFailure):
-            details = self.cause.details
-            return details.get("shuffle", -1), tuple(details.get("maps", ()))
+            shuffle, maps = self.cause.details.get("shuffle"), self.cause.details.get("maps")
+            if isinstance(shuffle, int) and isinstance(maps, tuple | list):
+                return shuffle, tuple(maps) if all(isinstance(map, int) for map in maps) else ()
+            return -1, ()
         if isinstance(self.cause, errors.FetchFailedError):
             return self.cause.shuffle, self.cause.maps
         return -1, ()

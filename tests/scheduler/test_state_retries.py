@@ -355,3 +355,19 @@ def test_first_acceptance_counts_even_after_failures() -> None:
     machine.feed(AttemptLost(task_id(0, 0), LOST))
     result = value_result(task_id(0, 0, 1))
     assert Deliver("j", result, True) in machine.end(result)
+
+
+@pytest.mark.parametrize(
+    "details",
+    [{}, {"shuffle": {}, "maps": (0,)}, {"shuffle": 7, "maps": 0}, {"shuffle": 7, "maps": ("0",)}],
+)
+def test_a_fetch_failure_that_names_nothing_sensible_costs_an_attempt(
+    details: dict[str, object],
+) -> None:
+    machine = Machine()
+    machine.submit(shuffle_job(1, 1))
+    machine.open(7, 1)
+    machine.end(map_result(task_id(0, 0), [1]))
+    for attempt in range(3):
+        again = machine.end(failed(task_id(1, 0, attempt), "FetchFailedError", "x", **details))
+        assert launched(again) == [task_id(1, 0, attempt + 1)]

@@ -8,18 +8,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 from aflint.codec import frame
 from aflint.codec.frame import FrameHeader
 from aflint.driver.account import Account
+from aflint.driver.jobs import JobRunner
 from aflint.executor import shuffle
 from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, FrameId, ReadCounts
+from aflint.journal import PastJob
 from aflint.scheduler import attempts, retries
 from aflint.scheduler.instructions import Deliver
 from aflint.scheduler.model import Attempt, JobRun, Memory, TaskRun
+from aflint.scheduler.recovery import Recovery
 from aflint.task import MapStatus, TaskResult
 from aflint.testing.simulation.run import Outcome, run_seed
 from aflint.transport.base import ShuffleReader
@@ -160,6 +164,21 @@ def _shifted(by: int) -> AbstractContextManager[Any]:
     return patch.object(Chain, "source_blocks", shifted)
 
 
+def resumed_under_the_same_numbers() -> AbstractContextManager[Any]:
+    """A second driver numbers its attempts as the first one did, whose attempts still run."""
+    return patch.object(Recovery, "first_attempt", 0)
+
+
+def counted_again_when_resumed() -> AbstractContextManager[Any]:
+    """A second driver counts what was accumulated before it once more when tasks run again."""
+    recover = JobRunner._recovery
+
+    async def forget(self: JobRunner, known: PastJob | None) -> Recovery:
+        return replace(await recover(self, known), delivered=frozenset())
+
+    return patch.object(JobRunner, "_recovery", forget)
+
+
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -173,5 +192,7 @@ MUTANTS: Mapping[str, Mutant] = {
         attempts_cost_when_they_end,
         continuation_repeats_a_record,
         continuation_skips_a_record,
+        resumed_under_the_same_numbers,
+        counted_again_when_resumed,
     )
 }

@@ -1,0 +1,178 @@
+"""The models are worth something: each sees a state machine that breaks its promise.
+
+The state machine's own validation is left out, so that it is the models alone that see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from aflint.scheduler import attempts, ending, retries, stages, state
+from aflint.scheduler.ending import fail
+from aflint.scheduler.failures import Loss
+from aflint.scheduler.instructions import Deliver
+from aflint.scheduler.model import Attempt, JobRun, Memory, StageRun, TaskRun
+from aflint.scheduler.queues import admit
+from aflint.task import TaskFailure, TaskId, TaskResult
+from tests.scheduler.promises import BrokenPromiseError
+from tests.scheduler.world import World
+
+
+class Unvalidated(World):
+    validated = False
+
+
+SETTINGS = settings(
+    max_examples=400,
+    stateful_step_count=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def late_results_are_taken() -> AbstractContextManager[Any]:
+    """What comes from an attempt after another was accepted is accepted as well."""
+    superseded = attempts._superseded
+
+    def accept(memory: Memory, attempt: Attempt, result: TaskResult | None) -> None:
+        done = result is not None and result.failure is None and result.continuation is None
+        if result is not None and done and not attempt.task.stage.job.ending:
+            attempts._accept(memory, attempt, result)
+        else:
+            superseded(memory, attempt, result)
+
+    return patch.object(attempts, "_superseded", accept)
+
+
+def manifests_of_the_first_attempt() -> AbstractContextManager[Any]:
+    """A map task that is run again keeps the outputs of the attempt that was accepted first."""
+    accept = attempts._accept
+    first: dict[tuple[str, int, int], Any] = {}
+
+    def accept_first(memory: Memory, attempt: Attempt, result: TaskResult) -> None:
+        accept(memory, attempt, result)
+        stage, partition = attempt.task.stage, attempt.task.partition
+        if partition in stage.outputs:
+            place = (stage.job.id, stage.stage.id, partition)
+            stage.outputs[partition] = first.setdefault(place, stage.outputs[partition])
+            stage.columns = None
+
+    return patch.object(attempts, "_accept", accept_first)
+
+
+def losses_are_not_counted() -> AbstractContextManager[Any]:
+    """A task may be lost as often as it likes."""
+    again = retries._again
+
+    def forgiving(memory: Memory, attempt: Attempt, loss: Loss) -> None:
+        attempt.task.failures = 0
+        again(memory, attempt, loss)
+
+    return patch.object(retries, "_again", forgiving)
+
+
+def maps_are_run_again_for_anyone() -> AbstractContextManager[Any]:
+    """A failure that names maps is believed, however new their output is."""
+
+    def rerun(memory: Memory, stage: StageRun, maps: Iterable[int], stamp: int) -> bool:
+        rerun_maps(memory, stage, maps, 1 << 62)
+        stage.fetch_rounds = 0
+        return False
+
+    rerun_maps = stages.rerun_maps
+    return patch.object(retries, "rerun_maps", rerun)
+
+
+def a_backoff_outlives_its_job() -> AbstractContextManager[Any]:
+    """A throttled task comes back after its job has failed."""
+
+    def readmit(memory: Memory, task: TaskRun) -> None:
+        admit(memory, task, first=True)
+
+    return patch.object(retries, "_readmit", readmit)
+
+
+def a_job_may_fail_twice() -> AbstractContextManager[Any]:
+    """A job that ends already is failed again."""
+
+    def failing(memory: Memory, job: JobRun, error: TaskFailure | Exception) -> None:
+        job.ending = False
+        fail(memory, job, error)
+
+    return patch.object(state, "fail", failing)
+
+
+def accumulators_of_every_attempt() -> AbstractContextManager[Any]:
+    """What a task accumulated counts each time that it is run."""
+
+    def deliver(job: str, result: TaskResult, first: bool) -> Deliver:
+        return Deliver(job, result, first=True)
+
+    return patch.object(attempts, "Deliver", deliver)
+
+
+def accumulators_of_the_last_link() -> AbstractContextManager[Any]:
+    """Only the last link of a chained task counts."""
+
+    def deliver(job: str, result: TaskResult, first: bool) -> Deliver:
+        return Deliver(job, result, first=first and result.continuation is None)
+
+    return patch.object(attempts, "Deliver", deliver)
+
+
+def throttled_attempts_are_forgotten() -> AbstractContextManager[Any]:
+    """Nobody comes back to a throttled task."""
+
+    def forget(memory: Memory, attempt: Attempt) -> None:
+        attempt.task.throttles += 1
+
+    return patch.object(retries, "_later", forget)
+
+
+def shuffles_stay_open() -> AbstractContextManager[Any]:
+    """A job ends without closing its shuffles."""
+    return patch.object(ending, "_close", lambda memory, stage: None)
+
+
+def stopped_attempts_are_forgotten() -> AbstractContextManager[Any]:
+    """An attempt that was stopped from outside is not missed."""
+
+    def stopped(memory: Memory, id: TaskId) -> None:
+        attempt = memory.attempts.get(id)
+        if attempt is not None:
+            attempts._superseded(memory, attempt, None)
+            ending.settle(memory, attempt.task.stage.job)
+
+    return patch.object(attempts, "stopped", stopped)
+
+
+MUTANTS: list[tuple[Callable[[], AbstractContextManager[Any]], str]] = [
+    (late_results_are_taken, "OneAcceptedAttempt"),
+    (manifests_of_the_first_attempt, "OneAcceptedAttempt"),
+    (losses_are_not_counted, "BoundedAttempts"),
+    (maps_are_run_again_for_anyone, "OneAcceptedAttempt"),
+    (a_backoff_outlives_its_job, "NothingForFinishedJobs"),
+    (a_job_may_fail_twice, "NothingForFinishedJobs"),
+    (accumulators_of_every_attempt, "AccumulatorsOnce"),
+    (accumulators_of_the_last_link, "AccumulatorsOnce"),
+    (throttled_attempts_are_forgotten, "EventualEnd"),
+    (shuffles_stay_open, "EventualEnd"),
+    (stopped_attempts_are_forgotten, "EventualEnd"),
+]
+
+
+@pytest.mark.parametrize(("mutant", "promise"), MUTANTS, ids=[m.__name__ for m, _ in MUTANTS])
+def test_it_is_caught(mutant: Callable[[], AbstractContextManager[Any]], promise: str) -> None:
+    with mutant(), pytest.raises(BrokenPromiseError) as caught:
+        run_state_machine_as_test(Unvalidated, settings=SETTINGS)
+    assert caught.value.promise == promise
