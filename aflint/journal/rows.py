@@ -32,8 +32,8 @@ def row_of(result: TaskResult) -> Row:
     return (
         (id.job, id.stage, id.partition, id.attempt, id.link),
         None if value is None else (value.digest, value.size, value.data, value.location),
-        [_status_row(status) for status in result.map_statuses],
-        None if more is None else (more.link, [_status_row(status) for status in more.statuses]),
+        tuple(map(_status_row, result.map_statuses)),
+        None if more is None else (more.link, tuple(map(_status_row, more.statuses))),
         result.accumulators,
         result.stored,
         _metrics(result.metrics),
@@ -46,10 +46,10 @@ def result_of(row: Row) -> TaskResult:
     return TaskResult(
         TaskId(*id),
         value=None if value is None else Blob(*value),
-        map_statuses=tuple(_status_of(status) for status in statuses),
+        map_statuses=tuple(map(_status_of, statuses)),
         continuation=None
         if more is None
-        else Continuation(more[0], None, statuses=tuple(_status_of(each) for each in more[1])),
+        else Continuation(more[0], None, statuses=tuple(map(_status_of, more[1]))),
         accumulators=accumulators,
         stored=stored,
         metrics=TaskMetrics(*metrics),
@@ -58,7 +58,7 @@ def result_of(row: Row) -> TaskResult:
 
 def _status_row(status: MapStatus) -> Row:
     extents = {
-        partition: [(run.offset, run.length) for run in runs]
+        partition: tuple((run.offset, run.length) for run in runs)
         for partition, runs in status.extents.items()
     }
     place = (status.map, status.attempt, status.link)

@@ -16,10 +16,10 @@ from aflint.errors import JobRunningError, JournalDamagedError, UnknownJobError
 from aflint.journal import NAME, Past
 from aflint.journal.entries import DriverBegan, Entry, JobBegan, TaskAccepted
 from aflint.journal.file import open_file
+from aflint.journal.rows import row_of
 from aflint.locks import LOCK
 from aflint.resuming import SECRET, Resumable, choose, is_program
 from aflint.secret import Secret
-from aflint.journal.rows import row_of
 from aflint.task import TaskId, TaskResult
 
 PROGRAM = (sys.executable, "job.py", "--day", "a b")
