@@ -19,6 +19,7 @@ from typing import Any
 import aflint
 from aflint import Session
 from aflint.events import Event, TaskEnded, TaskRecovered
+from examples.taxi.queries import QUERIES
 
 Program = Callable[[Session, Path], Awaitable[Any]]
 WORDS = {"the", "of", "and"}
@@ -98,8 +99,16 @@ async def side_by_side(session: Session, folder: Path) -> Any:
     return await asyncio.gather(*(one(by) for by in (3, 4, 5)))
 
 
+async def queries(session: Session, folder: Path) -> Any:
+    """Ask the paper's queries of the trips in the folder."""
+    taxi = folder / "taxi"
+    trips = session.text_file(str(taxi / "*_tripdata_*.csv"), 6)
+    weather = session.text_file(str(taxi / "central_park_weather.csv"), 1)
+    return {query.name: repr(await query.answer(trips, weather)) for query in QUERIES}
+
+
 PROGRAMS: dict[str, Program] = {
-    each.__name__: each for each in (counts, changed, joined, saved, cached, side_by_side)
+    each.__name__: each for each in (counts, changed, joined, saved, cached, side_by_side, queries)
 }
 
 
