@@ -26,7 +26,8 @@ class PastJob:
 
     `results`, by (stage, partition), are what its tasks came to; the output of those that are
     `outdated` lies in a shuffle that was closed since. `done`: it gave its answer, and its shuffles
-    are closed. `committed`: what it saved is in place.
+    are closed. `committed`: what it saved is in place. `beside`: another job was under way at the
+    same time, so that what was cached when it was planned may be otherwise in another run.
     """
 
     id: str
@@ -37,6 +38,7 @@ class PastJob:
     outdated: set[tuple[int, int]] = field(default_factory=set)
     done: bool = False
     committed: bool = False
+    beside: bool = False
 
 
 class Past:
@@ -45,6 +47,7 @@ class Past:
     def __init__(self, session: str, entries: Iterable[Entry] = ()) -> None:
         self.session = session
         self.drivers: list[DriverBegan] = []
+        self._under_way: set[str] = set()
         self.jobs: dict[str, PastJob] = {}
         self.refused = False
         """Whether the program turned out to be another one: then nothing of the run is removed."""
@@ -81,14 +84,14 @@ class Past:
         """Return the job that computes the same, once; None where the run had not come so far.
 
         `alone` says that no other job of this driver is under way. Raises ProgramChangedError where
-        the run had jobs in this one's place: with several at once, that cannot be told.
+        the run had jobs in this one's place: with several at once, then or now, that cannot be told.
         """
         for job in self._unmet.values():
             if job.fingerprint == fingerprint:
                 return self._unmet.pop(job.id)
-        if self._unmet and alone:
+        expected = next((job for job in self._unmet.values() if not job.beside), None)
+        if expected is not None and alone:
             self.refused = True
-            expected = next(iter(self._unmet.values()))
             raise ProgramChangedError(
                 f"job {self.session} cannot be resumed: its program now asks for another "
                 f"{name!r} than what was started as {expected.id} ({expected.name}): its "
@@ -106,8 +109,13 @@ class Past:
         match entry:
             case DriverBegan():
                 self.drivers.append(entry)
+                self._under_way.clear()
             case JobBegan(id, name, fingerprint):
                 self.jobs.setdefault(id, PastJob(id, name, fingerprint)).done = False
+                self._under_way.add(id)
+                if len(self._under_way) > 1:
+                    for each in self._under_way:
+                        self.jobs[each].beside = True
             case ShuffleMade(stage, handle):
                 job = self.jobs[handle.job]
                 job.handles[handle.shuffle] = handle
@@ -119,5 +127,6 @@ class Past:
                 job.outdated.discard(place)
             case JobDone(id):
                 self.jobs[id].done = True
+                self._under_way.discard(id)
             case SaveCommitted(id):
                 self.jobs[id].committed = True

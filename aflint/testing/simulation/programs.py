@@ -228,6 +228,8 @@ async def _run(rdd: RDD[Any], action: str, arg: int, session: Session, storage: 
             return total.value
         case "accumulate_before":
             return await _counted_before(rdd, session)
+        case "accumulate_between":
+            return await _counted_on_the_way(rdd, session, 1 + arg % 4)
         case "save":
             return await _saved(rdd, storage)
     raise AssertionError(action)
@@ -243,6 +245,22 @@ async def _counted_before(rdd: RDD[Any], session: Session) -> int:
 
     await rdd.map(seen).key_by(repr).group_by_key(2).count()
     return total.value
+
+
+async def _counted_on_the_way(rdd: RDD[Any], session: Session, width: int) -> Any:
+    """Count records by an accumulator in two map stages, one of which reads what the other wrote,
+    and in the result stage.
+    """
+    total = session.accumulator(0)
+
+    def seen(record: Any) -> Any:
+        total.add(1)
+        return record
+
+    dealt = rdd.map(seen).key_by(repr).partition_by(width).values()
+    again = dealt.map(seen).key_by(repr).partition_by(3).values()
+    records = await again.map(seen).collect()
+    return sorted(map(repr, records)), total.value
 
 
 async def _fails(rdd: RDD[Any]) -> bool:

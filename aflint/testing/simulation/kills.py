@@ -1,0 +1,65 @@
+"""When a driver is killed."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import Any
+
+from aflint.task import Manifest, TaskDescription
+from aflint.testing.simulation.dice import Dice
+
+LATEST_S = 90.0
+"""Virtual seconds after which a driver is killed at the latest; mostly it is much sooner."""
+
+_MOST_ATTEMPTS = 20
+_MOST_BETWEEN = 4
+_LATE_S = 1.0
+
+
+class Moment(Enum):
+    """What a driver is killed at."""
+
+    TIME = 0
+    ATTEMPT = 1
+    """When it has invoked so many attempts."""
+    BETWEEN = 2
+    """When it has invoked so many attempts of map tasks that read what others wrote: what such a
+    task writes depends on the order in which it is given its records."""
+
+
+class Kill:
+    """The moment at which one driver is killed."""
+
+    def __init__(self, dice: Dice, number: int) -> None:
+        at = ("kill", number)
+        self._moment = Moment((0, 1, 2, 2)[dice.pick(4, *at)])
+        self._latest_s = dice.between(0.0, 1.0, *at, "time") ** 3 * LATEST_S
+        self._late_s = dice.between(0.0, 1.0, *at, "late") ** 2 * _LATE_S
+        most = _MOST_ATTEMPTS if self._moment is Moment.ATTEMPT else _MOST_BETWEEN
+        self._left = 1 + dice.pick(most, *at, "attempts")
+        self._come = asyncio.Event()
+
+    def invoked(self, task: TaskDescription) -> None:
+        """Take in that the driver has invoked an attempt."""
+        if self._moment is Moment.ATTEMPT or _is_between(task):
+            self._left -= 1
+            if not self._left:
+                self._come.set()
+
+    async def come(self, program: asyncio.Future[None]) -> bool:
+        """Wait for the moment; return False if the driver has ended before."""
+        if self._moment is Moment.TIME:
+            await asyncio.wait({program}, timeout=self._latest_s)
+            return not program.done()
+        coming = asyncio.ensure_future(self._come.wait())
+        either: set[asyncio.Future[Any]] = {program, coming}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        coming.cancel()
+        await asyncio.wait({program}, timeout=self._late_s)
+        return not program.done()
+
+
+def _is_between(task: TaskDescription) -> bool:
+    reads = any(isinstance(each.split, Manifest) for each in task.inputs)
+    return reads and task.output is not None
