@@ -8,16 +8,18 @@ What is imported counts by its name where it is installed, and by its source whe
 
 from __future__ import annotations
 
+import dis
 import functools
+import itertools
 import pickle
 import site
 import struct
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import cloudpickle
 
@@ -26,26 +28,42 @@ _SMALL: Final = 256
 """Larger collections of plain values are pickled whole, at the speed of C."""
 
 _MOST: Final = 100_000
+"""Where there are more objects, data is pickled, at the speed of C."""
 
 _PLAIN: Final = (int, float, complex, str, bytes, bool, type(None))
 _OF_CLASSES: Final = frozenset(
-    ("__dict__", "__weakref__", "__doc__", "__firstlineno__", "__static_attributes__", "__slots__")
-)
-Write = Callable[[bytes], None]
+    (
+        "__dict__", "__weakref__", "__doc__", "__firstlineno__", "__static_attributes__",
+        "__slots__", "__slotnames__", "_abc_impl", "_value2member_map_",
+    )
+)  # fmt: skip
+"""Attributes of classes that say nothing, or that change as the class is used."""
+
+_HAS_DOCSTRING: Final = 1 << 26
+"""A flag of code since Python 3.13."""
+
+_HEAP_TYPE: Final = 1 << 9
+"""The flag of classes that are not part of a C library."""
+
+_PROTOCOL: Final = 5
+Write = Callable[[bytes], object]
 
 
 def fingerprint(value: Any) -> str:
     """Return 32 hexadecimal digits, the same in every process for what computes the same.
 
     Plain data, functions, classes and what pickles by its parts is told apart by what is in it; an
-    object may say by `__fingerprint__()` what counts in its place. A value of more than a hundred
-    thousand objects goes by its pickle. Raises what pickling raises.
+    object may say by `__fingerprint__()` what counts in its place. Of more than a hundred thousand
+    objects, data goes by its pickle, so that it also counts which of it is one object. Raises what
+    pickling raises.
     """
-    digest = blake2b(digest_size=_DIGEST_BYTES)
-    try:
-        _Walk(digest.update).add(value)
-    except _TooManyError:
-        return blake2b(cloudpickle.dumps(value, 5), digest_size=_DIGEST_BYTES).hexdigest()
+    for much in (False, True):
+        digest = blake2b(digest_size=_DIGEST_BYTES)
+        try:
+            _Walk(digest.update, much).add(value)
+        except _TooManyError:
+            continue
+        break
     return digest.hexdigest()
 
 
@@ -54,36 +72,62 @@ class _TooManyError(Exception):
 
 
 class _Walk:
-    """Writes all that a value is made of, each object once: others refer to its number."""
+    """Writes all that a value is made of.
 
-    def __init__(self, write: Write) -> None:
+    What can change, or be part of itself, is written once: others refer to its number. Of what
+    cannot, it is chance whether two equal ones are the same object. With `much`, data is pickled.
+    """
+
+    def __init__(self, write: Write, much: bool, outer: _Walk | None = None) -> None:
         self._write = write
+        self._much = much
+        self._outer = outer
+        self._first: int = outer._next if outer else 0
+        self._count: Iterator[int] = outer._count if outer else itertools.count()
         self._seen: dict[int, int] = {}
         self._alive: list[Any] = []  # ids are of use only as long as what they name lives
 
+    @property
+    def _next(self) -> int:
+        return self._first + len(self._seen)
+
     def add(self, value: Any) -> None:
         """Write one value."""
-        if type(value) in _PLAIN:
-            self._text(type(value).__name__, repr(value))
+        kind = type(value)
+        if kind in _PLAIN:
+            self._text(kind.__name__, _plain(value))
             return
-        known = self._seen.get(id(value))
-        if known is not None:
-            self._text("again", str(known))
-            return
-        if len(self._seen) == _MOST:
+        if next(self._count) >= _MOST and not self._much:
             raise _TooManyError
-        self._seen[id(value)] = len(self._seen)
-        self._alive.append(value)
-        special = _SPECIAL.get(type(value))
-        if special is not None:
+        if kind not in _FIXED:
+            known = self._number(id(value))
+            if known is not None:
+                self._text("again", str(known))
+                return
+            self._seen[id(value)] = self._next
+            self._alive.append(value)
+        special = _SPECIAL.get(kind)
+        if self._much and not _is_program(value):
+            self._pickled(value)
+        elif special is not None:
             special(self, value)
         elif isinstance(value, type):
             self._class(value)
-        elif (stands_for := getattr(type(value), "__fingerprint__", None)) is not None:
-            self._text("for", type(value).__name__)
+        elif (stands_for := getattr(kind, "__fingerprint__", None)) is not None:
+            self._text("for", kind.__name__)
             self.add(stands_for(value))
         else:
             self._by_parts(value)
+
+    def _number(self, id: int) -> int | None:
+        """Return the number of an object that was seen by this walk, or before it began."""
+        known = self._seen.get(id)
+        return known if known is not None or self._outer is None else self._outer._number(id)
+
+    def _pickled(self, value: Any) -> None:
+        digest = blake2b(digest_size=_DIGEST_BYTES)
+        _DataPickler(digest.update, self).dump(value)
+        self._text("pickled", digest.hexdigest())
 
     def _text(self, kind: str, text: str) -> None:
         data = text.encode("utf-8", "surrogatepass")
@@ -97,16 +141,18 @@ class _Walk:
             self.add(each)
 
     def _set(self, value: Any) -> None:
-        """Write members in an order of their own; each as if nothing had been seen."""
-        try:
-            ordered = sorted(value)
-        except TypeError:
-            ordered = []
-        if ordered and self._add_whole(value, ordered):
+        """Write members in an order of their own; each as if none of the others had been seen."""
+        if len(value) > _SMALL and all(type(each) in _PLAIN for each in value):
+            self._add_whole(value, sorted(value, key=_plain))
             return
         self._text(type(value).__name__, str(len(value)))
-        for member in sorted(map(fingerprint, value)):
-            self._text("member", member)
+        members = []
+        for member in value:
+            digest = blake2b(digest_size=_DIGEST_BYTES)
+            _Walk(digest.update, self._much, self).add(member)
+            members.append(digest.hexdigest())
+        for each in sorted(members):
+            self._text("member", each)
 
     def _dict(self, value: Mapping[Any, Any]) -> None:
         if self._add_whole(value, value):
@@ -123,22 +169,26 @@ class _Walk:
         if type(value) is dict and not all(type(each) in _PLAIN for each in value.values()):
             return False
         self._text(type(value).__name__, "whole")
-        pickler = pickle.Pickler(_Sink(self._write), 5)
+        pickler = pickle.Pickler(_Sink(self._write), _PROTOCOL)
         pickler.fast = True  # no memo: equal strings need not be the same object
         pickler.dump(ordered)
         return True
 
     def _module(self, module: types.ModuleType) -> None:
+        """Write a module's name; the user's own by its source, with those that it uses."""
         self._text("module", module.__name__)
-        if _is_users(module):
-            assert module.__file__ is not None
-            with open(module.__file__, "rb") as file:
-                self._write(blake2b(file.read()).digest())
+        if not _is_users(module):
+            return
+        if (file := getattr(module, "__file__", None)) is not None:
+            with open(file, "rb") as source:
+                self._write(blake2b(source.read()).digest())
+        used = map(_module_of, vars(module).values())
+        others = {other.__name__: other for other in used if other and _is_users(other)}
+        for _, other in sorted(others.items()):
+            self.add(other)
 
     def _function(self, function: types.FunctionType) -> None:
-        module = sys.modules.get(function.__module__ or "")
-        installed = module is not None and not _is_users(module)
-        if installed and _found(module, function.__qualname__) is function:
+        if _is_installed(function):
             self._text("function", f"{function.__module__}.{function.__qualname__}")
             return
         code = function.__code__
@@ -146,23 +196,29 @@ class _Walk:
         self.add(code)
         self.add(function.__defaults__)
         self.add(function.__kwdefaults__)
+        self.add(vars(function))
         for cell in function.__closure__ or ():
             self.add(cell)
         used = function.__globals__
-        for name in sorted(_names(code)):
+        for name in sorted(_globals(code)):
             if name in used:
                 self._text("global", name)
                 self.add(used[name])
 
     def _code(self, code: types.CodeType) -> None:
-        self._text("code", f"{code.co_argcount}.{code.co_kwonlyargcount}.{code.co_flags}")
-        self._write(struct.pack("<I", len(code.co_code)) + code.co_code)
+        """Write instructions with the constants that they load: docstrings are not among them."""
+        flags = code.co_flags & ~_HAS_DOCSTRING
+        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, flags)
+        self._text("code", ".".join(map(str, counts)))
         for names in (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars):
             self._text("names", ",".join(names))
-        doc = code.co_consts[:1] if code.co_name != "<lambda>" else ()
-        for const in code.co_consts:
-            if type(const) is not str or (const,) != doc:
-                self.add(const)
+        for step in dis.get_instructions(code):
+            if step.opcode in dis.hasconst:
+                self._text("load", step.opname)
+                self.add(code.co_consts[step.arg or 0])
+            else:
+                self._write(struct.pack("<HI", step.opcode, step.arg or 0))
+        self._text("handlers", code.co_exceptiontable.hex())
 
     def _cell(self, cell: types.CellType) -> None:
         try:
@@ -174,11 +230,10 @@ class _Walk:
         self.add(content)
 
     def _class(self, cls: type) -> None:
-        name = f"{cls.__module__}.{cls.__qualname__}"
-        module = sys.modules.get(cls.__module__)
-        self._text("class", name)
-        if module is not None and not _is_users(module):
+        self._text("class", f"{cls.__module__}.{cls.__qualname__}")
+        if not cls.__flags__ & _HEAP_TYPE or _is_installed(cls):
             return
+        self.add(type(cls))
         for base in cls.__bases__:
             self.add(base)
         for key, value in sorted(vars(cls).items()):
@@ -194,6 +249,10 @@ class _Walk:
         self._text("property", "")
         self.add((value.fget, value.fset, value.fdel))
 
+    def _type_variable(self, value: TypeVar) -> None:
+        self._text("type variable", value.__name__)
+        self.add((value.__bound__, value.__constraints__))
+
     def _buffer(self, value: pickle.PickleBuffer) -> None:
         self._text("buffer", "")
         self._write(blake2b(value.raw()).digest())
@@ -201,16 +260,21 @@ class _Walk:
     def _by_parts(self, value: Any) -> None:
         """Write what pickle would: how to make the object, and what is in it."""
         reduce = _REDUCERS.get(type(value))
-        parts = reduce(value) if reduce is not None else value.__reduce_ex__(5)
+        parts = reduce(value) if reduce is not None else value.__reduce_ex__(_PROTOCOL)
         if isinstance(parts, str):
-            self._text("by name", parts)
+            self._text("by name", f"{getattr(value, '__module__', '')}.{parts}")
+            self.add(type(value))
+            self.add(getattr(value, "__wrapped__", None))
             return
         make, arguments, *rest = parts
+        state, items, pairs, set_state = (*rest, None, None, None, None)[:4]
         self._text("object", str(len(rest)))
         self.add(make)
         self.add(arguments)
-        for each in rest:
-            self.add(each if _is_value(each) else list(each))
+        self.add(state)
+        for each in (items, pairs):
+            self.add(None if each is None else list(each))
+        self.add(set_state)
 
 
 class _Sink:
@@ -220,15 +284,56 @@ class _Sink:
         self.write = write
 
 
-def _is_value(part: Any) -> bool:
-    """Say whether a part of what `__reduce_ex__` gives is no iterator of items."""
-    return not isinstance(part, Iterable) or isinstance(part, str | bytes | tuple | list | dict)
+class _DataPickler(pickle.Pickler):
+    """Pickles data, and leaves to a walk what differs from process to process in a pickle."""
+
+    dispatch_table = cloudpickle.CloudPickler.dispatch_table
+
+    def __init__(self, write: Write, walk: _Walk) -> None:
+        super().__init__(_Sink(write), _PROTOCOL)
+        self._walk = walk
+
+    def persistent_id(self, value: Any) -> str | None:
+        """Have the walk write functions, classes and sets."""
+        if not _is_program(value):
+            return None
+        self._walk.add(value)
+        return "walked"
 
 
-def _names(code: types.CodeType) -> set[str]:
-    """Return the global names that a function uses, and the functions within it."""
+def _plain(value: Any) -> str:
+    """Return a plain value as text; of an integer any number of digits."""
+    return hex(value) if type(value) is int else repr(value)
+
+
+def _is_program(value: Any) -> bool:
+    """Say whether a value is more than data: its pickle would not be the same everywhere."""
+    kind = type(value)
+    return kind in _NO_DATA or isinstance(value, type) or hasattr(kind, "__fingerprint__")
+
+
+def _globals(code: types.CodeType) -> set[str]:
+    """Return the names of globals that a function uses, and the functions within it."""
+    steps = dis.get_instructions(code)
+    own = {step.argval for step in steps if "GLOBAL" in step.opname or step.opname == "LOAD_NAME"}
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    return set(code.co_names).union(*map(_names, inner))
+    return own.union(*map(_globals, inner))
+
+
+def _module_of(value: Any) -> types.ModuleType | None:
+    """Return a module itself, and of anything else the module that says to have made it."""
+    if isinstance(value, types.ModuleType):
+        return value
+    name = getattr(value, "__module__", None)
+    return sys.modules.get(name) if type(name) is str else None
+
+
+def _is_installed(value: Any) -> bool:
+    """Say whether a function or class is found by its name in a module that is not the user's."""
+    module = sys.modules.get(value.__module__ or "")
+    return (
+        module is not None and not _is_users(module) and _found(module, value.__qualname__) is value
+    )
 
 
 def _found(module: types.ModuleType | None, qualname: str) -> Any:
@@ -242,9 +347,10 @@ def _is_users(module: types.ModuleType) -> bool:
     """Say whether a module is the user's own: neither Python's, nor installed, nor aflint's."""
     if module.__name__ == "__main__":
         return True
-    file: str = getattr(module, "__file__", None) or ""
+    file = getattr(module, "__file__", None)
+    places: list[str] = [file] if file else list(getattr(module, "__path__", ()))
     ours = module.__name__.partition(".")[0] == "aflint"
-    return file != "" and not ours and not file.startswith(_installed())
+    return places != [] and not ours and not places[0].startswith(_installed())
 
 
 @functools.cache
@@ -270,5 +376,11 @@ _SPECIAL: Final[dict[type, Callable[[_Walk, Any], None]]] = {
     classmethod: _Walk._wrapped,
     staticmethod: _Walk._wrapped,
     property: _Walk._property,
+    TypeVar: _Walk._type_variable,
     pickle.PickleBuffer: _Walk._buffer,
 }
+
+_FIXED: Final = frozenset((tuple, frozenset, types.CodeType))
+"""What cannot change, but for what is in it."""
+
+_NO_DATA: Final = frozenset(_SPECIAL) - {tuple, list, dict, pickle.PickleBuffer}

@@ -28,6 +28,8 @@ from aflint.journal.objects import open_objects
 from aflint.secret import Secret
 from aflint.storage.s3 import S3Storage
 
+_PROMPTS = frozenset(("ipython", "ipython3", "IPython", "bpython", "ptpython", "jupyter-lab"))
+
 SECRET = "secret"
 """Where a local run's folder holds its secret."""
 
@@ -81,6 +83,11 @@ def choose(found: Iterable[Resumable], job: str) -> Resumable:
         )
     if chosen.problem is not None:
         raise chosen.problem
+    if not chosen.command:
+        raise UnknownJobError(
+            f"there is nothing of job {run} to resume: its driver was killed before it began. Run "
+            f"its program again with {JOB_ID}={run}"
+        )
     if not is_program(chosen.command):
         raise UnknownJobError(
             f"job {run} was started from an interactive session, which cannot be run again from "
@@ -92,7 +99,9 @@ def choose(found: Iterable[Resumable], job: str) -> Resumable:
 def is_program(command: Sequence[str]) -> bool:
     """Say whether a command runs a program rather than a prompt or a notebook. Pure."""
     words = command[1:]
-    return bool(words) and "-i" not in words[:1] and not any("ipykernel" in w for w in words)
+    if not words or words[0] in ("-", "-i"):
+        return False
+    return not any("ipykernel" in word or Path(word).name in _PROMPTS for word in words[:2])
 
 
 def start_again(run: Resumable, environ: Mapping[str, str]) -> NoReturn:

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from aflint.driver.scratch import LOCK, PREFIX, ScratchFolder
-from aflint.errors import ConfigError
+from aflint.driver.scratch import ScratchFolder
+from aflint.errors import ConfigError, JobRunningError
+from aflint.locks import LOCK, PREFIX
 
 
 def test_it_is_made_locked_and_removed(tmp_path: Path) -> None:
@@ -39,3 +45,132 @@ def test_where_none_can_be_made(tmp_path: Path) -> None:
         ScratchFolder(str(tmp_path / "file")),
     ):
         pass
+
+
+KILLED = """
+import os, signal, sys
+from aflint.driver.scratch import ScratchFolder
+with ScratchFolder(sys.argv[1], sys.argv[2], named=True) as scratch:
+    (scratch.path / "journal").write_bytes(b"x")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def named(parent: Path, session: str = "nightly") -> ScratchFolder:
+    return ScratchFolder(str(parent), session, named=True)
+
+
+def killed(parent: Path, session: str = "nightly") -> Path:
+    """Return the folder that a killed driver left."""
+    before = set(parent.iterdir())
+    subprocess.run([sys.executable, "-c", KILLED, str(parent), session], check=False)
+    (folder,) = set(parent.iterdir()) - before
+    return folder
+
+
+def test_a_killed_drivers_folder_is_used_again_and_stays(tmp_path: Path) -> None:
+    folder = killed(tmp_path)
+    for _ in range(2):
+        with named(tmp_path) as scratch:
+            assert scratch.path == folder
+            assert (scratch.path / "journal").read_bytes() == b"x"
+    assert (folder / LOCK).read_bytes() == b"nightly"
+
+
+def test_it_goes_once_it_is_owned(tmp_path: Path) -> None:
+    folder = killed(tmp_path)
+    with named(tmp_path) as scratch:
+        scratch.own()
+    assert not folder.exists()
+
+
+def test_it_stays_where_it_was_owned_and_is_to_be_kept_after_all(tmp_path: Path) -> None:
+    folder = killed(tmp_path)
+    with named(tmp_path) as scratch:
+        scratch.own()
+        scratch.keep()
+    assert (folder / "journal").exists()
+
+
+def test_a_new_folder_goes_whatever_is_said(tmp_path: Path) -> None:
+    with named(tmp_path) as scratch:
+        scratch.keep()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_living_drivers_folder_is_left_alone(tmp_path: Path) -> None:
+    with named(tmp_path) as first:
+        (first.path / "journal").touch()
+        with (
+            pytest.raises(JobRunningError, match="nightly is running on this machine"),
+            named(tmp_path),
+        ):
+            pass
+        assert (first.path / "journal").exists()
+        with named(tmp_path, "nightl") as other, ScratchFolder(str(tmp_path), "nightly") as unnamed:
+            assert len({first.path, other.path, unnamed.path}) == 3
+    with named(tmp_path) as second:
+        assert second.path != first.path
+
+
+def test_a_folder_of_another_session_is_not_used(tmp_path: Path) -> None:
+    folders = [killed(tmp_path, session) for session in ("nightl", "nightlyx", "")]
+    with named(tmp_path) as scratch:
+        assert scratch.path not in folders
+    assert all((folder / "journal").exists() for folder in folders)
+
+
+def foreign(place: Path) -> Path:
+    """Make a folder as a driver of this session would have."""
+    place.mkdir()
+    (place / LOCK).write_bytes(b"nightly")
+    return place
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    real, parent = foreign(tmp_path / "real"), tmp_path / "tmp"
+    parent.mkdir()
+    (parent / "aflint-link").symlink_to(real)
+    linked = parent / "aflint-linked-lock"
+    linked.mkdir()
+    (linked / LOCK).symlink_to(real / LOCK)
+    with named(parent) as scratch:
+        scratch.own()
+        assert scratch.path not in (parent / "aflint-link", linked)
+    assert (real / LOCK).read_bytes() == b"nightly"
+    assert linked.is_dir()
+
+
+@pytest.mark.parametrize("which", ["", LOCK])
+def test_what_is_another_users_is_not_adopted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    folder = foreign(tmp_path / "aflint-other")
+    real = Path.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        found = real(path)
+        if path != folder / which:
+            return found
+        return os.stat_result((*found[:4], os.getuid() + 1, *found[5:]))
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    with named(tmp_path) as scratch:
+        assert scratch.path != folder
+    assert (folder / LOCK).exists()
+
+
+def test_a_folder_that_goes_while_it_is_adopted_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real = foreign(tmp_path / "aflint-going"), fcntl.flock
+
+    def removed_first(handle: IO[bytes], how: int) -> None:
+        if folder.exists():
+            shutil.rmtree(folder)
+        real(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", removed_first)
+    with named(tmp_path) as scratch:
+        assert scratch.path != folder
+        assert scratch.path.is_dir()

@@ -35,6 +35,16 @@ def test_fresh_secrets_differ() -> None:
     assert Secret.fresh().reveal() != Secret.fresh().reveal()
 
 
+def test_secrets_are_compared_by_what_they_are_and_survive_as_text() -> None:
+    secret = Secret.fresh()
+    assert Secret.from_text(secret.to_text()) == secret
+    assert len({secret, Secret(secret.reveal()), Secret.fresh()}) == 2
+    assert secret != secret.reveal()
+    for text in ("", "%", "c2hvcnQ="):
+        with pytest.raises(ValueError, match=r"."):
+            Secret.from_text(text)
+
+
 def test_what_can_be_guessed_is_refused() -> None:
     with pytest.raises(ValueError, match="16 or more"):
         Secret(b"short")

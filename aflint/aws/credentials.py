@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from aflint.aws.quiet import quiet_botocore
 from aflint.aws.signing import Credentials
 from aflint.errors import ConfigError, CredentialsError
 
@@ -67,7 +68,8 @@ class SessionCredentials:
         from botocore.exceptions import BotoCoreError
 
         try:
-            source = await make(profile=self._profile).get_credentials()
+            with quiet_botocore():
+                source = await make(profile=self._profile).get_credentials()
         except BotoCoreError as error:
             raise CredentialsError(
                 f"AWS credentials cannot be read: {str(error).rstrip('.')}. {_HELP}"
@@ -80,7 +82,8 @@ class SessionCredentials:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            frozen = await self._source.get_frozen_credentials()
+            with quiet_botocore():
+                frozen = await self._source.get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
             raise CredentialsError(
                 f"AWS credentials cannot be refreshed: {error}. {_HELP}"

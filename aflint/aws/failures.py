@@ -66,6 +66,7 @@ _TRANSIENT = frozenset(
     {
         "RequestTimeout", "RequestTimeoutException", "InternalError", "InternalFailure",
         "ServiceUnavailable", "ServiceException", "OperationAborted", "QueueDeletedRecently",
+        "ConditionalRequestConflict",
     }
 )  # fmt: skip
 _EXPIRED = frozenset(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
+from typing import NoReturn
 from urllib.parse import quote
 
 EMPTY_SHA256 = sha256(b"").hexdigest()
@@ -16,11 +17,17 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request is signed with. `token` is that of a session, where there is one."""
+    """What a request is signed with. `token` is that of a session, where there is one.
+
+    They are shown in no repr, and cannot be pickled.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("credentials are not to be pickled: each process finds its own")
 
 
 class Signer:

@@ -18,6 +18,9 @@ from aflint.deploy.options import DeployOptions
 from aflint.deploy.up import deploy
 from aflint.localcloud import LocalCloud
 
+_EVERYTHING: Final = "s3://*"
+"""The emulator is the session's own: its jobs may read and write any bucket that is made in it."""
+
 _SPARE: Final = 2
 """Environments beyond the concurrency: those that are being recycled still count."""
 
@@ -41,7 +44,12 @@ async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -
     credentials = Credentials(access, secret_key, token)
     config = config.replace(endpoint_url=cloud.endpoint_url, region=cloud.region)
     files = [Path(config.requirements)] if config.requirements else []
-    options = DeployOptions(timeout_s=config.function_timeout_s, requirements=files)
+    options = DeployOptions(
+        timeout_s=config.function_timeout_s,
+        requirements=files,
+        reads=[_EVERYTHING],
+        writes=[_EVERYTHING],
+    )
     deployment = await deploy(config, options, credentials=credentials)
     found = Found(
         deployment.region,

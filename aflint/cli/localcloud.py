@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
         seed: Annotated[int, typer.Option(help="What the faults are drawn from.")] = 0,
         verify_signatures: Annotated[
             bool, typer.Option(help="Check every request's signature, not only its key.")
-        ] = False,
+        ] = True,
     ) -> None:
         """Serve SQS, S3 and Lambda on loopback, and print the environment that selects them."""
         from aflint.localcloud import Faults, LocalCloud

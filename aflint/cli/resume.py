@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from aflint.cli.cloud import (
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 def runs_table(found: list[Resumable], now: float) -> Table:
     """Return what there is to resume, a row each."""
-    table = Table("job", "age", "jobs", "tasks", "program", "place", box=None, pad_edge=False)
+    place = Column("place", no_wrap=True, overflow="fold")  # whole, to be copied
+    table = Table("job", "age", "jobs", "tasks", "program", place, box=None, pad_edge=False)
     for each in found:
         if each.past is None or not each.past.drivers:
             problem = str(each.problem or "it had not begun").partition(". ")[0]

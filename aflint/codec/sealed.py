@@ -76,7 +76,7 @@ def seal(secret: Secret, purpose: str, job: str, body: bytes, now: float | None 
     `now` is in seconds since 1970. Raises InvalidArgumentError for a name of more than 255 bytes.
     """
     purpose_name, job_name = purpose.encode(), job.encode()
-    if max(len(purpose_name), len(job_name)) > _LONGEST_NAME:
+    if len(purpose_name) > _LONGEST_NAME or len(job_name) > _LONGEST_NAME:
         raise InvalidArgumentError(f"the name of a job or purpose is too long: {job!r}, {purpose}")
     issued = int((time.time() if now is None else now) * _NS)
     front = _HEAD.pack(

@@ -161,6 +161,8 @@ def judge_function(function: FunctionState) -> list[Finding]:
         return [fail(subject, seen, advice)]
     if version != __version__:
         return [warn(subject, seen, f"The driver has aflint {__version__}. {_DEPLOY}")]
+    if function.settings.secret is None:
+        return [fail(subject, f"{seen}, without a secret to know its drivers by", _DEPLOY)]
     if function.settings.timeout_s < limits.LAMBDA_TIMEOUT_S:
         advice = "Long tasks are cut and chained more often than they need be."
         return [warn(subject, f"{seen}, timeout {function.settings.timeout_s} s", advice)]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from aflint.aws.credentials import find_region
 from aflint.aws.failures import Refusal, translate
+from aflint.aws.quiet import quiet_botocore
 from aflint.aws.signing import Credentials
 from aflint.config import Config
 from aflint.errors import (
@@ -134,6 +135,7 @@ async def open_clients(
     if credentials is not None:
         session.set_credentials(credentials.access_key, credentials.secret_key, credentials.token)
     async with AsyncExitStack() as stack:
+        stack.enter_context(quiet_botocore())
         yield Clients(session, region, endpoint_url, stack)
 
 

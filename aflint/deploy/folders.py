@@ -12,10 +12,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-PREFIX: Final = "aflint-"
-LOCK: Final = "owner.lock"
+from aflint.locks import LOCK, open_lock, own_folders
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def default_scratch(scratch_dir: str | None) -> Path:
 def find_folders(parent: Path, now: float | None = None) -> list[Folder]:
     """Return the drivers' folders in `parent` that are this user's, by path.
 
-    What is a link, or has no lock file, was not made by a driver and is not looked at.
+    What no driver of this user made is not looked at.
     """
     return [
         Folder(
@@ -47,7 +45,7 @@ def find_folders(parent: Path, now: float | None = None) -> list[Folder]:
             age_s=max(0.0, (now or time.time()) - _modified(path)),
             size=_size(path),
         )
-        for path in _candidates(parent)
+        for path in own_folders(parent)
     ]
 
 
@@ -62,27 +60,11 @@ def remove_folder(path: Path) -> bool:
         return taken
 
 
-def _candidates(parent: Path) -> list[Path]:
-    try:
-        found = sorted(parent.glob(f"{PREFIX}*"))
-    except OSError:
-        return []
-    return [
-        path
-        for path in found
-        if path.is_dir()
-        and not path.is_symlink()
-        and (path / LOCK).is_file()
-        and not (path / LOCK).is_symlink()
-        and path.stat().st_uid == os.getuid()
-    ]
-
-
 @contextlib.contextmanager
 def _locked(lock: Path) -> Iterator[bool]:
     """Hold a lock, where nobody else does; say whether it is held, or gone."""
     try:
-        handle = os.open(lock, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = open_lock(lock)
     except FileNotFoundError:
         yield False
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,9 +11,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from aflint.errors import ConfigError, JobRunningError
-
-PREFIX = "aflint-"
-LOCK = "owner.lock"
+from aflint.locks import LOCK, PREFIX, open_lock, own_folders
 
 
 class ScratchFolder:
@@ -75,22 +74,26 @@ class ScratchFolder:
 
     def _adopt(self) -> bool:
         """Take over the folder that a driver of this session left."""
-        for lock in sorted(Path(self._parent or tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}")):
+        for folder in own_folders(Path(self._parent or tempfile.gettempdir())):
             try:
-                if lock.read_bytes() != self._session.encode():
-                    continue
-                handle = lock.open("r+b")
-            except OSError:  # somebody else's, or just removed
+                handle = open(open_lock(folder / LOCK), "r+b")  # noqa: SIM115
+            except OSError:  # just removed
+                continue
+            if handle.read() != self._session.encode():
+                handle.close()
                 continue
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 handle.close()
                 raise JobRunningError(
-                    f"job {self._session} is running on this machine: its driver holds {lock}. "
-                    "Wait for it, or end it; or give this run another job id"
+                    f"job {self._session} is running on this machine: its driver holds "
+                    f"{folder / LOCK}. Wait for it, or end it; or give this run another job id"
                 ) from None
-            self.path, self._lock = lock.parent, handle
+            if os.fstat(handle.fileno()).st_nlink == 0:  # removed before it was locked
+                handle.close()
+                continue
+            self.path, self._lock = folder, handle
             self._adopted = self._kept = True
             return True
         return False

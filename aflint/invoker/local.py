@@ -157,7 +157,12 @@ class LocalInvoker(Invoker):
         folder.mkdir(parents=True)
         log = folder / "stderr"
         ours, theirs = socket.socketpair()
-        reader, writer = await asyncio.open_connection(sock=ours)
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except BaseException:  # a cancellation, mostly: nobody else would close them
+            ours.close()
+            theirs.close()
+            raise
         lifeline_read, lifeline = os.pipe()
         try:
             with log.open("wb") as stderr:

@@ -1,19 +1,22 @@
 """A journal in one file of this machine, for the local backend.
 
-    "AFLINTF", version (1 byte), number of committed bytes (8 bytes), segments
+    "AFLINTF", version (1 byte), number of committed bytes (8 bytes), its tag (8 bytes), segments
 
 A segment counts once the committed number, which is written after it, says so. A driver that is
 killed in the middle of a write thus leaves a journal that is whole; one that is shorter than its
-own number was cut by somebody else. It survives the driver, not the machine: nothing is synced.
+own number was cut by somebody else. The tag is BLAKE2b of the number under the journal's key.
+It survives the driver, not the machine: nothing is synced.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import os
 import struct
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Final
 
 from aflint.errors import JournalDamagedError, JournalVersionError
@@ -25,9 +28,9 @@ _log = logging.getLogger(__name__)
 
 VERSION: Final = 1
 _MAGIC: Final = b"AFLINTF"
-_HEAD = struct.Struct("<7sBQ")
+_HEAD = struct.Struct("<7sBQ8s")
 _COMMITTED_AT = 8
-_COMMITTED = struct.Struct("<Q")
+_TAG_BYTES = 8
 
 
 class FileJournal(Journal):
@@ -49,7 +52,8 @@ class FileJournal(Journal):
         segment = encode(self._session, self._number, (entry,), self._key)
         try:
             _write(self._handle, segment, self._end)
-            _write(self._handle, _COMMITTED.pack(self._end + len(segment)), _COMMITTED_AT)
+            head = _head(self._end + len(segment), self._key)
+            _write(self._handle, head[_COMMITTED_AT:], _COMMITTED_AT)
         except OSError as error:
             self._broken = True
             _log.warning(
@@ -89,7 +93,7 @@ def _open(path: str, key: bytes, session: str) -> tuple[FileJournal, list[Entry]
         with open(path, "rb") as file:
             data = file.read()
         if not data:
-            _write(handle, _HEAD.pack(_MAGIC, VERSION, _HEAD.size), 0)
+            _write(handle, _head(_HEAD.size, key), 0)
             return FileJournal(handle, _HEAD.size, 0, key, session), []
         segments = list(_segments(data, path, key, session))
         end = segments[-1][0] if segments else _HEAD.size
@@ -104,7 +108,7 @@ def _segments(
     data: bytes, path: str, key: bytes, session: str
 ) -> Iterator[tuple[int, tuple[Entry, ...]]]:
     """Yield where each segment ends, and its entries."""
-    committed = _committed(data, path)
+    committed = _committed(data, path, key)
     end = number = 0
     start = _HEAD.size
     while start < committed:
@@ -116,10 +120,16 @@ def _segments(
         start, number = end, number + 1
 
 
-def _committed(data: bytes, path: str) -> int:
+def _head(committed: int, key: bytes) -> bytes:
+    number = committed.to_bytes(8, "little")
+    tag = blake2b(number, key=key, digest_size=_TAG_BYTES, person=_MAGIC).digest()
+    return _HEAD.pack(_MAGIC, VERSION, committed, tag)
+
+
+def _committed(data: bytes, path: str, key: bytes) -> int:
     if len(data) < _HEAD.size:
         raise _damaged(path, f"it is cut short: {len(data)} bytes are left")
-    magic, version, committed = _HEAD.unpack_from(data)
+    magic, version, committed, _ = _HEAD.unpack_from(data)
     if magic != _MAGIC:
         raise _damaged(path, "it does not begin as a journal does")
     if version != VERSION:
@@ -127,7 +137,12 @@ def _committed(data: bytes, path: str) -> int:
             f"the journal {path} is of version {version}, and this aflint reads version {VERSION}: "
             "resume with the aflint that the run was started with. Nothing was changed."
         )
-    if committed < _HEAD.size or committed > len(data):
+    if not hmac.compare_digest(data[: _HEAD.size], _head(committed, key)):
+        raise _damaged(
+            path,
+            "its head was altered, or was written under another secret",
+        )
+    if committed > len(data):
         raise _damaged(path, f"it is cut short: of {committed:,} bytes, {len(data):,} are left")
     return int(committed)
 

@@ -75,6 +75,8 @@ class ObjectJournal(Journal):
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.wait({self._writer})
+        async with self._progress:
+            self._progress.notify_all()
 
     async def _write_on(self) -> None:
         """Write until there is nothing left to write: in a task of its own, as a write that is

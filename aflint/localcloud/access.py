@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import NoReturn
 
 from aflint.localcloud.signature import Authorization
 from aflint.localcloud.wire import Refusal
@@ -46,19 +47,27 @@ def policy_action(call: str) -> str:
 
 @dataclass(frozen=True)
 class Credentials:
-    """A key pair with its token; `arn` is who it stands for."""
+    """A key pair with its token; `arn` is who it stands for.
+
+    `role` is the ARN of the role whose policies bound it; a user's, where there is none, may do
+    everything.
+    """
 
     access_key: str
-    secret_key: str
-    session_token: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(repr=False)
     arn: str
+    role: str = ""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("credentials are not to be pickled")
 
 
-def new_credentials(arn: str) -> Credentials:
+def new_credentials(arn: str, role: str = "") -> Credentials:
     """A key pair that nobody can guess."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
     access_key = "ASIA" + "".join(secrets.choice(letters) for _ in range(16))
-    return Credentials(access_key, secrets.token_urlsafe(30), secrets.token_urlsafe(60), arn)
+    return Credentials(access_key, secrets.token_urlsafe(30), secrets.token_urlsafe(60), arn, role)
 
 
 class Access:

@@ -73,11 +73,12 @@ def assemble(
     household: Household,
     caller_arn: str,
     spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
-    variables: Callable[[], Mapping[str, str]],
+    variables: Callable[[str], Mapping[str, str]],
 ) -> Services:
     """Build every service; raises RuntimeClientMissingError when functions are wanted without it.
 
-    `spawn` runs work of the cloud's own, `variables` are what functions find in their environment.
+    `spawn` runs work of the cloud's own, `variables` are what functions of a role find in their
+    environment.
     """
     runtime = household.subfolder("runtime")
     if options.functions:

@@ -39,8 +39,9 @@ class LocalCloud:
             client = session.create_client("sqs", endpoint_url=cloud.endpoint_url, ...)
 
     It runs on the loop that enters it and listens on 127.0.0.1 only. Every request has to be signed
-    by the access key made for this cloud. When it is left, or its process ends in whatever way, its
-    processes are killed and its files removed.
+    with a key made for this cloud: the user's, which may do everything, or that of a function,
+    which may do what the policies of its role allow. When it is left, or its process ends in
+    whatever way, its processes are killed and its files removed.
 
     `message_limit_bytes` is the SQS limit of a batch and the default MaximumMessageSize: 1 MiB or
     256 KiB. `concurrency` is the account's. `settle_seconds` is how long a function stays Pending.
@@ -64,7 +65,7 @@ class LocalCloud:
         functions: bool = True,
         faults: Faults | None = None,
         denied: Iterable[str] = (),
-        verify_signatures: bool = False,
+        verify_signatures: bool = True,
         clock: Clock | None = None,
     ) -> None:
         if not limits.KIB <= message_limit_bytes <= limits.SQS_MESSAGE_BYTES:
@@ -82,11 +83,8 @@ class LocalCloud:
         self._counters = Counters()
         self._access = Access(region, denied)
         self._user = new_credentials(f"arn:aws:iam::{account}:user/localcloud")
-        self._function_user = new_credentials(
-            f"arn:aws:sts::{account}:assumed-role/localcloud/function"
-        )
+        self._of_roles: dict[str, Credentials] = {}
         self._access.add(self._user)
-        self._access.add(self._function_user)
         if unreserved_minimum is None:
             unreserved_minimum = min(_UNRESERVED_MINIMUM, concurrency)
         self._options = Options(
@@ -113,9 +111,12 @@ class LocalCloud:
         """Access key and secret key."""
         return self._user.access_key, self._user.secret_key
 
-    def environment(self) -> dict[str, str]:
-        """Environment variables under which AWS's SDKs use this cloud and nothing else."""
-        return self._environment_of(self._user)
+    def environment(self, role: str = "") -> dict[str, str]:
+        """Environment variables under which AWS's SDKs use this cloud and nothing else.
+
+        With the ARN of a role, those of functions that run as that role.
+        """
+        return self._environment_of(self._user_of(role) if role else self._user)
 
     def _environment_of(self, user: Credentials) -> dict[str, str]:
         return {
@@ -127,6 +128,15 @@ class LocalCloud:
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def _user_of(self, role: str) -> Credentials:
+        """The credentials of functions that run as a role: they may do what its policies allow."""
+        if role not in self._of_roles:
+            name = role.rpartition("/")[2]
+            arn = f"arn:aws:sts::{self.account}:assumed-role/{name}/function"
+            self._of_roles[role] = new_credentials(arn, role)
+            self._access.add(self._of_roles[role])
+        return self._of_roles[role]
 
     def snapshot(self) -> Snapshot:
         """What exists and what was counted, now."""
@@ -242,7 +252,6 @@ class LocalCloud:
         return self._group.create_task(work)
 
     def _assemble(self, household: Household) -> Edge:
-        keys = self._function_user
         self._services = assemble(
             self._options,
             clock=self._clock,
@@ -252,7 +261,7 @@ class LocalCloud:
             household=household,
             caller_arn=self._user.arn,
             spawn=self._spawn,
-            variables=lambda: self._environment_of(keys),
+            variables=self.environment,
         )
         control = Control(
             self._user.secret_key,
@@ -268,5 +277,7 @@ class LocalCloud:
             self._counters,
             self.region,
             control.handle,
+            may=self._services.iam.roles.may,
+            account=self.account,
             verify_signatures=self._verify_signatures,
         )

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 _CLOSE_SECONDS = 1.0
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LINE_BYTES = 64 * 1024
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class LoopbackServer:
-    """Bodies of any size, as they came; a handler is cancelled when its client hangs up."""
+    """Bodies of any size, as they came; a handler is cancelled when its client hangs up.
+
+    A request for another host than this machine is refused: a page in a browser could send one, by
+    having a name of its own mean 127.0.0.1.
+    """
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
@@ -25,7 +31,7 @@ class LoopbackServer:
     async def start(self, port: int = 0) -> int:
         """Listen; the answer is the port. Raises OSError when it cannot be had."""
         self._http = web.Server(
-            self._handler,
+            self._guarded,
             request_factory=_request,
             handler_cancellation=True,
             access_log=None,
@@ -39,6 +45,11 @@ class LoopbackServer:
         found: int = self._server.sockets[0].getsockname()[1]
         return found
 
+    async def _guarded(self, request: web.BaseRequest) -> web.StreamResponse:
+        if not is_loopback(request.headers.get("Host", "")):
+            return web.Response(status=421, text="This is a server for 127.0.0.1 only.")
+        return await self._handler(request)
+
     async def close(self) -> None:
         """Stop listening and drop every connection at once; harmless when done before."""
         if self._server is not None:
@@ -47,6 +58,15 @@ class LoopbackServer:
             for connection in self._http.connections:
                 connection.force_close()
             await self._http.shutdown(_CLOSE_SECONDS)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a Host header names this machine; one that names nothing comes from no browser."""
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
+    return name is None or name in _LOOPBACK or name.endswith(".localhost")
 
 
 async def read_body(request: web.BaseRequest) -> bytes:

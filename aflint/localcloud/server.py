@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -10,8 +10,10 @@ from aiohttp import web
 from aflint.localcloud.access import Access
 from aflint.localcloud.counters import Counters
 from aflint.localcloud.faults import Dice
+from aflint.localcloud.iam.policy import Asked
 from aflint.localcloud.ids import new_id
 from aflint.localcloud.loopback import LoopbackServer, read_body
+from aflint.localcloud.resources import asked_by
 from aflint.localcloud.signature import Authorization, read_authorization, signs
 from aflint.localcloud.wire import Refusal, Reply, Request, Service, ServiceError
 
@@ -31,9 +33,14 @@ class Edge:
         region: str,
         control: Callable[[Request], Awaitable[Reply]],
         *,
-        verify_signatures: bool = False,
+        may: Callable[[str, Sequence[Asked]], bool],
+        account: str,
+        verify_signatures: bool = True,
     ) -> None:
+        """`may` says whether a role, by its ARN, is allowed all that is asked."""
         self._services = services
+        self._may = may
+        self._account = account
         self._access = access
         self._dice = dice
         self._counters = counters
@@ -98,6 +105,12 @@ class Edge:
             parts = (request.method, request.path, raw_query, request.headers, request.body)
             if known is not None and not signs(claim, known.secret_key, *parts):
                 refusal = Refusal.BAD_SIGNATURE
+        if refusal is None and claim is not None:
+            known = self._access.find(claim.access_key)
+            if known is not None and known.role:
+                asked = asked_by(service.name, action, request, self._account, self._region)
+                if not self._may(known.role, asked):
+                    refusal = Refusal.DENIED
         if refusal is None and self._dice.happens(service.throttle_fault):
             refusal = Refusal.THROTTLED
         if refusal is not None:

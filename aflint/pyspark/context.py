@@ -7,6 +7,7 @@ import getpass
 import logging
 import os
 import pickle
+import secrets
 import sys
 import time
 import uuid
@@ -107,8 +108,12 @@ class Life:
 
     def _start_engine(self: Any) -> None:
         config = engine_config(dict(self._conf.getAll()))
-        self._folder = ScratchFolder(config.scratch_dir)
-        self._folder.__enter__()
+        job = config.job_id or secrets.token_hex(4)
+        config = config.replace(job_id=job)
+        self._folder = ScratchFolder(config.scratch_dir, f"{job}.files", named=True)
+        with translated():
+            self._folder.__enter__()
+        self._folder.own()  # what a driver that was killed had in it is added again
         root = self._folder.path / f"files-{uuid.uuid4()}"
         root.mkdir()
         self._added = AddedFiles(root)

@@ -193,6 +193,12 @@ def _move(source: str, target: str) -> None:
         os.replace(source, target)
 
 
+def _hidden(path: str) -> str:
+    """Return a name beside a path that no listing shows, for what is not finished."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name[:180]}.{secrets.token_hex(16)}")
+
+
 class LocalWriter(FileWriter):
     """Writes beside its target under a hidden name, which it takes when finished.
 
@@ -201,8 +207,7 @@ class LocalWriter(FileWriter):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        folder, name = os.path.split(path)
-        self._hidden = os.path.join(folder, f".{name[:200]}.{secrets.token_hex(16)}")
+        self._hidden = _hidden(path)
         self._file: BinaryIO | None = None
         self._ended = False
         self._lock = threading.Lock()
@@ -262,7 +267,7 @@ def write_whole(path: str, data: bytes) -> None:
 
 def write_new(path: str, data: bytes) -> None:
     """Do what `Storage.write_new` promises, blocking."""
-    hidden = f"{path}.{secrets.token_hex(8)}"
+    hidden = _hidden(path)
     with writing(path):
         write_whole(hidden, data)
         try:

@@ -30,7 +30,7 @@ _Files = list[FileInfo]
 
 _PARTS_BEFORE_GROWTH = 1000
 _UPLOADS = 4
-_IS_THERE = ("PreconditionFailed", "ConditionalRequestConflict")
+_IS_THERE = "PreconditionFailed"
 _MOST_COPIED = 5 * 1024**3
 
 
@@ -109,7 +109,7 @@ class S3Storage(Storage):
         try:
             await self._s3.put(bucket, key, data, new=True)
         except BackendError as error:
-            if error.code not in _IS_THERE:
+            if error.code != _IS_THERE:
                 raise
             # A PUT whose answer was lost is sent again, and then meets itself.
             if await self._s3.get(bucket, key) != data:

@@ -424,6 +424,54 @@ async def shuffles_are_apart(transport: Transport) -> None:
         await fetch_all(transport, 1, attempts[1:])
 
 
+async def a_shuffle_survives_until_it_is_closed(transport: Transport) -> None:
+    """Where the transport says that a shuffle survives its driver: its frames are there to read,
+    and once it is closed it says so no more.
+    """
+    async with opened(transport, 2) as handle:
+        if not await transport.survives(handle):
+            return
+        attempt = Attempt(transport, handle, 0)
+        for number in range(10):
+            await attempt.write(number % 2, 1000)
+        await attempt.finish()
+        assert await transport.survives(handle)
+        again = ShuffleHandle(handle.job, handle.shuffle, handle.partitions, handle.address)
+        late = Attempt(transport, again, 1)
+        await late.write(0)
+        await late.finish()
+        await fetch_all(transport, 2, [attempt, late])
+        await transport.close(again)
+        assert not await transport.survives(handle), "a closed shuffle survives"
+
+
+async def sweeping_removes_what_is_of_one_session(transport: Transport) -> None:
+    """Where shuffles survive their driver: all of one session's are removed, finished or not, and
+    none of a session whose name begins alike. Sweeping twice is no error.
+    """
+    session = f"c{next(_shuffles)}x"
+    names = (f"{session}-1", f"{session}-12", f"{session}d-1", f"a{session}-1", f"{session[:-1]}-1")
+    handles = [await transport.open(name, next(_shuffles), 2) for name in names]
+    try:
+        if not await transport.survives(handles[0]):
+            return
+        attempts = [Attempt(transport, handle, 0) for handle in handles]
+        for attempt in attempts:
+            await attempt.write(0)
+        for attempt in attempts[1:]:
+            await attempt.finish()
+        for _ in range(2):
+            await transport.sweep(session)
+        left = [await transport.survives(handle) for handle in handles]
+        assert left == [False, False, True, True, True], dict(zip(names, left, strict=True))
+        for attempt in attempts[2:]:
+            await fetch_all(transport, 1, [attempt])
+        await attempts[0].writer.abort()
+    finally:
+        for handle in handles:
+            await transport.close(handle)
+
+
 TRANSPORT_CHECKS: tuple[Check, ...] = (
     traits_are_consistent,
     every_frame_arrives,
@@ -444,6 +492,8 @@ TRANSPORT_CHECKS: tuple[Check, ...] = (
     a_cancelled_writer_can_be_aborted,
     a_cancelled_reader_can_be_closed,
     shuffles_are_apart,
+    a_shuffle_survives_until_it_is_closed,
+    sweeping_removes_what_is_of_one_session,
 )
 """Every check; each opens and closes shuffles of its own."""
 

@@ -103,7 +103,8 @@ class Transport(ABC):
     async def survives(self, handle: ShuffleHandle) -> bool:
         """Say whether a shuffle that a driver before this one opened can still be read.
 
-        Single frames may be missing from it. False, as by default, has all of it made again.
+        Single frames may be missing from it. False, as by default, has all of it made again. A
+        transport that says True here has a `sweep` of its own.
         """
         return False
 

@@ -68,7 +68,7 @@ class FileTransport(Transport):
         return self._traits
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
-        name = f"shuffle-{re.sub(r'[^A-Za-z0-9_.-]', '_', job)[:100]}-{shuffle}-{uuid4().hex[:8]}"
+        name = f"{_stem(job)}-{shuffle}-{uuid4().hex[:8]}"
         folder = os.path.join(self._root, name)
         await to_the_end(partial(make_folder, folder))
         return ShuffleHandle(job, shuffle, partitions, folder)
@@ -78,6 +78,9 @@ class FileTransport(Transport):
 
     async def survives(self, handle: ShuffleHandle) -> bool:
         return await to_the_end(partial(os.path.isdir, handle.address))
+
+    async def sweep(self, session: str) -> None:
+        await to_the_end(partial(_remove_all, self._root, f"{_stem(session)}-"))
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> FileWriter:
         return FileWriter(handle, f"{map}-{attempt}-{link}", self._traits)
@@ -186,6 +189,18 @@ async def to_the_end(function: Callable[[], T]) -> T:
         await asyncio.wait([call])
         raise
     return call.result()
+
+
+def _stem(job: str) -> str:
+    """Return what the names of a job's folders begin with."""
+    return f"shuffle-{re.sub(r'[^A-Za-z0-9_.-]', '_', job)[:100]}"
+
+
+def _remove_all(root: str, stem: str) -> None:
+    """Remove the folders whose names begin so."""
+    for name in os.listdir(root) if os.path.isdir(root) else ():
+        if name.startswith(stem):
+            _remove_folder(os.path.join(root, name))
 
 
 def _remove_folder(folder: str) -> None:

@@ -58,6 +58,11 @@ class MemoryTransport(Transport):
     async def survives(self, handle: ShuffleHandle) -> bool:
         return (handle.job, handle.shuffle) in self._shuffles
 
+    async def sweep(self, session: str) -> None:
+        for job, shuffle in list(self._shuffles):
+            if job.startswith(f"{session}-"):
+                del self._shuffles[job, shuffle]
+
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> MemoryWriter:
         return MemoryWriter(self, handle, (map, attempt, link))
 

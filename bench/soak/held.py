@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import threading
@@ -14,16 +15,20 @@ import aflint
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def of_the_driver(folder: Path) -> dict[str, float]:
-    """Return what this process holds, after a collection of garbage.
+    """Return what this process holds, after a collection of garbage, and after the allocator of
+    glibc has given back what is free: so that what grows is what is in use.
 
     `driver MB` and `workers MB` are resident memory, that of the largest child for the workers;
     `objects` are those that Python's collector knows; `files` is what is in the folder that holds
     all scratch folders.
     """
     gc.collect()
+    if _trim is not None:
+        _trim(0)
     children = list(descendants(os.getpid()))
     return {
         "driver MB": resident_mb(os.getpid()),

@@ -85,22 +85,26 @@ class Lives:
                 group.create_task(self.short())
 
     async def _live(self, goes_on: Callable[[], bool]) -> None:
-        settings = self._settings()
         self.tally.sessions += 1
+        folder = self._folder / f"session-{self.tally.sessions}"
+        folder.mkdir()
+        settings = self._settings(folder)
         async with aflint.connect(**settings) as session:
+            kit = Kit(session, self._backend, self._chance, self._taxi, folder, settings)
             while True:
-                await self._batch(session, settings)
+                await self._batch(kit)
                 if not goes_on():
-                    return
+                    break
+        await asyncio.to_thread(answers.remove, folder)
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self, folder: Path) -> dict[str, Any]:
         chance = self._chance
         common: dict[str, Any] = {
             "backend": self._backend,
             "workers": 2,
             "progress": False,
             "scratch_dir": str(self._folder / "scratch"),
-            "checkpoint_dir": str(self._folder / "checkpoints"),
+            "checkpoint_dir": str(folder / "checkpoints"),
             "max_attempts": 8,
             "speculation": chance.random() < 0.5,
             "task_logs": False,
@@ -115,14 +119,14 @@ class Lives:
             "fetch_timeout_s": 8.0,
         }
 
-    async def _batch(self, session: aflint.Session, settings: dict[str, Any]) -> None:
-        kit = Kit(session, self._backend, self._chance, self._taxi, self._folder, settings)
+    async def _batch(self, kit: Kit) -> None:
+        session = kit.session
         faulty = self._backend == "localcloud" and self._chance.random() < 0.5
         if faulty:
             seed = self._chance.randrange(10**6)
             session.localcloud.set_faults(replace(FAULTS, seed=seed))
         jobs = [self._draw() for _ in range(_BATCH)]
-        if self._backend == "local" and settings["worker_memory_mb"] == 64:
+        if self._backend == "local" and kit.settings["worker_memory_mb"] == 64:
             jobs.append(answers.spill)
         if self._chance.random() < 0.2:
             jobs.append(trouble.deadline)
@@ -136,7 +140,6 @@ class Lives:
             self.tally.struck.update(session.localcloud.snapshot().faults)
             session.localcloud.set_faults(Faults())
         await self._on_idle(session)
-        await asyncio.to_thread(answers.remove, self._folder / "checkpoints" / session.id)
 
     async def _together(self, jobs: Sequence[Job], kit: Kit) -> None:
         async with self._duty(time.monotonic()), asyncio.TaskGroup() as group:

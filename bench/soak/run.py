@@ -57,7 +57,7 @@ async def soak(options: Options, folder: Path, say: Callable[[str], None]) -> Re
     say("making up trips")
     taxi = _taxi(folder / "taxi", options.seed)
     work = folder / "work"
-    (work / "checkpoints").mkdir(parents=True)
+    (work / "scratch").mkdir(parents=True)
     before, tempfile.tempdir = tempfile.tempdir, str(work)
     try:
         return await _Soak(options, work, taxi, say).run()

@@ -39,13 +39,12 @@ def chart(samples: Sequence[Sample], title: str, path: Path) -> bool:
     for what, axes in zip(_DRAWN, every, strict=True):
         for where, colour in _COLOURS.items():
             points = [(s.at_s / 60, s.held[what]) for s in samples if s.where == where]
-            axes.plot(*zip(*points, strict=True), ".", markersize=3, color=colour, label=where) if (
-                points
-            ) else None
+            minutes, values = [at for at, _ in points], [value for _, value in points]
+            axes.plot(minutes, values, ".", markersize=3, color=colour, label=where)
         axes.set_title(what, loc="left", fontsize="small")
         axes.set_ylim(bottom=0)
         axes.spines[["top", "right"]].set_visible(False)
-    every[0].legend(frameon=False, ncols=3, loc="upper right", fontsize="small")
+    figure.legend(*every[0].get_legend_handles_labels(), loc="upper right", ncols=3, frameon=False)
     every[-1].set_xlabel("minutes")
     figure.suptitle(title, x=0.01, ha="left")
     figure.savefig(path, metadata={"Date": None})

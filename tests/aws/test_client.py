@@ -9,7 +9,7 @@ from aflint import errors
 from aflint.aws.client import Aws, Call, Client, Retries
 from aflint.aws.connection import ConnectError, ExchangeError
 from aflint.aws.credentials import FixedCredentials
-from aflint.aws.failures import Kind
+from aflint.aws.failures import Kind, classify
 from aflint.aws.parser import Response
 from aflint.aws.signing import Credentials
 
@@ -163,3 +163,8 @@ def test_a_region_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -
     monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/none")
     with pytest.raises(errors.ConfigError, match=r"region.*us-east-1"):
         Aws(credentials=FixedCredentials(Credentials("a", "b")))
+
+
+def test_a_conflict_of_conditional_writes_is_asked_again() -> None:
+    assert classify(409, "ConditionalRequestConflict", "") is Kind.TRANSIENT
+    assert classify(412, "PreconditionFailed", "") is Kind.FINAL

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from aflint.deploy.folders import default_scratch, find_folders, remove_folder
-from aflint.driver.scratch import LOCK, PREFIX, ScratchFolder
+from aflint.driver.scratch import ScratchFolder
+from aflint.locks import LOCK
 
 KILLED = """
 import os, signal, sys
@@ -15,12 +16,6 @@ with ScratchFolder(sys.argv[1], "0123abcd") as scratch:
     (scratch.path / "block").write_bytes(b"x" * 1000)
     os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-def test_the_names_are_those_of_the_session() -> None:
-    from aflint.deploy import folders
-
-    assert (folders.PREFIX, folders.LOCK) == (PREFIX, LOCK)
 
 
 def test_a_killed_drivers_folder_is_found_and_removed(tmp_path: Path) -> None:

@@ -39,6 +39,18 @@ TRUST = json.dumps(
         ],
     }
 )
+POLICY = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:PutObject"],
+                "Resource": f"arn:aws:s3:::{BUCKET}/test/*",
+            }
+        ],
+    }
+)
 ROOT = Path(__file__).parents[2]
 SHIM = f"""
 import sys
@@ -67,6 +79,7 @@ class Lambdas:
         place = {"region_name": self.cloud.region, "endpoint_url": self.cloud.endpoint_url}
         async with get_session().create_client("iam", **place, **keys) as iam:
             role = await iam.create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
+            await iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=POLICY)
         async with get_session().create_client("lambda", **place, **keys) as client:
             variables = {SECRET_VARIABLE: SECRET.to_text()}
             defaults = {

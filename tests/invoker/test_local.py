@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from aflint.codec import closure, frame, records
-from aflint.errors import WorkerLostError
+from aflint.codec.payload import seal_task
+from aflint.errors import PayloadRefusedError, WorkerLostError
 from aflint.invoker.local import LocalInvoker
 from aflint.program import Program, ReadSplit, Return
 from aflint.secret import Secret
 from aflint.task import Blob, Input, RangeSplit, TaskDescription, TaskId
+from aflint.wire import pack
 
 SECRET = Secret(b"s" * 32)
 
@@ -63,6 +65,38 @@ async def test_workers_are_kept_and_their_number_bounded(invoker: LocalInvoker) 
         tasks = [group.create_task(value(invoker, lambda _: os.getpid(), n)) for n in range(8)]
     assert len({task.result() for task in tasks}) <= 2
     assert await value(invoker, lambda x: x + 1, 41) == 42
+
+
+async def test_a_worker_refuses_what_is_not_sealed_for_it_and_goes_on(
+    invoker: LocalInvoker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await value(invoker, lambda _: os.getpid())
+    real = seal_task
+    sealed = real(SECRET, task(lambda x: x, 3))
+    for refused, reason in (
+        (lambda *_: pack(task(lambda x: x)), "another version|altered|cut short"),
+        (lambda _, task: real(Secret(b"t" * 32), task), "altered"),
+        (lambda secret, task: real(secret, task, 1_000_000.0), "too long ago"),
+    ):
+        monkeypatch.setattr("aflint.invoker.local.seal_task", refused)
+        with pytest.raises(PayloadRefusedError, match=reason):
+            await invoker.invoke(task(lambda x: x))
+    monkeypatch.setattr("aflint.invoker.local.seal_task", lambda *_: sealed)
+    assert (await invoker.invoke(task(lambda x: x))).failure is None
+    with pytest.raises(PayloadRefusedError, match="opened here before"):
+        await invoker.invoke(task(lambda x: x))
+    monkeypatch.setattr("aflint.invoker.local.seal_task", real)
+    assert await value(invoker, lambda _: os.getpid()) == process
+
+
+async def test_the_secret_is_in_no_argument_and_no_variable(invoker: LocalInvoker) -> None:
+    text = SECRET.to_text().encode()
+
+    def seen(_: int) -> bool:
+        shown = Path("/proc/self/cmdline").read_bytes() + Path("/proc/self/environ").read_bytes()
+        return b"s" * 32 in shown or text in shown
+
+    assert not await value(invoker, seen)
 
 
 async def test_a_lost_worker_is_named_and_replaced(invoker: LocalInvoker) -> None:
@@ -145,3 +179,18 @@ async def test_a_result_that_cannot_be_sent_is_an_error(invoker: LocalInvoker) -
     assert result.failure is not None
     assert result.failure.kind == "RecordTooLargeError"
     assert "cannot be sent to the driver: too large" in result.failure.message
+
+
+async def test_a_cancellation_before_a_worker_is_there_leaves_no_file_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cancelled(**channel: Any) -> None:
+        raise asyncio.CancelledError
+
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(asyncio, "open_connection", cancelled)
+    invoker = LocalInvoker(1, tmp_path, SECRET)
+    with pytest.raises(asyncio.CancelledError):
+        await invoker.invoke(task(abs))
+    await invoker.aclose()
+    assert set(os.listdir("/proc/self/fd")) == before

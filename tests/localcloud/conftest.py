@@ -125,11 +125,18 @@ class Lambdas:
 
 @pytest.fixture
 def lambdas(connect: Connect) -> Callable[[LocalCloud], Awaitable[Lambdas]]:
-    """Functions of a cloud, with a role made for them."""
+    """Functions of a cloud, with a role made for them that may do all with queues."""
 
     async def build(cloud: LocalCloud) -> Lambdas:
         iam = await connect(cloud, "iam")
         role = await iam.create_role(RoleName="functions", AssumeRolePolicyDocument=TRUST)
+        await iam.put_role_policy(
+            RoleName="functions",
+            PolicyName="queues",
+            PolicyDocument=json.dumps(
+                {"Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]}
+            ),
+        )
         return Lambdas(await connect(cloud, "lambda"), role["Role"]["Arn"])
 
     return build

@@ -42,7 +42,9 @@ def handler(event, context):
 
 @pytest.fixture
 async def cloud(clock: ManualClock) -> AsyncIterator[LocalCloud]:
-    async with LocalCloud(clock=clock, concurrency=3, unreserved_minimum=1) as running:
+    async with LocalCloud(
+        clock=clock, concurrency=3, unreserved_minimum=1, verify_signatures=False
+    ) as running:
         yield running
 
 
@@ -327,6 +329,46 @@ def handler(event, context):
     cloud.set_faults(Faults(throttle=1.0))
     with pytest.raises(functions.client.exceptions.TooManyRequestsException):
         await functions.invoke("f", "x")
+
+
+async def test_the_fault_that_ends_one_as_if_memory_ran_out(
+    functions: Lambdas, cloud: LocalCloud
+) -> None:
+    await functions.create("f", ECHO)
+    cloud.set_faults(Faults(out_of_memory=1.0))
+    got = await functions.invoke("f", "x", LogType="Tail")
+    assert got["Payload"]["errorMessage"].endswith("signal: killed")
+    assert "Error Type: Runtime.OutOfMemory" in tail(got)
+    assert cloud.snapshot().lambda_kills == {"memory": 1}
+
+
+async def test_the_fault_that_has_one_stand_still(
+    functions: Lambdas, cloud: LocalCloud, clock: ManualClock, tmp_path: Path
+) -> None:
+    await functions.create("f", WAIT)
+    cloud.set_faults(Faults(straggler=1.0, straggler_seconds=2.0))
+    marker = tmp_path / "marker"
+    invoked = asyncio.create_task(functions.invoke("f", str(marker)))
+    await eventually(marker.exists)
+    (environment,) = cloud.snapshot().environments
+    clock.advance(1)
+    await eventually(lambda: process_state(environment.pid) == "T")
+    marker.unlink()
+    clock.advance(1.5)
+    assert (await invoked)["Payload"] == environment.pid
+
+
+async def test_the_fault_that_makes_a_start_slow(
+    functions: Lambdas, cloud: LocalCloud, clock: ManualClock
+) -> None:
+    await functions.create("f", ECHO)
+    cloud.set_faults(Faults(cold_start=1.0, cold_start_seconds=3.0))
+    invoked = asyncio.create_task(functions.invoke("f", "x"))
+    await eventually(lambda: cloud.snapshot().faults == {"cold_start": 1})
+    (environment,) = cloud.snapshot().environments
+    assert environment.pid is None
+    clock.advance(3)
+    assert (await invoked)["Payload"] == "x"
 
 
 async def test_events_are_answered_at_once_and_tried_again(

@@ -128,8 +128,11 @@ async def test_strangers_messages_are_passed_on_as_they_are() -> None:
         handle = await transport.open("job", 1, 1)
         await Sqs(aws.client("sqs")).send(f"{handle.address[0]}0", [b"not base64!"])
         lines, _ = await write(transport, handle, 0, {0: [b"frame"]})
-        found, _ = await read(transport, handle, 0, lines)
-        assert found == {b"frame", b"not base64!"}  # to be counted, where frames are decoded
+        reader = transport.reader(Manifest(handle, 0, tuple(lines)))
+        async with aclosing(cast("AsyncGenerator[bytes, None]", reader.frames())) as given:
+            # Both are given: what is no frame is counted, where frames are decoded.
+            assert {await anext(given), await anext(given)} == {b"frame", b"not base64!"}
+        await reader.close(consumed=True)
         await transport.close(handle)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from aflint.localcloud.iam.policy import ADMINISTRATOR, Asked, allows
 from aflint.localcloud.wire import ServiceError
 
+_WHO_AM_I = "sts:GetCallerIdentity"
 _NAME = re.compile(r"[\w+=,.@\-]{1,64}", re.ASCII)
 
 
@@ -54,6 +57,19 @@ class Roles:
     def by_arn(self, arn: str) -> Role | None:
         """The role with this ARN, if there is one."""
         return next((role for role in self.by_name.values() if role.arn == arn), None)
+
+    def may(self, arn: str, asked: Sequence[Asked]) -> bool:
+        """Whether the policies of a role allow all that is asked; a role that is gone may nothing.
+
+        Every caller may ask who it is.
+        """
+        role = self.by_arn(arn)
+        if role is None:
+            return False
+        if ADMINISTRATOR in role.attached:
+            return True
+        documents = tuple(role.inline.values())
+        return all(each.action == _WHO_AM_I or allows(documents, each) for each in asked)
 
     def add(self, role: Role) -> None:
         """A new role; raises EntityAlreadyExists, ValidationError or MalformedPolicyDocument."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from typing import Any
 
 
 def main() -> None:
@@ -21,9 +22,26 @@ def main() -> None:
     sys.path = [runtime, *(path for path in sys.path if path != runtime)]
     from awslambdaric.__main__ import main as serve
 
+    _report_with_token()
     sys.path = [os.environ["LAMBDA_TASK_ROOT"], *sys.path[1:], runtime]
     sys.argv = ["bootstrap", handler]
     serve(sys.argv)
+
+
+def _report_with_token() -> None:
+    """Have errors while loading reported, too, where the Runtime API's address has a path.
+
+    AWS's client makes its other calls by way of curl, which takes the address as it is.
+    """
+    from awslambdaric.lambda_runtime_client import BaseLambdaRuntimeClient as Client
+
+    call = Client.call_rapid
+
+    def call_rapid(self: Client, method: str, endpoint: str, *rest: Any) -> Any:
+        self.lambda_runtime_address, _, token = self.lambda_runtime_address.partition("/")
+        return call(self, method, f"/{token}{endpoint}", *rest)
+
+    Client.call_rapid = call_rapid
 
 
 if __name__ == "__main__":

@@ -47,8 +47,8 @@ class Platform:
     household: Household
     memory_watch: MemoryWatch
     runtime_folder: Path
-    variables: Callable[[], Mapping[str, str]]
-    """Credentials, region and endpoint for functions."""
+    variables: Callable[[str], Mapping[str, str]]
+    """Credentials, region and endpoint for functions of a role, by its ARN."""
     freeze: bool
 
 
@@ -339,6 +339,6 @@ class Environment:
             address,
             tmp=self._tmp,
             runtime=self._platform.runtime_folder,
-            credentials=self._platform.variables(),
+            credentials=self._platform.variables(self.image.settings.role),
             now=self._clock.now(),
         )

@@ -39,7 +39,7 @@ class Settings:
     timeout: int = 3
     memory: int = limits.LAMBDA_MEMORY_MIN_MB
     tmp: int = limits.LAMBDA_TMP_MIN_MB
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     description: str = ""
 
     def updated(self, members: Mapping[str, Any]) -> Settings:

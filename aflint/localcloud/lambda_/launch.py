@@ -47,7 +47,7 @@ def variables(
 ) -> dict[str, str]:
     """The environment variables that Lambda sets, for an environment called `name`.
 
-    `address` is the Runtime API's `host:port`, `tmp` the environment's own /tmp.
+    `address` is the Runtime API's `host:port/token`, `tmp` the environment's own /tmp.
     """
     settings = image.settings
     today = time.strftime("%Y/%m/%d", time.gmtime(now))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import secrets
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -29,22 +31,30 @@ class RuntimeHost(Protocol):
 
 
 class RuntimeApi:
-    """Serves one `RuntimeHost` on a port of 127.0.0.1 that the system chooses."""
+    """Serves one `RuntimeHost` on a port of 127.0.0.1 that the system chooses.
+
+    All paths begin with a token that only the environment is told: other users of this machine can
+    reach the port, too.
+    """
 
     def __init__(self, host: RuntimeHost) -> None:
         self._host = host
+        self._token = secrets.token_urlsafe(24)
         self._server = LoopbackServer(self._handle)
 
     async def start(self) -> str:
-        """Listen; the answer is `host:port`."""
-        return f"127.0.0.1:{await self._server.start()}"
+        """Listen; the answer is `host:port/token`, what AWS_LAMBDA_RUNTIME_API is to be."""
+        return f"127.0.0.1:{await self._server.start()}/{self._token}"
 
     async def close(self) -> None:
         """Stop listening and drop connections."""
         await self._server.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
-        match request.path.removeprefix(_PREFIX).split("/"):
+        _, token, path = (request.path + "/").split("/", 2)
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
+            return _answer(403)
+        match f"/{path}".removeprefix(_PREFIX).removesuffix("/").split("/"):
             case ["invocation", "next"]:
                 headers, payload = await self._host.next_invocation()
                 return web.Response(body=payload, headers=headers, content_type="application/json")

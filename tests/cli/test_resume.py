@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from aflint.cli import main
+from aflint.driver.command import JOB_ID
+from aflint.errors import JobRunningError, JournalDamagedError, UnknownJobError
+from aflint.journal import NAME, Past
+from aflint.journal.entries import DriverBegan, Entry, JobBegan, TaskAccepted
+from aflint.journal.file import open_file
+from aflint.locks import LOCK
+from aflint.resuming import SECRET, Resumable, choose, is_program
+from aflint.secret import Secret
+from aflint.task import TaskId, TaskResult
+
+PROGRAM = (sys.executable, "job.py", "--day", "a b")
+
+
+def began(folder: Path, command: tuple[str, ...] = PROGRAM) -> DriverBegan:
+    return DriverBegan("1", "3.11", command, str(folder), {"AFLINT_WORKERS": "2"}, "host", 1, 0.0)
+
+
+def results(session: str) -> list[Entry]:
+    job = f"{session}-1"
+    tasks = (TaskResult(TaskId(job, 0, partition, 0)) for partition in range(3))
+    return [JobBegan(job, "collect", "f"), *(TaskAccepted((task,)) for task in tasks)]
+
+
+class Machine:
+    """One on which drivers were killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.scratch = folder / "scratch"
+        self.scratch.mkdir()
+        self.replaced: list[tuple[str, list[str], dict[str, str], str]] = []
+
+    def killed(self, session: str, *entries: Entry) -> Path:
+        """Leave what a driver would have left that recorded these entries."""
+        folder = self.scratch / f"aflint-{session}"
+        folder.mkdir()
+        (folder / LOCK).write_text(session)
+        key = Secret.kept_in(folder / SECRET).key(NAME, session)
+
+        async def write() -> None:
+            journal, _ = await open_file(str(folder / NAME), key, session)
+            for entry in entries:
+                journal.record(entry)
+            await journal.aclose()
+
+        asyncio.run(write())
+        return folder
+
+    def resume(self, *words: str) -> Result:
+        before = self.all_bytes()
+        result = CliRunner().invoke(main.app, ["resume", *words])
+        assert self.all_bytes() == before, "something was changed"
+        return result
+
+    def all_bytes(self) -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in self.scratch.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    machine = Machine(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AFLINT_SCRATCH_DIR", str(machine.scratch))
+
+    def replace(file: str, words: list[str], environ: dict[str, str]) -> NoReturn:
+        if not Path(file).exists():
+            raise FileNotFoundError(2, "No such file or directory", file)
+        machine.replaced.append((file, words, environ, os.getcwd()))
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execvpe", replace)
+    return machine
+
+
+def refused(machine: Machine, job: str, words: str) -> None:
+    result = machine.resume(job)
+    assert result.exit_code == 1
+    assert "error: " in result.stderr
+    assert words in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+    assert machine.replaced == []
+
+
+def test_nothing_to_resume(machine: Machine) -> None:
+    result = machine.resume()
+    assert (result.exit_code, result.stdout) == (0, "Nothing to resume.\n")
+
+
+def test_what_there_is_is_listed(machine: Machine, tmp_path: Path) -> None:
+    machine.killed("nightly", began(tmp_path), *results("nightly"))
+    machine.killed("other", began(tmp_path, (sys.executable, "[bold].py")))
+    machine.killed("early")
+    (machine.killed("hurt", began(tmp_path)) / NAME).write_bytes(b"short")
+    result = machine.resume()
+    assert result.exit_code == 0
+    rows = {line.split()[0]: line for line in result.stdout.splitlines()[1:]}
+    assert rows.keys() >= {"nightly", "other", "early", "hurt"}
+    assert rows["nightly"].split()[3:] == [
+        "1", "3", "job.py", "--day", "'a", "b'", str(machine.scratch / "aflint-nightly"),
+    ]  # fmt: skip
+    assert "[bold].py" in rows["other"]
+    assert "it had not begun" in rows["early"]
+    assert "is damaged" in " ".join(result.stdout.split())
+    assert all(str(folder) in result.stdout for folder in machine.scratch.iterdir())
+
+
+@pytest.mark.parametrize("name", ["nightly", "nightly-1"])
+def test_the_program_is_started_again_where_it_was(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    second = began(tmp_path, (sys.executable, "-m", "aflint", "another"))
+    machine.killed("nightly", began(home), *results("nightly"), second)
+    monkeypatch.setenv(JOB_ID, "wrong")
+    monkeypatch.setenv("AFLINT_WORKERS", "9")
+    result = machine.resume(name)
+    assert result.exit_code == 0
+    assert "resuming job nightly: 1 jobs were begun, 3 tasks are kept" in result.stderr
+    ((file, words, environ, folder),) = machine.replaced
+    assert (file, words, folder) == (sys.executable, list(PROGRAM), str(home))
+    assert (environ[JOB_ID], environ["AFLINT_WORKERS"]) == ("nightly", "2")
+    assert environ["PATH"] == os.environ["PATH"]
+
+
+def test_an_unknown_job_is_told_with_what_there_is(machine: Machine, tmp_path: Path) -> None:
+    machine.killed("nightly", began(tmp_path))
+    (machine.killed("hurt", began(tmp_path)) / NAME).write_bytes(b"short")
+    refused(machine, "weekly", "nothing of a job weekly to resume")
+    refused(machine, "weekly", "What can be resumed: nightly")
+    refused(machine, "night", "nothing of a job night to resume")
+
+
+def test_with_nothing_at_all_any_job_is_unknown(machine: Machine) -> None:
+    refused(machine, "nightly", "What can be resumed: nothing")
+
+
+def test_a_run_whose_driver_lives_is_told(machine: Machine, tmp_path: Path) -> None:
+    folder = machine.killed("nightly", began(tmp_path))
+    with (folder / LOCK).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused(
+            machine, "nightly", f"job nightly is running: its driver is alive and holds {folder}"
+        )
+        assert "is running" in machine.resume().stdout
+
+
+def test_a_damaged_journal_is_told(machine: Machine, tmp_path: Path) -> None:
+    folder = machine.killed("nightly", began(tmp_path), *results("nightly"))
+    whole = (folder / NAME).read_bytes()
+    for damaged in (whole[:-1], whole[:40] + b"?" + whole[41:], b"x" * 100):
+        (folder / NAME).write_bytes(damaged)
+        refused(machine, "nightly", "is damaged")
+    (folder / NAME).write_bytes(whole[:7] + b"\x09" + whole[8:])
+    refused(machine, "nightly", "of version 9")
+
+
+@pytest.mark.parametrize("secret", [None, b"", b"short", b"another secret of thirty-two by."])
+def test_a_secret_that_is_gone_or_another_is_told(
+    machine: Machine, tmp_path: Path, secret: bytes | None
+) -> None:
+    folder = machine.killed("nightly", began(tmp_path))
+    (folder / SECRET).unlink()
+    if secret is not None:
+        (folder / SECRET).write_bytes(secret)
+    refused(machine, "nightly", "damaged" if secret and len(secret) > 16 else "what is left of job")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("-i",), ("-",), ("-m", "ipykernel_launcher", "-f", "x"), ("/usr/bin/ipython",)],
+)
+def test_an_interactive_session_is_not_started_again(
+    machine: Machine, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    machine.killed("nightly", began(tmp_path, (sys.executable, *words)))
+    refused(machine, "nightly", "connect(job_id='nightly')")
+
+
+@pytest.mark.parametrize(
+    "words", [("job.py",), ("-m", "pkg"), ("-c", "print()"), ("job.py", "-i", "in"), ("a.py", "-")]
+)
+def test_programs_are_told_from_prompts(words: tuple[str, ...]) -> None:
+    assert is_program((sys.executable, *words))
+
+
+def test_a_driver_that_was_killed_before_it_began_is_told(machine: Machine) -> None:
+    machine.killed("nightly")
+    refused(machine, "nightly", "its driver was killed before it began")
+
+
+def test_a_folder_or_an_interpreter_that_is_gone_is_told(machine: Machine, tmp_path: Path) -> None:
+    machine.killed("nightly", began(tmp_path / "gone"))
+    refused(machine, "nightly", f"Run its program with {JOB_ID}=nightly")
+    machine.killed("other", began(tmp_path, (str(tmp_path / "python"), "job.py")))
+    refused(machine, "other", "No such file or directory")
+
+
+def test_what_other_users_or_programs_left_is_not_looked_at(machine: Machine) -> None:
+    (machine.scratch / "aflint-no-journal").mkdir()
+    (machine.scratch / "aflint-no-journal" / LOCK).write_text("nightly")
+    (machine.scratch / "aflint-no-lock").mkdir()
+    (machine.scratch / "aflint-no-lock" / NAME).write_bytes(b"?")
+    refused(machine, "nightly", "nothing of a job nightly")
+
+
+def test_choosing_raises_what_stands_in_the_way() -> None:
+    past = Past("b", [began(Path("/"))])
+    found: list[Any] = [
+        Resumable("a", "/a", problem=JobRunningError("alive")),
+        Resumable("b", "/b", past),
+        Resumable("c", "/c", problem=JournalDamagedError("hurt")),
+    ]
+    assert choose(found, "b-17") is found[1]
+    for job, error in (("a", JobRunningError), ("c-1", JournalDamagedError), ("", UnknownJobError)):
+        with pytest.raises(error):
+            choose(found, job)

@@ -1,0 +1,340 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aflint.errors import (
+    AflintError,
+    JobRunningError,
+    JournalDamagedError,
+    JournalVersionError,
+    ServiceUnavailableError,
+)
+from aflint.journal.entries import Entry, JobBegan, JobDone
+from aflint.journal.objects import PAUSE_S, ObjectJournal, open_objects
+from aflint.journal.segment import encode
+from aflint.storage.s3 import S3Storage
+from aflint.testing.clock import VirtualClock, run_virtual
+from aflint.testing.simulation.callers import Caller
+from aflint.testing.simulation.dice import Dice
+from aflint.testing.simulation.objects import SimulatedObjects, SimulatedS3
+from tests.journal.entries import KEY, SESSION, SOME, driver, entries
+
+FOLDER = "s3://bucket/sim/jobs/nightly/journal"
+PLACE = FOLDER.removeprefix("s3://bucket/")
+
+
+class Service(Caller):
+    """Whose requests succeed, unless it is `down`."""
+
+    def __init__(self) -> None:
+        super().__init__(Dice(0, {}), "driver")
+        self.down = False
+
+    def is_unavailable(self, where: str) -> bool:
+        return self.down
+
+
+class Bucket:
+    """One bucket, and storage for whoever asks."""
+
+    def __init__(self) -> None:
+        self.objects = SimulatedObjects(Dice(0, {}))
+        self.service = Service()
+
+    def storage(self, s3: Callable[..., SimulatedS3] = SimulatedS3) -> S3Storage:
+        storage = S3Storage(_Aws())  # type: ignore[arg-type]
+        storage._s3 = s3(self.objects, self.service)
+        return storage
+
+    async def open(
+        self, storage: S3Storage | None = None, key: bytes = KEY, session: str = SESSION
+    ) -> tuple[ObjectJournal, list[Entry]]:
+        return await open_objects(FOLDER, storage or self.storage(), key, session)
+
+    async def write(self, *some: Entry) -> None:
+        journal, _ = await self.open()
+        for entry in some:
+            journal.record(entry)
+            await journal.flush()
+        await journal.aclose()
+
+    async def read(self) -> list[Entry]:
+        journal, found = await self.open()
+        await journal.aclose()
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self.objects.held)
+
+    @property
+    def puts(self) -> int:
+        return len(self.objects.held)
+
+
+class _Aws:
+    def client(self, *names: str) -> None:
+        return None
+
+
+def numbered(*numbers: int) -> list[str]:
+    return [f"{PLACE}/{number:08d}" for number in numbers]
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+@given(st.lists(st.lists(entries, max_size=3), max_size=3))
+def test_drivers_one_after_the_other_find_it_all(runs: list[list[Entry]]) -> None:
+    async def all_runs() -> None:
+        bucket, so_far = Bucket(), list[Entry]()
+        for some in runs:
+            journal, found = await bucket.open()
+            assert found == so_far
+            for entry in some:
+                journal.record(entry)
+            await journal.flush()
+            await journal.aclose()
+            so_far += some
+        assert await bucket.read() == so_far
+
+    run_virtual(all_runs())
+
+
+async def test_opening_and_closing_writes_nothing(bucket: Bucket) -> None:
+    journal, found = await bucket.open()
+    await journal.flush()
+    await journal.aclose()
+    assert found == []
+    assert bucket.names == []
+
+
+async def test_what_comes_close_together_is_one_segment(
+    bucket: Bucket, virtual_time: VirtualClock
+) -> None:
+    journal, _ = await bucket.open()
+    for number in range(100):
+        journal.record(JobDone(f"a-{number}"))
+        await asyncio.sleep(PAUSE_S / 50)
+    await asyncio.sleep(1)
+    assert 3 <= bucket.puts <= 12
+    await journal.aclose()
+    assert await bucket.read() == [JobDone(f"a-{number}") for number in range(100)]
+
+
+async def test_what_was_recorded_is_written_without_being_asked_for(bucket: Bucket) -> None:
+    journal, _ = await bucket.open()
+    journal.record(SOME[0])
+    await asyncio.sleep(PAUSE_S)
+    assert bucket.names == numbered(0)
+    await asyncio.sleep(10)
+    journal.record(SOME[1])
+    await asyncio.sleep(PAUSE_S)
+    assert bucket.names == numbered(0, 1)
+    assert await bucket.read() == list(SOME[:2])
+    await journal.aclose()
+
+
+async def test_flush_waits_for_no_pause(bucket: Bucket, virtual_time: VirtualClock) -> None:
+    journal, _ = await bucket.open()
+    before = virtual_time.now
+    for entry in SOME:
+        journal.record(entry)
+        await journal.flush()
+    assert virtual_time.now - before < PAUSE_S
+    assert len(bucket.names) == len(SOME)
+    await journal.aclose()
+
+
+async def test_many_may_flush_at_once(bucket: Bucket) -> None:
+    journal, _ = await bucket.open()
+
+    async def one(number: int) -> None:
+        journal.record(JobDone(f"a-{number}"))
+        await journal.flush()
+        assert JobDone(f"a-{number}") in await bucket.read()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            group.create_task(one(number))
+    await journal.aclose()
+
+
+async def test_a_flush_that_is_cancelled_leaves_the_sequence_whole(bucket: Bucket) -> None:
+    journal, _ = await bucket.open()
+    for number, entry in enumerate(SOME):
+        journal.record(entry)
+        flush = asyncio.create_task(journal.flush())
+        for _ in range(number):
+            await asyncio.sleep(0.002)
+        flush.cancel()
+        await asyncio.wait({flush})
+    await journal.flush()
+    await journal.aclose()
+    assert await bucket.read() == list(SOME)
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_closing_while_it_writes_leaves_it_whole_and_nobody_waiting(
+    bucket: Bucket, steps: int
+) -> None:
+    journal, _ = await bucket.open()
+    journal.record(SOME[0])
+    flush = asyncio.create_task(journal.flush())
+    for _ in range(steps):
+        await asyncio.sleep(0.004)
+    await journal.aclose()
+    async with asyncio.timeout(1):
+        await flush
+    journal.record(SOME[1])
+    await asyncio.sleep(1)
+    await journal.aclose()
+    assert await bucket.read() in ([], [SOME[0]])
+    await bucket.write(SOME[1])
+    assert (await bucket.read())[-1] == SOME[1]
+
+
+async def test_the_driver_that_resumes_fences_the_one_before(bucket: Bucket) -> None:
+    lost: list[AflintError] = []
+    first, _ = await bucket.open()
+    first.on_lost = lost.append
+    first.record(driver(1))
+    await first.flush()
+    second, found = await bucket.open()
+    assert found == [driver(1)]
+    second.record(driver(2))
+    await second.flush()
+    first.record(JobDone("late"))
+    with pytest.raises(JobRunningError, match="resumed by another driver"):
+        await first.flush()
+    first.record(JobDone("later"))
+    await asyncio.sleep(1)
+    with pytest.raises(JobRunningError):
+        await first.flush()
+    second.record(JobDone("nightly-1"))
+    await second.flush()
+    assert [type(error) for error in lost] == [JobRunningError]
+    await first.aclose()
+    await second.aclose()
+    assert await bucket.read() == [driver(1), driver(2), JobDone("nightly-1")]
+
+
+async def test_of_two_who_resume_at_once_one_goes_on(bucket: Bucket) -> None:
+    await bucket.write(driver(0))
+    journals = [(await bucket.open())[0] for _ in range(2)]
+    for process, journal in enumerate(journals, 1):
+        journal.record(driver(process))
+    ends = await asyncio.gather(*(j.flush() for j in journals), return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["JobRunningError", "NoneType"]
+    for journal in journals:
+        await journal.aclose()
+    won = 1 + [end is None for end in ends].index(True)
+    assert await bucket.read() == [driver(0), driver(won)]
+
+
+class LostAnswers(SimulatedS3):
+    """Every PUT takes effect, and is sent again as its answer is lost."""
+
+    async def put(self, bucket: str, key: str, body: bytes, *, new: bool = False) -> None:
+        await super().put(bucket, key, body)
+        await super().put(bucket, key, body, new=new)
+
+
+async def test_a_lost_answer_is_no_conflict(bucket: Bucket) -> None:
+    journal, _ = await bucket.open(bucket.storage(LostAnswers))
+    for entry in SOME:
+        journal.record(entry)
+        await journal.flush()
+    await journal.aclose()
+    assert bucket.names == numbered(*range(len(SOME)))
+    assert await bucket.read() == list(SOME)
+
+
+async def test_storage_that_fails_is_told_once_and_the_job_goes_on(
+    bucket: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost: list[AflintError] = []
+    journal, _ = await bucket.open()
+    journal.on_lost = lost.append
+    journal.record(SOME[0])
+    await journal.flush()
+    bucket.service.down = True
+    with caplog.at_level(logging.WARNING):
+        for entry in SOME[1:]:
+            journal.record(entry)
+            await journal.flush()
+    bucket.service.down = False
+    journal.record(SOME[1])
+    await journal.flush()
+    await asyncio.sleep(1)
+    await journal.aclose()
+    (said,) = caplog.messages
+    assert "nightly cannot be written" in said
+    assert lost == []
+    assert await bucket.read() == [SOME[0]]
+
+
+async def test_storage_that_fails_when_it_is_opened_is_an_error(bucket: Bucket) -> None:
+    bucket.service.down = True
+    with pytest.raises(ServiceUnavailableError):
+        await bucket.open()
+
+
+async def refused(bucket: Bucket, error: type[Exception], words: str, **other: Any) -> None:
+    before = dict(bucket.objects.held)
+    with pytest.raises(error, match=words) as told:
+        await bucket.open(**other)
+    assert "othing was changed" in str(told.value)
+    assert bucket.objects.held == before
+
+
+@pytest.mark.parametrize("missing", [0, 1, 4])
+async def test_a_missing_segment_is_told(bucket: Bucket, missing: int) -> None:
+    await bucket.write(*SOME)
+    del bucket.objects.held[numbered(missing)[0]]
+    await refused(bucket, JournalDamagedError, f"segment {missing} of the journal .* is missing")
+
+
+async def test_what_is_no_segment_is_told(bucket: Bucket) -> None:
+    await bucket.write(*SOME)
+    bucket.objects.held[f"{PLACE}/notes"] = b"?"
+    await refused(bucket, JournalDamagedError, "notes")
+
+
+async def test_segments_that_changed_places_are_told(bucket: Bucket) -> None:
+    await bucket.write(*SOME)
+    held, (one, other) = bucket.objects.held, numbered(1, 2)
+    held[one], held[other] = held[other], held[one]
+    await refused(bucket, JournalDamagedError, "out of its place")
+
+
+async def test_any_altered_byte_and_any_cut_is_told(bucket: Bucket) -> None:
+    await bucket.write(*SOME[:2])
+    name = numbered(1)[0]
+    whole = bucket.objects.held[name]
+    for place in range(len(whole)):
+        bucket.objects.held[name] = whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]
+        with pytest.raises(JournalVersionError if place == 7 else JournalDamagedError):
+            await bucket.open()
+        bucket.objects.held[name] = whole[:place]
+        with pytest.raises(JournalDamagedError):
+            await bucket.open()
+
+
+async def test_a_segment_of_another_version_run_or_secret_is_told(bucket: Bucket) -> None:
+    await bucket.write(JobBegan("nightly-1", "count", "f"))
+    await refused(bucket, JournalDamagedError, "another secret|altered", key=KEY[::-1])
+    await refused(bucket, JournalDamagedError, "out of its place", session="another")
+    segment = bytearray(encode(SESSION, 0, SOME[:1], KEY))
+    segment[7] = 9
+    bucket.objects.held[numbered(0)[0]] = bytes(segment)
+    await refused(bucket, JournalVersionError, "version 9")

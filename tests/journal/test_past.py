@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aflint.errors import JournalVersionError, ProgramChangedError
+from aflint.journal import Past
+from aflint.journal.entries import Entry, JobBegan, JobDone, SaveCommitted
+from tests.journal.entries import accepted, driver, made
+
+
+def began(number: int, fingerprint: str | None = None, name: str = "collect") -> JobBegan:
+    return JobBegan(f"nightly-{number}", name, fingerprint or f"f{number}")
+
+
+def past(*entries: Entry) -> Past:
+    return Past("nightly", entries)
+
+
+def ids(jobs: Iterable[object]) -> list[str]:
+    return [getattr(job, "id", "") for job in jobs]
+
+
+def test_a_new_run_has_none() -> None:
+    new = past()
+    assert (new.generation, new.numbers, new.unmet) == (0, 0, ())
+    assert new.meet("f", "collect", alone=True) is None
+    assert not new.refused
+    assert not new.saving("collect")
+    new.check_versions("9", "3.99")
+
+
+def test_jobs_are_met_in_order_and_once() -> None:
+    run = past(driver(), began(1), began(2), began(3))
+    assert (run.generation, run.numbers) == (1, 3)
+    for number in (1, 2, 3):
+        met = run.meet(f"f{number}", "collect", alone=True)
+        assert met is not None
+        assert met.id == f"nightly-{number}"
+    assert run.unmet == ()
+    assert run.meet("f3", "collect", alone=True) is None
+    assert not run.refused
+
+
+def test_jobs_that_compute_the_same_are_met_one_after_the_other() -> None:
+    run = past(driver(), began(1, "same"), began(2, "same"))
+    met = [run.meet("same", "collect", alone=True) for _ in range(3)]
+    assert ids(met) == ["nightly-1", "nightly-2", ""]
+
+
+@given(st.permutations(range(1, 6)))
+def test_with_several_at_once_they_are_met_in_any_order(order: list[int]) -> None:
+    run = past(driver(), *map(began, range(1, 6)))
+    met = [run.meet(f"f{number}", "collect", alone=False) for number in order]
+    assert ids(met) == [f"nightly-{number}" for number in order]
+
+
+def test_one_that_is_new_among_several_at_once_is_no_change() -> None:
+    run = past(driver(), began(1), began(2))
+    assert run.meet("new", "collect", alone=False) is None
+    assert ids(run.unmet) == ["nightly-1", "nightly-2"]
+    assert not run.refused
+
+
+def test_another_program_is_refused() -> None:
+    run = past(driver(), began(1), began(2, name="save to out"))
+    run.meet("f1", "collect", alone=True)
+    with pytest.raises(ProgramChangedError, match=r"'count'.*nightly-2 \(save to out\)") as told:
+        run.meet("other", "count", alone=True)
+    assert "Nothing was changed" in str(told.value)
+    assert run.refused
+    assert ids(run.unmet) == ["nightly-2"]
+
+
+def test_a_program_that_asks_for_more_goes_on() -> None:
+    run = past(driver(), began(1))
+    run.meet("f1", "collect", alone=True)
+    assert run.meet("more", "collect", alone=True) is None
+    assert not run.refused
+
+
+def test_saving_jobs_are_known_by_name_until_met() -> None:
+    run = past(driver(), began(1, name="save to out"))
+    assert run.saving("save to out")
+    assert not run.saving("save to elsewhere")
+    run.meet("f1", "save to out", alone=True)
+    assert not run.saving("save to out")
+
+
+def test_later_results_take_the_place_of_earlier_ones() -> None:
+    first, second = accepted("nightly-1", 0, 1, b"a"), accepted("nightly-1", 0, 1, b"b", attempt=2)
+    run = past(driver(), began(1), first, second, accepted("nightly-1", 0, 2, b"c"))
+    results = run.jobs["nightly-1"].results
+    assert sorted(results) == [(0, 1), (0, 2)]
+    assert results[0, 1][-1].id.attempt == 2
+
+
+def test_what_lay_in_a_shuffle_that_was_made_anew_is_outdated_until_done_again() -> None:
+    before = [accepted("nightly-1", stage, part) for stage in (0, 1) for part in (0, 1)]
+    entries: list[Entry] = [driver(), began(1), made("nightly-1", 0, 7, "old"), *before]
+    assert past(*entries).jobs["nightly-1"].outdated == set()
+    entries += [driver(2), began(1), made("nightly-1", 0, 7, "new")]
+    job = past(*entries).jobs["nightly-1"]
+    assert job.outdated == {(0, 0), (0, 1)}
+    assert job.handles[7].address == ("new", 2)
+    job = past(*entries, accepted("nightly-1", 0, 1, attempt=1)).jobs["nightly-1"]
+    assert job.outdated == {(0, 0)}
+    assert len(job.results) == 4
+
+
+def test_a_job_that_is_begun_again_is_not_done_but_stays_committed() -> None:
+    entries: list[Entry] = [driver(), began(1), SaveCommitted("nightly-1"), JobDone("nightly-1")]
+    job = past(*entries).jobs["nightly-1"]
+    assert (job.done, job.committed) == (True, True)
+    run = past(*entries, driver(2), began(1))
+    job = run.jobs["nightly-1"]
+    assert (job.done, job.committed) == (False, True)
+    assert (run.generation, len(run.jobs)) == (2, 1)
+
+
+def test_numbers_are_those_of_jobs_not_their_count() -> None:
+    assert past(driver(), began(2), began(11), began(9)).numbers == 11
+
+
+@pytest.mark.parametrize(("aflint", "python"), [("2", "3.11"), ("1", "3.12")])
+def test_another_version_is_refused(aflint: str, python: str) -> None:
+    run = past(driver(aflint="1", python="3.11"))
+    run.check_versions("1", "3.11")
+    with pytest.raises(JournalVersionError, match=r"aflint 1 on Python 3\.11.*Nothing was changed"):
+        run.check_versions(aflint, python)

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aflint.errors import JournalDamagedError, JournalVersionError
+from aflint.journal.entries import Entry
+from aflint.journal.segment import decode, encode, size_of
+from tests.journal.entries import KEY, SESSION, SOME, entries
+
+SMALL = encode(SESSION, 3, SOME[1:2], KEY)
+
+
+@given(st.lists(entries, max_size=4), st.text(max_size=20), st.integers(0, 10**9))
+def test_what_is_written_is_read(some: list[Entry], session: str, number: int) -> None:
+    data = encode(session, number, some, KEY)
+    assert size_of(data, "it") == len(data)
+    assert size_of(data[:64], "it") == len(data)
+    assert decode(data, session, number, KEY, "it") == tuple(some)
+
+
+def test_entries_come_back_with_their_types() -> None:
+    assert decode(encode(SESSION, 0, SOME, KEY), SESSION, 0, KEY, "it") == SOME
+
+
+def test_any_altered_byte_is_told() -> None:
+    for place in range(len(SMALL)):
+        for flip in (0x01, 0x80, 0xFF):
+            data = bytearray(SMALL)
+            data[place] ^= flip
+            error = JournalVersionError if place == 7 else JournalDamagedError
+            with pytest.raises(error, match="segment 3"):
+                decode(bytes(data), SESSION, 3, KEY, "segment 3")
+
+
+def test_any_cut_is_told() -> None:
+    for end in range(len(SMALL)):
+        with pytest.raises(JournalDamagedError, match="segment 3 is damaged"):
+            decode(SMALL[:end], SESSION, 3, KEY, "segment 3")
+    with pytest.raises(JournalDamagedError):
+        decode(SMALL + b"\0", SESSION, 3, KEY, "segment 3")
+
+
+@pytest.mark.parametrize(
+    ("session", "number", "key"),
+    [("nightlx", 3, KEY), (SESSION, 4, KEY), (SESSION, 3, KEY[::-1]), ("", 3, KEY)],
+)
+def test_what_belongs_elsewhere_is_told(session: str, number: int, key: bytes) -> None:
+    with pytest.raises(JournalDamagedError, match="nothing was changed"):
+        decode(SMALL, session, number, key, "it")
+
+
+@given(st.binary(max_size=200))
+def test_other_bytes_are_told(data: bytes) -> None:
+    with pytest.raises(JournalDamagedError):
+        decode(data, SESSION, 0, KEY, "it")
+
+
+def test_an_empty_segment_is_one() -> None:
+    assert decode(encode(SESSION, 0, [], KEY), SESSION, 0, KEY, "it") == ()
