@@ -25,15 +25,18 @@ class PastJob:
     """One job of the run, as far as it came.
 
     `results`, by (stage, partition), are what its tasks came to; the output of those that are
-    `outdated` lies in a shuffle that was closed since. `done`: it gave its answer, and its shuffles
-    are closed. `committed`: what it saved is in place. `beside`: another job was under way at the
-    same time, so that what was cached when it was planned may be otherwise in another run.
+    `outdated` lies in a shuffle that was closed since. `counted` are the results that were accepted
+    first, where tasks were run again: the run went on with what those accumulated and stored.
+    `done`: it gave its answer, and its shuffles are closed. `committed`: what it saved is in place.
+    `beside`: another job was under way at the same time, so that what was cached when it was
+    planned may be otherwise in another run.
     """
 
     id: str
     name: str
     fingerprint: str
     handles: dict[int, ShuffleHandle] = field(default_factory=dict)
+    counted: dict[tuple[int, int], Links] = field(default_factory=dict)
     results: dict[tuple[int, int], Links] = field(default_factory=dict)
     outdated: set[tuple[int, int]] = field(default_factory=set)
     done: bool = False
@@ -84,7 +87,8 @@ class Past:
         """Return the job that computes the same, once; None where the run had not come so far.
 
         `alone` says that no other job of this driver is under way. Raises ProgramChangedError where
-        the run had jobs in this one's place: with several at once, then or now, that cannot be told.
+        the run had jobs in this one's place: with several at once, in either of both, that cannot
+        be told.
         """
         for job in self._unmet.values():
             if job.fingerprint == fingerprint:
@@ -101,9 +105,9 @@ class Past:
             )
         return None
 
-    def saving(self, name: str) -> bool:
-        """Say whether a saving job of that name had begun, and was not met again yet."""
-        return any(job.name == name for job in self._unmet.values())
+    def saving(self, name: str) -> PastJob | None:
+        """Return the saving job of that name, if one had begun and was not met again yet."""
+        return next((job for job in self._unmet.values() if job.name == name), None)
 
     def _take_in(self, entry: Entry) -> None:
         match entry:
@@ -123,6 +127,7 @@ class Past:
             case TaskAccepted(results):
                 task = results[-1].id
                 job, place = self.jobs[task.job], (task.stage, task.partition)
+                job.counted.setdefault(place, results)
                 job.results[place] = results
                 job.outdated.discard(place)
             case JobDone(id):

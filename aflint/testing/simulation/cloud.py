@@ -38,6 +38,11 @@ SESSION = "sim"
 FOLDER = f"s3://{BUCKET}/{PREFIX}/jobs/session"
 
 
+def killed_driver(number: int) -> str:
+    """Return where a driver is struck."""
+    return f"driver {number}"
+
+
 class SimulatedCloud:
     """SQS, S3 and a Lambda function. What kind of shuffle runs on it, and how large a message may
     be, is up to the seed, too.
@@ -51,7 +56,8 @@ class SimulatedCloud:
         self.functions = SimulatedLambda(self, 1 + dice.pick(8, "slots"))
         self.shuffle = ("sqs", "hybrid", "s3", "sqs")[dice.pick(4, "transport")]
         limited = dice.strikes(Fault.TIME_LIMIT, "function")
-        sizes = (512, 512, 512) if limited else (512, 2048, 256 * 1024)
+        short = limited or dice.would_strike(Fault.DRIVER_KILL, killed_driver(0))
+        sizes = (512, 512, 2048) if short else (512, 2048, 256 * 1024)
         self.message_bytes = sizes[dice.pick(3, "message")]
         self.limit_s = dice.between(150, 400, "limit") if limited else 0.0
         self.tick_s = self.limit_s * dice.between(0.04, 0.095, "tick")

@@ -13,7 +13,7 @@ LATEST_S = 90.0
 """Virtual seconds after which a driver is killed at the latest; mostly it is much sooner."""
 
 _MOST_ATTEMPTS = 20
-_MOST_BETWEEN = 4
+_MOST_READING = 4
 _LATE_S = 1.0
 
 
@@ -23,9 +23,11 @@ class Moment(Enum):
     TIME = 0
     ATTEMPT = 1
     """When it has invoked so many attempts."""
-    BETWEEN = 2
-    """When it has invoked so many attempts of map tasks that read what others wrote: what such a
-    task writes depends on the order in which it is given its records."""
+    READING = 2
+    """When it has invoked so many attempts that read a shuffle."""
+    BETWEEN = 3
+    """When it has invoked so many attempts of map tasks that read a shuffle: what such a task
+    writes depends on the order in which it is given its records."""
 
 
 class Kill:
@@ -33,16 +35,16 @@ class Kill:
 
     def __init__(self, dice: Dice, number: int) -> None:
         at = ("kill", number)
-        self._moment = Moment((0, 1, 2, 2)[dice.pick(4, *at)])
+        self._moment = (*Moment, Moment.BETWEEN)[dice.pick(5, *at)]
         self._latest_s = dice.between(0.0, 1.0, *at, "time") ** 3 * LATEST_S
         self._late_s = dice.between(0.0, 1.0, *at, "late") ** 2 * _LATE_S
-        most = _MOST_ATTEMPTS if self._moment is Moment.ATTEMPT else _MOST_BETWEEN
+        most = _MOST_ATTEMPTS if self._moment is Moment.ATTEMPT else _MOST_READING
         self._left = 1 + dice.pick(most, *at, "attempts")
         self._come = asyncio.Event()
 
     def invoked(self, task: TaskDescription) -> None:
         """Take in that the driver has invoked an attempt."""
-        if self._moment is Moment.ATTEMPT or _is_between(task):
+        if self._counts(task):
             self._left -= 1
             if not self._left:
                 self._come.set()
@@ -59,7 +61,11 @@ class Kill:
         await asyncio.wait({program}, timeout=self._late_s)
         return not program.done()
 
-
-def _is_between(task: TaskDescription) -> bool:
-    reads = any(isinstance(each.split, Manifest) for each in task.inputs)
-    return reads and task.output is not None
+    def _counts(self, task: TaskDescription) -> bool:
+        reads = any(isinstance(each.split, Manifest) for each in task.inputs)
+        match self._moment:
+            case Moment.BETWEEN:
+                return reads and task.output is not None
+            case Moment.READING:
+                return reads
+        return self._moment is Moment.ATTEMPT

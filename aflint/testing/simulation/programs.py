@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from operator import add
 from typing import Any
 
@@ -257,8 +258,8 @@ async def _counted_on_the_way(rdd: RDD[Any], session: Session, width: int) -> An
         total.add(1)
         return record
 
-    dealt = rdd.map(seen).key_by(repr).partition_by(width).values()
-    again = dealt.map(seen).key_by(repr).partition_by(3).values()
+    dealt = rdd.map(seen).key_by(_long_name).partition_by(width).values()
+    again = dealt.map(seen).key_by(_long_name).partition_by(2).values()
     records = await again.map(seen).collect()
     return sorted(map(repr, records)), total.value
 
@@ -354,6 +355,11 @@ def _count_in(total: tuple[int, int], value: int) -> tuple[int, int]:
 
 def _merge_counts(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return a[0] + b[0], a[1] + b[1]
+
+
+def _long_name(record: Any) -> str:
+    """Return a key so long, and so random, that a message holds but a few."""
+    return blake2b(repr(record).encode()).hexdigest()
 
 
 def _joined(pair: tuple[int | None, int | None]) -> int:

@@ -22,7 +22,7 @@ from aflint.executor import context
 from aflint.task import TaskId
 from aflint.testing.clock import VirtualClock, VirtualLoop
 from aflint.testing.simulation import programs
-from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession
+from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession, killed_driver
 from aflint.testing.simulation.dice import Dice, Strike
 from aflint.testing.simulation.faults import EXCUSED, RATES, Fault
 from aflint.testing.simulation.interpreter import evaluate
@@ -165,7 +165,7 @@ class _Run:
         One that gave its answers before, or meanwhile, is the last.
         """
         for number in range(MOST_KILLS):
-            if not self._dice.strikes(Fault.DRIVER_KILL, _driver(number)):
+            if not self._dice.strikes(Fault.DRIVER_KILL, killed_driver(number)):
                 return
             program = asyncio.ensure_future(self._program(cloud))
             cloud.kill = Kill(self._dice, number)
@@ -185,7 +185,7 @@ class _Run:
         dice = self._dice
         return Config(
             progress=False,
-            journal=dice.would_strike(Fault.DRIVER_KILL, _driver(0)),
+            journal=dice.would_strike(Fault.DRIVER_KILL, killed_driver(0)),
             checkpoint_dir="s3://bucket/out/checkpoints",
             deadline_s=dice.between(0.5, 60, "deadline")
             if dice.strikes(Fault.DEADLINE, "job")
@@ -258,10 +258,6 @@ class _Run:
         self._unhandled.append(
             f"unhandled in the loop: {details['message']}: {details.get('exception')!r} of {task!r}"
         )
-
-
-def _driver(number: int) -> str:
-    return f"driver {number}"
 
 
 async def _all(checks: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:
