@@ -99,7 +99,7 @@ class JobRunner(Runner):
             record = JobRecord(self.journal, id, writers)
             record.begin(name, computes)
             kept = _kept_nodes(resolved)
-            for links in known.results.values() if known else ():
+            for links in known.counted.values() if known else ():
                 for each in links:
                     self._accept(each, kept)
             recovery = await self._recovery(known)
@@ -281,7 +281,12 @@ class JobRunner(Runner):
         return "\n".join(map(_describe, stages))
 
     async def save(self, node: Node, sink: Sink, target: str) -> None:
-        """Run a saving job and move what its accepted attempts wrote into place."""
+        """Run a saving job and move what its accepted attempts wrote into place.
+
+        Where the run had begun it, but as a job that is not met again (what is cached may be other
+        than it was, with several jobs at once), what that left is removed; if it was committed, it
+        stays.
+        """
         name = f"save to {target}"
         begun = self.past.saving(name)
         if not begun:
@@ -291,7 +296,9 @@ class JobRunner(Runner):
                 if job.committed:
                     return
                 if begun and not job.resumed:
-                    await commit.prepare(self.storage, target)
+                    if begun.committed:
+                        return
+                    await commit.abort(self.storage, target)
                 await self.journal.flush()
                 parts = await job.values(range(job.partitions))
                 await commit.commit(self.storage, target, parts)

@@ -25,18 +25,23 @@ class PastJob:
     """One job of the run, as far as it came.
 
     `results`, by (stage, partition), are what its tasks came to; the output of those that are
-    `outdated` lies in a shuffle that was closed since. `done`: it gave its answer, and its shuffles
-    are closed. `committed`: what it saved is in place.
+    `outdated` lies in a shuffle that was closed since. `counted` are the results that were accepted
+    first, where tasks were run again: the run went on with what those accumulated and stored.
+    `done`: it gave its answer, and its shuffles are closed. `committed`: what it saved is in place.
+    `beside`: another job was under way at the same time, so that what was cached when it was
+    planned may be otherwise in another run.
     """
 
     id: str
     name: str
     fingerprint: str
     handles: dict[int, ShuffleHandle] = field(default_factory=dict)
+    counted: dict[tuple[int, int], Links] = field(default_factory=dict)
     results: dict[tuple[int, int], Links] = field(default_factory=dict)
     outdated: set[tuple[int, int]] = field(default_factory=set)
     done: bool = False
     committed: bool = False
+    beside: bool = False
 
 
 class Past:
@@ -45,6 +50,7 @@ class Past:
     def __init__(self, session: str, entries: Iterable[Entry] = ()) -> None:
         self.session = session
         self.drivers: list[DriverBegan] = []
+        self._under_way: set[str] = set()
         self.jobs: dict[str, PastJob] = {}
         self.refused = False
         """Whether the program turned out to be another one: then nothing of the run is removed."""
@@ -81,14 +87,15 @@ class Past:
         """Return the job that computes the same, once; None where the run had not come so far.
 
         `alone` says that no other job of this driver is under way. Raises ProgramChangedError where
-        the run had jobs in this one's place: with several at once, that cannot be told.
+        the run had jobs in this one's place: with several at once, in either of both, that cannot
+        be told.
         """
         for job in self._unmet.values():
             if job.fingerprint == fingerprint:
                 return self._unmet.pop(job.id)
-        if self._unmet and alone:
+        expected = next((job for job in self._unmet.values() if not job.beside), None)
+        if expected is not None and alone:
             self.refused = True
-            expected = next(iter(self._unmet.values()))
             raise ProgramChangedError(
                 f"job {self.session} cannot be resumed: its program now asks for another "
                 f"{name!r} than what was started as {expected.id} ({expected.name}): its "
@@ -98,16 +105,21 @@ class Past:
             )
         return None
 
-    def saving(self, name: str) -> bool:
-        """Say whether a saving job of that name had begun, and was not met again yet."""
-        return any(job.name == name for job in self._unmet.values())
+    def saving(self, name: str) -> PastJob | None:
+        """Return the saving job of that name, if one had begun and was not met again yet."""
+        return next((job for job in self._unmet.values() if job.name == name), None)
 
     def _take_in(self, entry: Entry) -> None:
         match entry:
             case DriverBegan():
                 self.drivers.append(entry)
+                self._under_way.clear()
             case JobBegan(id, name, fingerprint):
                 self.jobs.setdefault(id, PastJob(id, name, fingerprint)).done = False
+                self._under_way.add(id)
+                if len(self._under_way) > 1:
+                    for each in self._under_way:
+                        self.jobs[each].beside = True
             case ShuffleMade(stage, handle):
                 job = self.jobs[handle.job]
                 job.handles[handle.shuffle] = handle
@@ -116,9 +128,11 @@ class Past:
                 results = entry.results
                 task = results[-1].id
                 job, place = self.jobs[task.job], (task.stage, task.partition)
+                job.counted.setdefault(place, results)
                 job.results[place] = results
                 job.outdated.discard(place)
             case JobDone(id):
                 self.jobs[id].done = True
+                self._under_way.discard(id)
             case SaveCommitted(id):
                 self.jobs[id].committed = True

@@ -7,7 +7,7 @@ hears every instruction in order, and is asked at last whether all came to its e
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from aflint import errors, events
@@ -26,6 +26,7 @@ from aflint.scheduler.instructions import (
     WakeAt,
 )
 from aflint.scheduler.policy import Policy, Verdict
+from aflint.scheduler.recovery import GENERATION_BITS, Recovery
 from aflint.scheduler.stimuli import (
     AttemptEnded,
     AttemptLost,
@@ -33,9 +34,19 @@ from aflint.scheduler.stimuli import (
     JobReleased,
     JobSubmitted,
     PartitionsRequested,
+    ShuffleOpened,
     Stimulus,
 )
-from aflint.task import Input, Manifest, TaskDescription, TaskFailure, TaskId, TaskResult
+from aflint.task import (
+    Input,
+    Manifest,
+    ShuffleHandle,
+    TaskDescription,
+    TaskFailure,
+    TaskId,
+    TaskResult,
+)
+from tests.scheduler.recoveries import Links, is_usable
 
 Place = tuple[str, int, int]
 """Job, stage, partition."""
@@ -71,13 +82,34 @@ class Promise:
             raise BrokenPromiseError(type(self).__name__, what)
 
 
+def _usable(job: Job, recovery: Recovery) -> dict[Place, Links]:
+    """Return what need not run again, and what it came to."""
+    found = recovery.results.items()
+    return {(job.id, *at): links for at, links in found if is_usable(job, recovery, at)}
+
+
 @dataclass
 class Running:
-    """Which attempts run, and what they were told."""
+    """Which attempts run, what they were told, and where readers of a dead driver are in the way.
 
+    `clock` gives the latest time that the state machine was told.
+    """
+
+    clock: Callable[[], float]
     jobs: dict[str, Job] = field(default_factory=dict)
+    contested: dict[tuple[str, int], float] = field(default_factory=dict)
+    """Until when messages of a recovered shuffle may be hidden rather than lost."""
     tasks: dict[TaskId, TaskDescription] = field(default_factory=dict)
     stopping: set[TaskId] = field(default_factory=set)
+
+    def submitted(self, job: Job, recovery: Recovery) -> bool:
+        """Take in a job; say whether it is a new one."""
+        if job.id in self.jobs:
+            return False
+        self.jobs[job.id] = job
+        for shuffle in recovery.handles:
+            self.contested[job.id, shuffle] = self.clock() + recovery.readers_s
+        return True
 
     def heard(self, instruction: Instruction) -> None:
         match instruction:
@@ -109,7 +141,15 @@ class Running:
 
         Where it names others, or none, it is a failure like any other.
         """
-        shuffle, maps = _named(stimulus)
+        return self._named(task, *_named(stimulus)[:2])
+
+    def hidden(self, task: TaskDescription, stimulus: Stimulus) -> bool:
+        """Say whether what was missed may yet come: readers of a dead driver may hide it."""
+        shuffle, maps, waited = _named(stimulus)
+        until = self.contested.get((task.id.job, shuffle), self.clock())
+        return waited and self.clock() < until and bool(self._named(task, shuffle, maps))
+
+    def _named(self, task: TaskDescription, shuffle: int, maps: tuple[int, ...]) -> list[Place]:
         manifests = [item.split for item in task.inputs if isinstance(item.split, Manifest)]
         if shuffle not in [manifest.handle.shuffle for manifest in manifests]:
             return []
@@ -122,9 +162,12 @@ class Running:
 class OneAcceptedAttempt(Promise):
     """Of each task one attempt is accepted; another only when what it gave was lost or is wanted
     again. What reduce tasks are told to read is what the accepted attempts wrote, and no other.
+
+    What was accepted before a driver was killed, and is there yet, is accepted all the same; a
+    value of then is given to who first asks.
     """
 
-    running: Running = field(default_factory=Running)
+    running: Running
     accepted: dict[Place, tuple[int, tuple[TaskResult, ...]]] = field(default_factory=dict)
     """When an attempt was accepted, counted in acceptances, and its links."""
     forgotten: set[Place] = field(default_factory=set)
@@ -134,21 +177,37 @@ class OneAcceptedAttempt(Promise):
     )
     """What attempts of a task were told to read, and when that was put together."""
     count: int = 0
+    recovered: set[Place] = field(default_factory=set)
+    """Values of an earlier driver that nobody has asked for yet."""
+    ending: set[str] = field(default_factory=set)
+    _due: dict[Place, TaskResult] = field(default_factory=dict)
     _links: list[TaskResult] = field(default_factory=list)
 
     def told(self, stimulus: Stimulus) -> None:
-        self._links = []
+        self._links, self._due = [], {}
         match stimulus:
-            case JobSubmitted(job):
-                self.running.jobs.setdefault(job.id, job)
+            case JobSubmitted(job, recovery) if self.running.submitted(job, recovery):
+                usable = _usable(job, recovery)
+                self.accepted |= {place: (0, links) for place, links in usable.items()}
+                self.recovered |= {p for p in usable if p[1] == job.result_stage.id}
             case PartitionsRequested(job_id, partitions) if job_id in self.running.jobs:
                 stage = self.running.jobs[job_id].result_stage.id
-                self._forget([(job_id, stage, p) for p in partitions], self.count)
+                self._asked({(job_id, stage, partition) for partition in partitions})
+            case JobReleased(job_id):
+                self.ending.add(job_id)
         task = self.running.ended(stimulus)
-        if task is not None and (lost := self.running.missed(task, stimulus)):
+        if task is None or self.running.hidden(task, stimulus):
+            return
+        if lost := self.running.missed(task, stimulus):
             known = self.given[place_of(task.id)]
             at = next(at for at, inputs in reversed(known) if inputs == task.inputs)
             self._forget(lost, at)
+
+    def _asked(self, places: set[Place]) -> None:
+        """Take in that partitions are wanted: those of before are due, others are made again."""
+        self._due = {p: self.accepted[p][1][-1] for p in places & self.recovered}
+        self._forget([*(places - self.recovered)], self.count)
+        self.recovered -= places
 
     def _forget(self, places: list[Place], at: int) -> None:
         self.forgotten |= {p for p in places if p in self.accepted and self.accepted[p][0] <= at}
@@ -158,11 +217,22 @@ class OneAcceptedAttempt(Promise):
         if isinstance(instruction, Deliver):
             self._links.append(instruction.result)
             return
-        self.answered()
-        if isinstance(instruction, Launch):
-            self._launched(instruction.task, instruction.speculative)
+        self._accept()
+        match instruction:
+            case Launch(task, speculative):
+                self._launched(task, speculative)
+            case FailJob(job):
+                self.ending.add(job)
+            case PartitionDone(job, partition, result):
+                due = self._due.pop((job, result.id.stage, partition), result)
+                self.hold(result is due, f"{result.id} is given in place of {due.id}")
 
     def answered(self) -> None:
+        self._accept()
+        late = [place for place in self._due if place[0] not in self.ending]
+        self.hold(not late, f"{late} is there, and not given")
+
+    def _accept(self) -> None:
         """Take a run of deliveries as the links of one attempt that was accepted."""
         links, self._links = tuple(self._links), []
         if not links:
@@ -212,10 +282,13 @@ class OneAcceptedAttempt(Promise):
 class BoundedAttempts(Promise):
     """Each attempt has its reason, a task is lost `max_attempts` times at most, map tasks are run
     again `max_fetch_rounds` times at most, and two attempts run at once only by speculation.
+
+    The numbers of attempts are those of no other driver of the run.
     """
 
     policy: Policy
-    running: Running = field(default_factory=Running)
+    running: Running
+    generations: dict[str, int] = field(default_factory=dict)
     losses: dict[Place, int] = field(default_factory=lambda: defaultdict(int))
     reruns: dict[Place, int] = field(default_factory=lambda: defaultdict(int))
     asked: dict[Place, int] = field(default_factory=lambda: defaultdict(int))
@@ -229,8 +302,11 @@ class BoundedAttempts(Promise):
     def told(self, stimulus: Stimulus) -> None:
         self._broke = None
         match stimulus:
-            case JobSubmitted(job):
-                self.running.jobs.setdefault(job.id, job)
+            case JobSubmitted(job, recovery) if self.running.submitted(job, recovery):
+                self.generations[job.id] = recovery.generation
+                for place in _usable(job, recovery):
+                    self.accepted.add(place)
+                    self.owed[place] = 0
             case PartitionsRequested(job_id, partitions) if job_id in self.running.jobs:
                 stage = self.running.jobs[job_id].result_stage.id
                 for partition in set(partitions):
@@ -248,6 +324,8 @@ class BoundedAttempts(Promise):
         if kind is None:
             return
         self.owed[place] += not self.running.at(place)
+        if self.running.hidden(task, stimulus):
+            return
         verdict = self.policy.judge(kind)
         refetched = verdict is Verdict.REFETCH and self.running.missed(task, stimulus)
         if verdict is Verdict.RETRY or (verdict is Verdict.REFETCH and not refetched):
@@ -274,6 +352,8 @@ class BoundedAttempts(Promise):
         place, beside = place_of(id), self.running.at(place_of(id))
         self.hold(id not in self.used, f"{id} is launched twice")
         self.used.add(id)
+        generation = id.attempt >> GENERATION_BITS
+        self.hold(generation == self.generations[id.job], f"{id} has a number of another driver")
         if place in self.accepted:
             self.accepted.discard(place)
             self._rerun(place)
@@ -329,16 +409,23 @@ class NothingForFinishedJobs(Promise):
 
 @dataclass
 class AccumulatorsOnce(Promise):
-    """What a task accumulated counts when it is first accepted, and never again."""
+    """What a task accumulated counts when it is first accepted, by whichever driver of its run, and
+    never again.
+    """
 
+    jobs: set[str] = field(default_factory=set)
     counted: dict[Place, list[TaskId]] = field(default_factory=dict)
     _first: dict[Place, list[TaskId]] = field(default_factory=lambda: defaultdict(list))
     results: list[TaskResult] = field(default_factory=list)
 
     def told(self, stimulus: Stimulus) -> None:
         self._first.clear()
-        if isinstance(stimulus, AttemptEnded):
-            self.results.append(stimulus.result)
+        match stimulus:
+            case JobSubmitted(job, recovery) if job.id not in self.jobs:
+                self.jobs.add(job.id)
+                self.counted |= {(job.id, *place): [] for place in recovery.delivered}
+            case AttemptEnded(result):
+                self.results.append(result)
 
     def heard(self, instruction: Instruction) -> None:
         if isinstance(instruction, Deliver):
@@ -365,16 +452,21 @@ class EventualEnd(Promise):
 
     wanted: dict[str, set[int]] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
-    open: set[tuple[str, int]] = field(default_factory=set)
+    open: dict[tuple[str, int], ShuffleHandle | None] = field(default_factory=dict)
+    """Shuffles that are open, or being opened."""
     counts: dict[str, int] = field(default_factory=dict)
     started: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
 
     def told(self, stimulus: Stimulus) -> None:
         match stimulus:
-            case JobSubmitted(job) if job.id not in self.counts:
+            case JobSubmitted(job, recovery) if job.id not in self.counts:
                 self.wanted[job.id] = set()
                 self.counts[job.id] = job.result_stage.tasks
+                self.open |= {(job.id, shuffle): h for shuffle, h in recovery.handles.items()}
+            case ShuffleOpened(job_id, shuffle, handle):
+                if (job_id, shuffle) in self.open and self.open[job_id, shuffle] is None:
+                    self.open[job_id, shuffle] = handle
             case PartitionsRequested(job_id, partitions) if job_id in self.wanted:
                 count = self.counts[job_id]
                 self.wanted[job_id] |= {p for p in partitions if 0 <= p < count}
@@ -390,10 +482,11 @@ class EventualEnd(Promise):
                 self.failed.add(job)
             case OpenShuffle(job, shuffle):
                 self.hold((job, shuffle) not in self.open, f"shuffle {shuffle} is opened twice")
-                self.open.add((job, shuffle))
-            case CloseShuffle(job, shuffle):
+                self.open[job, shuffle] = None
+            case CloseShuffle(job, shuffle, handle):
                 self.hold((job, shuffle) in self.open, f"shuffle {shuffle} is closed twice")
-                self.open.discard((job, shuffle))
+                opened = self.open.pop((job, shuffle))
+                self.hold(handle == opened, f"{handle} is closed, and {opened} is open")
             case Emit(events.JobStarted(job)):
                 self.hold(job not in self.started, f"{job} starts twice")
                 self.started.add(job)
@@ -405,7 +498,7 @@ class EventualEnd(Promise):
 
     def not_opened(self, job: str, shuffle: int) -> None:
         """Take in that a shuffle could not be opened: there is nothing to close."""
-        self.open.discard((job, shuffle))
+        self.open.pop((job, shuffle), None)
 
     def at_rest(self) -> None:
         """Check that nothing is waited for, as nothing is under way and no time will come."""
@@ -415,7 +508,7 @@ class EventualEnd(Promise):
     def at_last(self) -> None:
         """Check that all jobs have ended, after they were released."""
         self.hold(self.started == self.ended, f"{self.started - self.ended} never end")
-        self.hold(not self.open, f"{self.open} stay open")
+        self.hold(not self.open, f"{[*self.open]} stay open")
 
 
 def id_of(stimulus: AttemptEnded | AttemptLost | AttemptStopped) -> TaskId:
@@ -441,14 +534,15 @@ def _kind_of(stimulus: Stimulus) -> type[BaseException] | None:
     return None if cause is None else type(cause)
 
 
-def _named(stimulus: Stimulus) -> tuple[int, tuple[int, ...]]:
-    """Return the shuffle and the maps that a fetch failure names."""
+def _named(stimulus: Stimulus) -> tuple[int, tuple[int, ...], bool]:
+    """Return the shuffle and the maps that a fetch failure names, and whether it waited."""
     cause = _cause_of(stimulus)
     if isinstance(cause, errors.FetchFailedError):
-        return cause.shuffle, cause.maps
+        return cause.shuffle, cause.maps, cause.waited
     if isinstance(cause, TaskFailure) and isinstance(cause.details.get("maps"), tuple):
-        return cause.details["shuffle"], cause.details["maps"]
-    return -1, ()
+        details = cause.details
+        return details["shuffle"], details["maps"], details.get("waited", False)
+    return -1, (), False
 
 
 def _job_of(instruction: Instruction) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -14,12 +15,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from aflint.scheduler import attempts, ending, retries, stages, state
+from aflint.plan import Job
+from aflint.scheduler import attempts, ending, model, retries, stages, state
 from aflint.scheduler.ending import fail
 from aflint.scheduler.failures import Loss
 from aflint.scheduler.instructions import Deliver
 from aflint.scheduler.model import Attempt, JobRun, Memory, StageRun, TaskRun
+from aflint.scheduler.policy import Policy
 from aflint.scheduler.queues import admit
+from aflint.scheduler.recovery import Recovery
 from aflint.task import TaskFailure, TaskId, TaskResult
 from tests.scheduler.promises import BrokenPromiseError
 from tests.scheduler.world import World
@@ -156,6 +160,61 @@ def stopped_attempts_are_forgotten() -> AbstractContextManager[Any]:
     return patch.object(attempts, "stopped", stopped)
 
 
+def numbers_begin_anew() -> AbstractContextManager[Any]:
+    """A second driver numbers its attempts as the first one did."""
+    return patch.object(Recovery, "first_attempt", 0)
+
+
+def recovered_shuffles_stay_open() -> AbstractContextManager[Any]:
+    """A job closes the shuffles that it opened itself, and no other."""
+    close = ending._close
+
+    def close_own(memory: Memory, stage: StageRun) -> None:
+        if not stage.recovered:
+            close(memory, stage)
+
+    return patch.object(ending, "_close", close_own)
+
+
+def counted_anew_when_resumed() -> AbstractContextManager[Any]:
+    """What was accumulated under another driver counts once more when its task runs again."""
+    return _resuming(lambda recovery: replace(recovery, delivered=frozenset()))
+
+
+def output_of_closed_shuffles_is_read() -> AbstractContextManager[Any]:
+    """What a task wrote counts as there, whatever became of its shuffle."""
+    return patch.object(model, "is_there", lambda stage, links: True)
+
+
+def accepted_tasks_run_again() -> AbstractContextManager[Any]:
+    """A second driver has everything computed again."""
+    return _resuming(lambda recovery: replace(recovery, results={}))
+
+
+def hidden_output_is_made_again() -> AbstractContextManager[Any]:
+    """Frames that readers of a dead driver may hide are taken for lost."""
+    return _resuming(lambda recovery: replace(recovery, readers_s=0.0))
+
+
+def lost_output_is_made_of_nothing() -> AbstractContextManager[Any]:
+    """Map tasks run again without the shuffles that they read, which nobody had needed so far."""
+
+    def rerun(memory: Memory, stage: StageRun, maps: Iterable[int], stamp: int) -> bool:
+        with patch.object(stages, "_need", lambda memory, job, tasks: None):
+            return rerun_maps(memory, stage, maps, stamp)
+
+    rerun_maps = stages.rerun_maps
+    return patch.object(retries, "rerun_maps", rerun)
+
+
+def _resuming(forget: Callable[[Recovery], Recovery]) -> AbstractContextManager[Any]:
+    def begin(job: Job, policy: Policy, recovery: Recovery, now: float) -> JobRun:
+        return new_job(job, policy, forget(recovery), now)
+
+    new_job = model.new_job
+    return patch.object(state, "new_job", begin)
+
+
 MUTANTS: list[tuple[Callable[[], AbstractContextManager[Any]], str]] = [
     (late_results_are_taken, "OneAcceptedAttempt"),
     (manifests_of_the_first_attempt, "OneAcceptedAttempt"),
@@ -168,6 +227,13 @@ MUTANTS: list[tuple[Callable[[], AbstractContextManager[Any]], str]] = [
     (throttled_attempts_are_forgotten, "EventualEnd"),
     (shuffles_stay_open, "EventualEnd"),
     (stopped_attempts_are_forgotten, "EventualEnd"),
+    (numbers_begin_anew, "BoundedAttempts"),
+    (recovered_shuffles_stay_open, "EventualEnd"),
+    (counted_anew_when_resumed, "AccumulatorsOnce"),
+    (output_of_closed_shuffles_is_read, "OneAcceptedAttempt"),
+    (accepted_tasks_run_again, "OneAcceptedAttempt"),
+    (hidden_output_is_made_again, "OneAcceptedAttempt"),
+    (lost_output_is_made_of_nothing, "EventualEnd"),
 ]
 
 

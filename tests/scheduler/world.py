@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from aflint.scheduler.instructions import (
     WakeAt,
 )
 from aflint.scheduler.policy import Policy
+from aflint.scheduler.recovery import NOTHING
 from aflint.scheduler.state import SchedulerState
 from aflint.scheduler.stimuli import (
     AttemptEnded,
@@ -46,9 +48,11 @@ from tests.scheduler.promises import (
     OneAcceptedAttempt,
     Place,
     Promise,
+    Running,
     id_of,
     place_of,
 )
+from tests.scheduler.recoveries import any_recovery
 
 KINDS = ["WorkerLostError", "TimedOutError", "OutOfMemoryError"]
 OTHERS = ["ThrottledError", "TaskError", "an error that nobody knows"]
@@ -94,8 +98,8 @@ class World(RuleBasedStateMachine):
         self.state = SchedulerState(self.policy, slots)
         self.end = EventualEnd()
         self.promises: list[Promise] = [
-            OneAcceptedAttempt(),
-            BoundedAttempts(self.policy),
+            OneAcceptedAttempt(Running(lambda: self.latest)),
+            BoundedAttempts(self.policy, Running(lambda: self.latest)),
             NothingForFinishedJobs(),
             AccumulatorsOnce(),
             self.end,
@@ -111,6 +115,7 @@ class World(RuleBasedStateMachine):
         self.seen: list[TaskDescription] = []
         self.opening: list[OpenShuffle] = []
         self.opened: list[tuple[str, int]] = []
+        self.recovered: set[tuple[str, int]] = set()
         self.closing: list[CloseShuffle] = []
         self.wake: float | None = None
 
@@ -173,12 +178,20 @@ class World(RuleBasedStateMachine):
     # what users do
 
     @precondition(lambda self: len(self.jobs) < 3)
-    @rule(shape=st.sampled_from([0, 1, 1, 2, 2]), ask=st.integers(0, 4))
-    def submit(self, shape: int, ask: int) -> None:
+    @rule(
+        shape=st.sampled_from([0, 1, 1, 2, 2]),
+        ask=st.integers(0, 4),
+        before=st.none() | st.integers(0, 9999),
+    )
+    def submit(self, shape: int, ask: int, before: int | None) -> None:
+        """Submit a job that begins, or that a driver before this one had begun."""
         self.count += 1
         job = any_job(f"job{self.count}", shape)
         self.jobs[job.id] = job
-        self.feed(JobSubmitted(job))
+        recovery = NOTHING if before is None else any_recovery(job, Random(before))
+        self.recovered |= {(job.id, shuffle) for shuffle in recovery.handles}
+        self.opened += sorted(self.recovered - {*self.opened})
+        self.feed(JobSubmitted(job, recovery))
         if ask:
             self.feed(PartitionsRequested(job.id, tuple(range(job.result_stage.tasks))))
 
@@ -244,14 +257,17 @@ class World(RuleBasedStateMachine):
         maps=st.lists(st.sampled_from([0, 0, 0, 1, 1, 2, 3, -1]), max_size=2),
         reported=st.booleans(),
         right=st.integers(0, 5),
+        waited=st.booleans(),
     )
-    def miss_frames(self, data: st.DataObject, maps: list[int], reported: bool, right: int) -> None:
+    def miss_frames(
+        self, data: st.DataObject, maps: list[int], reported: bool, right: int, waited: bool
+    ) -> None:
         """Miss what a reduce task was to read; or name what it was not, or nothing sensible."""
         readers = self.readers()
         task = data.draw(st.sampled_from(readers)) if readers else self.pick(data)
         read = reads(task)
         shuffle = data.draw(st.sampled_from(read if read and right else [10, 11, 12, 99]))
-        self.feed(missed(task, shuffle, maps, reported=reported))
+        self.feed(missed(task, shuffle, maps, reported=reported, waited=waited))
 
     def readers(self) -> list[TaskDescription]:
         return [task for task in self.running.values() if reads(task)]
@@ -271,6 +287,18 @@ class World(RuleBasedStateMachine):
         for task in others:
             if task.id in self.running:
                 self.feed(missed(task, shuffle, [map]))
+
+    def resumed_readers(self) -> list[tuple[TaskDescription, int]]:
+        """Return who reads a shuffle of an earlier driver, and which."""
+        found = ((task, shuffle) for task in self.running.values() for shuffle in reads(task))
+        return [(task, s) for task, s in found if (task.id.job, s) in self.recovered]
+
+    @precondition(lambda self: self.resumed_readers())
+    @rule(data=st.data(), map=st.integers(0, 1), waited=st.sampled_from([True, True, False]))
+    def miss_what_was_recovered(self, data: st.DataObject, map: int, waited: bool) -> None:
+        """Miss what is lost, or what a reader of a dead driver hides."""
+        task, shuffle = data.draw(st.sampled_from(self.resumed_readers()))
+        self.feed(missed(task, shuffle, [map], waited=waited))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), how=st.integers(0, 5))
@@ -468,13 +496,18 @@ def reads(task: TaskDescription) -> list[int]:
 
 
 def missed(
-    task: TaskDescription, shuffle: int, maps: list[int], *, reported: bool = True
+    task: TaskDescription,
+    shuffle: int,
+    maps: list[int],
+    *,
+    reported: bool = True,
+    waited: bool = False,
 ) -> Stimulus:
     """Return how it is told that frames were missed: by the executor, or by the invoker."""
     if not reported:
-        error = errors.FetchFailedError("x", shuffle=shuffle, maps=tuple(maps))
+        error = errors.FetchFailedError("x", shuffle=shuffle, maps=tuple(maps), waited=waited)
         return AttemptLost(task.id, error)
-    details = {"shuffle": shuffle, "maps": tuple(maps)}
+    details = {"shuffle": shuffle, "maps": tuple(maps), "waited": waited}
     failure = TaskFailure("FetchFailedError", "x", details)
     return AttemptEnded(TaskResult(task.id, failure=failure))
 

@@ -11,18 +11,22 @@ from typing import Any
 from aflint import limits
 from aflint.backend.base import Backend
 from aflint.config import Config
+from aflint.journal import open_journal
 from aflint.plan import TaskSettings
 from aflint.scheduler.policy import Policy
 from aflint.session import Session
 from aflint.storage.base import Storage
 from aflint.storage.s3 import S3Storage
+from aflint.task import TaskDescription
 from aflint.testing.simulation.bills import Bills
 from aflint.testing.simulation.callers import Caller, DriverCaller
 from aflint.testing.simulation.dice import Dice
 from aflint.testing.simulation.faults import Fault
 from aflint.testing.simulation.functions import SimulatedLambda
+from aflint.testing.simulation.kills import Kill
 from aflint.testing.simulation.objects import SimulatedObjects, SimulatedS3
 from aflint.testing.simulation.queues import SimulatedQueues, SimulatedSqs
+from aflint.testing.simulation.remains import Remains
 from aflint.transport.base import Transport
 from aflint.transport.hybrid import HybridTransport
 from aflint.transport.s3 import S3Transport
@@ -30,7 +34,13 @@ from aflint.transport.sqs import SqsTransport
 
 BUCKET = "bucket"
 PREFIX = "sim"
+SESSION = "sim"
 FOLDER = f"s3://{BUCKET}/{PREFIX}/jobs/session"
+
+
+def killed_driver(number: int) -> str:
+    """Return where a driver is struck."""
+    return f"driver {number}"
 
 
 class SimulatedCloud:
@@ -46,7 +56,8 @@ class SimulatedCloud:
         self.functions = SimulatedLambda(self, 1 + dice.pick(8, "slots"))
         self.shuffle = ("sqs", "hybrid", "s3", "sqs")[dice.pick(4, "transport")]
         limited = dice.strikes(Fault.TIME_LIMIT, "function")
-        sizes = (512, 512, 512) if limited else (512, 2048, 256 * 1024)
+        short = limited or dice.would_strike(Fault.DRIVER_KILL, killed_driver(0))
+        sizes = (512, 512, 2048) if short else (512, 2048, 256 * 1024)
         self.message_bytes = sizes[dice.pick(3, "message")]
         self.limit_s = dice.between(150, 400, "limit") if limited else 0.0
         self.tick_s = self.limit_s * dice.between(0.04, 0.095, "tick")
@@ -54,7 +65,22 @@ class SimulatedCloud:
         self.session: SimulatedSession | None = None
         self.secret = dice.secret()
         self.driver = DriverCaller(dice, 0)
+        self.kill: Kill | None = None
+        self.remains = Remains()
         self._drivers = itertools.count(1)
+
+    def invoked(self, task: TaskDescription) -> None:
+        """Take in that the driver has an attempt run."""
+        self.remains.invoked(task, self.dice)
+        if self.kill is not None:
+            self.kill.invoked(task)
+
+    async def look_back(self, number: int) -> None:
+        """Take in what a killed driver left, some of which goes now."""
+        key = self.secret.key("journal", SESSION)
+        _, entries = await open_journal(FOLDER, self.outside(), key, SESSION)
+        self.remains.find(entries)
+        await self.remains.lose_some(self, number)
 
     def kill_driver(self) -> None:
         """Have nothing that the driver does from now on take effect; a new one takes its place."""
@@ -117,7 +143,11 @@ class SimulatedCloud:
 
     def outside(self) -> Storage:
         """Return storage for input and output, to which nothing happens."""
-        return self.storage(_Outside(self.dice))
+        return self.storage(self.unharmed())
+
+    def unharmed(self) -> Caller:
+        """Return a caller to whom nothing happens."""
+        return _Outside(self.dice)
 
     def cancel_jobs(self) -> None:
         """Cancel the jobs of the session, if it has begun."""
@@ -142,7 +172,7 @@ class SimulatedSession(Session):
 
     def __init__(self, cloud: SimulatedCloud) -> None:
         super().__init__(cloud.bills.config)
-        self.id = "sim"
+        self.id = SESSION
         self._cloud = cloud
         self.add_listener(cloud.bills)
 

@@ -61,6 +61,8 @@ class Fault(StrEnum):
     """The action is cancelled at some moment: the job fails."""
     DRIVER_KILL = "driver-kill"
     """The driver is killed at some moment, its attempts run on, and another one resumes its run."""
+    LOST_SHUFFLE = "lost-shuffle"
+    """A shuffle of a driver that was killed is gone before the next one begins."""
     DEADLINE = "deadline"
     """The job is given so little time that it may have to be stopped."""
     BUDGET = "budget"
@@ -93,7 +95,8 @@ RATES: Mapping[Fault, float] = {
     Fault.DELETED_QUEUE: 0.002,
     Fault.DRIVER_UNAVAILABLE: 0.002,
     Fault.CANCEL: 0.03,
-    Fault.DRIVER_KILL: 0.25,
+    Fault.DRIVER_KILL: 0.3,
+    Fault.LOST_SHUFFLE: 0.35,
     Fault.DEADLINE: 0.03,
     Fault.BUDGET: 0.03,
     Fault.CLOCK_STEP: 0.2,

@@ -51,6 +51,7 @@ class SimulatedLambda(Invoker):
         await asyncio.sleep(dice.between(0.001, 0.02, "invoke", label))
         if dice.strikes(Fault.THROTTLE, label):
             raise ThrottledError(f"injected at {label}")
+        self._cloud.invoked(task)
         self.attempts += 1
         self.links += id.link > 0
         call = _Call(label, group, self._cloud.bills.call(id.job))
@@ -109,7 +110,9 @@ class SimulatedLambda(Invoker):
                 running.cancel()
                 await asyncio.wait({running})
             raise
-        return running.result()
+        result = running.result()
+        self._cloud.remains.ended(result)
+        return result
 
     async def _run(self, sealed: bytes, call: _Call) -> TaskResult:
         dice, label = self._cloud.dice, call.label

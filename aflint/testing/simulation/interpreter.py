@@ -61,6 +61,8 @@ def answer(action: str, arg: int, found: Records) -> Any:
             return sorted(value for key, value in records if key == arg)
         case "stats":
             return len(records), sum(records)
+        case "accumulate_between":
+            return sorted(map(repr, records)), 3 * len(records)
         case "take" | "first":
             return None
     raise AssertionError(action)

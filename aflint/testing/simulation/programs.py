@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from operator import add
 from typing import Any
 
@@ -228,6 +229,8 @@ async def _run(rdd: RDD[Any], action: str, arg: int, session: Session, storage: 
             return total.value
         case "accumulate_before":
             return await _counted_before(rdd, session)
+        case "accumulate_between":
+            return await _counted_on_the_way(rdd, session, 1 + arg % 4)
         case "save":
             return await _saved(rdd, storage)
     raise AssertionError(action)
@@ -243,6 +246,22 @@ async def _counted_before(rdd: RDD[Any], session: Session) -> int:
 
     await rdd.map(seen).key_by(repr).group_by_key(2).count()
     return total.value
+
+
+async def _counted_on_the_way(rdd: RDD[Any], session: Session, width: int) -> Any:
+    """Count records by an accumulator in two map stages, one of which reads what the other wrote,
+    and in the result stage.
+    """
+    total = session.accumulator(0)
+
+    def seen(record: Any) -> Any:
+        total.add(1)
+        return record
+
+    dealt = rdd.map(seen).key_by(_long_name).partition_by(width).values()
+    again = dealt.map(seen).key_by(_long_name).partition_by(2).values()
+    records = await again.map(seen).collect()
+    return sorted(map(repr, records)), total.value
 
 
 async def _fails(rdd: RDD[Any]) -> bool:
@@ -336,6 +355,11 @@ def _count_in(total: tuple[int, int], value: int) -> tuple[int, int]:
 
 def _merge_counts(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return a[0] + b[0], a[1] + b[1]
+
+
+def _long_name(record: Any) -> str:
+    """Return a key so long, and so random, that a message holds but a few."""
+    return blake2b(repr(record).encode()).hexdigest()
 
 
 def _joined(pair: tuple[int | None, int | None]) -> int:

@@ -22,10 +22,11 @@ from aflint.executor import context
 from aflint.task import TaskId
 from aflint.testing.clock import VirtualClock, VirtualLoop
 from aflint.testing.simulation import programs
-from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession
+from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession, killed_driver
 from aflint.testing.simulation.dice import Dice, Strike
 from aflint.testing.simulation.faults import EXCUSED, RATES, Fault
 from aflint.testing.simulation.interpreter import evaluate
+from aflint.testing.simulation.kills import Kill
 from aflint.testing.simulation.programs import WrongAnswerError, build, check
 from aflint.testing.simulation.workloads import Workload, generate
 
@@ -35,8 +36,6 @@ PATIENCE_S = 72 * 3600.0
 MOST_EVENTS = 4000
 
 MOST_KILLS = 2
-LATEST_KILL_S = 90.0
-"""Virtual seconds after which a driver is killed at the latest; mostly it is much sooner."""
 
 _log = logging.getLogger(__name__)
 
@@ -158,7 +157,7 @@ class _Run:
         left = [] if unclean else cloud.leaks()
         if left:
             failure = failure or f"left behind: {', '.join(left[:5])}"
-        return failure or "; ".join(cloud.bills.broken)
+        return failure or "; ".join([*cloud.bills.broken, *cloud.remains.broken])
 
     async def _killed_drivers(self, cloud: SimulatedCloud) -> None:
         """Run drivers that are killed, each at some moment: what they had begun is left as it is.
@@ -166,12 +165,11 @@ class _Run:
         One that gave its answers before, or meanwhile, is the last.
         """
         for number in range(MOST_KILLS):
-            if not self._dice.strikes(Fault.DRIVER_KILL, _driver(number)):
+            if not self._dice.strikes(Fault.DRIVER_KILL, killed_driver(number)):
                 return
             program = asyncio.ensure_future(self._program(cloud))
-            after = self._dice.between(0.0, 1.0, "killed", number) ** 3 * LATEST_KILL_S
-            await asyncio.wait({program}, timeout=after)
-            if program.done():
+            cloud.kill = Kill(self._dice, number)
+            if not await cloud.kill.come(program):
                 return await program
             self._killed_at_the_end = self._answered
             cloud.kill_driver()
@@ -181,12 +179,13 @@ class _Run:
                 program.exception()  # of a dead driver: nobody hears of it
             if self._answered:
                 return
+            await cloud.look_back(number)
 
     def _config(self) -> Config:
         dice = self._dice
         return Config(
             progress=False,
-            journal=dice.would_strike(Fault.DRIVER_KILL, _driver(0)),
+            journal=dice.would_strike(Fault.DRIVER_KILL, killed_driver(0)),
             checkpoint_dir="s3://bucket/out/checkpoints",
             deadline_s=dice.between(0.5, 60, "deadline")
             if dice.strikes(Fault.DEADLINE, "job")
@@ -259,10 +258,6 @@ class _Run:
         self._unhandled.append(
             f"unhandled in the loop: {details['message']}: {details.get('exception')!r} of {task!r}"
         )
-
-
-def _driver(number: int) -> str:
-    return f"driver {number}"
 
 
 async def _all(checks: Sequence[Callable[[], Coroutine[Any, Any, None]]]) -> None:

@@ -1,0 +1,71 @@
+"""When a driver is killed."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from typing import Any
+
+from aflint.task import Manifest, TaskDescription
+from aflint.testing.simulation.dice import Dice
+
+LATEST_S = 90.0
+"""Virtual seconds after which a driver is killed at the latest; mostly it is much sooner."""
+
+_MOST_ATTEMPTS = 20
+_MOST_READING = 4
+_LATE_S = 1.0
+
+
+class Moment(Enum):
+    """What a driver is killed at."""
+
+    TIME = 0
+    ATTEMPT = 1
+    """When it has invoked so many attempts."""
+    READING = 2
+    """When it has invoked so many attempts that read a shuffle."""
+    BETWEEN = 3
+    """When it has invoked so many attempts of map tasks that read a shuffle: what such a task
+    writes depends on the order in which it is given its records."""
+
+
+class Kill:
+    """The moment at which one driver is killed."""
+
+    def __init__(self, dice: Dice, number: int) -> None:
+        at = ("kill", number)
+        self._moment = (*Moment, Moment.BETWEEN)[dice.pick(5, *at)]
+        self._latest_s = dice.between(0.0, 1.0, *at, "time") ** 3 * LATEST_S
+        self._late_s = dice.between(0.0, 1.0, *at, "late") ** 2 * _LATE_S
+        most = _MOST_ATTEMPTS if self._moment is Moment.ATTEMPT else _MOST_READING
+        self._left = 1 + dice.pick(most, *at, "attempts")
+        self._come = asyncio.Event()
+
+    def invoked(self, task: TaskDescription) -> None:
+        """Take in that the driver has invoked an attempt."""
+        if self._counts(task):
+            self._left -= 1
+            if not self._left:
+                self._come.set()
+
+    async def come(self, program: asyncio.Future[None]) -> bool:
+        """Wait for the moment; return False if the driver has ended before."""
+        if self._moment is Moment.TIME:
+            await asyncio.wait({program}, timeout=self._latest_s)
+            return not program.done()
+        coming = asyncio.ensure_future(self._come.wait())
+        either: set[asyncio.Future[Any]] = {program, coming}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        coming.cancel()
+        await asyncio.wait({program}, timeout=self._late_s)
+        return not program.done()
+
+    def _counts(self, task: TaskDescription) -> bool:
+        reads = any(isinstance(each.split, Manifest) for each in task.inputs)
+        match self._moment:
+            case Moment.BETWEEN:
+                return reads and task.output is not None
+            case Moment.READING:
+                return reads
+        return self._moment is Moment.ATTEMPT
