@@ -44,7 +44,7 @@ class Household:
         self._tell(f"-{group}\n")
 
     def close(self) -> None:
-        """Let the helper end what still runs and remove the folder; where it was killed, do that."""
+        """Have the helper end what still runs and remove the folder; if it was killed, do that."""
         assert self._sweeper.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._sweeper.stdin.close()
