@@ -115,9 +115,11 @@ PROGRAMS: dict[str, Program] = {
 class Watcher:
     """Counts what is told of tasks, and kills the driver in the middle of being told."""
 
-    def __init__(self, kill_after: int, stage: int | None) -> None:
+    def __init__(self, session: Session, kill_after: int, stage: int | None) -> None:
         self.accepted: list[str] = []
         self.recovered: list[str] = []
+        self._session = session
+        self._killing: asyncio.Task[None] | None = None
         self._kill_after = kill_after
         self._stage = stage
 
@@ -129,15 +131,22 @@ class Watcher:
             counted = self._stage is None or event.id.stage == self._stage
             self._kill_after -= counted
             if counted and self._kill_after == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                if self._session.config.backend == "local":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                self._killing = asyncio.create_task(self._kill_later())
+
+    async def _kill_later(self) -> None:
+        """Let what was accepted come into S3, where that takes a moment, so as to be looked for."""
+        await self._session._running().journal.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def main(name: str, folder: Path, kill_after: int = -1, stage: int | None = None) -> None:
     """Run one of the programs."""
-    watcher = Watcher(kill_after, stage)
     async with aflint.connect(
         job_id="run", workers=2, progress=False, scratch_dir=str(folder / "scratch")
     ) as session:
+        watcher = Watcher(session, kill_after, stage)
         session.add_listener(watcher)
         answer = await PROGRAMS[name](session, folder)
     told = {"answer": answer, "accepted": watcher.accepted, "recovered": watcher.recovered}
