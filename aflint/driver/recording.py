@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 from aflint.journal import Journal
-from aflint.journal.entries import JobBegan, JobDone, SaveCommitted, ShuffleMade, TaskAccepted
+from aflint.journal.entries import JobBegan, JobClosed, SaveCommitted, ShuffleMade, TaskAccepted
 from aflint.journal.rows import Row, row_of
 from aflint.plan import ShuffleRead, Stage
 from aflint.task import DataSplit, ShuffleHandle, TaskResult
@@ -62,9 +62,9 @@ class JobRecord:
             self.journal.record(TaskAccepted(tuple(links)))
             del self._links[place]
 
-    def done(self) -> None:
-        """Note that the job gave its answer."""
-        self.journal.record(JobDone(self.job))
+    def closed(self) -> None:
+        """Note that the job is over, with its answer or without."""
+        self.journal.record(JobClosed(self.job))
 
     def committed(self) -> None:
         """Note that what the job saved is in its place."""

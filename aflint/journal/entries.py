@@ -64,8 +64,8 @@ class TaskAccepted:
 
 @wire
 @dataclass(frozen=True, slots=True)
-class JobDone:
-    """A job gave all that was asked of it. Its shuffles are closed, or are about to be."""
+class JobClosed:
+    """A job is over, with its answer or without: its shuffles are closed."""
 
     job: str
 
@@ -78,4 +78,4 @@ class SaveCommitted:
     job: str
 
 
-Entry = DriverBegan | JobBegan | ShuffleMade | TaskAccepted | JobDone | SaveCommitted
+Entry = DriverBegan | JobBegan | ShuffleMade | TaskAccepted | JobClosed | SaveCommitted

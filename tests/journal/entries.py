@@ -8,7 +8,7 @@ from aflint.journal.entries import (
     DriverBegan,
     Entry,
     JobBegan,
-    JobDone,
+    JobClosed,
     SaveCommitted,
     ShuffleMade,
     TaskAccepted,
@@ -38,7 +38,7 @@ SOME: tuple[Entry, ...] = (
     JobBegan("nightly-1", "collect", "f" * 32),
     made("nightly-1", 0, 4),
     accepted("nightly-1", 0, 0, b"one"),
-    JobDone("nightly-1"),
+    JobClosed("nightly-1"),
     SaveCommitted("nightly-1"),
 )
 
@@ -66,6 +66,6 @@ entries: st.SearchStrategy[Entry] = st.one_of(
     st.builds(JobBegan, _text, _text, _text),
     st.builds(ShuffleMade, _small, st.builds(ShuffleHandle, _text, _small, _small, _text)),
     st.builds(TaskAccepted, st.lists(_results, min_size=1, max_size=3).map(tuple)),
-    st.builds(JobDone, _text),
+    st.builds(JobClosed, _text),
     st.builds(SaveCommitted, _text),
 )
