@@ -79,9 +79,11 @@ async def as_they_come(
 ) -> AsyncGenerator[T, None]:
     """Yield the results of calls in the order in which they come; `depth()` of them run at once.
 
-    `depth` is asked anew after each result. Closing the iterator cancels what runs.
+    Those that have come at once are in the order in which they were called: a simulation is to go
+    the same way each time. `depth` is asked anew after each result. Closing the iterator cancels
+    what runs.
     """
-    running: set[asyncio.Task[T]] = set()
+    running: dict[asyncio.Task[T], None] = {}
     done: set[asyncio.Task[T]] = set()
     loop = asyncio.get_running_loop()
 
@@ -96,12 +98,12 @@ async def as_they_come(
                 if thunk is None:
                     more = False
                 else:
-                    running.add(loop.create_task(call(thunk)))
+                    running[loop.create_task(call(thunk))] = None
             if not running:
                 continue
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                running.discard(task)
+            for task in [each for each in running if each in done]:
+                del running[task]
                 yield task.result()
     finally:
-        await cancel_all(running | done)  # what several met at once is raised once, and no more
+        await cancel_all({*running, *done})  # what several met at once is raised once, and no more

@@ -75,6 +75,19 @@ def test_another_program_is_refused() -> None:
     assert ids(run.unmet) == ["nightly-2"]
 
 
+def test_what_ran_beside_others_may_be_planned_otherwise() -> None:
+    run = past(driver(), began(1), began(2), JobClosed("nightly-1"), began(3))
+    assert [job.beside for job in run.jobs.values()] == [True, True, True]
+    run.meet("f1", "collect", alone=True)
+    assert run.meet("reads what the first cached", "collect", alone=True) is None
+    assert not run.refused
+
+
+def test_what_a_killed_driver_had_under_way_runs_beside_nothing_of_the_next() -> None:
+    run = past(driver(), began(1), driver(2), began(1), JobClosed("nightly-1"), began(2))
+    assert [job.beside for job in run.jobs.values()] == [False, False]
+
+
 def test_a_program_that_asks_for_more_goes_on() -> None:
     run = past(driver(), began(1))
     run.meet("f1", "collect", alone=True)
@@ -96,6 +109,12 @@ def test_later_results_take_the_place_of_earlier_ones() -> None:
     results = run.jobs["nightly-1"].results
     assert sorted(results) == [(0, 1), (0, 2)]
     assert results[0, 1][-1].id.attempt == 2
+
+
+def test_what_was_accepted_first_is_what_counts() -> None:
+    first, second = accepted("nightly-1", 0, 1, b"a"), accepted("nightly-1", 0, 1, b"b", attempt=2)
+    job = past(driver(), began(1), first, second).jobs["nightly-1"]
+    assert [links[-1].id.attempt for links in job.counted.values()] == [0]
 
 
 def test_what_lay_in_a_shuffle_that_was_made_anew_is_outdated_until_done_again() -> None:

@@ -33,6 +33,8 @@ def test_every_kind_of_fault_strikes(kind: Fault) -> None:
     rates = {kind: 1.0 if kind in ONCE else 0.3}
     if kind is Fault.ZOMBIE:
         rates[Fault.CANCEL] = 1.0  # only what is stopped can run on
+    if kind is Fault.LOST_SHUFFLE:
+        rates[Fault.DRIVER_KILL] = 1.0  # only between two drivers
     struck = 0
     for seed in range(100, 140):
         outcome = run_seed(seed, rates)

@@ -23,7 +23,7 @@ from aflint.testing.simulation.callers import Caller, DriverCaller
 from aflint.testing.simulation.dice import Dice
 from aflint.testing.simulation.faults import Fault
 from aflint.testing.simulation.functions import SimulatedLambda
-from aflint.testing.simulation.kills import Kill
+from aflint.testing.simulation.kills import Kill, killed_drivers
 from aflint.testing.simulation.objects import SimulatedObjects, SimulatedS3
 from aflint.testing.simulation.queues import SimulatedQueues, SimulatedSqs
 from aflint.testing.simulation.remains import Remains
@@ -38,14 +38,10 @@ SESSION = "sim"
 FOLDER = f"s3://{BUCKET}/{PREFIX}/jobs/session"
 
 
-def killed_driver(number: int) -> str:
-    """Return where a driver is struck."""
-    return f"driver {number}"
-
-
 class SimulatedCloud:
     """SQS, S3 and a Lambda function. What kind of shuffle runs on it, and how large a message may
-    be, is up to the seed, too.
+    be, is up to the seed, too. Where drivers are killed, messages are small: frames of two attempts
+    with one number would be mixed.
     """
 
     def __init__(self, dice: Dice, config: Config) -> None:
@@ -54,10 +50,11 @@ class SimulatedCloud:
         self.queues = SimulatedQueues(dice)
         self.objects = SimulatedObjects(dice)
         self.functions = SimulatedLambda(self, 1 + dice.pick(8, "slots"))
-        self.shuffle = ("sqs", "hybrid", "s3", "sqs")[dice.pick(4, "transport")]
+        killed = bool(killed_drivers(dice))
+        kinds = ("sqs", "hybrid", "s3", "sqs", *["sqs"] * killed)
+        self.shuffle = kinds[dice.pick(len(kinds), "transport")]
         limited = dice.strikes(Fault.TIME_LIMIT, "function")
-        short = limited or dice.would_strike(Fault.DRIVER_KILL, killed_driver(0))
-        sizes = (512, 512, 2048) if short else (512, 2048, 256 * 1024)
+        sizes = (512, 512, 512) if limited or killed else (512, 2048, 256 * 1024)
         self.message_bytes = sizes[dice.pick(3, "message")]
         self.limit_s = dice.between(150, 400, "limit") if limited else 0.0
         self.tick_s = self.limit_s * dice.between(0.04, 0.095, "tick")

@@ -8,13 +8,21 @@ from typing import Any
 
 from aflint.task import Manifest, TaskDescription
 from aflint.testing.simulation.dice import Dice
+from aflint.testing.simulation.faults import Fault
+
+_MOST_KILLS = 2
 
 LATEST_S = 90.0
 """Virtual seconds after which a driver is killed at the latest; mostly it is much sooner."""
 
 _MOST_ATTEMPTS = 20
-_MOST_READING = 4
+_MOST_READING = 2
 _LATE_S = 1.0
+
+
+def killed_drivers(dice: Dice) -> list[int]:
+    """Return the numbers of the drivers that are killed, if their moments come."""
+    return [n for n in range(_MOST_KILLS) if dice.would_strike(Fault.DRIVER_KILL, str(n))]
 
 
 class Moment(Enum):
@@ -35,7 +43,7 @@ class Kill:
 
     def __init__(self, dice: Dice, number: int) -> None:
         at = ("kill", number)
-        self._moment = (*Moment, Moment.BETWEEN)[dice.pick(5, *at)]
+        self._moment = (*Moment, Moment.BETWEEN, Moment.BETWEEN)[dice.pick(6, *at)]
         self._latest_s = dice.between(0.0, 1.0, *at, "time") ** 3 * LATEST_S
         self._late_s = dice.between(0.0, 1.0, *at, "late") ** 2 * _LATE_S
         most = _MOST_ATTEMPTS if self._moment is Moment.ATTEMPT else _MOST_READING

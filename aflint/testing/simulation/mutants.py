@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
@@ -24,9 +24,12 @@ from aflint.scheduler import attempts, retries
 from aflint.scheduler.instructions import Deliver
 from aflint.scheduler.model import Attempt, JobRun, Memory, TaskRun
 from aflint.scheduler.recovery import Recovery
-from aflint.task import MapStatus, TaskResult
+from aflint.task import MapStatus, ShuffleHandle, TaskResult
 from aflint.testing.simulation.run import Outcome, run_seed
-from aflint.transport.base import ShuffleReader
+from aflint.transport.base import ShuffleReader, Transport
+from aflint.transport.hybrid import HybridTransport
+from aflint.transport.s3 import S3Transport
+from aflint.transport.sqs import SqsTransport
 from aflint.transport.sqs_reader import SqsReader
 
 Mutant = Callable[[], AbstractContextManager[Any]]
@@ -171,12 +174,34 @@ def resumed_under_the_same_numbers() -> AbstractContextManager[Any]:
 
 def counted_again_when_resumed() -> AbstractContextManager[Any]:
     """A second driver counts what was accumulated before it once more when tasks run again."""
+    return _recovering(lambda recovery: replace(recovery, delivered=frozenset()))
+
+
+def accepted_tasks_run_again() -> AbstractContextManager[Any]:
+    """A second driver has all tasks run again."""
+    return _recovering(lambda recovery: replace(recovery, results={}))
+
+
+def _recovering(change: Callable[[Recovery], Recovery]) -> AbstractContextManager[Any]:
     recover = JobRunner._recovery
 
-    async def forget(self: JobRunner, known: PastJob | None) -> Recovery:
-        return replace(await recover(self, known), delivered=frozenset())
+    async def changed(self: JobRunner, known: PastJob | None) -> Recovery:
+        return change(await recover(self, known))
 
-    return patch.object(JobRunner, "_recovery", forget)
+    return patch.object(JobRunner, "_recovery", changed)
+
+
+@contextmanager
+def shuffles_last_for_ever() -> Iterator[None]:
+    """A second driver takes it for granted that the shuffles of the first are there."""
+
+    async def survives(self: Transport, handle: ShuffleHandle) -> bool:
+        return True
+
+    with ExitStack() as stack:
+        for transport in (SqsTransport, HybridTransport, S3Transport):
+            stack.enter_context(patch.object(transport, "survives", survives))
+        yield
 
 
 MUTANTS: Mapping[str, Mutant] = {
@@ -194,5 +219,7 @@ MUTANTS: Mapping[str, Mutant] = {
         continuation_skips_a_record,
         resumed_under_the_same_numbers,
         counted_again_when_resumed,
+        accepted_tasks_run_again,
+        shuffles_last_for_ever,
     )
 }

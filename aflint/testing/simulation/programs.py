@@ -230,7 +230,7 @@ async def _run(rdd: RDD[Any], action: str, arg: int, session: Session, storage: 
         case "accumulate_before":
             return await _counted_before(rdd, session)
         case "accumulate_between":
-            return await _counted_on_the_way(rdd, session, 1 + arg % 4)
+            return await _counted_on_the_way(rdd, session, 2 + arg % 3)
         case "save":
             return await _saved(rdd, storage)
     raise AssertionError(action)

@@ -32,7 +32,8 @@ class _Queue:
     messages: dict[int, _Stored] = field(default_factory=dict)
     sent: int = 0
     receives: int = 0
-    waiting: set[asyncio.Future[None]] = field(default_factory=set)
+    waiting: dict[asyncio.Future[None], None] = field(default_factory=dict)
+    """In the order in which they came: that of a set differs from process to process."""
 
     def wake(self) -> None:
         """Let those who wait look again."""
@@ -207,8 +208,8 @@ class SimulatedSqs(Sqs):
         loop = asyncio.get_running_loop()
         shows = min((s.visible_at for s in queue.messages.values()), default=until)
         waiter = loop.create_future()
-        queue.waiting.add(waiter)
+        queue.waiting[waiter] = None
         try:
             await asyncio.wait({waiter}, timeout=max(0.0, min(until, shows) - loop.time()))
         finally:
-            queue.waiting.discard(waiter)
+            del queue.waiting[waiter]

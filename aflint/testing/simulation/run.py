@@ -22,11 +22,11 @@ from aflint.executor import context
 from aflint.task import TaskId
 from aflint.testing.clock import VirtualClock, VirtualLoop
 from aflint.testing.simulation import programs
-from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession, killed_driver
+from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession
 from aflint.testing.simulation.dice import Dice, Strike
 from aflint.testing.simulation.faults import EXCUSED, RATES, Fault
 from aflint.testing.simulation.interpreter import evaluate
-from aflint.testing.simulation.kills import Kill
+from aflint.testing.simulation.kills import Kill, killed_drivers
 from aflint.testing.simulation.programs import WrongAnswerError, build, check
 from aflint.testing.simulation.workloads import Workload, generate
 
@@ -34,8 +34,6 @@ PATIENCE_S = 72 * 3600.0
 """Virtual seconds that a program may take; some minutes are usual, a day is possible."""
 
 MOST_EVENTS = 4000
-
-MOST_KILLS = 2
 
 _log = logging.getLogger(__name__)
 
@@ -164,9 +162,8 @@ class _Run:
 
         One that gave its answers before, or meanwhile, is the last.
         """
-        for number in range(MOST_KILLS):
-            if not self._dice.strikes(Fault.DRIVER_KILL, killed_driver(number)):
-                return
+        for number in killed_drivers(self._dice):
+            self._dice.strikes(Fault.DRIVER_KILL, str(number))
             program = asyncio.ensure_future(self._program(cloud))
             cloud.kill = Kill(self._dice, number)
             if not await cloud.kill.come(program):
@@ -185,7 +182,7 @@ class _Run:
         dice = self._dice
         return Config(
             progress=False,
-            journal=dice.would_strike(Fault.DRIVER_KILL, killed_driver(0)),
+            journal=bool(killed_drivers(dice)),
             checkpoint_dir="s3://bucket/out/checkpoints",
             deadline_s=dice.between(0.5, 60, "deadline")
             if dice.strikes(Fault.DEADLINE, "job")
