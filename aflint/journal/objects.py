@@ -16,6 +16,7 @@ from aflint.errors import (
     JobRunningError,
     OutputExistsError,
     PathNotFoundError,
+    ServiceUnavailableError,
 )
 from aflint.groups import first_error
 from aflint.journal.base import Journal
@@ -28,6 +29,9 @@ _log = logging.getLogger(__name__)
 
 PAUSE_S: Final = 0.25
 """Between two segments: bounds what the journal costs (a PUT each), and what a kill can lose."""
+
+RETRY_S: Final = (1.0, 3.0, 9.0)
+"""Pauses before a segment is tried again, each after all that the client itself tries."""
 
 _READS: Final = 32
 _DIGITS: Final = 8
@@ -96,7 +100,7 @@ class ObjectJournal(Journal):
     async def _write(self, entries: list[Entry]) -> None:
         segment = encode(self._session, self._number, entries, self._key)
         try:
-            await self._storage.write_new(_path(self._folder, self._number), segment)
+            await self._put(segment)
         except OutputExistsError:
             self._broken = True
             self._taken = JobRunningError(
@@ -113,6 +117,18 @@ class ObjectJournal(Journal):
         else:
             self._number += 1
             self._durable += len(entries)
+
+    async def _put(self, segment: bytes) -> None:
+        """Write a segment; where the service is away for a while, the very same one again."""
+        path = _path(self._folder, self._number)
+        for pause in RETRY_S:
+            try:
+                await self._storage.write_new(path, segment)
+                return
+            except ServiceUnavailableError as error:
+                _log.info("the journal of job %s waits %g s: %s", self._session, pause, error)
+            await asyncio.sleep(pause)
+        await self._storage.write_new(path, segment)
 
 
 async def open_objects(

@@ -283,6 +283,25 @@ async def test_storage_that_fails_is_told_once_and_the_job_goes_on(
     assert await bucket.read() == [SOME[0]]
 
 
+async def test_storage_that_is_away_for_a_while_is_waited_for(
+    bucket: Bucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal, _ = await bucket.open()
+    bucket.service.down = True
+    for entry in SOME[:2]:
+        journal.record(entry)
+    written = asyncio.create_task(journal.flush())
+    await asyncio.sleep(2.0)
+    journal.record(SOME[2])  # comes with the next segment: this one may have taken effect
+    bucket.service.down = False
+    await written
+    await journal.flush()
+    await journal.aclose()
+    assert await bucket.read() == list(SOME[:3])
+    assert bucket.names == numbered(0, 1)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
 async def test_storage_that_fails_when_it_is_opened_is_an_error(bucket: Bucket) -> None:
     bucket.service.down = True
     with pytest.raises(ServiceUnavailableError):
