@@ -8,7 +8,7 @@ import logging
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ from aflint.errors import (
     ClosureError,
     InvalidArgumentError,
     JobCancelledError,
+    JobRunningError,
     JournalVersionError,
     SessionError,
 )
@@ -134,7 +135,7 @@ class Session:
             self._listeners.append(stack.enter_context(ProgressDisplay()))
         if config.task_logs:
             self._listeners.append(show_task_logs)
-        shuffles = OwnShuffles(backend.transport, self._past)
+        shuffles = OwnShuffles(backend.transport, self._past, journal)
         scheduler = Scheduler(backend.invoker, shuffles, backend.policy, listener=self._notify)
         self._scheduler = await stack.enter_async_context(scheduler)
         if config.budget_usd is not None or config.deadline_s is not None:
@@ -184,11 +185,18 @@ class Session:
         scratch.own()
         stack.push_async_callback(self._remove_all, backend, scratch)
         stack.push_async_callback(journal.aclose)
+        stack.push_async_callback(self._check_own, journal)
         journal.on_lost = self._lost
         journal.record(driver)
         if self._past.generation:
             await journal.flush()
         return journal
+
+    async def _check_own(self, journal: Journal) -> None:
+        """See that the run is still this driver's, before all of it is removed."""
+        if not self._past.refused:
+            with suppress(JobRunningError):  # `_lost` has noted it
+                await journal.check()
 
     async def _remove_all(self, backend: Backend, scratch: ScratchFolder) -> None:
         """Remove what this run has anywhere, unless it is not this driver's to remove."""
@@ -209,7 +217,8 @@ class Session:
     def _lost(self, error: AflintError) -> None:
         """Stop everything: another driver has taken the run over."""
         self._past.refused = True
-        self.cancel(reason=error)
+        if not self._closed:
+            self.cancel(reason=error)
 
     def _watch(self, backend: Backend, scheduler: Scheduler) -> Watch:
         return Watch(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from aflint.journal import Past
+from aflint.errors import JobRunningError
+from aflint.journal import Journal, Past
 from aflint.scheduler.shuffles import ShuffleService
 from aflint.task import ShuffleHandle
 
@@ -15,6 +17,7 @@ class OwnShuffles(ShuffleService):
 
     shuffles: ShuffleService
     past: Past
+    journal: Journal
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         """Make ready what the shuffle needs."""
@@ -22,5 +25,8 @@ class OwnShuffles(ShuffleService):
 
     async def close(self, handle: ShuffleHandle) -> None:
         """Remove all that the shuffle left anywhere."""
-        if not self.past.refused:
+        if self.past.refused:
+            return
+        with suppress(JobRunningError):
+            await self.journal.check()
             await self.shuffles.close(handle)

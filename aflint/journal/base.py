@@ -26,6 +26,12 @@ class Journal(ABC):
         """Return once everything recorded so far would survive the driver."""
         return None
 
+    async def check(self) -> None:
+        """Raise JobRunningError where another driver has taken the run over: to be asked before
+        anything of it is removed.
+        """
+        return None
+
     async def aclose(self) -> None:
         """Stop writing. The journal goes with the folder that it is in."""
         return None

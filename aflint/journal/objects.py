@@ -54,6 +54,7 @@ class ObjectJournal(Journal):
         self._broken = False
         self._taken: AflintError | None = None
         self._progress = asyncio.Condition()
+        self._writing = asyncio.Lock()
         self._hurry = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
 
@@ -74,6 +75,15 @@ class ObjectJournal(Journal):
         if self._taken is not None:
             raise self._taken
 
+    async def check(self) -> None:
+        await self.flush()
+        async with self._writing:
+            path = _path(self._folder, self._number)
+            if not self._broken and await self._storage.exists(path):
+                self._take_over()
+        if self._taken is not None:
+            raise self._taken
+
     async def aclose(self) -> None:
         self._broken = True
         if self._writer is not None:
@@ -89,7 +99,8 @@ class ObjectJournal(Journal):
         while self._waiting and not self._broken:
             self._hurry.clear()
             entries, self._waiting = self._waiting, []
-            await self._write(entries)
+            async with self._writing:
+                await self._write(entries)
             async with self._progress:
                 self._progress.notify_all()
             with suppress(TimeoutError):
@@ -102,12 +113,7 @@ class ObjectJournal(Journal):
         try:
             await self._put(segment)
         except OutputExistsError:
-            self._broken = True
-            self._taken = JobRunningError(
-                f"job {self._session} was resumed by another driver while this one ran: this one "
-                "stops, and touches nothing of it any more"
-            )
-            self.on_lost(self._taken)
+            self._take_over()
         except AflintError as error:
             self._broken = True
             _log.warning(
@@ -117,6 +123,15 @@ class ObjectJournal(Journal):
         else:
             self._number += 1
             self._durable += len(entries)
+
+    def _take_over(self) -> None:
+        """Note that the run is another driver's."""
+        self._broken = True
+        self._taken = JobRunningError(
+            f"job {self._session} was resumed by another driver while this one ran: this one "
+            "stops, and touches nothing of it any more"
+        )
+        self.on_lost(self._taken)
 
     async def _put(self, segment: bytes) -> None:
         """Write a segment; where the service is away for a while, the very same one again."""

@@ -228,6 +228,26 @@ async def test_the_driver_that_resumes_fences_the_one_before(bucket: Bucket) -> 
     assert await bucket.read() == [driver(1), driver(2), JobClosed("nightly-1")]
 
 
+async def test_a_driver_asks_whether_the_run_is_its_own(bucket: Bucket) -> None:
+    lost: list[AflintError] = []
+    first, _ = await bucket.open()
+    first.on_lost = lost.append
+    first.record(driver(1))
+    for number in range(20):  # its own writes, under way or not, are no one else's
+        first.record(JobClosed(f"a-{number}"))
+        await first.check()
+    second, _ = await bucket.open()
+    second.record(driver(2))
+    await second.flush()
+    for _ in range(2):
+        with pytest.raises(JobRunningError, match="resumed by another driver"):
+            await first.check()
+    await second.check()
+    assert len(lost) == 1
+    await first.aclose()
+    await second.aclose()
+
+
 async def test_of_two_who_resume_at_once_one_goes_on(bucket: Bucket) -> None:
     await bucket.write(driver(0))
     journals = [(await bucket.open())[0] for _ in range(2)]
