@@ -27,7 +27,7 @@ _DIGEST_BYTES: Final = 16
 _SMALL: Final = 256
 """Larger collections of plain values are pickled whole, at the speed of C."""
 
-_MOST: Final = 100_000
+_MOST: Final = 20_000
 """Where there are more objects, data is pickled, at the speed of C."""
 
 _PLAIN: Final = (int, float, complex, str, bytes, bool, type(None))
@@ -53,7 +53,7 @@ def fingerprint(value: Any) -> str:
     """Return 32 hexadecimal digits, the same in every process for what computes the same.
 
     Plain data, functions, classes and what pickles by its parts is told apart by what is in it; an
-    object may say by `__fingerprint__()` what counts in its place. Of more than a hundred thousand
+    object may say by `__fingerprint__()` what counts in its place. Of more than twenty thousand
     objects, data goes by its pickle, so that it also counts which of it is one object. Raises what
     pickling raises.
     """

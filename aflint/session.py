@@ -87,7 +87,7 @@ class Session:
         self._listeners: list[Listener] = []
         self._accumulators = itertools.count(1)
         self._stack: AsyncExitStack | None = None
-        self._closed = False
+        self._closed = self._failed = False
         self._scheduler: Scheduler | None = None
         self._runner: JobRunner | None = None
         self._user_modules = UserModules(on=config.backend != "local")
@@ -115,6 +115,7 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self._closed = True
+        self._failed = error is not None
         if self._runner is not None:
             self._runner.closed = True
         assert self._stack is not None
@@ -194,7 +195,7 @@ class Session:
         if self._past.refused:
             scratch.keep()
             return
-        if self._past.unmet:
+        if self._past.unmet and not self._failed:
             jobs = ", ".join(f"{job.id} ({job.name})" for job in self._past.unmet)
             _log.warning(
                 "job %s was resumed by a program that asked for less: %s were not met again",

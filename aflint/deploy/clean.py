@@ -11,7 +11,7 @@ from typing import Final
 from aflint.config import Config
 from aflint.deploy.clients import Clients, open_clients
 from aflint.deploy.folders import Folder, default_scratch, find_folders, remove_folder
-from aflint.deploy.leftovers import Leftover, find_leftovers, remove
+from aflint.deploy.leftovers import Leftover, find_leftovers, remove, session_of
 from aflint.deploy.names import Names, names_of
 from aflint.deploy.reading import find_account
 from aflint.deploy.together import together
@@ -63,7 +63,9 @@ async def clean(
             names = names_of(config, await find_account(clients), clients.region)
             found = await find_leftovers(clients, names)
             before = time.time() - older_than_s
-            chosen = choose(found, before, _ids(folders, True), _ids(dead, False))
+            living = {each.session for each in folders if each.alive}
+            left = {each.session for each in dead if each.session}
+            chosen = choose(found, names.prefix, before, living, left)
             if not dry_run:
                 await together(_remove(clients, names, each, on_removed) for each in chosen)
     removed = [each for each in dead if dry_run or remove_folder(each.path)]
@@ -84,18 +86,18 @@ def names_cloud(config: Config, environ: Mapping[str, str]) -> bool:
 
 
 def choose(
-    leftovers: Iterable[Leftover], before: float, living: Collection[str], dead: Collection[str]
+    leftovers: Iterable[Leftover],
+    prefix: str,
+    before: float,
+    living: Collection[str],
+    dead: Collection[str],
 ) -> list[Leftover]:
     """Return those to remove: older than the time `before`, or of a dead session; never those of a
-    living one. Sessions are told by their ids, which the names hold. Pure.
+    living one. Pure.
     """
     return [
         each
         for each in leftovers
-        if not any(session in each.name for session in living)
-        and (each.since <= before or any(session in each.name for session in dead))
+        if (session := session_of(each, prefix)) not in living
+        and (each.since <= before or session in dead)
     ]
-
-
-def _ids(folders: Iterable[Folder], alive: bool) -> list[str]:
-    return [each.session for each in folders if each.alive is alive and len(each.session) >= 8]

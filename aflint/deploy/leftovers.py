@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -152,6 +153,17 @@ def group_of(key: str, prefix: str) -> str:
     """Return what of a key names its job: `aflint/shuffles/job/` of `aflint/shuffles/job/0/1`."""
     parts = key.removeprefix(f"{prefix}/").split("/")
     return key if len(parts) <= 2 else f"{prefix}/{parts[0]}/{parts[1]}/"
+
+
+def session_of(leftover: Leftover, prefix: str) -> str:
+    """Return the id of the session that something is of, which holds no hyphen: from
+    `aflint-ID-3-0-...` of a queue, `aflint/shuffles/ID-3/...` or `aflint/jobs/ID/...`. Pure.
+    """
+    if leftover.kind == "queue":
+        rest = leftover.label.removeprefix(f"{prefix}-")
+    else:
+        rest = leftover.name.removeprefix(f"{prefix}/").partition("/")[2]
+    return re.split("[-/]", rest, maxsplit=1)[0]
 
 
 async def _uploads(clients: Clients, names: Names) -> list[Leftover]:

@@ -110,14 +110,16 @@ class JobRunner(Runner):
                 if first:
                     self._accept(result, kept)
 
-            async with self.run_job(
-                Job(id, name, stages, self.defaults.settings),
-                on_accept=accept,
-                on_open=record.opened,
-                recovery=recovery,
-            ) as running:
-                yield _Job(running, self.storage, record, known)
-            record.done()
+            try:
+                async with self.run_job(
+                    Job(id, name, stages, self.defaults.settings),
+                    on_accept=accept,
+                    on_open=record.opened,
+                    recovery=recovery,
+                ) as running:
+                    yield _Job(running, self.storage, record, known)
+            finally:
+                record.closed()
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
@@ -137,7 +139,7 @@ class JobRunner(Runner):
             return Recovery(self.past.generation)
         handles = {}
         for shuffle, handle in known.handles.items():
-            if not known.done and await self.survives(handle):
+            if not known.closed and await self.survives(handle):
                 handles[shuffle] = handle
         usable = {p: links for p, links in known.results.items() if p not in known.outdated}
         return Recovery(

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any
 
 from aflint.journal import Journal
-from aflint.journal.entries import JobBegan, JobDone, SaveCommitted, ShuffleMade, TaskAccepted
+from aflint.journal.entries import JobBegan, JobClosed, SaveCommitted, ShuffleMade, TaskAccepted
+from aflint.journal.rows import Row, row_of
 from aflint.plan import ShuffleRead, Stage
 from aflint.task import DataSplit, ShuffleHandle, TaskResult
 from aflint.wire import pack
-
-MOST_VALUE_BYTES: Final = 64 * 1024
-"""Larger values of results are not written down: a driver that resumes has them computed again."""
 
 
 def fingerprint_of(stages: Sequence[Stage], programs: Mapping[str, str]) -> str:
@@ -45,7 +43,7 @@ class JobRecord:
     journal: Journal
     job: str
     writers: Mapping[int, int]
-    _links: dict[tuple[int, int], list[TaskResult]] = field(default_factory=dict)
+    _links: dict[tuple[int, int], list[Row]] = field(default_factory=dict)
 
     def begin(self, name: str, fingerprint: str) -> None:
         """Note that the job is about to run."""
@@ -59,25 +57,15 @@ class JobRecord:
         """Note an accepted task, once the last link of its attempt is there."""
         place = (result.id.stage, result.id.partition)
         links = self._links.setdefault(place, [])
-        links.append(_in_short(result))
+        links.append(row_of(result))
         if result.continuation is None:
             self.journal.record(TaskAccepted(tuple(links)))
             del self._links[place]
 
-    def done(self) -> None:
-        """Note that the job gave its answer."""
-        self.journal.record(JobDone(self.job))
+    def closed(self) -> None:
+        """Note that the job is over, with its answer or without."""
+        self.journal.record(JobClosed(self.job))
 
     def committed(self) -> None:
         """Note that what the job saved is in its place."""
         self.journal.record(SaveCommitted(self.job))
-
-
-def _in_short(result: TaskResult) -> TaskResult:
-    """Return a result without what nobody would ask it for again."""
-    value, continuation = result.value, result.continuation
-    if value is not None and value.data is not None and len(value.data) > MOST_VALUE_BYTES:
-        value = None
-    if continuation is not None:
-        continuation = replace(continuation, position=None, state=None)
-    return replace(result, value=value, continuation=continuation, logs="")

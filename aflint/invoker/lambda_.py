@@ -86,14 +86,24 @@ class LambdaInvoker(Invoker):
         return self._concurrency
 
     async def start(self) -> None:
-        """Invoke the smallest function once, to see that it is there, may be used and fits.
+        """Invoke the smallest function, to see that it is there, may be used and fits; again where
+        the call was lost.
 
         Raises CredentialsError, AccessDeniedError, FunctionNotFoundError, WrongRegionError,
         EndpointUnreachableError, BundleMismatchError, or ConfigError where this process may not
         open as many connections as `concurrency`.
         """
         _allow_files(self._concurrency + _OTHER_FILES)
-        await self._hold(self._function_for(0), 0.0)
+        function, tried = self._function_for(0), 0
+        while True:
+            tried += 1
+            try:
+                await self._hold(function, 0.0)
+                return
+            except AttemptError as error:  # throttled, killed, or its answer was lost
+                if not error.retriable or not _CONNECTS.again(Kind.TRANSIENT, tried):
+                    raise
+            await asyncio.sleep(_CONNECTS.wait(tried, random.random()))
 
     async def invoke(self, task: TaskDescription) -> TaskResult:
         function = self._function_for(task.memory_mb)

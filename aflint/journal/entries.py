@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aflint.journal.rows import Row, result_of
 from aflint.task import ShuffleHandle, TaskResult
 from aflint.wire import wire
 
@@ -48,18 +49,23 @@ class ShuffleMade:
 @wire
 @dataclass(frozen=True, slots=True)
 class TaskAccepted:
-    """A task was accepted: the results of all links of its attempt, in order.
+    """A task was accepted: the results of all links of its attempt, in order, as rows.
 
     The value of the last is None where it was too large to be written down.
     """
 
-    results: tuple[TaskResult, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def results(self) -> tuple[TaskResult, ...]:
+        """The results that the rows stand for."""
+        return tuple(result_of(row) for row in self.rows)
 
 
 @wire
 @dataclass(frozen=True, slots=True)
-class JobDone:
-    """A job gave all that was asked of it. Its shuffles are closed, or are about to be."""
+class JobClosed:
+    """A job is over, with its answer or without: its shuffles are closed."""
 
     job: str
 
@@ -72,4 +78,4 @@ class SaveCommitted:
     job: str
 
 
-Entry = DriverBegan | JobBegan | ShuffleMade | TaskAccepted | JobDone | SaveCommitted
+Entry = DriverBegan | JobBegan | ShuffleMade | TaskAccepted | JobClosed | SaveCommitted

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
 
-from aflint.errors import JournalDamagedError, JournalVersionError
 from aflint.journal.base import Journal
 from aflint.journal.entries import Entry
+from aflint.journal.refusals import damaged, of_another_version
 from aflint.journal.segment import decode, encode, size_of
 
 _log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ def _segments(
         what = f"segment {number} of the journal {path}"
         end = start + size_of(data[start : start + 64], what)
         if end > committed:
-            raise _damaged(path, f"segment {number} goes past its committed end")
+            raise damaged(f"the journal {path}", f"segment {number} goes past its committed end")
         yield end, decode(data[start:end], session, number, key, what)
         start, number = end, number + 1
 
@@ -128,22 +128,22 @@ def _head(committed: int, key: bytes) -> bytes:
 
 def _committed(data: bytes, path: str, key: bytes) -> int:
     if len(data) < _HEAD.size:
-        raise _damaged(path, f"it is cut short: {len(data)} bytes are left")
+        raise damaged(f"the journal {path}", f"it is cut short: {len(data)} bytes are left")
     magic, version, committed, _ = _HEAD.unpack_from(data)
     if magic != _MAGIC:
-        raise _damaged(path, "it does not begin as a journal does")
+        raise damaged(f"the journal {path}", "it does not begin as a journal does")
     if version != VERSION:
-        raise JournalVersionError(
-            f"the journal {path} is of version {version}, and this aflint reads version {VERSION}: "
-            "resume with the aflint that the run was started with. Nothing was changed."
-        )
+        raise of_another_version(f"the journal {path}", version, VERSION)
     if not hmac.compare_digest(data[: _HEAD.size], _head(committed, key)):
-        raise _damaged(
-            path,
+        raise damaged(
+            f"the journal {path}",
             "its head was altered, or was written under another secret",
         )
     if committed > len(data):
-        raise _damaged(path, f"it is cut short: of {committed:,} bytes, {len(data):,} are left")
+        raise damaged(
+            f"the journal {path}",
+            f"it is cut short: of {committed:,} bytes, {len(data):,} are left",
+        )
     return int(committed)
 
 
@@ -152,11 +152,3 @@ def _write(handle: int, data: bytes, at: int) -> None:
     while view:
         written = os.pwrite(handle, view, at)
         view, at = view[written:], at + written
-
-
-def _damaged(path: str, why: str) -> JournalDamagedError:
-    return JournalDamagedError(
-        f"the journal {path} is damaged: {why}. The run cannot be resumed from it; nothing was "
-        "changed. Run the program under another job id, and `aflint clean` when you no longer need "
-        "what is left"
-    )

@@ -14,13 +14,13 @@ from typing import Final
 from aflint.errors import (
     AflintError,
     JobRunningError,
-    JournalDamagedError,
     OutputExistsError,
     PathNotFoundError,
 )
 from aflint.groups import first_error
 from aflint.journal.base import Journal
 from aflint.journal.entries import Entry
+from aflint.journal.refusals import damaged
 from aflint.journal.segment import decode, encode
 from aflint.storage.base import Storage
 
@@ -128,11 +128,7 @@ async def open_objects(
         paths = []
     for number, path in enumerate(sorted(paths)):
         if path != _path(folder, number):
-            raise JournalDamagedError(
-                f"segment {number} of the journal {folder} is missing: there is {path}. The run "
-                "cannot be resumed from it; nothing was changed. Run the program under another "
-                "job id, and `aflint clean` when you no longer need what is left"
-            )
+            raise damaged(f"the journal {folder}", f"segment {number} is missing: there is {path}")
     room = asyncio.Semaphore(_READS)
 
     async def read(number: int) -> tuple[Entry, ...]:

@@ -10,7 +10,7 @@ from aflint.journal.entries import (
     DriverBegan,
     Entry,
     JobBegan,
-    JobDone,
+    JobClosed,
     SaveCommitted,
     ShuffleMade,
     TaskAccepted,
@@ -27,7 +27,7 @@ class PastJob:
     `results`, by (stage, partition), are what its tasks came to; the output of those that are
     `outdated` lies in a shuffle that was closed since. `counted` are the results that were accepted
     first, where tasks were run again: the run went on with what those accumulated and stored.
-    `done`: it gave its answer, and its shuffles are closed. `committed`: what it saved is in place.
+    `closed`: it was over, and so its shuffles are gone. `committed`: what it saved is in place.
     `beside`: another job was under way at the same time, so that what was cached when it was
     planned may be otherwise in another run.
     """
@@ -39,7 +39,7 @@ class PastJob:
     counted: dict[tuple[int, int], Links] = field(default_factory=dict)
     results: dict[tuple[int, int], Links] = field(default_factory=dict)
     outdated: set[tuple[int, int]] = field(default_factory=set)
-    done: bool = False
+    closed: bool = False
     committed: bool = False
     beside: bool = False
 
@@ -115,7 +115,7 @@ class Past:
                 self.drivers.append(entry)
                 self._under_way.clear()
             case JobBegan(id, name, fingerprint):
-                self.jobs.setdefault(id, PastJob(id, name, fingerprint)).done = False
+                self.jobs.setdefault(id, PastJob(id, name, fingerprint)).closed = False
                 self._under_way.add(id)
                 if len(self._under_way) > 1:
                     for each in self._under_way:
@@ -124,14 +124,15 @@ class Past:
                 job = self.jobs[handle.job]
                 job.handles[handle.shuffle] = handle
                 job.outdated.update(place for place in job.results if place[0] == stage)
-            case TaskAccepted(results):
+            case TaskAccepted():
+                results = entry.results
                 task = results[-1].id
                 job, place = self.jobs[task.job], (task.stage, task.partition)
                 job.counted.setdefault(place, results)
                 job.results[place] = results
                 job.outdated.discard(place)
-            case JobDone(id):
-                self.jobs[id].done = True
+            case JobClosed(id):
+                self.jobs[id].closed = True
                 self._under_way.discard(id)
             case SaveCommitted(id):
                 self.jobs[id].committed = True

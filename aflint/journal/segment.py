@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
-from aflint.errors import FrameError, JournalDamagedError, JournalVersionError
+from aflint.errors import FrameError
 from aflint.journal.entries import Entry
+from aflint.journal.refusals import damaged, of_another_version
 from aflint.wire import pack, unpack
 
 VERSION: Final = 1
@@ -37,15 +38,12 @@ def size_of(data: bytes, what: str) -> int:
     Raises JournalDamagedError or JournalVersionError for what is no segment of this version.
     """
     if len(data) < _HEAD.size:
-        raise _damaged(what, f"it ends within the head of a segment, after {len(data)} bytes")
+        raise damaged(what, f"it ends within the head of a segment, after {len(data)} bytes")
     magic, version, size, _ = _HEAD.unpack_from(data)
     if magic != MAGIC:
-        raise _damaged(what, "it does not begin as a segment does")
+        raise damaged(what, "it does not begin as a segment does")
     if version != VERSION:
-        raise JournalVersionError(
-            f"{what} is of version {version}, and this aflint reads version {VERSION}: resume with "
-            "the aflint that the run was started with. Nothing was changed."
-        )
+        raise of_another_version(what, version, VERSION)
     found: int = _HEAD.size + size
     return found
 
@@ -58,10 +56,10 @@ def decode(data: bytes, session: str, number: int, key: bytes, what: str) -> tup
     """
     size = size_of(data, what)
     if size != len(data):
-        raise _damaged(what, f"{len(data):,} bytes are there, and it is {size:,} bytes long")
+        raise damaged(what, f"{len(data):,} bytes are there, and it is {size:,} bytes long")
     body = memoryview(data)[_HEAD.size :]
     if not hmac.compare_digest(_HEAD.unpack_from(data)[3], _tag(body, key)):
-        raise _damaged(
+        raise damaged(
             what,
             "it was altered, or was written under another secret, as before the function was "
             "deployed anew",
@@ -69,18 +67,11 @@ def decode(data: bytes, session: str, number: int, key: bytes, what: str) -> tup
     try:
         owner, found, entries = unpack(bytes(body))
     except (FrameError, ValueError) as error:
-        raise _damaged(what, str(error)) from error
+        raise damaged(what, str(error)) from error
     if (owner, found) != (session, number):
-        raise _damaged(what, f"it is segment {found} of job {owner}, out of its place")
+        raise damaged(what, f"it is segment {found} of job {owner}, out of its place")
     return tuple(entries)
 
 
 def _tag(body: bytes | memoryview, key: bytes) -> bytes:
     return blake2b(body, key=key, digest_size=_TAG_BYTES, person=MAGIC + bytes([VERSION])).digest()
-
-
-def _damaged(what: str, why: str) -> JournalDamagedError:
-    return JournalDamagedError(
-        f"{what} is damaged: {why}. The run cannot be resumed from it; nothing was changed. Run "
-        "the program under another job id, and `aflint clean` when you no longer need what is left"
-    )

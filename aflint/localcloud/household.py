@@ -44,12 +44,12 @@ class Household:
         self._tell(f"-{group}\n")
 
     def close(self) -> None:
-        """Remove the folder and let the helper go."""
-        sweeper.remove_tree(str(self.folder))
+        """Have the helper end what still runs and remove the folder; if it was killed, do that."""
         assert self._sweeper.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._sweeper.stdin.close()
         self._sweeper.wait()
+        sweeper.remove_tree(str(self.folder))
 
     def _tell(self, line: str) -> None:
         assert self._sweeper.stdin is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -136,10 +137,11 @@ async def _send(raw: web.BaseRequest, reply: Reply, request_id: str) -> web.Stre
         return web.Response(status=reply.status, body=reply.body, headers=headers)
     response = web.StreamResponse(status=reply.status, headers=headers)
     response.content_length = len(reply.body) if reply.length is None else reply.length
-    await response.prepare(raw)
-    if reply.sent:
-        await response.write(reply.body[: reply.sent])
-        if raw.transport is not None:
-            raw.transport.close()
-    await response.write_eof()
+    with suppress(ConnectionResetError):  # who asked is gone, as killed functions are
+        await response.prepare(raw)
+        if reply.sent:
+            await response.write(reply.body[: reply.sent])
+            if raw.transport is not None:
+                raw.transport.close()
+        await response.write_eof()
     return response

@@ -13,14 +13,25 @@ import os
 import shutil
 import signal
 import sys
+import time
+
+_TRIES = 40
+_PAUSE_S = 0.05
 
 
 def remove_tree(folder: str) -> None:
-    """Remove a folder and all in it, read-only folders included; harmless when it is gone."""
-    for parent, _, _ in os.walk(folder):
-        with contextlib.suppress(OSError):
-            os.chmod(parent, 0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a folder and all in it, read-only folders included; harmless when it is gone.
+
+    What was just killed may write to it for a moment more.
+    """
+    for _ in range(_TRIES):
+        for parent, _, _ in os.walk(folder):
+            with contextlib.suppress(OSError):
+                os.chmod(parent, 0o700)
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.lexists(folder):
+            return
+        time.sleep(_PAUSE_S)
 
 
 def bytes_below(folder: str | os.PathLike[str]) -> int:

@@ -34,6 +34,9 @@ FAULTS: Final = Faults(
 """What goes wrong in the emulator during half of the batches."""
 
 _PATIENCE_S: Final = 180.0
+_TIME_LIMIT_S: Final = 30
+"""Of functions: a cancelled invocation runs on until then, and keeps its environment busy."""
+
 _BATCH: Final = 6
 _BESIDE: Final = 3
 
@@ -117,6 +120,7 @@ class Lives:
             "transport": chance.choice(("sqs", "s3", "hybrid")),
             "message_limit_kib": chance.choice((256, 1024)),
             "fetch_timeout_s": 8.0,
+            "function_timeout_s": _TIME_LIMIT_S,
         }
 
     async def _batch(self, kit: Kit) -> None:

@@ -16,6 +16,7 @@ from aflint.errors import JobRunningError, JournalDamagedError, UnknownJobError
 from aflint.journal import NAME, Past
 from aflint.journal.entries import DriverBegan, Entry, JobBegan, TaskAccepted
 from aflint.journal.file import open_file
+from aflint.journal.rows import row_of
 from aflint.locks import LOCK
 from aflint.resuming import SECRET, Resumable, choose, is_program
 from aflint.secret import Secret
@@ -31,7 +32,7 @@ def began(folder: Path, command: tuple[str, ...] = PROGRAM) -> DriverBegan:
 def results(session: str) -> list[Entry]:
     job = f"{session}-1"
     tasks = (TaskResult(TaskId(job, 0, partition, 0)) for partition in range(3))
-    return [JobBegan(job, "collect", "f"), *(TaskAccepted((task,)) for task in tasks)]
+    return [JobBegan(job, "collect", "f"), *(TaskAccepted((row_of(task),)) for task in tasks)]
 
 
 class Machine:

@@ -19,7 +19,7 @@ def reported(session: aflint.Session) -> Usage:
 
 @pytest.mark.parametrize("transport", ["s3", "hybrid", "sqs"])
 async def test_requests_are_counted_as_they_are_billed(transport: str) -> None:
-    async with localcloud(transport=transport) as session:
+    async with localcloud(transport=transport, journal=False) as session:
         before = session.localcloud.snapshot()
         pairs = session.range(400, num_slices=4).map(lambda n: (n % 7, noise(n, 3000)))
         counts = pairs.map_values(len).reduce_by_key(add, 3)
@@ -35,6 +35,18 @@ async def test_requests_are_counted_as_they_are_billed(transport: str) -> None:
         assert usage.lambda_requests == after.lambda_requests
         billed_s = after.lambda_mb_ms / 1024 / 1000
         assert usage.gb_seconds == pytest.approx(billed_s)
+
+
+async def test_what_a_journal_asks_is_counted_for_the_session() -> None:
+    async with localcloud() as session:
+        assert await session.range(40, num_slices=4).map(lambda n: n + 1).sum() == 820
+        journal = session._running().journal
+        await journal.flush()
+        counted = session.localcloud.snapshot()
+        written = [key for keys in counted.buckets.values() for key in keys if "/journal/" in key]
+        assert len(written) >= 2
+        assert session._reporter.usage.s3_put >= len(written)
+        assert session.cost.s3_put > 0
 
 
 async def test_what_a_failed_attempt_used_is_counted_too() -> None:

@@ -7,13 +7,17 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aflint.errors import JobRunningError
+from aflint.localcloud import Faults
 from tests.cloud.clouds import MEMORY_MB, Deployed
+from tests.cloud.test_faults import EVERYTHING
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +77,26 @@ async def test_a_killed_driver_is_resumed(
     assert told["answer"] == [sums, 60, sums[::-1], 240]
     assert told["recovered"]
     assert not set(told["recovered"]) & set(told["accepted"])
+    deployed.assert_empty()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transport", ["sqs", "s3", "hybrid"])
+async def test_the_queries_when_drivers_are_killed_under_every_fault(
+    transport: str, deployed: Deployed, folder: Path, taxi: Path, answers: Mapping[str, object]
+) -> None:
+    (folder / "taxi").symlink_to(taxi)
+    patient = {"AFLINT_TRANSPORT": transport, "AFLINT_MAX_ATTEMPTS": "10"}
+    deployed.cloud.set_faults(replace(EVERYTHING, seed=7))
+    for kill_after in (3, 9, 15):  # in the first queries, and further on each time
+        words = program(folder, "queries", kill_after)
+        status, _, errors = await drive(deployed, folder, *words, **patient)
+        assert status == -signal.SIGKILL, errors
+    status, told, errors = await drive(deployed, folder, *program(folder, "queries"), **patient)
+    assert status == 0, errors
+    assert told["answer"] == {name: repr(answer) for name, answer in answers.items()}
+    assert told["recovered"]
+    deployed.cloud.set_faults(Faults())
     deployed.assert_empty()
 
 

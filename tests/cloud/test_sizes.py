@@ -70,9 +70,11 @@ async def test_functions_data_results_and_variables_over_six_megabytes(deployed:
     deployed.assert_empty()
 
 
-async def test_kept_partitions_and_saved_text(deployed: Deployed) -> None:
+async def test_kept_partitions_and_saved_text(cloud: LocalCloud, config: Config) -> None:
     async with get_session().create_client("s3") as s3:
         await s3.create_bucket(Bucket="mine")
+    options = DeployOptions(reads=["s3://mine/"], writes=["s3://mine/"])
+    deployed = Deployed(cloud, config, await deploy(config, options))
     async with deployed.connect() as session:
         kept = session.range(1000, num_slices=3).map(str).cache()
         assert await kept.count() == 1000

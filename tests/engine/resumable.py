@@ -19,6 +19,7 @@ from typing import Any
 import aflint
 from aflint import Session
 from aflint.events import Event, TaskEnded, TaskRecovered
+from examples.taxi.queries import QUERIES
 
 Program = Callable[[Session, Path], Awaitable[Any]]
 WORDS = {"the", "of", "and"}
@@ -98,17 +99,27 @@ async def side_by_side(session: Session, folder: Path) -> Any:
     return await asyncio.gather(*(one(by) for by in (3, 4, 5)))
 
 
+async def queries(session: Session, folder: Path) -> Any:
+    """Ask the paper's queries of the trips in the folder."""
+    taxi = folder / "taxi"
+    trips = session.text_file(str(taxi / "*_tripdata_*.csv"), 6)
+    weather = session.text_file(str(taxi / "central_park_weather.csv"), 1)
+    return {query.name: repr(await query.answer(trips, weather)) for query in QUERIES}
+
+
 PROGRAMS: dict[str, Program] = {
-    each.__name__: each for each in (counts, changed, joined, saved, cached, side_by_side)
+    each.__name__: each for each in (counts, changed, joined, saved, cached, side_by_side, queries)
 }
 
 
 class Watcher:
     """Counts what is told of tasks, and kills the driver in the middle of being told."""
 
-    def __init__(self, kill_after: int, stage: int | None) -> None:
+    def __init__(self, session: Session, kill_after: int, stage: int | None) -> None:
         self.accepted: list[str] = []
         self.recovered: list[str] = []
+        self._session = session
+        self._killing: asyncio.Task[None] | None = None
         self._kill_after = kill_after
         self._stage = stage
 
@@ -120,15 +131,22 @@ class Watcher:
             counted = self._stage is None or event.id.stage == self._stage
             self._kill_after -= counted
             if counted and self._kill_after == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                if self._session.config.backend == "local":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                self._killing = asyncio.create_task(self._kill_later())
+
+    async def _kill_later(self) -> None:
+        """Let what was accepted come into S3, where that takes a moment, so as to be looked for."""
+        await self._session._running().journal.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def main(name: str, folder: Path, kill_after: int = -1, stage: int | None = None) -> None:
     """Run one of the programs."""
-    watcher = Watcher(kill_after, stage)
     async with aflint.connect(
         job_id="run", workers=2, progress=False, scratch_dir=str(folder / "scratch")
     ) as session:
+        watcher = Watcher(session, kill_after, stage)
         session.add_listener(watcher)
         answer = await PROGRAMS[name](session, folder)
     told = {"answer": answer, "accepted": watcher.accepted, "recovered": watcher.recovered}

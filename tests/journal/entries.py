@@ -8,11 +8,12 @@ from aflint.journal.entries import (
     DriverBegan,
     Entry,
     JobBegan,
-    JobDone,
+    JobClosed,
     SaveCommitted,
     ShuffleMade,
     TaskAccepted,
 )
+from aflint.journal.rows import row_of
 from aflint.task import Blob, ShuffleHandle, TaskId, TaskResult
 
 KEY = bytes(range(32))
@@ -25,7 +26,7 @@ def driver(process: int = 1, aflint: str = "1", python: str = "3.11") -> DriverB
 
 def accepted(job: str, stage: int, partition: int, value: bytes = b"", attempt: int = 0) -> Entry:
     id = TaskId(job, stage, partition, attempt)
-    return TaskAccepted((TaskResult(id, Blob("d" * 32, len(value), value)),))
+    return TaskAccepted((row_of(TaskResult(id, Blob("d" * 32, len(value), value))),))
 
 
 def made(job: str, stage: int, shuffle: int, place: str = "place") -> Entry:
@@ -37,7 +38,7 @@ SOME: tuple[Entry, ...] = (
     JobBegan("nightly-1", "collect", "f" * 32),
     made("nightly-1", 0, 4),
     accepted("nightly-1", 0, 0, b"one"),
-    JobDone("nightly-1"),
+    JobClosed("nightly-1"),
     SaveCommitted("nightly-1"),
 )
 
@@ -65,6 +66,6 @@ entries: st.SearchStrategy[Entry] = st.one_of(
     st.builds(JobBegan, _text, _text, _text),
     st.builds(ShuffleMade, _small, st.builds(ShuffleHandle, _text, _small, _small, _text)),
     st.builds(TaskAccepted, st.lists(_results, min_size=1, max_size=3).map(tuple)),
-    st.builds(JobDone, _text),
+    st.builds(JobClosed, _text),
     st.builds(SaveCommitted, _text),
 )

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aflint.errors import JournalDamagedError, JournalVersionError
-from aflint.journal.entries import Entry, JobDone
+from aflint.journal.entries import Entry, JobClosed
 from aflint.journal.file import open_file, read_file
 from aflint.journal.segment import encode
 from aflint.testing.clock import run_virtual
@@ -64,7 +64,7 @@ def test_what_was_recorded_survives_the_driver(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert read(path) == list(SOME)
-    assert run_virtual(write(path, JobDone("x"))) == list(SOME)
+    assert run_virtual(write(path, JobClosed("x"))) == list(SOME)
 
 
 async def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ async def test_a_torn_tail_is_written_over(tmp_path: Path) -> None:
     for size in range(1, len(torn) + 1):
         path.write_bytes(whole + torn[:size])
         assert read(path) == list(SOME[:2])
-    assert await write(path, JobDone("other")) == list(SOME[:2])
-    assert read(path) == [*SOME[:2], JobDone("other")]
+    assert await write(path, JobClosed("other")) == list(SOME[:2])
+    assert read(path) == [*SOME[:2], JobClosed("other")]
 
 
 @pytest.mark.parametrize("other", [{"key": KEY[::-1]}, {"session": "another"}])

@@ -16,7 +16,7 @@ from aflint.errors import (
     JournalVersionError,
     ServiceUnavailableError,
 )
-from aflint.journal.entries import Entry, JobBegan, JobDone
+from aflint.journal.entries import Entry, JobBegan, JobClosed
 from aflint.journal.objects import PAUSE_S, ObjectJournal, open_objects
 from aflint.journal.segment import encode
 from aflint.storage.s3 import S3Storage
@@ -123,12 +123,12 @@ async def test_what_comes_close_together_is_one_segment(
 ) -> None:
     journal, _ = await bucket.open()
     for number in range(100):
-        journal.record(JobDone(f"a-{number}"))
+        journal.record(JobClosed(f"a-{number}"))
         await asyncio.sleep(PAUSE_S / 50)
     await asyncio.sleep(1)
     assert 3 <= bucket.puts <= 12
     await journal.aclose()
-    assert await bucket.read() == [JobDone(f"a-{number}") for number in range(100)]
+    assert await bucket.read() == [JobClosed(f"a-{number}") for number in range(100)]
 
 
 async def test_what_was_recorded_is_written_without_being_asked_for(bucket: Bucket) -> None:
@@ -159,9 +159,9 @@ async def test_many_may_flush_at_once(bucket: Bucket) -> None:
     journal, _ = await bucket.open()
 
     async def one(number: int) -> None:
-        journal.record(JobDone(f"a-{number}"))
+        journal.record(JobClosed(f"a-{number}"))
         await journal.flush()
-        assert JobDone(f"a-{number}") in await bucket.read()
+        assert JobClosed(f"a-{number}") in await bucket.read()
 
     async with asyncio.TaskGroup() as group:
         for number in range(20):
@@ -213,19 +213,19 @@ async def test_the_driver_that_resumes_fences_the_one_before(bucket: Bucket) -> 
     assert found == [driver(1)]
     second.record(driver(2))
     await second.flush()
-    first.record(JobDone("late"))
+    first.record(JobClosed("late"))
     with pytest.raises(JobRunningError, match="resumed by another driver"):
         await first.flush()
-    first.record(JobDone("later"))
+    first.record(JobClosed("later"))
     await asyncio.sleep(1)
     with pytest.raises(JobRunningError):
         await first.flush()
-    second.record(JobDone("nightly-1"))
+    second.record(JobClosed("nightly-1"))
     await second.flush()
     assert [type(error) for error in lost] == [JobRunningError]
     await first.aclose()
     await second.aclose()
-    assert await bucket.read() == [driver(1), driver(2), JobDone("nightly-1")]
+    assert await bucket.read() == [driver(1), driver(2), JobClosed("nightly-1")]
 
 
 async def test_of_two_who_resume_at_once_one_goes_on(bucket: Bucket) -> None:
@@ -301,7 +301,9 @@ async def refused(bucket: Bucket, error: type[Exception], words: str, **other: A
 async def test_a_missing_segment_is_told(bucket: Bucket, missing: int) -> None:
     await bucket.write(*SOME)
     del bucket.objects.held[numbered(missing)[0]]
-    await refused(bucket, JournalDamagedError, f"segment {missing} of the journal .* is missing")
+    await refused(
+        bucket, JournalDamagedError, f"the journal .* is damaged: segment {missing} is missing"
+    )
 
 
 async def test_what_is_no_segment_is_told(bucket: Bucket) -> None:

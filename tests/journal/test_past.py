@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aflint.errors import JournalVersionError, ProgramChangedError
 from aflint.journal import Past
-from aflint.journal.entries import Entry, JobBegan, JobDone, SaveCommitted
+from aflint.journal.entries import Entry, JobBegan, JobClosed, SaveCommitted
 from tests.journal.entries import accepted, driver, made
 
 
@@ -66,7 +66,7 @@ def test_one_that_is_new_among_several_at_once_is_no_change() -> None:
 
 
 def test_another_program_is_refused() -> None:
-    run = past(driver(), began(1), JobDone("nightly-1"), began(2, name="save to out"))
+    run = past(driver(), began(1), JobClosed("nightly-1"), began(2, name="save to out"))
     run.meet("f1", "collect", alone=True)
     with pytest.raises(ProgramChangedError, match=r"'count'.*nightly-2 \(save to out\)") as told:
         run.meet("other", "count", alone=True)
@@ -76,7 +76,7 @@ def test_another_program_is_refused() -> None:
 
 
 def test_what_ran_beside_others_may_be_planned_otherwise() -> None:
-    run = past(driver(), began(1), began(2), JobDone("nightly-1"), began(3))
+    run = past(driver(), began(1), began(2), JobClosed("nightly-1"), began(3))
     assert [job.beside for job in run.jobs.values()] == [True, True, True]
     run.meet("f1", "collect", alone=True)
     assert run.meet("reads what the first cached", "collect", alone=True) is None
@@ -84,7 +84,7 @@ def test_what_ran_beside_others_may_be_planned_otherwise() -> None:
 
 
 def test_what_a_killed_driver_had_under_way_runs_beside_nothing_of_the_next() -> None:
-    run = past(driver(), began(1), driver(2), began(1), JobDone("nightly-1"), began(2))
+    run = past(driver(), began(1), driver(2), began(1), JobClosed("nightly-1"), began(2))
     assert [job.beside for job in run.jobs.values()] == [False, False]
 
 
@@ -131,12 +131,12 @@ def test_what_lay_in_a_shuffle_that_was_made_anew_is_outdated_until_done_again()
 
 
 def test_a_job_that_is_begun_again_is_not_done_but_stays_committed() -> None:
-    entries: list[Entry] = [driver(), began(1), SaveCommitted("nightly-1"), JobDone("nightly-1")]
+    entries: list[Entry] = [driver(), began(1), SaveCommitted("nightly-1"), JobClosed("nightly-1")]
     job = past(*entries).jobs["nightly-1"]
-    assert (job.done, job.committed) == (True, True)
+    assert (job.closed, job.committed) == (True, True)
     run = past(*entries, driver(2), began(1))
     job = run.jobs["nightly-1"]
-    assert (job.done, job.committed) == (False, True)
+    assert (job.closed, job.committed) == (False, True)
     assert (run.generation, len(run.jobs)) == (2, 1)
 
 

@@ -47,7 +47,7 @@ class Remains:
         for job in self.past.jobs.values():
             handles: dict[int, ShuffleHandle] = {}
             for shuffle, handle in job.handles.items():
-                if job.done or not await transport.survives(handle):
+                if job.closed or not await transport.survives(handle):
                     continue
                 if cloud.dice.strikes(Fault.LOST_SHUFFLE, f"{number} {job.id}/{shuffle}"):
                     await transport.close(handle)
