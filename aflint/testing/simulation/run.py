@@ -17,7 +17,7 @@ from typing import Any
 from aflint import lineage
 from aflint.config import Config
 from aflint.errors import AflintError
-from aflint.events import Event, TaskEnded, TaskStarted
+from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
 from aflint.executor import context
 from aflint.task import TaskId
 from aflint.testing.clock import VirtualClock, VirtualLoop
@@ -278,6 +278,8 @@ def _told(event: Event) -> str:
     match event:
         case TaskStarted(id, speculative):
             return f"{kind} {_name(id)}{' (speculative)' if speculative else ''}"
+        case TaskRecovered(id):
+            return f"{kind} {_name(id)}"
         case TaskEnded(id, accepted, error):
             return f"{kind} {_name(id)} {'accepted' if accepted else error or 'not accepted'}"
     return str(event)[:200]

@@ -175,7 +175,8 @@ def generate(random: Random) -> Workload:
     root = _lineage(random, random.choice((NUMBERS, PAIRS)), random.randint(1, 6))
     names = _ACTIONS[root.gives]
     actions = tuple(
-        (random.choice(names), random.randrange(12)) for _ in range(random.choice((1, 1, 1, 2, 3)))
+        (random.choice(names), random.randrange(12))
+        for _ in range(random.choice((1, 1, 1, 1, 2, 3)))
     )
     return Workload(root, actions, together=random.random() < 0.5)
 
