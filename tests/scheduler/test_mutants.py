@@ -34,7 +34,7 @@ class Unvalidated(World):
 
 
 SETTINGS = settings(
-    max_examples=400,
+    max_examples=2000,
     stateful_step_count=60,
     deadline=None,
     derandomize=True,
