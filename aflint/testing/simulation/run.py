@@ -92,7 +92,7 @@ class _Run:
         self._clock = VirtualClock()
         self._unhandled: list[str] = []
         self._error = ""
-        self._answered = self._killed_at_the_end = False
+        self._answered = self._killed_at_the_end = self._taken_up = False
         self._cloud: SimulatedCloud | None = None
 
     def outcome(self) -> Outcome:
@@ -152,6 +152,8 @@ class _Run:
         await cloud.functions.drain()
         await cloud.functions.aclose()
         unclean = Fault.DRIVER_UNAVAILABLE in self._dice.counts or self._killed_at_the_end
+        # Ctrl-C before a driver had taken the run up leaves it to yet another one.
+        unclean |= Fault.DRIVER_KILL in self._dice.counts and not self._taken_up
         left = [] if unclean else cloud.leaks()
         if left:
             failure = failure or f"left behind: {', '.join(left[:5])}"
@@ -194,7 +196,9 @@ class _Run:
 
     async def _program(self, cloud: SimulatedCloud) -> None:
         lineage._ids, programs._numbers = itertools.count(1), itertools.count(1)
+        self._taken_up = False
         async with SimulatedSession(cloud) as session:
+            self._taken_up = True
             if self._traced:
                 session.add_listener(self._note)
             self._step_clock(session)
