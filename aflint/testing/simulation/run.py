@@ -176,6 +176,7 @@ class _Run:
             await asyncio.wait({program})
             if not program.cancelled():
                 program.exception()  # of a dead driver: nobody hears of it
+            self._answered = self._killed_at_the_end  # what a dead driver says nobody hears
             if self._answered:
                 return
             await cloud.look_back(number)
