@@ -188,8 +188,7 @@ class Session:
         stack.push_async_callback(self._check_own, journal)
         journal.on_lost = self._lost
         journal.record(driver)
-        if self._past.generation:
-            await journal.flush()
+        await journal.flush()  # so that whatever is left from now on, a successor knows to look for
         return journal
 
     async def _check_own(self, journal: Journal) -> None:
