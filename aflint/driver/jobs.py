@@ -146,7 +146,7 @@ class JobRunner(Runner):
             self.past.generation,
             handles,
             usable,
-            frozenset(known.results),
+            frozenset(known.counted),
             self.defaults.runs_on_s if handles else 0.0,
         )
 
@@ -293,8 +293,10 @@ class JobRunner(Runner):
         begun = self.past.saving(name)
         if not begun:
             await commit.prepare(self.storage, target)
+        record: JobRecord | None = None
         try:
             async with self.job(node, sink, name) as job:
+                record = job.record
                 if job.committed:
                     return
                 if begun and not job.resumed:
@@ -308,8 +310,17 @@ class JobRunner(Runner):
         except JournalError:
             raise
         except BaseException:
-            await asyncio.shield(commit.abort(self.storage, target))
+            aborting = asyncio.create_task(self._abort(record, target))
+            aborting.add_done_callback(_heard)
+            await asyncio.shield(aborting)
             raise
+
+    async def _abort(self, record: JobRecord | None, target: str) -> None:
+        """Remove what a save left, once nobody who resumes the run will count on it."""
+        if record is not None:
+            record.aborted()
+            await self.journal.flush()
+        await commit.abort(self.storage, target)
 
     def forget(self, node: Node) -> None:
         """Drop the kept partitions of a node, but for a checkpoint."""
@@ -379,6 +390,12 @@ class _Job:
         if len(data) > _DECODED_ON_THE_LOOP:
             return await asyncio.to_thread(_decode, data, blob)
         return _decode(data, blob)
+
+
+def _heard(task: asyncio.Task[None]) -> None:
+    """Take note of a failure that nobody may wait for, as of one who was cancelled meanwhile."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _decode(data: bytes, blob: Blob) -> Any:

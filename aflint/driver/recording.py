@@ -8,7 +8,14 @@ from hashlib import blake2b
 from typing import Any
 
 from aflint.journal import Journal
-from aflint.journal.entries import JobBegan, JobClosed, SaveCommitted, ShuffleMade, TaskAccepted
+from aflint.journal.entries import (
+    JobBegan,
+    JobClosed,
+    SaveAborted,
+    SaveCommitted,
+    ShuffleMade,
+    TaskAccepted,
+)
 from aflint.journal.rows import Row, row_of
 from aflint.plan import ShuffleRead, Stage
 from aflint.task import DataSplit, ShuffleHandle, TaskResult
@@ -65,6 +72,10 @@ class JobRecord:
     def closed(self) -> None:
         """Note that the job is over, with its answer or without."""
         self.journal.record(JobClosed(self.job))
+
+    def aborted(self) -> None:
+        """Note that what the job saved is about to be removed."""
+        self.journal.record(SaveAborted(self.job))
 
     def committed(self) -> None:
         """Note that what the job saved is in its place."""

@@ -78,4 +78,14 @@ class SaveCommitted:
     job: str
 
 
-Entry = DriverBegan | JobBegan | ShuffleMade | TaskAccepted | JobClosed | SaveCommitted
+@wire
+@dataclass(frozen=True, slots=True)
+class SaveAborted:
+    """All that a saving job wrote is about to be removed: its tasks' parts are of no more use."""
+
+    job: str
+
+
+Entry = (
+    DriverBegan | JobBegan | ShuffleMade | TaskAccepted | JobClosed | SaveCommitted | SaveAborted
+)

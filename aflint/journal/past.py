@@ -11,6 +11,7 @@ from aflint.journal.entries import (
     Entry,
     JobBegan,
     JobClosed,
+    SaveAborted,
     SaveCommitted,
     ShuffleMade,
     TaskAccepted,
@@ -134,5 +135,7 @@ class Past:
             case JobClosed(id):
                 self.jobs[id].closed = True
                 self._under_way.discard(id)
+            case SaveAborted(id):
+                self.jobs[id].results.clear()
             case SaveCommitted(id):
                 self.jobs[id].committed = True

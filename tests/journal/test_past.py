@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aflint.errors import JournalVersionError, ProgramChangedError
 from aflint.journal import Past
-from aflint.journal.entries import Entry, JobBegan, JobClosed, SaveCommitted
+from aflint.journal.entries import Entry, JobBegan, JobClosed, SaveAborted, SaveCommitted
 from tests.journal.entries import accepted, driver, made
 
 
@@ -150,3 +150,10 @@ def test_another_version_is_refused(aflint: str, python: str) -> None:
     run.check_versions("1", "3.11")
     with pytest.raises(JournalVersionError, match=r"aflint 1 on Python 3\.11.*Nothing was changed"):
         run.check_versions(aflint, python)
+
+
+def test_parts_of_a_save_that_was_given_up_are_not_counted_on() -> None:
+    run = past(driver(), began(1), accepted("nightly-1", 0, 0), SaveAborted("nightly-1"))
+    job = run.jobs["nightly-1"]
+    assert not job.results
+    assert set(job.counted) == {(0, 0)}  # what it accumulated counts, and once
