@@ -193,13 +193,13 @@ class Session:
 
     async def _check_own(self, journal: Journal) -> None:
         """See that the run is still this driver's, before all of it is removed."""
-        if not self._past.refused:
+        if self._past.refused is None:
             with suppress(JobRunningError):  # `_lost` has noted it
                 await journal.check()
 
     async def _remove_all(self, backend: Backend, scratch: ScratchFolder) -> None:
         """Remove what this run has anywhere, unless it is not this driver's to remove."""
-        if self._past.refused:
+        if self._past.refused is not None:
             scratch.keep()
             return
         if self._past.unmet and not self._failed:
@@ -215,8 +215,8 @@ class Session:
 
     def _lost(self, error: AflintError) -> None:
         """Stop everything: another driver has taken the run over."""
-        self._past.refused = True
-        if not self._closed:
+        self._past.refused = error
+        if self._runner is not None and not self._closed:
             self.cancel(reason=error)
 
     def _watch(self, backend: Backend, scheduler: Scheduler) -> Watch:

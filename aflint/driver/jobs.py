@@ -85,7 +85,13 @@ class JobRunner(Runner):
 
     @asynccontextmanager
     async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[_Job]:
-        """Run a job for as long as the context is open. Raises SessionError in a closed session."""
+        """Run a job for as long as the context is open.
+
+        Raises SessionError in a closed session, and a JournalError where the run is another
+        driver's, or another program's.
+        """
+        if self.past.refused is not None:
+            raise self.past.refused
         if self.closed:
             raise SessionError(
                 "the session of this RDD is closed; connect() again and make the RDD anew"

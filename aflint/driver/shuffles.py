@@ -25,7 +25,7 @@ class OwnShuffles(ShuffleService):
 
     async def close(self, handle: ShuffleHandle) -> None:
         """Remove all that the shuffle left anywhere."""
-        if self.past.refused:
+        if self.past.refused is not None:
             return
         with suppress(JobRunningError):
             await self.journal.check()

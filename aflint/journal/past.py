@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from aflint.errors import JournalVersionError, ProgramChangedError
+from aflint.errors import AflintError, JournalVersionError, ProgramChangedError
 from aflint.journal.entries import (
     DriverBegan,
     Entry,
@@ -53,8 +53,8 @@ class Past:
         self.drivers: list[DriverBegan] = []
         self._under_way: set[str] = set()
         self.jobs: dict[str, PastJob] = {}
-        self.refused = False
-        """Whether the program turned out to be another one: then nothing of the run is removed."""
+        self.refused: AflintError | None = None
+        """Why this driver may not go on with the run: then it runs no job and removes nothing."""
         for entry in entries:
             self._take_in(entry)
         self._unmet = dict(self.jobs)
@@ -96,14 +96,14 @@ class Past:
                 return self._unmet.pop(job.id)
         expected = next((job for job in self._unmet.values() if not job.beside), None)
         if expected is not None and alone:
-            self.refused = True
-            raise ProgramChangedError(
+            self.refused = ProgramChangedError(
                 f"job {self.session} cannot be resumed: its program now asks for another "
                 f"{name!r} than what was started as {expected.id} ({expected.name}): its "
                 "functions, what they captured, or their input are not the same. Nothing was "
                 "changed. Resume with the program and the input as they were; or run it under "
                 "another job id to start over, and `aflint clean` what is left of this one"
             )
+            raise self.refused
         return None
 
     def saving(self, name: str) -> PastJob | None:

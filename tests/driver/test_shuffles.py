@@ -25,7 +25,7 @@ async def test_what_another_driver_has_taken_over_is_left_to_it() -> None:
     shuffles = OwnShuffles(service, Past("run"), Taken())
     await shuffles.close(await shuffles.open("run-1", 0, 2))
     refused = Past("run")
-    refused.refused = True
+    refused.refused = JobRunningError("taken")
     shuffles = OwnShuffles(service, refused, Unjournaled())
     await shuffles.close(await shuffles.open("run-2", 0, 2))
     assert service.closed == []
