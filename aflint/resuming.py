@@ -25,13 +25,10 @@ from aflint.errors import (
 from aflint.journal import NAME, Past
 from aflint.journal.file import read_file
 from aflint.journal.objects import open_objects
-from aflint.secret import Secret
+from aflint.secret import SECRET_FILE, Secret
 from aflint.storage.s3 import S3Storage
 
 _PROMPTS = frozenset(("ipython", "ipython3", "IPython", "bpython", "ptpython", "jupyter-lab"))
-
-SECRET = "secret"
-"""Where a local run's folder holds its secret."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ def _in_folder(folder: Folder) -> Resumable:
     if folder.alive:
         return Resumable(folder.session, place, problem=_alive(folder))
     try:
-        secret = Secret((folder.path / SECRET).read_bytes())
+        secret = Secret((folder.path / SECRET_FILE).read_bytes())
         key = secret.key(NAME, folder.session)
         entries = read_file(str(folder.path / NAME), key, folder.session)
     except JournalError as error:

@@ -19,6 +19,9 @@ from typing import Final, NoReturn
 BYTES: Final = 32
 _KEY_BYTES: Final = 32
 
+SECRET_FILE: Final = "secret"
+"""The file of a local session's folder that holds the session's."""
+
 SECRET_VARIABLE: Final = "AFLINT__SECRET"
 """The environment variable of a deployed function that holds the deployment's."""
 

@@ -9,7 +9,7 @@ from aflint.backend.base import Backend, policy_of
 from aflint.config import Config
 from aflint.invoker.local import LocalInvoker
 from aflint.plan import TaskSettings
-from aflint.secret import Secret
+from aflint.secret import SECRET_FILE, Secret
 from aflint.storage.router import open_storage
 from aflint.transport import create_transport
 
@@ -22,7 +22,7 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
     transport = create_transport(description)
     stack.push_async_callback(transport.aclose)
     await storage.delete(str(scratch / "workers"))  # of a driver that was killed
-    secret = Secret.kept_in(scratch / "secret")
+    secret = Secret.kept_in(scratch / SECRET_FILE)
     invoker = LocalInvoker(config.workers, scratch / "workers", secret)
     stack.push_async_callback(invoker.aclose)
     await invoker.start()

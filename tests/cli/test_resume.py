@@ -18,8 +18,8 @@ from aflint.journal.entries import DriverBegan, Entry, JobBegan, TaskAccepted
 from aflint.journal.file import open_file
 from aflint.journal.rows import row_of
 from aflint.locks import LOCK
-from aflint.resuming import SECRET, Resumable, choose, is_program
-from aflint.secret import Secret
+from aflint.resuming import Resumable, choose, is_program
+from aflint.secret import SECRET_FILE, Secret
 from aflint.task import TaskId, TaskResult
 
 PROGRAM = (sys.executable, "job.py", "--day", "a b")
@@ -48,7 +48,7 @@ class Machine:
         folder = self.scratch / f"aflint-{session}"
         folder.mkdir()
         (folder / LOCK).write_text(session)
-        key = Secret.kept_in(folder / SECRET).key(NAME, session)
+        key = Secret.kept_in(folder / SECRET_FILE).key(NAME, session)
 
         async def write() -> None:
             journal, _ = await open_file(str(folder / NAME), key, session)
@@ -173,9 +173,9 @@ def test_a_secret_that_is_gone_or_another_is_told(
     machine: Machine, tmp_path: Path, secret: bytes | None
 ) -> None:
     folder = machine.killed("nightly", began(tmp_path))
-    (folder / SECRET).unlink()
+    (folder / SECRET_FILE).unlink()
     if secret is not None:
-        (folder / SECRET).write_bytes(secret)
+        (folder / SECRET_FILE).write_bytes(secret)
     refused(machine, "nightly", "damaged" if secret and len(secret) > 16 else "what is left of job")
 
 
