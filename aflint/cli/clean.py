@@ -7,17 +7,8 @@ from typing import Annotated
 
 import typer
 
-from aflint.cli.cloud import (
-    Bucket,
-    Endpoint,
-    File,
-    Function,
-    Profile,
-    Region,
-    configured,
-    console,
-    run,
-)
+from aflint.cli.cloud import cloud_command, console, run
+from aflint.config import Config
 from aflint.errors import InvalidArgumentError
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -39,27 +30,24 @@ def duration_s(text: str) -> float:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("clean")
+    @cloud_command(app, "clean")
     def clean_command(
-        file: File = None,
-        region: Region = None,
-        profile: Profile = None,
-        endpoint_url: Endpoint = None,
-        function: Function = None,
-        bucket: Bucket = None,
+        config: Config,
         older_than: Annotated[
             str | None,
             typer.Option(
                 "--older-than",
                 help="In the cloud, remove what is older: 90s, 15m, 6h, 2d, or 0 for everything "
-                "that no living driver on this machine uses. [default: 1d; 0 on an emulator here]",
+                "that no living driver on this machine uses.",
+                show_default="1d; 0 on an emulator here",
             ),
         ] = None,
         cloud: Annotated[
             bool | None,
             typer.Option(
                 "--cloud/--no-cloud",
-                help="Whether to look at AWS. [default: where the configuration names a cloud]",
+                help="Whether to look at AWS.",
+                show_default="where the configuration names a cloud",
             ),
         ] = None,
         dry_run: Annotated[
@@ -70,10 +58,6 @@ def register(app: typer.Typer) -> None:
         from aflint.deploy.clean import clean
 
         limit = None if older_than is None else duration_s(older_than)
-        config = configured(
-            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
-            bucket=bucket,
-        )  # fmt: skip
         out = console()
         cleaned = run(
             clean(

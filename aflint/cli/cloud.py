@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import inspect
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -31,8 +32,48 @@ Bucket = Annotated[str | None, typer.Option("--bucket", help="S3 bucket of the d
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
-def configured(file: Path | None, **options: Any) -> Config:
+Command = Callable[..., None]
+
+
+def cloud_command(app: typer.Typer, name: str) -> Callable[[Command], Command]:
+    """Return a decorator that adds a sub-command, as `app.command` does.
+
+    What it decorates is called with the configuration first. The options that say which one, and
+    what goes over it, stand before the command's own.
+    """
+
+    def add(command: Command) -> Command:
+        def with_config(**given: Any) -> None:
+            options = {each: given.pop(each) for each in shared}
+            command(configured(**options), **given)
+
+        shared = inspect.signature(configured, eval_str=True).parameters
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+        signature = inspect.Signature([*shared.values(), *own])
+        with_config.__signature__ = signature  # type: ignore[attr-defined]
+        with_config.__annotations__ = {
+            each.name: each.annotation for each in signature.parameters.values()
+        }
+        with_config.__doc__ = command.__doc__
+        app.command(name)(with_config)
+        return command
+
+    return add
+
+
+def configured(
+    file: File = None,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: Endpoint = None,
+    function: Function = None,
+    bucket: Bucket = None,
+) -> Config:
     """Return the configuration, with those options over it that were given."""
+    options = {
+        "region": region, "profile": profile, "endpoint_url": endpoint_url, "function": function,
+        "bucket": bucket,
+    }  # fmt: skip
     return load_config(file, **{name: each for name, each in options.items() if each is not None})
 
 

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from aflint.cli.cloud import (
-    Bucket,
-    Endpoint,
-    File,
-    Function,
-    Profile,
-    Region,
-    configured,
-    console,
-    run,
-)
+from aflint.cli.cloud import cloud_command, console, run
 from aflint.config import Config
 
 if TYPE_CHECKING:
@@ -100,14 +90,9 @@ def configured_requirements(config: Config) -> tuple[Path, ...]:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("deploy")
+    @cloud_command(app, "deploy")
     def deploy_command(
-        file: File = None,
-        region: Region = None,
-        profile: Profile = None,
-        endpoint_url: Endpoint = None,
-        function: Function = None,
-        bucket: Bucket = None,
+        config: Config,
         memory_mb: Annotated[
             int | None, typer.Option("--memory-mb", help="Memory of the smallest function.")
         ] = None,
@@ -176,10 +161,8 @@ def register(app: typer.Typer) -> None:
         """Create or update what runs jobs on AWS; running it again changes nothing."""
         from aflint.deploy.options import DeployOptions
 
-        config = configured(
-            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
-            bucket=bucket, memory_mb=memory_mb,
-        )  # fmt: skip
+        if memory_mb is not None:
+            config = config.replace(memory_mb=memory_mb)
         if print_policies:
             print_iam(config, account)
             return

@@ -6,30 +6,16 @@ from typing import Annotated
 
 import typer
 
-from aflint.cli.cloud import (
-    Bucket,
-    Endpoint,
-    File,
-    Function,
-    Profile,
-    Region,
-    configured,
-    console,
-    run,
-)
+from aflint.cli.cloud import cloud_command, console, run
+from aflint.config import Config
 
 
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("destroy")
+    @cloud_command(app, "destroy")
     def destroy_command(
-        file: File = None,
-        region: Region = None,
-        profile: Profile = None,
-        endpoint_url: Endpoint = None,
-        function: Function = None,
-        bucket: Bucket = None,
+        config: Config,
         logs: Annotated[
             bool, typer.Option("--logs", help="Remove the functions' log groups, too.")
         ] = False,
@@ -38,10 +24,6 @@ def register(app: typer.Typer) -> None:
         """Remove the functions, the role, and the bucket with all that is in it."""
         from aflint.deploy.down import destroy, find_remains
 
-        config = configured(
-            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
-            bucket=bucket,
-        )  # fmt: skip
         out = console()
         remains = run(find_remains(config))
         for name in remains.foreign:

@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.text import Text
 
-from aflint.cli.cloud import (
-    Bucket,
-    Endpoint,
-    File,
-    Function,
-    Json,
-    Profile,
-    Region,
-    configured,
-    console,
-    run,
-)
+from aflint.cli.cloud import Json, cloud_command, console, run
+from aflint.config import Config
 
 if TYPE_CHECKING:
     from aflint.deploy.checks import Finding
@@ -39,24 +29,15 @@ def line_of(finding: Finding) -> Text:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("doctor")
+    @cloud_command(app, "doctor")
     def doctor_command(
-        file: File = None,
-        region: Region = None,
-        profile: Profile = None,
-        endpoint_url: Endpoint = None,
-        function: Function = None,
-        bucket: Bucket = None,
+        config: Config,
         as_json: Json = False,
     ) -> None:
         """Check credentials, permissions, quotas and versions; exit with 1 if something fails."""
         from aflint.deploy.checks import Level
         from aflint.deploy.doctor import examine
 
-        config = configured(
-            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
-            bucket=bucket,
-        )  # fmt: skip
         findings = run(examine(config))
         if as_json:
             rows = [

@@ -11,17 +11,8 @@ import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from aflint.cli.cloud import (
-    Bucket,
-    Endpoint,
-    File,
-    Function,
-    Profile,
-    Region,
-    configured,
-    console,
-    run,
-)
+from aflint.cli.cloud import cloud_command, console, run
+from aflint.config import Config
 
 if TYPE_CHECKING:
     from aflint.resuming import Resumable
@@ -46,27 +37,19 @@ def runs_table(found: list[Resumable], now: float) -> Table:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("resume")
+    @cloud_command(app, "resume")
     def resume(
+        config: Config,
         job: Annotated[
-            str | None, typer.Argument(help="The run, or a job of it. [default: list them all]")
+            str | None,
+            typer.Argument(help="The run, or a job of it.", show_default="list them all"),
         ] = None,
-        file: File = None,
-        region: Region = None,
-        profile: Profile = None,
-        endpoint_url: Endpoint = None,
-        function: Function = None,
-        bucket: Bucket = None,
     ) -> None:
         """Go on with a run whose driver was killed: its program is started again, and what its
         tasks had come to is not computed again.
         """
         from aflint.resuming import choose, find_resumable, start_again
 
-        config = configured(
-            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
-            bucket=bucket,
-        )  # fmt: skip
         found = run(find_resumable(config))
         if job is None:
             console().print(runs_table(found, time.time()) if found else "Nothing to resume.")

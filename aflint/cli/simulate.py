@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
         faults: Annotated[
             str | None,
             typer.Option(help="Kinds of faults, by commas, each with its rate or not: kill=0.3,"
-                         "delay. 'none' for none. [default: all]"),
+                         "delay. 'none' for none.", show_default="all"),
         ] = None,
         jobs: Annotated[
             int, typer.Option(min=0, help="Processes; 0 for one on each processor.")

@@ -10,18 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from aflint.cli.cloud import (
-    Bucket,
-    Endpoint,
-    File,
-    Function,
-    Json,
-    Profile,
-    Region,
-    configured,
-    console,
-    run,
-)
+from aflint.cli.cloud import Json, cloud_command, console, run
+from aflint.config import Config
 
 if TYPE_CHECKING:
     from aflint.deploy.leftovers import Leftover
@@ -70,23 +60,14 @@ def bucket_line(status: Status) -> str:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("status")
+    @cloud_command(app, "status")
     def status_command(
-        file: File = None,
-        region: Region = None,
-        profile: Profile = None,
-        endpoint_url: Endpoint = None,
-        function: Function = None,
-        bucket: Bucket = None,
+        config: Config,
         as_json: Json = False,
     ) -> None:
         """Show what is deployed, and what jobs have in the cloud now."""
         from aflint.deploy.status import read_status
 
-        config = configured(
-            file, region=region, profile=profile, endpoint_url=endpoint_url, function=function,
-            bucket=bucket,
-        )  # fmt: skip
         status = run(read_status(config))
         if as_json:
             typer.echo(json.dumps(status.as_dict(), indent=2))
