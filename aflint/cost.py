@@ -8,10 +8,11 @@ counted only to be shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Final, Literal, TypeVar
+from operator import add, attrgetter, sub
+from typing import Any, Final, Literal, TypeVar
 
 from aflint import limits
 from aflint.errors import InvalidArgumentError
@@ -85,11 +86,10 @@ class Usage:
     def __add__(self, other: Usage) -> Usage:
         if not isinstance(other, Usage):
             return NotImplemented
-        return _added(self, other)
+        return _each(add, self, other)
 
     def __sub__(self, other: Usage) -> Usage:
-        names = _NAMES[Usage]
-        return Usage(**{name: getattr(self, name) - getattr(other, name) for name in names})
+        return _each(sub, self, other)
 
     def __radd__(self, other: object) -> Usage:
         return self if other == 0 else NotImplemented
@@ -119,7 +119,7 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
-        return _added(self, other)
+        return _each(add, self, other)
 
     def __radd__(self, other: object) -> Cost:
         return self if other == 0 else NotImplemented
@@ -146,11 +146,12 @@ Counters = TypeVar("Counters", Usage, Cost)
 _NAMES: Final[Mapping[type, tuple[str, ...]]] = {
     kind: tuple(field.name for field in fields(kind)) for kind in (Usage, Cost)
 }
+_VALUES: Final = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
 
 
-def _added(one: Counters, other: Counters) -> Counters:
-    names = _NAMES[type(one)]
-    return type(one)(**{name: getattr(one, name) + getattr(other, name) for name in names})
+def _each(operation: Callable[[Any, Any], Any], one: Counters, other: Counters) -> Counters:
+    values = _VALUES[type(one)]
+    return type(one)(*map(operation, values(one), values(other)))
 
 
 def price(

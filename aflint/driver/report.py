@@ -7,7 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, Final
+from operator import add, attrgetter
+from typing import Final
 
 from aflint.cost import Cost, Usage, billed_sqs_requests, lambda_usage, price
 from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskRecovered, TaskStarted
@@ -19,6 +20,8 @@ _KEPT: Final = 1000
 _BY_REASON: Final = "rejected_frames"
 _LARGEST: Final = ("peak_memory_bytes", "cold_start", "init_seconds", "memory_mb")
 _SUMMED: Final = tuple(f.name for f in fields(TaskMetrics) if f.name not in (*_LARGEST, _BY_REASON))
+_largest = attrgetter(*_LARGEST)
+_summed = attrgetter(*_SUMMED)
 
 
 @dataclass(slots=True)
@@ -133,12 +136,12 @@ class Reporter:
 
 def add_metrics(a: TaskMetrics, b: TaskMetrics) -> TaskMetrics:
     """Return the sums, and of peaks the larger."""
-    summed: dict[str, Any] = {name: getattr(a, name) + getattr(b, name) for name in _SUMMED}
-    largest: dict[str, Any] = {name: max(getattr(a, name), getattr(b, name)) for name in _LARGEST}
+    summed = zip(_SUMMED, map(add, _summed(a), _summed(b)), strict=True)
+    largest = zip(_LARGEST, map(max, _largest(a), _largest(b)), strict=True)
     rejected = a.rejected_frames or b.rejected_frames
     if a.rejected_frames and b.rejected_frames:
         rejected = dict(Counter(a.rejected_frames) + Counter(b.rejected_frames))
-    return TaskMetrics(rejected_frames=rejected, **summed, **largest)
+    return TaskMetrics(rejected_frames=rejected, **dict(summed), **dict(largest))
 
 
 def _warn_of_rejected(report: JobReport) -> None:

@@ -44,8 +44,7 @@ class _Worker:
 
     def send(self, message: bytes) -> None:
         """Send a message, at the latest while the next is waited for."""
-        self.writer.write(_LENGTH.pack(len(message)))
-        self.writer.write(message)
+        self.writer.write(_LENGTH.pack(len(message)) + message)
 
     async def ask(self, message: bytes) -> Any:
         """Send a message and return the answer. Raises EOFError when the process ends instead."""
