@@ -4,6 +4,7 @@
 #   make test     the tests; installs PySpark (456 MB) for those of its programs
 #   make slow     the tests marked slow
 #   make check-pyspark VERSION=4.0   the tests of PySpark programs on another release (3.5, 4.0, 4.1)
+#   make simulate a hundred random jobs under every fault (ARGS="--start 4711 --seeds 1")
 #   make fuzz     decoders under any bytes, guided by coverage, a minute each (ARGS="frame --seconds 9")
 #   make check    what needs no running: format, lint, types, walls (each runs alone too)
 #   make bench    aflint beside its peers; installs PySpark and a Java runtime (about 500 MB)
@@ -20,8 +21,8 @@ SOURCES := $(wildcard aflint bench examples tests tools)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow check check-pyspark fuzz fmt lint types walls bench soak format \
-	docs clean
+.PHONY: help install demo test slow check check-pyspark simulate fuzz fmt lint types walls bench soak \
+	format docs clean
 .NOTPARALLEL:
 
 help:
@@ -77,6 +78,9 @@ check-pyspark: $(PYSPARK_VENV)/.installed
 	$(PYSPARK_VENV)/bin/python -m pytest tests/pyspark $(ARGS)
 
 # In an environment of its own, as atheris is not there for every Python.
+simulate: install
+	@$(BIN)/aflint simulate $(ARGS)
+
 FUZZ_VENV := $(VENV)/fuzz
 
 $(FUZZ_VENV)/.installed: pyproject.toml | $(BIN)/python
