@@ -22,9 +22,9 @@ from aflint.errors import (
     PathNotFoundError,
     UnknownJobError,
 )
-from aflint.journal import NAME, Past
+from aflint.journal import JOURNALS, NAME, Past
 from aflint.journal.file import read_file
-from aflint.journal.objects import open_objects
+from aflint.journal.stored import read_stored
 from aflint.secret import SECRET_FILE, Secret
 from aflint.storage.s3 import S3Storage
 
@@ -137,29 +137,29 @@ def _in_folder(folder: Folder) -> Resumable:
 
 async def _in_cloud(config: Config, alive: Mapping[str, Folder]) -> list[Resumable]:
     found = await find_deployment(config)
-    jobs = f"s3://{found.bucket}/{config.prefix}/jobs"
+    journals = f"s3://{found.bucket}/{config.prefix}/{JOURNALS}"
     async with AsyncExitStack() as stack:
         aws = Aws(found.region, config.endpoint_url, config.profile)
         stack.push_async_callback(aws.aclose)
         storage = S3Storage(aws)
         try:
-            firsts = await storage.list(f"{jobs}/*/{NAME}/00000000")
+            segments = await storage.list(f"{journals}/*/*")
         except PathNotFoundError:
             return []
         runs = []
-        for first in firsts:
-            folder = Path(first.path).parent.parent.name
-            place = f"{jobs}/{folder}"
-            if folder in alive:
-                runs.append(Resumable(folder, place, problem=_alive(alive[folder])))
+        for session in sorted({Path(segment.path).parent.name for segment in segments}):
+            place = f"{journals}/{session}"
+            if session in alive:
+                runs.append(Resumable(session, place, problem=_alive(alive[session])))
                 continue
-            key = found.secret.key(NAME, folder)
+            key = found.secret.key(NAME, session)
             try:
-                _, entries = await open_objects(f"{place}/{NAME}", storage, key, folder)
+                entries = (await read_stored(place, storage, key, session)).entries
             except JournalError as error:
-                runs.append(Resumable(folder, place, problem=error))
+                runs.append(Resumable(session, place, problem=error))
             else:
-                runs.append(Resumable(folder, place, Past(folder, entries)))
+                if entries:  # else it is over, and its driver was killed while it tidied up
+                    runs.append(Resumable(session, place, Past(session, entries)))
         return runs
 
 

@@ -183,21 +183,24 @@ class Session:
             await journal.aclose()
             raise
         scratch.own()
-        stack.push_async_callback(self._remove_all, backend, scratch)
+        stack.push_async_callback(self._remove_all, backend, scratch, journal)
         stack.push_async_callback(journal.aclose)
-        stack.push_async_callback(self._check_own, journal)
+        stack.push_async_callback(self._end, journal)
         journal.on_lost = self._lost
         journal.record(driver)
         await journal.flush()  # so that whatever is left from now on, a successor knows to look for
+        if journal.anew:
+            await self._remove_things(backend)
+            await journal.clear()
         return journal
 
-    async def _check_own(self, journal: Journal) -> None:
-        """See that the run is still this driver's, before all of it is removed."""
+    async def _end(self, journal: Journal) -> None:
+        """Note that the run is over, if it is still this driver's, before all of it is removed."""
         if self._past.refused is None:
             with suppress(JobRunningError):  # `_lost` has noted it
-                await journal.check()
+                await journal.end()
 
-    async def _remove_all(self, backend: Backend, scratch: ScratchFolder) -> None:
+    async def _remove_all(self, backend: Backend, scratch: ScratchFolder, journal: Journal) -> None:
         """Remove what this run has anywhere, unless it is not this driver's to remove."""
         if self._past.refused is not None:
             scratch.keep()
@@ -209,9 +212,14 @@ class Session:
                 self.id, jobs,
             )  # fmt: skip
         if backend.folder != str(scratch.path):
-            await backend.storage.delete(backend.folder)
-        if self._past.generation:
+            await self._remove_things(backend, sweep=self._past.generation > 0)
+        await journal.remove()
+
+    async def _remove_things(self, backend: Backend, *, sweep: bool = True) -> None:
+        """Remove objects of this run, and the shuffles that drivers before this one opened."""
+        if sweep:
             await backend.transport.sweep(self.id)
+        await backend.storage.delete(backend.folder)
 
     def _lost(self, error: AflintError) -> None:
         """Stop everything: another driver has taken the run over."""

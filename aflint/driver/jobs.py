@@ -17,7 +17,13 @@ from aflint.driver.deep import deep_recursion
 from aflint.driver.recording import JobRecord, fingerprint_of
 from aflint.driver.resolve import Resolver
 from aflint.driver.runner import Runner
-from aflint.errors import ConfigError, JournalError, SessionError
+from aflint.errors import (
+    AflintError,
+    ConfigError,
+    JobRunningError,
+    JournalError,
+    SessionError,
+)
 from aflint.fingerprint import fingerprint
 from aflint.groups import first_error
 from aflint.journal import Journal, Past, PastJob, Unjournaled
@@ -123,9 +129,24 @@ class JobRunner(Runner):
                     on_open=record.opened,
                     recovery=recovery,
                 ) as running:
-                    yield _Job(running, self.storage, record, known)
-            finally:
-                record.closed()
+                    try:
+                        yield _Job(running, self.storage, record, known)
+                    finally:
+                        record.closed()  # before its shuffles are: see OwnShuffles.close
+            except AflintError as error:
+                await self._check_own(error)
+                raise
+
+    async def _check_own(self, error: AflintError) -> None:
+        """Raise JobRunningError where a job failed because the run is another driver's now, who
+        may have removed what it had.
+        """
+        try:
+            await self.journal.check()
+        except JobRunningError as taken_over:
+            raise taken_over from error
+        except AflintError:
+            return  # nobody knows: the job failed as it did
 
     @contextmanager
     def _asked(self) -> Iterator[None]:

@@ -70,7 +70,7 @@ class JobRecord:
             del self._links[place]
 
     def closed(self) -> None:
-        """Note that the job is over, with its answer or without."""
+        """Note that the job is over, with its answer or without: nobody needs its shuffles."""
         self.journal.record(JobClosed(self.job))
 
     def aborted(self) -> None:

@@ -24,9 +24,13 @@ class OwnShuffles(ShuffleService):
         return await self.shuffles.open(job, shuffle, partitions)
 
     async def close(self, handle: ShuffleHandle) -> None:
-        """Remove all that the shuffle left anywhere."""
+        """Remove all that the shuffle left anywhere.
+
+        Not before the journal has it that its job is over: who resumes the run from now on will
+        not look for it, and if somebody has, it is theirs.
+        """
         if self.past.refused is not None:
             return
         with suppress(JobRunningError):
-            await self.journal.check()
+            await self.journal.flush()
             await self.shuffles.close(handle)

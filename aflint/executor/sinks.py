@@ -6,6 +6,7 @@ the accepted attempt into place.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from itertools import islice
@@ -211,8 +212,11 @@ def save_pickle(
 
 
 def _part(target: str, task: TaskId, suffix: str) -> StagedPart:
+    """Return where a part is staged: nobody else writes there, not even an attempt of the same
+    number that still runs for an earlier job of the same name.
+    """
     name = f"part-{task.partition:05d}{suffix}"
-    attempt = f"{task.stage}-{task.partition}-{task.attempt}-{task.link}"
+    attempt = f"{task.stage}-{task.partition}-{task.attempt}-{task.link}-{secrets.token_hex(8)}"
     return StagedPart(f"{target.rstrip('/')}/_temporary/{task.job}/{attempt}/{name}", name)
 
 

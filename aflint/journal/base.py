@@ -17,6 +17,9 @@ class Journal(ABC):
     def __init__(self) -> None:
         self.on_lost: Callable[[AflintError], object] = lambda error: None
         """Called once where another driver has taken the run over: this one must stop."""
+        self.anew = False
+        """Whether what stands here is of a run that is over, whose driver was killed while it
+        removed what the run had."""
 
     @abstractmethod
     def record(self, entry: Entry) -> None:
@@ -27,13 +30,25 @@ class Journal(ABC):
         return None
 
     async def check(self) -> None:
-        """Raise JobRunningError where another driver has taken the run over: to be asked before
-        anything of it is removed.
+        """Raise JobRunningError where another driver has taken the run over."""
+        return None
+
+    async def end(self) -> None:
+        """Note that the run is over: to be called before all that it has is removed, so that no
+        driver resumes it meanwhile. Raises JobRunningError where another driver has taken it over.
         """
         return None
 
+    async def clear(self) -> None:
+        """Remove what stands here of a run that is over, once this driver has begun another."""
+        return None
+
+    async def remove(self) -> None:
+        """Remove the journal, as the last of what the run has."""
+        return None
+
     async def aclose(self) -> None:
-        """Stop writing. The journal goes with the folder that it is in."""
+        """Stop writing."""
         return None
 
 

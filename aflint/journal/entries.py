@@ -65,7 +65,7 @@ class TaskAccepted:
 @wire
 @dataclass(frozen=True, slots=True)
 class JobClosed:
-    """A job is over, with its answer or without: its shuffles are closed."""
+    """A job is over, with its answer or without: its shuffles are about to be closed."""
 
     job: str
 
@@ -86,6 +86,21 @@ class SaveAborted:
     job: str
 
 
+@wire
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run is over, and all that it has is about to be removed: what stands before this is of no
+    more use.
+    """
+
+
 Entry = (
-    DriverBegan | JobBegan | ShuffleMade | TaskAccepted | JobClosed | SaveCommitted | SaveAborted
+    DriverBegan
+    | JobBegan
+    | ShuffleMade
+    | TaskAccepted
+    | JobClosed
+    | SaveCommitted
+    | SaveAborted
+    | RunEnded
 )

@@ -36,8 +36,11 @@ _TAG_BYTES = 8
 class FileJournal(Journal):
     """Appends to an open file, at once."""
 
-    def __init__(self, handle: int, end: int, number: int, key: bytes, session: str) -> None:
+    def __init__(
+        self, path: str, handle: int, end: int, number: int, key: bytes, session: str
+    ) -> None:
         super().__init__()
+        self._path = path
         self._handle = handle
         self._end = end
         self._number = number
@@ -63,6 +66,10 @@ class FileJournal(Journal):
             return
         self._end += len(segment)
         self._number += 1
+
+    async def end(self) -> None:
+        self._broken = True
+        os.unlink(self._path)
 
     async def aclose(self) -> None:
         self._broken = True
@@ -94,11 +101,11 @@ def _open(path: str, key: bytes, session: str) -> tuple[FileJournal, list[Entry]
             data = file.read()
         if not data:
             _write(handle, _head(_HEAD.size, key), 0)
-            return FileJournal(handle, _HEAD.size, 0, key, session), []
+            return FileJournal(path, handle, _HEAD.size, 0, key, session), []
         segments = list(_segments(data, path, key, session))
         end = segments[-1][0] if segments else _HEAD.size
         entries = [entry for _, some in segments for entry in some]
-        return FileJournal(handle, end, len(segments), key, session), entries
+        return FileJournal(path, handle, end, len(segments), key, session), entries
     except BaseException:
         os.close(handle)
         raise
@@ -116,7 +123,8 @@ def _segments(
         end = start + size_of(data[start : start + 64], what)
         if end > committed:
             raise damaged(f"the journal {path}", f"segment {number} goes past its committed end")
-        yield end, decode(data[start:end], session, number, key, what)
+        _, entries = decode(data[start:end], session, number, key, what)
+        yield end, entries
         start, number = end, number + 1
 
 

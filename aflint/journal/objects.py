@@ -1,13 +1,17 @@
 """A journal in S3: a segment is an object, numbered, and written only where none is there yet.
 
 So the segments are one sequence whoever writes them: a driver that was taken for dead, and finds
-the number of its next segment taken, knows that another one has resumed its run, and stops.
+the number of its next segment taken, knows that another one has resumed its run, and stops. The
+last segment of a run says that it is over, and is removed last: who reads it does not resume what
+is being removed. A driver that outlives even that finds its segments gone, or those of another run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -18,11 +22,10 @@ from aflint.errors import (
     PathNotFoundError,
     ServiceUnavailableError,
 )
-from aflint.groups import first_error
 from aflint.journal.base import Journal
-from aflint.journal.entries import Entry
-from aflint.journal.refusals import damaged
+from aflint.journal.entries import Entry, RunEnded
 from aflint.journal.segment import decode, encode
+from aflint.journal.stored import LOOK_S, path_of, read_stored
 from aflint.storage.base import Storage
 
 _log = logging.getLogger(__name__)
@@ -33,30 +36,52 @@ PAUSE_S: Final = 0.25
 RETRY_S: Final = (1.0, 3.0, 9.0)
 """Pauses before a segment is tried again, each after all that the client itself tries."""
 
-_READS: Final = 32
-_DIGITS: Final = 8
+REMOVAL_S: Final = 10.0
+"""How long a driver whose run has ended is waited for; after that it was killed while it removed
+what the run had."""
 
 
 class ObjectJournal(Journal):
-    """Writes what was recorded in the background, a segment at a time."""
+    """Writes what was recorded in the background, a segment at a time.
+
+    It goes on with a `run`, of which the segments with the numbers `before` are there, or begins
+    one. With `anew`, that run is over, and what is written from now on is of another.
+    """
 
     def __init__(
-        self, folder: str, storage: Storage, key: bytes, session: str, number: int
+        self,
+        folder: str,
+        storage: Storage,
+        key: bytes,
+        session: str,
+        run: str = "",
+        before: Sequence[int] = (),
+        *,
+        anew: bool = False,
     ) -> None:
         super().__init__()
+        self.anew = anew
         self._folder = folder
         self._storage = storage
         self._key = key
         self._session = session
-        self._number = number
-        self._waiting: list[Entry] = []
-        self._recorded = self._durable = 0
+        self._run = run or secrets.token_hex(8)
+        self._written = list(before)
+        self._before = tuple(before) if anew else ()
+        self._waiting: list[Entry] = [RunEnded()] if anew else []
+        self._recorded = len(self._waiting)
+        self._durable = 0
+        self._began = False
         self._broken = False
         self._taken: AflintError | None = None
         self._progress = asyncio.Condition()
         self._writing = asyncio.Lock()
         self._hurry = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
+
+    @property
+    def _number(self) -> int:
+        return self._written[-1] + 1 if self._written else 0
 
     def record(self, entry: Entry) -> None:
         if self._broken:
@@ -78,11 +103,44 @@ class ObjectJournal(Journal):
     async def check(self) -> None:
         await self.flush()
         async with self._writing:
-            path = _path(self._folder, self._number)
-            if not self._broken and await self._storage.exists(path):
+            if self._taken is None and await self._is_taken():
                 self._take_over()
         if self._taken is not None:
             raise self._taken
+
+    async def end(self) -> None:
+        self.record(RunEnded())
+        await self.flush()
+        if self._broken:  # nothing could be written: whose the run is can only be looked at
+            await self.check()
+
+    async def remove(self) -> None:
+        """Remove all segments, that which says that the run is over last."""
+        paths = [path_of(self._folder, number) for number in self._written]
+        await self._storage.delete_files(paths[:-1])
+        await self._storage.delete_files(paths[-1:])
+
+    async def clear(self) -> None:
+        before, self._before = self._before, ()
+        await self._storage.delete_files([path_of(self._folder, number) for number in before])
+        self._written = self._written[len(before) :]
+
+    async def _is_taken(self) -> bool:
+        """Say whether another driver has written since, or has ended the run and removed it all."""
+        return await self._is_of_run(self._number) or await self._is_stray()
+
+    async def _is_stray(self) -> bool:
+        """Say whether the segment before the next one is not there, or of another run."""
+        return bool(self._written) and not await self._is_of_run(self._written[-1])
+
+    async def _is_of_run(self, number: int) -> bool:
+        path = path_of(self._folder, number)
+        try:
+            data = await self._storage.read(path)
+        except PathNotFoundError:
+            return False
+        run, _ = decode(data, self._session, number, self._key, f"segment {path} of a journal")
+        return run == self._run
 
     async def aclose(self) -> None:
         self._broken = True
@@ -109,10 +167,10 @@ class ObjectJournal(Journal):
         self._writer = None
 
     async def _write(self, entries: list[Entry]) -> None:
-        segment = encode(self._session, self._number, entries, self._key)
+        segment = encode(self._session, self._number, entries, self._key, self._run)
         try:
             await self._put(segment)
-        except OutputExistsError:
+        except (OutputExistsError, _StrayError):
             self._take_over()
         except AflintError as error:
             self._broken = True
@@ -121,29 +179,52 @@ class ObjectJournal(Journal):
                 "resumes from here at the latest", self._session, error,
             )  # fmt: skip
         else:
-            self._number += 1
+            self._began = True
+            self._written.append(self._number)
             self._durable += len(entries)
 
     def _take_over(self) -> None:
         """Note that the run is another driver's."""
         self._broken = True
-        self._taken = JobRunningError(
-            f"job {self._session} was resumed by another driver while this one ran: this one "
-            "stops, and touches nothing of it any more"
-        )
+        if self._began:
+            told = (
+                f"job {self._session} was resumed by another driver while this one ran: this one "
+                "stops, and touches nothing of it any more"
+            )
+        else:
+            told = (
+                f"job {self._session} is running: its driver wrote to its journal just now. Wait "
+                "for it, or end it; or give this run another job id"
+            )
+        self._taken = JobRunningError(told)
         self.on_lost(self._taken)
 
     async def _put(self, segment: bytes) -> None:
         """Write a segment; where the service is away for a while, the very same one again."""
-        path = _path(self._folder, self._number)
         for pause in RETRY_S:
             try:
-                await self._storage.write_new(path, segment)
-                return
-            except ServiceUnavailableError as error:
+                return await self._put_once(segment)
+            except (ServiceUnavailableError, _StrayError) as error:
                 _log.info("the journal of job %s waits %g s: %s", self._session, pause, error)
             await asyncio.sleep(pause)
-        await self._storage.write_new(path, segment)
+        await self._put_once(segment)
+
+    async def _put_once(self, segment: bytes) -> None:
+        """Write a segment after those of its run; what follows none is removed again."""
+        path = path_of(self._folder, self._number)
+        try:
+            await self._storage.write_new(path, segment)
+        except OutputExistsError as error:
+            if self._written and not await self._is_of_run(self._number):
+                raise _StrayError(f"{path} was written for a run that is over") from error
+            raise
+        if await self._is_stray():
+            await self._storage.delete(path)
+            raise OutputExistsError(f"the run that {path} is of is over")
+
+
+class _StrayError(Exception):
+    """A driver that does not know yet that its run is over has written a segment."""
 
 
 async def open_objects(
@@ -151,29 +232,16 @@ async def open_objects(
 ) -> tuple[ObjectJournal, list[Entry]]:
     """Return the journal in a folder, with what stands in it; nothing is written yet.
 
-    Raises JournalDamagedError or JournalVersionError, and the errors of storage.
+    A run that is over is waited for while somebody removes it, REMOVAL_S at most; nothing of it is
+    returned. Raises JournalDamagedError or JournalVersionError, and the errors of storage.
     """
-    try:
-        paths = [file.path for file in await storage.list(folder)]
-    except PathNotFoundError:
-        paths = []
-    for number, path in enumerate(sorted(paths)):
-        if path != _path(folder, number):
-            raise damaged(f"the journal {folder}", f"segment {number} is missing: there is {path}")
-    room = asyncio.Semaphore(_READS)
-
-    async def read(number: int) -> tuple[Entry, ...]:
-        path = _path(folder, number)
-        async with room:
-            data = await storage.read(path)
-        return decode(data, session, number, key, f"segment {path} of a journal")
-
-    with first_error():
-        async with asyncio.TaskGroup() as group:
-            reads = [group.create_task(read(number)) for number in range(len(paths))]
-    entries = [entry for task in reads for entry in task.result()]
-    return ObjectJournal(folder, storage, key, session, len(paths)), entries
-
-
-def _path(folder: str, number: int) -> str:
-    return f"{folder}/{number:0{_DIGITS}d}"
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + REMOVAL_S
+    while True:
+        found = await read_stored(folder, storage, key, session)
+        if not found.over or loop.time() >= deadline:
+            journal = ObjectJournal(
+                folder, storage, key, session, found.run, found.numbers, anew=found.over
+            )
+            return journal, found.entries
+        await asyncio.sleep(LOOK_S)

@@ -94,8 +94,8 @@ class Past:
         for job in self._unmet.values():
             if job.fingerprint == fingerprint:
                 return self._unmet.pop(job.id)
-        expected = next((job for job in self._unmet.values() if not job.beside), None)
-        if expected is not None and alone:
+        expected = next(iter(self._unmet.values()), None)
+        if expected is not None and not expected.beside and alone:
             self.refused = ProgramChangedError(
                 f"job {self.session} cannot be resumed: its program now asks for another "
                 f"{name!r} than what was started as {expected.id} ({expected.name}): its "

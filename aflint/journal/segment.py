@@ -2,9 +2,10 @@
 
     "AFLINTJ", version (1 byte), size of the body (4 bytes), tag (16 bytes), body
 
-The body is a wire value: (session, number of the segment, entries). The tag is BLAKE2b under the
-journal's key over all but itself, so that what was cut short, altered or written by somebody else
-is told before anything of it is decoded.
+The body is a wire value: (session, run, number of the segment, entries). Runs of one session, one
+after the other, are told apart by a random word for each, "" where there can be but one. The tag is
+BLAKE2b under the journal's key over all but itself, so that what was cut short, altered or written
+by somebody else is told before anything of it is decoded.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from aflint.journal.entries import Entry
 from aflint.journal.refusals import damaged, of_another_version
 from aflint.wire import pack, unpack
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAGIC: Final = b"AFLINTJ"
 _HEAD = struct.Struct("<7sBI16s")
 _TAG_BYTES = 16
 
 
-def encode(session: str, number: int, entries: Sequence[Entry], key: bytes) -> bytes:
+def encode(session: str, number: int, entries: Sequence[Entry], key: bytes, run: str = "") -> bytes:
     """Return a segment."""
-    body = pack((session, number, tuple(entries)))
+    body = pack((session, run, number, tuple(entries)))
     return _HEAD.pack(MAGIC, VERSION, len(body), _tag(body, key)) + body
 
 
@@ -48,8 +49,10 @@ def size_of(data: bytes, what: str) -> int:
     return found
 
 
-def decode(data: bytes, session: str, number: int, key: bytes, what: str) -> tuple[Entry, ...]:
-    """Return the entries of the one segment that `data` is; `what` names it in errors.
+def decode(
+    data: bytes, session: str, number: int, key: bytes, what: str
+) -> tuple[str, tuple[Entry, ...]]:
+    """Return run and entries of the one segment that `data` is; `what` names it in errors.
 
     Raises JournalDamagedError for bytes that are not that segment, whole and unaltered, and
     JournalVersionError for one of another version.
@@ -65,12 +68,12 @@ def decode(data: bytes, session: str, number: int, key: bytes, what: str) -> tup
             "deployed anew",
         )
     try:
-        owner, found, entries = unpack(bytes(body))
+        owner, run, found, entries = unpack(bytes(body))
     except (FrameError, ValueError) as error:
         raise damaged(what, str(error)) from error
     if (owner, found) != (session, number):
         raise damaged(what, f"it is segment {found} of job {owner}, out of its place")
-    return tuple(entries)
+    return run, tuple(entries)
 
 
 def _tag(body: bytes | memoryview, key: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aflint.task import TransferCounts
@@ -87,6 +88,11 @@ class Storage(ABC):
     @abstractmethod
     async def delete(self, path: str) -> None:
         """Remove a file, or a folder with all that is in it. What is not there is no error."""
+
+    async def delete_files(self, paths: Sequence[str]) -> None:
+        """Remove files, which are of one storage. What is not there is no error."""
+        for path in paths:
+            await self.delete(path)
 
     @property
     def counts(self) -> TransferCounts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -89,6 +89,10 @@ class RoutedStorage(Storage):
 
     async def delete(self, path: str) -> None:
         await self.at(path).delete(path)
+
+    async def delete_files(self, paths: Sequence[str]) -> None:
+        if paths:
+            await self.at(paths[0]).delete_files(paths)
 
     @property
     def counts(self) -> TransferCounts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from aflint.aws.client import Aws
@@ -152,6 +152,15 @@ class S3Storage(Storage):
             await self._s3.delete_many(bucket, [name for name, _ in found.objects])
         except BucketNotFoundError:
             return
+
+    async def delete_files(self, paths: Sequence[str]) -> None:
+        """Remove objects, a thousand with each request: [0, 1000) first, and so on."""
+        keys: dict[str, list[str]] = {}
+        for path in paths:
+            bucket, key = split(path)
+            keys.setdefault(bucket, []).append(key)
+        for bucket, some in keys.items():
+            await self._s3.delete_many(bucket, some)
 
     @property
     def counts(self) -> TransferCounts:

@@ -43,7 +43,7 @@ async def test_what_a_journal_asks_is_counted_for_the_session() -> None:
         journal = session._running().journal
         await journal.flush()
         counted = session.localcloud.snapshot()
-        written = [key for keys in counted.buckets.values() for key in keys if "/journal/" in key]
+        written = [key for keys in counted.buckets.values() for key in keys if "/journals/" in key]
         assert len(written) >= 2
         assert session._reporter.usage.s3_put >= len(written)
         assert session.cost.s3_put > 0

@@ -100,6 +100,18 @@ async def test_the_queries_when_drivers_are_killed_under_every_fault(
     deployed.assert_empty()
 
 
+@pytest.mark.slow  # what may still be removed is waited for
+async def test_a_run_that_is_over_is_not_resumed(deployed: Deployed, folder: Path) -> None:
+    status, _, errors = await drive(deployed, folder, *program(folder, "counts", "end"))
+    assert status == -signal.SIGKILL, errors
+    assert deployed.cloud.snapshot().buckets
+    status, told, errors = await drive(deployed, folder, *program(folder, "counts"))
+    assert status == 0, errors
+    assert told["answer"][1] == 60
+    assert told["recovered"] == []
+    deployed.assert_empty()
+
+
 async def test_the_command_finds_runs_in_s3(deployed: Deployed, folder: Path) -> None:
     await drive(deployed, folder, *program(folder, "saved", 6))
     (scratch,) = (folder / "scratch").iterdir()

@@ -9,7 +9,7 @@ from aflint.testing.shuffles import RecordingShuffles
 class Taken(Unjournaled):
     """A journal that another driver goes on with."""
 
-    async def check(self) -> None:
+    async def flush(self) -> None:
         raise JobRunningError("taken")
 
 

@@ -1,6 +1,7 @@
-"""A program for tests: it notes each task that runs, and kills itself after so many accepted ones.
+"""A program for tests: it notes each task that runs, and kills itself after so many accepted ones,
+or at the `end`, while what the run had is removed.
 
-    python -m tests.engine.resumable PROGRAM FOLDER [KILL_AFTER [STAGE]]
+    python -m tests.engine.resumable PROGRAM FOLDER [KILL_AFTER|end [STAGE]]
 
 What it answers, and what it was told of tasks, goes as JSON to standard output.
 """
@@ -19,6 +20,8 @@ from typing import Any
 import aflint
 from aflint import Session
 from aflint.events import Event, TaskEnded, TaskRecovered
+from aflint.journal import Journal
+from aflint.journal.objects import ObjectJournal
 from examples.taxi.queries import QUERIES
 
 Program = Callable[[Session, Path], Awaitable[Any]]
@@ -141,6 +144,15 @@ class Watcher:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def kill_at_the_end() -> None:
+    """Have this process killed as soon as all that the run had is removed but the journal."""
+
+    async def kill(journal: Journal) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Journal.remove = ObjectJournal.remove = kill  # type: ignore[method-assign, assignment]
+
+
 async def main(name: str, folder: Path, kill_after: int = -1, stage: int | None = None) -> None:
     """Run one of the programs."""
     async with aflint.connect(
@@ -154,5 +166,8 @@ async def main(name: str, folder: Path, kill_after: int = -1, stage: int | None 
 
 
 if __name__ == "__main__":
+    if sys.argv[3:] == ["end"]:
+        kill_at_the_end()
+        del sys.argv[3]
     kill, stage = (int(word) if word else None for word in (*sys.argv[3:], "", "")[:2])
     asyncio.run(main(sys.argv[1], Path(sys.argv[2]), -1 if kill is None else kill, stage))

@@ -29,6 +29,7 @@ class Driver:
     status: int
     told: dict[str, Any]
     errors: str
+    out: str = ""
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def start(words: list[str], folder: Path, **variables: str) -> Driver:
         [sys.executable, *words], cwd=folder, env=environ, capture_output=True, text=True
     )
     told = json.loads(ended.stdout) if ended.stdout.startswith("{") else {}
-    return Driver(ended.returncode, told, ended.stderr)
+    return Driver(ended.returncode, told, ended.stderr, ended.stdout)
 
 
 def run(name: str, folder: Path, *more: object, **variables: str) -> Driver:
@@ -131,6 +132,18 @@ def test_a_run_can_be_resumed_again_and_again(folder: Path, alone: Alone) -> Non
     assert resumed.told["answer"] == alone("counts")[0]
     assert len(resumed.told["recovered"]) == 12
     assert left(folder) == []
+
+
+def test_a_run_that_is_over_is_not_resumed(folder: Path, alone: Alone) -> None:
+    driver = run("counts", folder, "end")
+    assert driver.status == -signal.SIGKILL, driver.errors
+    assert left(folder)
+    listed = start(["-m", "aflint", "resume"], folder, AFLINT_SCRATCH_DIR=str(folder / "scratch"))
+    assert "Nothing to resume" in listed.out
+    driver = run("counts", folder)
+    assert (driver.status, driver.told["answer"]) == (0, alone("counts")[0]), driver.errors
+    assert driver.told["recovered"] == []
+    assert not left(folder)
 
 
 def test_a_save_is_committed_once(folder: Path, alone: Alone) -> None:

@@ -103,6 +103,17 @@ def test_only_the_accepted_attempts_are_committed(tmp_path: Path, io: IOLoop) ->
     assert read_text(tmp_path / "out", io) == ["yes"]
 
 
+def test_an_attempt_of_an_earlier_job_of_the_same_name_stages_elsewhere(
+    tmp_path: Path, io: IOLoop
+) -> None:
+    target = str(tmp_path / "out")
+    part = save_text(["new"], target, None, task(), storage, io)
+    late = save_text(["old"], target, None, task(), storage, io)
+    assert part.staged != late.staged
+    asyncio.run(commit.commit(storage, target, [part]))
+    assert read_text(tmp_path / "out", io) == ["new"]
+
+
 def test_an_aborted_save_leaves_nothing(tmp_path: Path, io: IOLoop) -> None:
     target = str(tmp_path / "out")
     save_text(["x"], target, None, task(), storage, io)

@@ -17,8 +17,14 @@ from aflint.errors import (
     ServiceUnavailableError,
 )
 from aflint.journal.entries import Entry, JobBegan, JobClosed
-from aflint.journal.objects import PAUSE_S, ObjectJournal, open_objects
+from aflint.journal.objects import (
+    PAUSE_S,
+    REMOVAL_S,
+    ObjectJournal,
+    open_objects,
+)
 from aflint.journal.segment import encode
+from aflint.journal.stored import read_stored
 from aflint.storage.s3 import S3Storage
 from aflint.testing.clock import VirtualClock, run_virtual
 from aflint.testing.simulation.callers import Caller
@@ -26,7 +32,7 @@ from aflint.testing.simulation.dice import Dice
 from aflint.testing.simulation.objects import SimulatedObjects, SimulatedS3
 from tests.journal.entries import KEY, SESSION, SOME, driver, entries
 
-FOLDER = "s3://bucket/sim/jobs/nightly/journal"
+FOLDER = "s3://bucket/sim/journals/nightly"
 PLACE = FOLDER.removeprefix("s3://bucket/")
 
 
@@ -259,6 +265,114 @@ async def test_of_two_who_resume_at_once_one_goes_on(bucket: Bucket) -> None:
         await journal.aclose()
     won = 1 + [end is None for end in ends].index(True)
     assert await bucket.read() == [driver(0), driver(won)]
+
+
+async def test_one_that_begins_beside_a_living_driver_is_told_so(bucket: Bucket) -> None:
+    first, _ = await bucket.open()
+    later, _ = await bucket.open()
+    first.record(driver(1))
+    await first.flush()
+    later.record(driver(2))
+    with pytest.raises(JobRunningError, match=r"job nightly is running: .* Wait for it, or end it"):
+        await later.flush()
+    await first.check()
+    await first.aclose()
+    await later.aclose()
+
+
+async def test_a_run_that_is_over_is_waited_for_and_not_resumed(bucket: Bucket) -> None:
+    first, _ = await bucket.open()
+    for entry in SOME:
+        first.record(entry)
+        await first.flush()
+    await first.end()
+    opening = asyncio.create_task(bucket.open())
+    await asyncio.sleep(3.0)
+    assert not opening.done()
+    await first.aclose()
+    await first.remove()
+    assert bucket.names == []
+    second, found = await opening
+    assert (found, second.anew) == ([], False)
+    second.record(driver(2))
+    await second.flush()
+    assert bucket.names == numbered(0)
+    await second.aclose()
+
+
+@pytest.mark.parametrize("removed", [0, 2, len(SOME)])
+async def test_what_a_driver_left_that_was_killed_while_it_removed_is_of_no_more_use(
+    bucket: Bucket, virtual_time: VirtualClock, removed: int
+) -> None:
+    first, _ = await bucket.open()
+    for entry in SOME:
+        first.record(entry)
+        await first.flush()
+    await first.end()
+    await first.aclose()
+    for name in numbered(*range(removed)):
+        del bucket.objects.held[name]
+    stored = await read_stored(FOLDER, bucket.storage(), KEY, SESSION)
+    assert (stored.entries, stored.over) == ([], True)
+    second, found = await bucket.open()
+    assert (found, second.anew) == ([], True)
+    assert virtual_time.now == pytest.approx(REMOVAL_S, abs=1)
+    second.record(driver(2))
+    await second.flush()
+    await second.clear()
+    second.record(SOME[0])
+    await second.flush()
+    await second.aclose()  # it is killed now
+    third, found = await bucket.open()
+    assert (found, third.anew) == ([driver(2), SOME[0]], False)
+    await third.end()
+    await third.aclose()
+    await third.remove()
+    assert bucket.names == []
+
+
+async def test_a_driver_that_outlives_its_run_finds_out_and_leaves_nothing(bucket: Bucket) -> None:
+    first, _ = await bucket.open()
+    first.record(driver(1))
+    await first.flush()
+    second, _ = await bucket.open()
+    second.record(driver(2))
+    await second.end()
+    await second.aclose()
+    await second.remove()
+    with pytest.raises(JobRunningError, match="resumed by another driver"):
+        await first.check()
+    await first.aclose()
+    assert bucket.names == []
+
+
+@pytest.mark.parametrize("later", range(4))
+async def test_a_driver_that_outlives_its_run_does_no_harm_to_the_next_one(
+    bucket: Bucket, later: int
+) -> None:
+    first, _ = await bucket.open()
+    first.record(driver(1))
+    await first.flush()
+    second, _ = await bucket.open()
+    second.record(driver(2))
+    await second.end()
+    await second.aclose()
+    await second.remove()
+    third, _ = await bucket.open()
+    for entry in SOME[:later]:
+        third.record(entry)
+        await third.flush()
+    first.record(JobClosed("late"))
+    lost = asyncio.create_task(first.flush())
+    await asyncio.sleep(0)
+    third.record(SOME[later])
+    await third.flush()
+    with pytest.raises(JobRunningError):
+        await lost
+    await third.check()
+    await first.aclose()
+    await third.aclose()
+    assert await bucket.read() == list(SOME[: later + 1])
 
 
 class LostAnswers(SimulatedS3):

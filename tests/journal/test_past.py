@@ -83,6 +83,15 @@ def test_what_ran_beside_others_may_be_planned_otherwise() -> None:
     assert not run.refused
 
 
+def test_what_comes_after_jobs_beside_each_other_may_be_one_of_them() -> None:
+    ended = JobClosed("nightly-1"), JobClosed("nightly-2")
+    run = past(driver(), began(1), began(2), *ended, began(3))
+    assert [job.beside for job in run.jobs.values()] == [True, True, False]
+    assert run.meet("planned otherwise", "count", alone=True) is None
+    assert not run.refused
+    assert run.meet("f3", "collect", alone=True)
+
+
 def test_what_a_killed_driver_had_under_way_runs_beside_nothing_of_the_next() -> None:
     run = past(driver(), began(1), driver(2), began(1), JobClosed("nightly-1"), began(2))
     assert [job.beside for job in run.jobs.values()] == [False, False]

@@ -14,14 +14,14 @@ SMALL = encode(SESSION, 3, SOME[1:2], KEY)
 
 @given(st.lists(entries, max_size=4), st.text(max_size=20), st.integers(0, 10**9))
 def test_what_is_written_is_read(some: list[Entry], session: str, number: int) -> None:
-    data = encode(session, number, some, KEY)
+    data = encode(session, number, some, KEY, "run")
     assert size_of(data, "it") == len(data)
     assert size_of(data[:64], "it") == len(data)
-    assert decode(data, session, number, KEY, "it") == tuple(some)
+    assert decode(data, session, number, KEY, "it") == ("run", tuple(some))
 
 
 def test_entries_come_back_with_their_types() -> None:
-    assert decode(encode(SESSION, 0, SOME, KEY), SESSION, 0, KEY, "it") == SOME
+    assert decode(encode(SESSION, 0, SOME, KEY), SESSION, 0, KEY, "it") == ("", SOME)
 
 
 def test_any_altered_byte_is_told() -> None:
@@ -58,4 +58,4 @@ def test_other_bytes_are_told(data: bytes) -> None:
 
 
 def test_an_empty_segment_is_one() -> None:
-    assert decode(encode(SESSION, 0, [], KEY), SESSION, 0, KEY, "it") == ()
+    assert decode(encode(SESSION, 0, [], KEY), SESSION, 0, KEY, "it") == ("", ())

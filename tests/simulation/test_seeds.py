@@ -33,7 +33,7 @@ def test_every_kind_of_fault_strikes(kind: Fault) -> None:
     rates = {kind: 1.0 if kind in ONCE else 0.3}
     if kind is Fault.ZOMBIE:
         rates[Fault.CANCEL] = 1.0  # only what is stopped can run on
-    if kind is Fault.LOST_SHUFFLE:
+    if kind in (Fault.LOST_SHUFFLE, Fault.TAKEN_FOR_DEAD):
         rates[Fault.DRIVER_KILL] = 1.0  # only between two drivers
     struck = 0
     for seed in range(100, 140):

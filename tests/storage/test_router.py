@@ -33,6 +33,11 @@ async def test_local_paths_and_uris_go_to_the_disk(tmp_path: Path) -> None:
     await storage.move(str(tmp_path / "a"), (tmp_path / "b").as_uri())
     assert await storage.read(str(tmp_path / "b")) == b"x"
     assert await storage.exists(str(tmp_path / "b"))
+    await storage.write(str(tmp_path / "c"), b"y")
+    await storage.delete_files(
+        [str(tmp_path / "b"), (tmp_path / "c").as_uri(), str(tmp_path / "d")]
+    )
+    await storage.delete_files([])
     await storage.delete(str(tmp_path / "b"))
     assert await storage.list(str(tmp_path)) == []
     await storage.aclose()

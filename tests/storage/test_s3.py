@@ -152,6 +152,15 @@ async def test_moving_and_deleting(storage: S3Storage) -> None:
         await storage.delete(HOME)
 
 
+async def test_deleting_many_files_at_once(storage: S3Storage) -> None:
+    for name in ("a", "a/b", "c & d", "e"):
+        await storage.write(f"{HOME}/{name}", b"")
+    await storage.delete_files([f"{HOME}/{name}" for name in ("a", "c & d", "absent")])
+    await storage.delete_files([])
+    assert not await storage.exists(f"{HOME}/c & d")
+    assert [file.path for file in await storage.list(f"{HOME}/*")] == [f"{HOME}/a/b", f"{HOME}/e"]
+
+
 async def test_more_objects_than_a_page(
     cloud_and_storage: tuple[LocalCloud, S3Storage], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,9 @@ class Call:
 
 @dataclass(slots=True)
 class Bills:
-    """A listener that compares the calls of a job with what it was allowed, when the job ends."""
+    """A listener that compares what one driver invoked for a job with what it was allowed, when the
+    job ends.
+    """
 
     config: Config
     calls: list[Call] = field(default_factory=list)
@@ -45,10 +47,6 @@ class Bills:
         call = Call(job, asyncio.get_running_loop().time())
         self.calls.append(call)
         return call
-
-    def forget(self) -> None:
-        """Forget what a driver that was killed had invoked: the next one cannot know it all."""
-        self.calls.clear()
 
     def __call__(self, event: Event) -> None:
         """Take in an event."""

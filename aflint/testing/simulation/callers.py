@@ -21,7 +21,11 @@ class Caller:
         self.label = label
         self.requests = 0
         self.slowness = 1.0
-        self.abandoned = False
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody will ever remove what the caller writes."""
+        return False
 
     async def request(self, action: str, apply: Callable[[], T]) -> T:
         """Have `apply` take effect, once, or raise ServiceUnavailableError before it does."""

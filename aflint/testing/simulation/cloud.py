@@ -21,9 +21,10 @@ from aflint.task import TaskDescription
 from aflint.testing.simulation.bills import Bills
 from aflint.testing.simulation.callers import Caller, DriverCaller
 from aflint.testing.simulation.dice import Dice
+from aflint.testing.simulation.drivers import SimulatedDriver
 from aflint.testing.simulation.faults import Fault
-from aflint.testing.simulation.functions import SimulatedLambda
-from aflint.testing.simulation.kills import Kill, killed_drivers
+from aflint.testing.simulation.functions import DriversLambda, SimulatedLambda
+from aflint.testing.simulation.kills import killed_drivers
 from aflint.testing.simulation.objects import SimulatedObjects, SimulatedS3
 from aflint.testing.simulation.queues import SimulatedQueues, SimulatedSqs
 from aflint.testing.simulation.remains import Remains
@@ -35,7 +36,7 @@ from aflint.transport.sqs import SqsTransport
 BUCKET = "bucket"
 PREFIX = "sim"
 SESSION = "sim"
-FOLDER = f"s3://{BUCKET}/{PREFIX}/jobs/session"
+FOLDER = f"s3://{BUCKET}/{PREFIX}/jobs/{SESSION}"
 
 
 class SimulatedCloud:
@@ -46,7 +47,7 @@ class SimulatedCloud:
 
     def __init__(self, dice: Dice, config: Config) -> None:
         self.dice = dice
-        self.bills = Bills(config)
+        self.config = config
         self.queues = SimulatedQueues(dice)
         self.objects = SimulatedObjects(dice)
         self.functions = SimulatedLambda(self, 1 + dice.pick(8, "slots"))
@@ -59,21 +60,25 @@ class SimulatedCloud:
         self.limit_s = dice.between(150, 400, "limit") if limited else 0.0
         self.tick_s = self.limit_s * dice.between(0.04, 0.095, "tick")
         self.memory_mb = 1 if dice.strikes(Fault.SPILL, "memory") else 0
-        self.session: SimulatedSession | None = None
         self.secret = dice.secret()
-        self.driver = DriverCaller(dice, 0)
-        self.kill: Kill | None = None
         self.remains = Remains()
-        self._drivers = itertools.count(1)
+        self._drivers = itertools.count()
+        self.driver = self._new_driver()
 
-    def invoked(self, task: TaskDescription) -> None:
-        """Take in that the driver has an attempt run."""
-        self.remains.invoked(task, self.dice)
-        if self.kill is not None:
-            self.kill.invoked(task)
+    def invoked(self, task: TaskDescription, driver: SimulatedDriver) -> None:
+        """Take in that a driver has an attempt run."""
+        if driver is self.driver:
+            self.remains.invoked(task, self.dice)
+        if driver.kill is not None:
+            driver.kill.invoked(task)
 
-    async def look_back(self, number: int) -> None:
-        """Take in what a killed driver left, some of which goes now."""
+    async def look_back(self, number: int, *, sure: bool) -> None:
+        """Take in what a killed driver left, some of which goes now; but nothing where it is not
+        `sure` that no other driver lives.
+        """
+        if not sure:
+            self.remains.forget()
+            return
         key = self.secret.key("journal", SESSION)
         _, entries = await open_journal(FOLDER, self.outside(), key, SESSION)
         self.remains.find(entries)
@@ -81,9 +86,16 @@ class SimulatedCloud:
 
     def kill_driver(self) -> None:
         """Have nothing that the driver does from now on take effect; a new one takes its place."""
-        self.driver.dead = True
-        self.bills.forget()
-        self.driver = DriverCaller(self.dice, next(self._drivers))
+        self.driver.caller.dead = True
+        self.driver = self._new_driver()
+
+    def take_for_dead(self) -> None:
+        """Have a new driver take the place of one that goes on."""
+        self.remains.forget()
+        self.driver = self._new_driver()
+
+    def _new_driver(self) -> SimulatedDriver:
+        return SimulatedDriver(DriverCaller(self.dice, next(self._drivers)), Bills(self.config))
 
     def storage(self, caller: Caller) -> Storage:
         """Return storage for a caller."""
@@ -106,9 +118,9 @@ class SimulatedCloud:
         hybrid._sqs, hybrid._s3 = sqs, s3
         return hybrid
 
-    def backend(self) -> Backend:
-        """Return what a session runs on."""
-        transport = self.transport(self.driver)
+    def backend(self, driver: SimulatedDriver) -> Backend:
+        """Return what the session of a driver runs on."""
+        transport = self.transport(driver.caller)
         dice = self.dice
         policy = Policy(
             memory_sizes_mb=(1024, 2048),
@@ -126,9 +138,9 @@ class SimulatedCloud:
             fetch_timeout_s=60.0,
         )
         return Backend(
-            invoker=self.functions,
+            invoker=DriversLambda(self.functions, driver),
             transport=transport,
-            storage=self.storage(self.driver),
+            storage=self.storage(driver.caller),
             policy=policy,
             settings=settings,
             folder=FOLDER,
@@ -145,11 +157,6 @@ class SimulatedCloud:
     def unharmed(self) -> Caller:
         """Return a caller to whom nothing happens."""
         return _Outside(self.dice)
-
-    def cancel_jobs(self) -> None:
-        """Cancel the jobs of the session, if it has begun."""
-        if self.session is not None:
-            self.session.cancel()
 
     def leaks(self) -> list[str]:
         """Return what is left that nobody will remove."""
@@ -168,13 +175,14 @@ class SimulatedSession(Session):
     """A session whose backend is a simulated cloud."""
 
     def __init__(self, cloud: SimulatedCloud) -> None:
-        super().__init__(cloud.bills.config)
+        super().__init__(cloud.config)
         self.id = SESSION
         self._cloud = cloud
-        self.add_listener(cloud.bills)
+        self._driver = cloud.driver
+        self.add_listener(self._driver.bills)
 
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
-        return self._cloud.backend()
+        return self._cloud.backend(self._driver)
 
     def use_clock(self, clock: Callable[[], float]) -> None:
         """Have the scheduler tell the time by a clock that may jump."""

@@ -20,6 +20,7 @@ from aflint.testing.simulation.puppet import Finished, borrow, give_back
 
 if TYPE_CHECKING:
     from aflint.testing.simulation.cloud import SimulatedCloud
+    from aflint.testing.simulation.functions import Invocation
 
 MOST_LOSSES = 2
 """How often faults end attempts of one task: fewer times than the policy bears."""
@@ -51,7 +52,7 @@ class Environment(Caller):
         )
         self._opener = Opener(cloud.secret, self._loop.time)
         self.died: asyncio.Future[AttemptError] = self._loop.create_future()
-        self.abandoned = False
+        self.call: Invocation | None = None
         self.group = ""
         self._grave: asyncio.Future[None] = self._loop.create_future()
         self._tick = 0.0
@@ -59,6 +60,12 @@ class Environment(Caller):
         self._ends_at = 0
         self._ends_before = False
         self._kind: type[AttemptError] = WorkerLostError
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits any more for what runs here, or only a driver that lost its run."""
+        call = self.call
+        return call is not None and (call.abandoned or call.driver.superseded)
 
     def clock(self) -> float:
         """Tell the time, as `time.monotonic` does.
@@ -75,7 +82,6 @@ class Environment(Caller):
         """Decide what will become of the next attempt."""
         dice = self.dice
         self.label, self.group, self._tick = label, group, tick
-        self.abandoned = False
         self.requests = self._ends_at = 0
         slow = dice.strikes(Fault.STRAGGLER, label)
         self.slowness = dice.between(5, 30, "slowness", label) if slow else 1.0

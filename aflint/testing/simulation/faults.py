@@ -61,6 +61,8 @@ class Fault(StrEnum):
     """The action is cancelled at some moment: the job fails."""
     DRIVER_KILL = "driver-kill"
     """The driver is killed at some moment, its attempts run on, and another one resumes its run."""
+    TAKEN_FOR_DEAD = "taken-for-dead"
+    """The driver is not killed, but goes on beside the one that resumes its run."""
     LOST_SHUFFLE = "lost-shuffle"
     """A shuffle of a driver that was killed is gone before the next one begins."""
     DEADLINE = "deadline"
@@ -96,6 +98,7 @@ RATES: Mapping[Fault, float] = {
     Fault.DRIVER_UNAVAILABLE: 0.002,
     Fault.CANCEL: 0.03,
     Fault.DRIVER_KILL: 0.25,
+    Fault.TAKEN_FOR_DEAD: 0.25,
     Fault.LOST_SHUFFLE: 0.25,
     Fault.DEADLINE: 0.03,
     Fault.BUDGET: 0.03,

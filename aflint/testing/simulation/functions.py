@@ -11,7 +11,7 @@ from aflint.errors import AttemptError, ThrottledError, WorkerLostError
 from aflint.invoker.base import Invoker
 from aflint.task import TaskDescription, TaskResult
 from aflint.testing.simulation.bills import Call
-from aflint.testing.simulation.callers import DriverCaller
+from aflint.testing.simulation.drivers import SimulatedDriver
 from aflint.testing.simulation.environments import MOST_LOSSES, Environment, supervise
 from aflint.testing.simulation.faults import Fault
 from aflint.wire import pack, unpack
@@ -20,50 +20,46 @@ if TYPE_CHECKING:
     from aflint.testing.simulation.cloud import SimulatedCloud
 
 
-class SimulatedLambda(Invoker):
-    """Runs attempts in environments; stopping one does not always stop its code."""
+class SimulatedLambda:
+    """Runs attempts in environments; stopping one does not always stop its code.
+
+    At most `slots` of one driver run at once.
+    """
 
     def __init__(self, cloud: SimulatedCloud, slots: int) -> None:
         self.links = 0
         self.attempts = 0
+        self.slots = slots
         self._cloud = cloud
-        self._slots = slots
         self._idle: list[Environment] = []
         self._running: set[asyncio.Task[TaskResult]] = set()
-
-    @property
-    def slots(self) -> int:
-        return self._slots
 
     @property
     def running(self) -> int:
         """How many attempts run, those counted that nobody waits for."""
         return len(self._running)
 
-    async def start(self) -> None:
-        return None
-
-    async def invoke(self, task: TaskDescription) -> TaskResult:
-        driver = self._cloud.driver
+    async def invoke(self, task: TaskDescription, driver: SimulatedDriver) -> TaskResult:
+        """Have an attempt run for a driver, as `Invoker.invoke` does."""
         dice, id = self._cloud.dice, task.id
         group = f"{id.job}/{id.stage}/{id.partition}"
         label = f"{group}/{id.attempt}/{id.link}"
         await asyncio.sleep(dice.between(0.001, 0.02, "invoke", label))
         if dice.strikes(Fault.THROTTLE, label):
             raise ThrottledError(f"injected at {label}")
-        self._cloud.invoked(task)
+        self._cloud.invoked(task, driver)
         self.attempts += 1
         self.links += id.link > 0
-        call = _Call(label, group, self._cloud.bills.call(id.job))
+        call = Invocation(label, group, driver.bills.call(id.job), driver)
         sealed = seal_task(self._cloud.secret, task, asyncio.get_running_loop().time())
         running = asyncio.ensure_future(self._run(sealed, call))
         self._running.add(running)
         running.add_done_callback(lambda ended: self._ended(ended, call))
         if dice.strikes(Fault.LOST_RESPONSE, label, group=group, most=MOST_LOSSES):
-            await self._until_lost(running, call, driver)
-        return await self._answer(running, call, driver)
+            await self._until_lost(running, call)
+        return await self._answer(running, call)
 
-    def _ended(self, running: asyncio.Task[TaskResult], call: _Call) -> None:
+    def _ended(self, running: asyncio.Task[TaskResult], call: Invocation) -> None:
         call.bill.over()
         self._running.discard(running)
         if not running.cancelled():
@@ -75,6 +71,7 @@ class SimulatedLambda(Invoker):
             await asyncio.wait(set(self._running))
 
     async def aclose(self) -> None:
+        """Stop everything."""
         for running in self._running:
             running.cancel()
         await self.drain()
@@ -82,15 +79,13 @@ class SimulatedLambda(Invoker):
             await environment.close()
         self._idle.clear()
 
-    async def _until_lost(
-        self, running: asyncio.Task[TaskResult], call: _Call, driver: DriverCaller
-    ) -> None:
+    async def _until_lost(self, running: asyncio.Task[TaskResult], call: Invocation) -> None:
         """Lose the answer: in the middle, while the code runs on, or at the end."""
         after = self._cloud.dice.between(0.0, 2.0, "lost after", call.label)
         try:
             await asyncio.wait({running}, timeout=after)
         except asyncio.CancelledError:
-            if not driver.dead:
+            if not call.driver.caller.dead:
                 running.cancel()
                 await asyncio.wait({running})
             raise
@@ -98,15 +93,15 @@ class SimulatedLambda(Invoker):
             call.abandon()
         raise WorkerLostError(f"the connection was lost (injected at {call.label})")
 
-    async def _answer(
-        self, running: asyncio.Task[TaskResult], call: _Call, driver: DriverCaller
-    ) -> TaskResult:
+    async def _answer(self, running: asyncio.Task[TaskResult], call: Invocation) -> TaskResult:
         """Wait for the answer. Of a driver that is killed, what it had invoked runs on."""
         try:
             await asyncio.wait({running})
         except asyncio.CancelledError:
             call.abandon()
-            if not driver.dead and not self._cloud.dice.strikes(Fault.ZOMBIE, call.label):
+            if not call.driver.caller.dead and not self._cloud.dice.strikes(
+                Fault.ZOMBIE, call.label
+            ):
                 running.cancel()
                 await asyncio.wait({running})
             raise
@@ -114,7 +109,7 @@ class SimulatedLambda(Invoker):
         self._cloud.remains.ended(result)
         return result
 
-    async def _run(self, sealed: bytes, call: _Call) -> TaskResult:
+    async def _run(self, sealed: bytes, call: Invocation) -> TaskResult:
         dice, label = self._cloud.dice, call.label
         environment = self._idle.pop() if self._idle else None
         if environment is None:
@@ -122,8 +117,7 @@ class SimulatedLambda(Invoker):
             await asyncio.sleep(dice.between(0.5, 10.0, "cold", label) if slow else 0.05)
             environment = Environment(self._cloud)
         environment.prepare(label, call.group, self._cloud.tick_s)
-        environment.abandoned = call.abandoned
-        call.environment = environment
+        environment.call = call
         began, loop = call.bill.began, asyncio.get_running_loop()
         try:
             result = await supervise(environment, sealed, self._cloud.limit_s)
@@ -135,19 +129,38 @@ class SimulatedLambda(Invoker):
         return replace(found, metrics=replace(found.metrics, billed_seconds=loop.time() - began))
 
 
+class DriversLambda(Invoker):
+    """The function, as one driver has it."""
+
+    def __init__(self, functions: SimulatedLambda, driver: SimulatedDriver) -> None:
+        self._functions = functions
+        self._driver = driver
+
+    @property
+    def slots(self) -> int:
+        return self._functions.slots
+
+    async def start(self) -> None:
+        return None
+
+    async def invoke(self, task: TaskDescription) -> TaskResult:
+        return await self._functions.invoke(task, self._driver)
+
+    async def aclose(self) -> None:
+        return None
+
+
 @dataclass(slots=True)
-class _Call:
+class Invocation:
     """One invocation, and whether the driver still waits for its answer."""
 
     label: str
     group: str
     bill: Call
-    environment: Environment | None = None
+    driver: SimulatedDriver
     abandoned: bool = False
 
     def abandon(self) -> None:
         """Note that nobody waits any more."""
         self.abandoned = True
         self.bill.over()
-        if self.environment is not None:
-            self.environment.abandoned = True

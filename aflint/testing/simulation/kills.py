@@ -18,6 +18,7 @@ LATEST_S = 90.0
 _MOST_ATTEMPTS = 20
 _MOST_READING = 2
 _LATE_S = 1.0
+_TIDYING_S = 0.4
 
 
 def killed_drivers(dice: Dice) -> list[int]:
@@ -36,6 +37,8 @@ class Moment(Enum):
     BETWEEN = 3
     """When it has invoked so many attempts of map tasks that read a shuffle: what such a task
     writes depends on the order in which it is given its records."""
+    ENDING = 4
+    """When it has all its answers, and removes what the run had."""
 
 
 class Kill:
@@ -43,9 +46,10 @@ class Kill:
 
     def __init__(self, dice: Dice, number: int) -> None:
         at = ("kill", number)
-        self._moment = (*Moment, Moment.BETWEEN, Moment.BETWEEN)[dice.pick(6, *at)]
+        self._moment = (*Moment, Moment.BETWEEN, Moment.BETWEEN)[dice.pick(7, *at)]
         self._latest_s = dice.between(0.0, 1.0, *at, "time") ** 3 * LATEST_S
-        self._late_s = dice.between(0.0, 1.0, *at, "late") ** 2 * _LATE_S
+        late_s = _TIDYING_S if self._moment is Moment.ENDING else _LATE_S
+        self._late_s = dice.between(0.0, 1.0, *at, "late") ** 2 * late_s
         most = _MOST_ATTEMPTS if self._moment is Moment.ATTEMPT else _MOST_READING
         self._left = 1 + dice.pick(most, *at, "attempts")
         self._come = asyncio.Event()
@@ -56,6 +60,11 @@ class Kill:
             self._left -= 1
             if not self._left:
                 self._come.set()
+
+    def answered(self) -> None:
+        """Take in that the driver has all its answers."""
+        if self._moment is Moment.ENDING:
+            self._come.set()
 
     async def come(self, program: asyncio.Future[None]) -> bool:
         """Wait for the moment; return False if the driver has ended before."""

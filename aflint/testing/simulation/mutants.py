@@ -16,10 +16,12 @@ from aflint.codec import frame
 from aflint.codec.frame import FrameHeader
 from aflint.driver.account import Account
 from aflint.driver.jobs import JobRunner
+from aflint.driver.shuffles import OwnShuffles
 from aflint.executor import shuffle
 from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, FrameId, ReadCounts
 from aflint.journal import PastJob
+from aflint.journal.objects import ObjectJournal
 from aflint.scheduler import attempts, retries
 from aflint.scheduler.instructions import Deliver
 from aflint.scheduler.model import Attempt, JobRun, Memory, TaskRun
@@ -204,6 +206,24 @@ def shuffles_last_for_ever() -> Iterator[None]:
         yield
 
 
+def removes_what_another_has_taken_over() -> AbstractContextManager[Any]:
+    """A driver that was taken for dead removes its shuffles without asking whose they are."""
+
+    async def close(self: OwnShuffles, handle: ShuffleHandle) -> None:
+        await self.shuffles.close(handle)
+
+    return patch.object(OwnShuffles, "close", close)
+
+
+def ends_without_a_word() -> AbstractContextManager[Any]:
+    """A driver removes what its run has without noting before that it is over."""
+
+    async def end(self: ObjectJournal) -> None:
+        await self.check()
+
+    return patch.object(ObjectJournal, "end", end)
+
+
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -221,5 +241,7 @@ MUTANTS: Mapping[str, Mutant] = {
         counted_again_when_resumed,
         accepted_tasks_run_again,
         shuffles_last_for_ever,
+        removes_what_another_has_taken_over,
+        ends_without_a_word,
     )
 }

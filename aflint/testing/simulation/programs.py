@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
@@ -13,12 +12,18 @@ from aflint.errors import PathNotFoundError, TaskError
 from aflint.rdd import RDD
 from aflint.session import Session
 from aflint.storage.base import Storage
+from aflint.testing.simulation.drivers import OwnNumbers
 from aflint.testing.simulation.interpreter import Records, answer, digest
 from aflint.testing.simulation.workloads import Step
 
-_numbers = itertools.count()
+_numbers = OwnNumbers()
 
 IN, OUT = "s3://bucket/in", "s3://bucket/out"
+
+
+def begin() -> None:
+    """Name output as a program does that begins."""
+    _numbers.begin()
 
 
 class WrongAnswerError(Exception):

@@ -18,8 +18,10 @@ from typing import Any
 from aflint.executor import context
 
 
-class KilledError(BaseException):
-    """Unwinds the code of an environment that has ended; everything it tries raises it again."""
+class KilledError(GeneratorExit):
+    """Unwinds the code of an environment that has ended; everything it tries raises it again. Where
+    nothing runs any more, generators are closed by it as by any other GeneratorExit.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,10 @@ class Remains:
             if isinstance(entry, ShuffleMade):
                 self._writers[entry.handle.job, entry.handle.shuffle] = entry.stage
 
+    def forget(self) -> None:
+        """Expect nothing: the driver before goes on, and may remove what it has."""
+        self._done = {}
+
     async def lose_some(self, cloud: SimulatedCloud, number: int) -> None:
         """Let some of the shuffles go, and note what of the others is there."""
         self._done = {}

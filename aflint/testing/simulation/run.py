@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 import logging
 import random
 import traceback
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from aflint import lineage
+from aflint import lineage, variables
 from aflint.config import Config
-from aflint.errors import AflintError
+from aflint.errors import AflintError, JobRunningError, OutputExistsError
 from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
 from aflint.executor import context
 from aflint.task import TaskId
@@ -24,6 +23,7 @@ from aflint.testing.clock import VirtualClock, VirtualLoop
 from aflint.testing.simulation import programs
 from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession
 from aflint.testing.simulation.dice import Dice, Strike
+from aflint.testing.simulation.drivers import OwnNumbers, OwnObjects, SimulatedDriver
 from aflint.testing.simulation.faults import EXCUSED, RATES, Fault
 from aflint.testing.simulation.interpreter import evaluate
 from aflint.testing.simulation.kills import Kill, killed_drivers
@@ -34,6 +34,12 @@ PATIENCE_S = 72 * 3600.0
 """Virtual seconds that a program may take; some minutes are usual, a day is possible."""
 
 MOST_EVENTS = 4000
+
+_PAUSE_S = 1.0
+"""Before a run that turned out to have a living driver is tried to be resumed again."""
+
+_node_ids: Any = OwnNumbers()
+_accumulators: Any = OwnObjects()
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +86,21 @@ def run_seed(
     return _Run(seed, dice, workload, traced).outcome()
 
 
+@dataclass(slots=True, eq=False)
+class _Life:
+    """One driver's run of the program, and how far it came."""
+
+    driver: SimulatedDriver
+    program: asyncio.Future[None] = field(init=False)
+    taken_up: bool = False
+    answered: bool = False
+
+    def cancel_jobs(self) -> None:
+        """Cancel the jobs of the session, if it has begun."""
+        if self.driver.session is not None:
+            self.driver.session.cancel()
+
+
 class _Run:
     """One run in the making."""
 
@@ -92,7 +113,9 @@ class _Run:
         self._clock = VirtualClock()
         self._unhandled: list[str] = []
         self._error = ""
-        self._answered = self._killed_at_the_end = self._taken_up = False
+        self._lives: list[_Life] = []
+        self._ghosts: list[_Life] = []
+        self._may_be_over = False
         self._cloud: SimulatedCloud | None = None
 
     def outcome(self) -> Outcome:
@@ -129,57 +152,97 @@ class _Run:
 
     async def _run(self) -> str:
         cloud = self._cloud = SimulatedCloud(self._dice, self._config())
-        failure = ""
-        cancelling: asyncio.TimerHandle | None = None
+        failure = await self._failure_of(self._last_answer(cloud))
+        for ghost in self._ghosts:
+            failure = await self._failure_of(ghost.program, ghost=True) or failure
+        await cloud.functions.drain()
+        await cloud.functions.aclose()
+        unclean = Fault.DRIVER_UNAVAILABLE in self._dice.counts
+        # Ctrl-C before a driver had taken the run up leaves it to yet another one.
+        unclean |= Fault.DRIVER_KILL in self._dice.counts and not self._lives[-1].taken_up
+        left = [] if unclean else cloud.leaks()
+        if left:
+            failure = failure or f"left behind: {', '.join(left[:5])}"
+        broken = [each for life in self._lives for each in life.driver.bills.broken]
+        return failure or "; ".join([*broken, *cloud.remains.broken])
+
+    async def _failure_of(self, program: Awaitable[None], *, ghost: bool = False) -> str:
+        """Wait for a program; return what is wrong with how it ended, if anything is."""
+        who = "who was taken for dead" if ghost else "the driver"
         try:
-            await self._killed_drivers(cloud)
-            if not self._answered:
-                program = asyncio.ensure_future(self._program(cloud))
-                cancelling = self._cancel_later(program, cloud)
-                await program
+            await program
         except AflintError as error:
-            self._error = f"{type(error).__name__}: {error}"
-            if not self._may_fail(error):
-                failure = f"failed with {self._error}"
+            told = f"{type(error).__name__}: {error}"
+            if ghost:
+                fine = isinstance(error, JobRunningError)
+            else:
+                self._error = told
+                # Who was killed as it tidied up, or was taken for dead, may have come to its end.
+                over = self._may_be_over or any(each.answered for each in self._ghosts)
+                fine = over and isinstance(error, OutputExistsError)
+            return "" if fine or self._may_fail(error) else f"{who} failed with {told}"
         except WrongAnswerError as error:
-            failure = f"wrong answer: {error}"
+            return f"{who} gave a wrong answer: {error}"
         except asyncio.CancelledError:
             self._error = "CancelledError"
             if Fault.CANCEL not in self._dice.counts:
                 raise
-        if cancelling is not None:
-            cancelling.cancel()
-        await cloud.functions.drain()
-        await cloud.functions.aclose()
-        unclean = Fault.DRIVER_UNAVAILABLE in self._dice.counts or self._killed_at_the_end
-        # Ctrl-C before a driver had taken the run up leaves it to yet another one.
-        unclean |= Fault.DRIVER_KILL in self._dice.counts and not self._taken_up
-        left = [] if unclean else cloud.leaks()
-        if left:
-            failure = failure or f"left behind: {', '.join(left[:5])}"
-        return failure or "; ".join([*cloud.bills.broken, *cloud.remains.broken])
+        return ""
 
-    async def _killed_drivers(self, cloud: SimulatedCloud) -> None:
-        """Run drivers that are killed, each at some moment: what they had begun is left as it is.
-
-        One that gave its answers before, or meanwhile, is the last.
+    async def _last_answer(self, cloud: SimulatedCloud) -> None:
+        """Run drivers that are killed, each at some moment, or taken for dead, and then one to its
+        end. One that gave its answers before, or meanwhile, is the last.
         """
         for number in killed_drivers(self._dice):
             self._dice.strikes(Fault.DRIVER_KILL, str(number))
-            program = asyncio.ensure_future(self._program(cloud))
-            cloud.kill = Kill(self._dice, number)
-            if not await cloud.kill.come(program):
-                return await program
-            self._killed_at_the_end = self._answered
-            cloud.kill_driver()
-            program.cancel()
-            await asyncio.wait({program})
-            if not program.cancelled():
-                program.exception()  # of a dead driver: nobody hears of it
-            self._answered = self._killed_at_the_end  # what a dead driver says nobody hears
-            if self._answered:
-                return
-            await cloud.look_back(number)
+            life = self._begin(cloud)
+            life.driver.kill = Kill(self._dice, number)
+            if not await life.driver.kill.come(life.program):
+                if await self._has_run(life):
+                    return
+            elif self._dice.strikes(Fault.TAKEN_FOR_DEAD, str(number)):
+                self._ghosts.append(life)
+                cloud.take_for_dead()
+            else:
+                await self._kill(life, cloud)
+                await cloud.look_back(number, sure=not self._ghosts)
+        while True:
+            life = self._begin(cloud)
+            cancelling = self._cancel_later(life)
+            try:
+                if await self._has_run(life):
+                    return
+            finally:
+                if cancelling is not None:
+                    cancelling.cancel()
+
+    def _begin(self, cloud: SimulatedCloud) -> _Life:
+        life = _Life(cloud.driver)
+        life.program = asyncio.ensure_future(self._program(cloud, life))
+        self._lives.append(life)
+        return life
+
+    async def _has_run(self, life: _Life) -> bool:
+        """Wait for a driver's end; say whether it was refused for one that goes on, to the
+        contrary of what was thought.
+        """
+        try:
+            await life.program
+        except JobRunningError:
+            if not self._ghosts:
+                raise
+            await asyncio.sleep(_PAUSE_S)
+            return False
+        return True
+
+    async def _kill(self, life: _Life, cloud: SimulatedCloud) -> None:
+        """Kill a driver: what it had begun is left as it is."""
+        self._may_be_over |= life.answered
+        cloud.kill_driver()
+        life.program.cancel()
+        await asyncio.wait({life.program})
+        if not life.program.cancelled():
+            life.program.exception()
 
     def _config(self) -> Config:
         dice = self._dice
@@ -195,23 +258,29 @@ class _Run:
             else None,
         )
 
-    async def _program(self, cloud: SimulatedCloud) -> None:
-        lineage._ids, programs._numbers = itertools.count(1), itertools.count(1)
-        self._taken_up = False
+    async def _program(self, cloud: SimulatedCloud, life: _Life) -> None:
+        _node_ids.begin()
+        _accumulators.begin()
+        programs.begin()
+        driver = life.driver
         async with SimulatedSession(cloud) as session:
-            self._taken_up = True
+            life.taken_up = True
+            for ghost in self._ghosts:
+                ghost.driver.superseded |= ghost is not life
             if self._traced:
                 session.add_listener(self._note)
             self._step_clock(session)
-            cloud.session = session
+            driver.session = session
             try:
                 await self._checks(session, cloud)
-                self._answered = True
+                life.answered = True
+                if driver.kill is not None:
+                    driver.kill.answered()
             except AflintError as error:
-                cloud.bills.check_error(error, _requests_usd(session))
+                driver.bills.check_error(error, _requests_usd(session))
                 raise
             finally:
-                cloud.session = None
+                driver.session = None
 
     async def _checks(self, session: SimulatedSession, cloud: SimulatedCloud) -> None:
         storage = cloud.outside()
@@ -232,14 +301,12 @@ class _Run:
         excused = (EXCUSED.get(Fault(kind), ()) for kind in self._dice.counts)
         return any(isinstance(error, kinds) for kinds in excused)
 
-    def _cancel_later(
-        self, program: asyncio.Future[None], cloud: SimulatedCloud
-    ) -> asyncio.TimerHandle | None:
+    def _cancel_later(self, life: _Life) -> asyncio.TimerHandle | None:
         """Have the jobs cancelled by `session.cancel`, or the whole program as Ctrl-C does."""
         if not self._dice.strikes(Fault.CANCEL, "job"):
             return None
         after = self._dice.between(0.0, 5.0, "cancel")
-        cancel = cloud.cancel_jobs if self._dice.roll("cancel jobs") < 0.5 else program.cancel
+        cancel = life.cancel_jobs if self._dice.roll("cancel jobs") < 0.5 else life.program.cancel
         return asyncio.get_running_loop().call_later(after, cancel)
 
     def _step_clock(self, session: SimulatedSession) -> None:
@@ -297,15 +364,17 @@ def _name(id: TaskId) -> str:
 @contextmanager
 def _own_world(seed: int) -> Iterator[None]:
     """Set what a process has only one of as a fresh process would have it."""
-    state = random.getstate()
+    state, node_ids, accumulators = random.getstate(), lineage._ids, variables._live
     logging.disable(logging.CRITICAL)
     restore: Callable[[], None] = gc.enable if gc.isenabled() else gc.disable
     random.seed(seed)
     context._broadcasts.clear()
+    lineage._ids, variables._live = _node_ids, _accumulators
     gc.disable()
     try:
         yield
     finally:
         restore()
         logging.disable(logging.NOTSET)
+        lineage._ids, variables._live = node_ids, accumulators
         random.setstate(state)
