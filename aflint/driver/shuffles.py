@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aflint.errors import JobRunningError
 from aflint.journal import Journal, Past
+from aflint.journal.entries import ShuffleMade
 from aflint.scheduler.shuffles import ShuffleService
 from aflint.task import ShuffleHandle
 
@@ -27,10 +28,16 @@ class OwnShuffles(ShuffleService):
         """Remove all that the shuffle left anywhere.
 
         Not before the journal has it that its job is over: who resumes the run from now on will
-        not look for it, and if somebody has, it is theirs.
+        not look for it. If somebody has resumed it, the shuffle is theirs, unless the journal never
+        told them of it.
         """
-        if self.past.refused is not None:
-            return
-        with suppress(JobRunningError):
-            await self.journal.flush()
+        if await self._is_own(handle):
             await self.shuffles.close(handle)
+
+    async def _is_own(self, handle: ShuffleHandle) -> bool:
+        if self.past.refused is None:
+            with suppress(JobRunningError):
+                await self.journal.flush()
+                return True
+        unwritten = (each for each in self.journal.unwritten if isinstance(each, ShuffleMade))
+        return any(each.handle == handle for each in unwritten)

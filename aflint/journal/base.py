@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aflint.errors import AflintError
 from aflint.journal.entries import Entry
@@ -24,6 +24,11 @@ class Journal(ABC):
     @abstractmethod
     def record(self, entry: Entry) -> None:
         """Take an entry. Never blocks for long, and never raises."""
+
+    @property
+    def unwritten(self) -> Sequence[Entry]:
+        """What was recorded and no driver will ever read, as another one had taken the run over."""
+        return ()
 
     async def flush(self) -> None:
         """Return once everything recorded so far would survive the driver."""

@@ -84,12 +84,18 @@ class ObjectJournal(Journal):
         return self._written[-1] + 1 if self._written else 0
 
     def record(self, entry: Entry) -> None:
+        if self._taken is not None:
+            self._waiting.append(entry)  # for `unwritten`
         if self._broken:
             return
         self._waiting.append(entry)
         self._recorded += 1
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write_on())
+
+    @property
+    def unwritten(self) -> Sequence[Entry]:
+        return self._waiting if self._taken is not None else ()
 
     async def flush(self) -> None:
         """Return once all is written. Raises JobRunningError where another driver took over."""
@@ -171,6 +177,7 @@ class ObjectJournal(Journal):
         try:
             await self._put(segment)
         except (OutputExistsError, _StrayError):
+            self._waiting = [*entries, *self._waiting]
             self._take_over()
         except AflintError as error:
             self._broken = True

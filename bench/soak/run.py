@@ -90,13 +90,13 @@ class _Soak:
         await self._lives.short()
         self._samples.clear()
         self._started = time.monotonic()
-        sampling = asyncio.create_task(self._sample_within())
-        try:
-            await self._sample("between")
-            await self._live()
-        finally:
-            sampling.cancel()
-            await asyncio.wait([sampling])
+        async with asyncio.TaskGroup() as group:
+            sampling = group.create_task(self._sample_within())
+            try:
+                await self._sample("between")
+                await self._live()
+            finally:
+                sampling.cancel()
         return Record(self._elapsed(), self._lives.tally, tuple(self._samples))
 
     async def _live(self) -> None:

@@ -21,6 +21,7 @@ class Caller:
         self.label = label
         self.requests = 0
         self.slowness = 1.0
+        self.superseded = False
 
     @property
     def abandoned(self) -> bool:
@@ -57,7 +58,9 @@ class Caller:
 
 
 class DriverCaller(Caller):
-    """The requests of one driver. Once it is `dead`, none of them has any effect."""
+    """The requests of one driver. Once it is `dead`, none of them has any effect; `superseded`:
+    another one has taken up its run.
+    """
 
     def __init__(self, dice: Dice, number: int) -> None:
         super().__init__(dice, f"driver{number or ''}")

@@ -19,16 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class SimulatedDriver:
-    """One driver: how it asks, what it is billed, when it is killed.
-
-    `superseded`: another one has taken up its run.
-    """
+    """One driver: how it asks, what it is billed, when it is killed."""
 
     caller: DriverCaller
     bills: Bills
     kill: Kill | None = None
     session: Session | None = None
-    superseded: bool = False
 
 
 class OwnNumbers(Iterator[int]):

@@ -65,7 +65,7 @@ class Environment(Caller):
     def abandoned(self) -> bool:
         """Whether nobody waits any more for what runs here, or only a driver that lost its run."""
         call = self.call
-        return call is not None and (call.abandoned or call.driver.superseded)
+        return call is not None and (call.abandoned or call.driver.caller.superseded)
 
     def clock(self) -> float:
         """Tell the time, as `time.monotonic` does.

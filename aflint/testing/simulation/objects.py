@@ -26,7 +26,8 @@ class SimulatedObjects:
     """All objects of one bucket by key, and unfinished uploads by (key, id).
 
     `orphans` are keys written by attempts that run on in the cloud though the driver gave them up:
-    nobody can stop those, and `aflint clean` removes what they write last.
+    nobody can stop those, and `aflint clean` removes what they write last. So are programs and data
+    of a driver that does not know yet that it lost its run: others may have them under that name.
     """
 
     dice: Dice
@@ -38,7 +39,7 @@ class SimulatedObjects:
     def write(self, key: str, data: bytes, caller: Caller) -> None:
         """Keep an object."""
         self.held[key] = data
-        if caller.abandoned:
+        if caller.abandoned or (caller.superseded and "/blobs/" in key):
             self.orphans.add(key)
 
     def next_upload(self) -> str:

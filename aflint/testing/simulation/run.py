@@ -266,7 +266,7 @@ class _Run:
         async with SimulatedSession(cloud) as session:
             life.taken_up = True
             for ghost in self._ghosts:
-                ghost.driver.superseded |= ghost is not life
+                ghost.driver.caller.superseded |= ghost is not life
             if self._traced:
                 session.add_listener(self._note)
             self._step_clock(session)
