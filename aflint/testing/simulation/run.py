@@ -223,8 +223,8 @@ class _Run:
         return life
 
     async def _has_run(self, life: _Life) -> bool:
-        """Wait for a driver's end; say whether it was refused for one that goes on, to the
-        contrary of what was thought.
+        """Wait for a driver's end; say False where it was refused, as one that was taken for dead
+        has the run yet.
         """
         try:
             await life.program
