@@ -77,10 +77,10 @@ $(PYSPARK_VENV)/.installed: pyproject.toml | $(BIN)/python
 check-pyspark: $(PYSPARK_VENV)/.installed
 	$(PYSPARK_VENV)/bin/python -m pytest tests/pyspark $(ARGS)
 
-# In an environment of its own, as atheris is not there for every Python.
 simulate: install
 	@$(BIN)/aflint simulate $(ARGS)
 
+# In an environment of its own, as atheris is not there for every Python.
 FUZZ_VENV := $(VENV)/fuzz
 
 $(FUZZ_VENV)/.installed: pyproject.toml | $(BIN)/python

@@ -31,7 +31,6 @@ Function = Annotated[
 Bucket = Annotated[str | None, typer.Option("--bucket", help="S3 bucket of the deployment.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
-
 Command = Callable[..., None]
 
 

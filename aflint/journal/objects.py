@@ -24,7 +24,7 @@ from aflint.errors import (
 )
 from aflint.journal.base import Journal
 from aflint.journal.entries import Entry, RunEnded
-from aflint.journal.segment import decode, encode
+from aflint.journal.segment import HEAD_BYTES, decode, encode
 from aflint.journal.stored import LOOK_S, path_of, read_stored
 from aflint.storage.base import Storage
 
@@ -67,6 +67,7 @@ class ObjectJournal(Journal):
         self._session = session
         self._run = run or secrets.token_hex(8)
         self._written = list(before)
+        self._head = b""
         self._before = tuple(before) if anew else ()
         self._waiting: list[Entry] = [RunEnded()] if anew else []
         self._recorded = len(self._waiting)
@@ -137,7 +138,15 @@ class ObjectJournal(Journal):
 
     async def _is_stray(self) -> bool:
         """Say whether the segment before the next one is not there, or of another run."""
-        return bool(self._written) and not await self._is_of_run(self._written[-1])
+        if not self._written:
+            return False
+        if not self._head:  # another driver wrote it
+            return not await self._is_of_run(self._written[-1])
+        try:
+            last = path_of(self._folder, self._written[-1])
+            return await self._storage.read(last, 0, HEAD_BYTES) != self._head
+        except PathNotFoundError:
+            return True
 
     async def _is_of_run(self, number: int) -> bool:
         path = path_of(self._folder, number)
@@ -150,9 +159,12 @@ class ObjectJournal(Journal):
 
     async def aclose(self) -> None:
         self._broken = True
-        if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.wait({self._writer})
+        async with self._writing:  # what is under way comes to its end, and so can be removed
+            writer = self._writer
+            if writer is not None:
+                writer.cancel()
+        if writer is not None:
+            await asyncio.wait({writer})
         async with self._progress:
             self._progress.notify_all()
 
@@ -188,6 +200,7 @@ class ObjectJournal(Journal):
         else:
             self._began = True
             self._written.append(self._number)
+            self._head = segment[:HEAD_BYTES]
             self._durable += len(entries)
 
     def _take_over(self) -> None:

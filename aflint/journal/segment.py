@@ -25,6 +25,8 @@ VERSION: Final = 2
 MAGIC: Final = b"AFLINTJ"
 _HEAD = struct.Struct("<7sBI16s")
 _TAG_BYTES = 16
+HEAD_BYTES: Final = _HEAD.size
+"""What a segment begins with tells it from all others, by the tag in it."""
 
 
 def encode(session: str, number: int, entries: Sequence[Entry], key: bytes, run: str = "") -> bytes:

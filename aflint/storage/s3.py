@@ -154,7 +154,7 @@ class S3Storage(Storage):
             return
 
     async def delete_files(self, paths: Sequence[str]) -> None:
-        """Remove objects, a thousand with each request: [0, 1000) first, and so on."""
+        """Remove objects, a thousand with each request."""
         keys: dict[str, list[str]] = {}
         for path in paths:
             bucket, key = split(path)

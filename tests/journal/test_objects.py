@@ -209,6 +209,21 @@ async def test_closing_while_it_writes_leaves_it_whole_and_nobody_waiting(
     assert (await bucket.read())[-1] == SOME[1]
 
 
+async def test_an_end_that_is_cancelled_leaves_nothing(bucket: Bucket) -> None:
+    for steps in range(12):
+        journal, _ = await bucket.open()
+        journal.record(SOME[0])
+        await journal.flush()
+        ending = asyncio.create_task(journal.end())
+        for _ in range(steps):
+            await asyncio.sleep(0.004)
+        ending.cancel()
+        await asyncio.wait({ending})
+        await journal.aclose()
+        await journal.remove()
+        assert bucket.names == []
+
+
 async def test_the_driver_that_resumes_fences_the_one_before(bucket: Bucket) -> None:
     lost: list[AflintError] = []
     first, _ = await bucket.open()
@@ -331,7 +346,8 @@ async def test_what_a_driver_left_that_was_killed_while_it_removed_is_of_no_more
     assert bucket.names == []
 
 
-async def test_a_driver_that_outlives_its_run_finds_out_and_leaves_nothing(bucket: Bucket) -> None:
+async def outliving(bucket: Bucket) -> ObjectJournal:
+    """Return the journal of a driver whose run another one has taken over, ended and removed."""
     first, _ = await bucket.open()
     first.record(driver(1))
     await first.flush()
@@ -340,6 +356,11 @@ async def test_a_driver_that_outlives_its_run_finds_out_and_leaves_nothing(bucke
     await second.end()
     await second.aclose()
     await second.remove()
+    return first
+
+
+async def test_a_driver_that_outlives_its_run_finds_out_and_leaves_nothing(bucket: Bucket) -> None:
+    first = await outliving(bucket)
     with pytest.raises(JobRunningError, match="resumed by another driver"):
         await first.check()
     await first.aclose()
@@ -350,14 +371,7 @@ async def test_a_driver_that_outlives_its_run_finds_out_and_leaves_nothing(bucke
 async def test_a_driver_that_outlives_its_run_does_no_harm_to_the_next_one(
     bucket: Bucket, later: int
 ) -> None:
-    first, _ = await bucket.open()
-    first.record(driver(1))
-    await first.flush()
-    second, _ = await bucket.open()
-    second.record(driver(2))
-    await second.end()
-    await second.aclose()
-    await second.remove()
+    first = await outliving(bucket)
     third, _ = await bucket.open()
     for entry in SOME[:later]:
         third.record(entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from aflint.testing.simulation.faults import Fault
 T = TypeVar("T")
 
 
-class Caller:
+class Caller(ABC):
     """Sends requests; each takes its time, and takes effect in the middle of it."""
 
     def __init__(self, dice: Dice, label: str) -> None:
@@ -45,16 +46,19 @@ class Caller:
 
     def check(self) -> None:
         """Raise CancelledError where the caller is no more."""
+        return None
 
     async def before(self, number: int) -> None:
         """Called before a request takes effect."""
+        return None
 
     async def after(self, number: int) -> None:
         """Called as soon as a request has taken effect."""
+        return None
 
+    @abstractmethod
     def is_unavailable(self, where: str) -> bool:
         """Say whether the service answers 503 until the client gives up."""
-        raise NotImplementedError
 
 
 class DriverCaller(Caller):
