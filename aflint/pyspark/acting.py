@@ -129,7 +129,7 @@ class Acting:
         except InternalError:  # there are files to list first
             node, engine = node_of(self), self.ctx._engine_running()
             with translated():
-                count: int = engine.run(engine.runner.partition_count(node))
+                count: int = engine.run(lambda: engine.runner.partition_count(node))
             return count
 
     def persist(self, storageLevel: Any = StorageLevel.MEMORY_ONLY) -> Any:

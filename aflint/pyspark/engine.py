@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from aflint.config import Config
-from aflint.errors import JobCancelledError, SessionError
+from aflint.errors import JobCancelledError
 from aflint.lineage import Node
+from aflint.pyspark.calls import Call, Calls
 from aflint.pyspark.tracking import Action, TrackedRunner, Tracker
 from aflint.session import Session
 from aflint.task import Blob
@@ -34,13 +35,17 @@ class Engine:
         self.session = Session(config)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(_ThreadEach())
+        self._calls = Calls(self._loop)
         self._stopping = asyncio.Event()
-        self._ready: Future[None] = Future()
-        self._closing = threading.Lock()
+        self._started: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._running = threading.Lock()  # held until the thread is about to end
+        self._running.acquire()
         self._thread = threading.Thread(target=self._main, name="aflint", daemon=True)
         self._thread.start()
         try:
-            self._ready.result()
+            error = self._started.get()
+            if error is not None:
+                raise error
         except BaseException:
             self.close()
             raise
@@ -52,79 +57,73 @@ class Engine:
         try:
             self._loop.run_until_complete(self._live())
         except BaseException as error:
-            if not self._ready.done():
-                self._ready.set_exception(error)
+            self._started.put(error)
         finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
+            try:
+                self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+                self._loop.close()
+                self._calls.end()
+            finally:
+                self._running.release()
 
     async def _live(self) -> None:
         async with self.session:
-            self._ready.set_result(None)
+            self._started.put(None)
             await self._stopping.wait()
-            await self._cancel_all()
+            await self._calls.cancel_all()  # before the session that they run in
 
-    async def _cancel_all(self) -> None:
-        """End what still runs, before the session that it runs in."""
-        running = [task for task in self._actions if not task.done()]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-    @property
-    def _actions(self) -> set[asyncio.Task[Any]]:
-        return {task for task in asyncio.all_tasks() if task.get_name().startswith(_NAME)}
-
-    def run(self, coroutine: Coroutine[Any, Any, T], action: Action | None = None) -> T:
-        """Run a coroutine on the session's loop and return its result.
+    def run(
+        self, function: Callable[[], Coroutine[Any, Any, T]], action: Action | None = None
+    ) -> T:
+        """Run a coroutine on the session's loop, where it is made, and return its result.
 
         When the wait is interrupted, as by Ctrl-C, the coroutine is cancelled. Raises
-        JobCancelledError when it was cancelled from elsewhere.
+        JobCancelledError when it was cancelled from elsewhere, SessionError after `close`.
         """
-        if self._loop.is_closed() or not self._thread.is_alive():
-            coroutine.close()
-            raise SessionError("the SparkContext is stopped")
-        future = asyncio.run_coroutine_threadsafe(_named(coroutine), self._loop)
-        if action is not None:
-            action.future = future
-        return self._outcome(future, action)
-
-    def _outcome(self, future: Future[T], action: Action | None) -> T:
+        call = self._calls.call(function)
         try:
-            return future.result()
-        except concurrent.futures.CancelledError:
+            call.start()
+            if action is not None:
+                action.call = call
+            return self._result(call, action)
+        except BaseException:
+            call.cancel()
+            raise
+
+    def _result(self, call: Call[T], action: Action | None) -> T:
+        try:
+            return call.result()
+        except asyncio.CancelledError:
             reason = action.reason if action is not None else ""
             raise JobCancelledError(f"the job was cancelled{reason}") from None
-        except BaseException:
-            future.cancel()
-            raise
 
     def act(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run an action: as `run`, known to the tracker by its group and its tags meanwhile."""
         with self.tracker.action() as action:
-            return self.run(function(), action)
+            return self.run(function, action)
 
     def iterate(self, function: Callable[[], AsyncIterator[T]], ahead: int) -> Iterator[T]:
         """Give what an asynchronous iterator gives, with up to `ahead` items made before they are
         asked for. It is closed with this iterator.
         """
         asked = asyncio.Semaphore(ahead)
-        made: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        made: SimpleQueue[Any] = SimpleQueue()
         with self.tracker.action() as action:
-            making = _make(function(), asked, made.put)
-            future = asyncio.run_coroutine_threadsafe(_named(making), self._loop)
-            future.add_done_callback(lambda _: made.put(_END))
-            action.future = future
+            call = action.call = self._calls.call(
+                lambda: _make(function(), asked, made.put), over=lambda: made.put(_END)
+            )
             try:
+                call.start()
                 while True:
-                    self._loop.call_soon_threadsafe(asked.release)
+                    with suppress(RuntimeError):  # closed meanwhile
+                        self._loop.call_soon_threadsafe(asked.release)
                     item = made.get()
                     if item is _END:
                         break
                     yield item
-                self._outcome(future, action)
+                self._result(call, action)
             finally:
-                future.cancel()  # without waiting: this may be the collector, in any thread
+                call.cancel()  # without waiting: this may be the collector, in any thread
 
     # ---- on the loop, where the session's own code runs
 
@@ -134,7 +133,7 @@ class Engine:
         async def make() -> Broadcast[Any]:
             return self.session.broadcast(value)
 
-        return self.run(make())
+        return self.run(make)
 
     def blobs(self, packed: list[list[bytes]]) -> list[list[Blob]]:
         """Return packed blocks as blobs."""
@@ -142,7 +141,7 @@ class Engine:
         async def make() -> list[list[Blob]]:
             return [[self.jobs.blob(block) for block in blocks] for blocks in packed]
 
-        return self.run(make())
+        return self.run(make)
 
     def listed(self, pattern: str) -> list[tuple[str, int]]:
         """Return the files that a pattern matches, with their sizes."""
@@ -151,7 +150,7 @@ class Engine:
             files = await self.session._storage.list(pattern)
             return [(file.path, file.size) for file in files]
 
-        return self.run(find())
+        return self.run(find)
 
     def kept_id(self, node: Node) -> int:
         """Return the number under which the partitions of a node are kept."""
@@ -160,23 +159,14 @@ class Engine:
 
     def close(self) -> None:
         """Stop what runs, and end the session."""
-        with self._closing:
-            if self._thread.is_alive() and not self._loop.is_closed():
-                with suppress(RuntimeError):
-                    self._loop.call_soon_threadsafe(self._stopping.set)
-            if self._thread is not threading.current_thread():
+        with suppress(RuntimeError):  # closed before
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._thread is not threading.current_thread():
+            with self._running:
                 self._thread.join()
 
 
-_NAME = "aflint-action"
 _END = object()
-
-
-async def _named(coroutine: Coroutine[Any, Any, T]) -> T:
-    task = asyncio.current_task()
-    assert task is not None
-    task.set_name(_NAME)
-    return await coroutine
 
 
 async def _make(items: Any, asked: asyncio.Semaphore, put: Callable[[Any], None]) -> None:

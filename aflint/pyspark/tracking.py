@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
 from aflint.lineage import Node
 from aflint.plan import Stage
 from aflint.program import CoGroup, Program, ReadShuffle, Sink
+from aflint.pyspark.calls import Call
 
 GROUP = "spark.jobGroup.id"
 DESCRIPTION = "spark.job.description"
@@ -36,7 +36,7 @@ class Action:
     properties: dict[str, str]
     stages: list[int] = field(default_factory=list)
     status: str = "RUNNING"
-    future: Future[Any] | None = None
+    call: Call[Any] | None = None
     reason: str = ""
 
     @property
@@ -47,8 +47,8 @@ class Action:
     def cancel(self, reason: str) -> None:
         """End it; whoever waits for it is told the reason."""
         self.reason = reason
-        if self.future is not None:
-            self.future.cancel()
+        if self.call is not None:
+            self.call.cancel()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,98 @@
+"""The engine below a SparkContext, whatever the program's own thread is doing."""
+
+from __future__ import annotations
+
+import _weakrefset
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from aflint.config import Config
+from aflint.errors import JobCancelledError, SessionError
+from aflint.pyspark.engine import Engine
+
+
+class Interrupt(BaseException):
+    """What a signal's handler raises, as KeyboardInterrupt or SystemExit."""
+
+
+def interrupted(at: int, function: Callable[[], Any]) -> bool:
+    """Call a function, interrupted before the line that it and its callees reach as number `at`.
+
+    Returns False when it ended before that.
+    """
+    lines = count()
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename == _weakrefset.__file__:
+            return None  # a callback, in which an exception is only reported
+        if event == "line" and next(lines) == at:
+            raise Interrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except Interrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+async def answer() -> int:
+    return 42
+
+
+def test_a_call_interrupted_at_any_line_leaves_an_engine_that_works_and_ends(
+    tmp_path: Path,
+) -> None:
+    engine = Engine(Config(workers=1, scratch_dir=str(tmp_path)))
+    try:
+        for line in count():
+            if not interrupted(line, lambda: engine.run(answer)):
+                break
+            assert engine.run(answer) == 42
+    finally:
+        engine.close()
+    assert line > 20
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_call_while_the_engine_ends_is_told_so(tmp_path: Path) -> None:
+    engine = Engine(Config(workers=1, scratch_dir=str(tmp_path)))
+    running, ending, asked = threading.Event(), threading.Event(), threading.Event()
+
+    async def ends_slowly() -> None:
+        try:
+            running.set()
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await asyncio.to_thread(asked.wait)
+
+    with ThreadPoolExecutor() as threads:
+        slow = threads.submit(engine.run, ends_slowly)
+        running.wait()
+        closing = threads.submit(engine.close)
+        ending.wait()
+        try:
+            for _ in range(2):
+                with pytest.raises(SessionError, match="stopped"):
+                    engine.run(answer)
+        finally:
+            asked.set()
+        closing.result()
+        with pytest.raises(JobCancelledError):
+            slow.result()
+    with pytest.raises(SessionError, match="stopped"):
+        engine.run(answer)
