@@ -16,6 +16,7 @@ import logging
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Final
 
@@ -69,7 +70,8 @@ class FileJournal(Journal):
 
     async def end(self) -> None:
         self._broken = True
-        os.unlink(self._path)
+        with suppress(FileNotFoundError):  # somebody has tidied up
+            os.unlink(self._path)
 
     async def aclose(self) -> None:
         self._broken = True

@@ -135,7 +135,8 @@ class Life:
         engine, self._engine, self._jsc = getattr(self, "_engine", None), None, None
         try:
             if engine is not None:
-                engine.close()
+                with translated():
+                    engine.close()
         finally:
             added = getattr(self, "_added", None)
             if added is not None:

@@ -26,7 +26,8 @@ T = TypeVar("T")
 class Engine:
     """A running session. Its methods block, and may be called from any thread.
 
-    `close` ends it, however often it is called, and leaves nothing behind.
+    Raises what starting the session raises. `close` ends it, however often it is called, and leaves
+    nothing behind.
     """
 
     def __init__(self, config: Config) -> None:
@@ -37,18 +38,19 @@ class Engine:
         self._loop.set_default_executor(_ThreadEach())
         self._calls = Calls(self._loop)
         self._stopping = asyncio.Event()
-        self._started: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._started: SimpleQueue[None] = SimpleQueue()
+        self._error: BaseException | None = None
         self._running = threading.Lock()  # held until the thread is about to end
         self._running.acquire()
         self._thread = threading.Thread(target=self._main, name="aflint", daemon=True)
         self._thread.start()
         try:
-            error = self._started.get()
-            if error is not None:
-                raise error
+            self._started.get()
         except BaseException:
             self.close()
             raise
+        if self._error is not None:
+            self.close()  # which raises it
         self.jobs = self.session._running()
         self.runner = TrackedRunner(self.jobs, self.tracker)
         self.session.add_listener(self.tracker)
@@ -57,7 +59,7 @@ class Engine:
         try:
             self._loop.run_until_complete(self._live())
         except BaseException as error:
-            self._started.put(error)
+            self._error = error  # for `close`
         finally:
             try:
                 self._loop.run_until_complete(self._loop.shutdown_asyncgens())
@@ -65,6 +67,7 @@ class Engine:
                 self._calls.end()
             finally:
                 self._running.release()
+                self._started.put(None)
 
     async def _live(self) -> None:
         async with self.session:
@@ -158,12 +161,15 @@ class Engine:
         return node.id if answer is None else answer.id
 
     def close(self) -> None:
-        """Stop what runs, and end the session."""
+        """Stop what runs, and end the session. Raises what its end raised, the first time."""
         with suppress(RuntimeError):  # closed before
             self._loop.call_soon_threadsafe(self._stopping.set)
         if self._thread is not threading.current_thread():
             with self._running:
                 self._thread.join()
+                error, self._error = self._error, None
+            if error is not None:
+                raise error
 
 
 _END = object()

@@ -201,3 +201,10 @@ async def test_nothing_is_recorded_once_closed(tmp_path: Path) -> None:
     journal.record(SOME[0])
     await journal.flush()
     assert read(tmp_path / "journal") == []
+
+
+async def test_a_run_ends_though_somebody_has_removed_its_journal(tmp_path: Path) -> None:
+    journal, _ = await open_file(str(tmp_path / "journal"), KEY, SESSION)
+    (tmp_path / "journal").unlink()
+    await journal.end()
+    await journal.aclose()

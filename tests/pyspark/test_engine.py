@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from aflint.config import Config
-from aflint.errors import JobCancelledError, SessionError
+from aflint.errors import AccessDeniedError, JobCancelledError, SessionError
 from aflint.pyspark.engine import Engine
+from aflint.session import Session
 
 
 class Interrupt(BaseException):
@@ -96,3 +97,17 @@ def test_a_call_while_the_engine_ends_is_told_so(tmp_path: Path) -> None:
             slow.result()
     with pytest.raises(SessionError, match="stopped"):
         engine.run(answer)
+
+
+def test_what_ending_the_session_raises_is_raised_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object) -> None:
+        raise AccessDeniedError("it may not be removed")
+
+    monkeypatch.setattr(Session, "_remove_all", refused)
+    engine = Engine(Config(workers=1, scratch_dir=str(tmp_path)))
+    with pytest.raises(AccessDeniedError, match="may not be removed"):
+        engine.close()
+    engine.close()
+    assert not list(tmp_path.iterdir())
