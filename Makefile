@@ -59,11 +59,14 @@ install: $(VENV)/.installed-dev
 demo: install
 	@$(BIN)/python -m examples.taxi.demo $(ARGS)
 
+# A process for each core; what a file shares it makes once. ARGS="-n 0" for one process.
+PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
+
 test: install $(VENV)/.installed-pyspark
-	$(BIN)/python -m pytest -m 'not slow' $(ARGS)
+	$(PYTEST) -m 'not slow' $(ARGS)
 
 slow: install $(VENV)/.installed-pyspark
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 VERSION ?= 4.0
 PYSPARK_VENV := $(VENV)/pyspark-$(VERSION)
