@@ -73,7 +73,7 @@ VALUES: list[Any] = [
     bytearray(b"x"),
     (), (1,), (1, "a", None), [], [1, (2, [3])], {}, {"a": 1}, {1: 2, "k": (3,)},
     {(1, 2): [3]}, {"b": 1, "a": 2}, {None: 1}, {1.5: 1}, {b"k": {"n": {}}},
-    set(), {1, 2}, frozenset({1, "a"}), 1 + 2j, range(3), slice(1, 2),
+    set(), {1, 2}, frozenset({1, 2.5}), 1 + 2j, range(3), slice(1, 2),
     datetime.date(2026, 1, 2), datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC),
     datetime.timedelta(seconds=1), decimal.Decimal("1.10"), fractions.Fraction(1, 3),
     uuid.UUID(int=7),
