@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +15,7 @@ import pytest
 from aflint.driver.scratch import ScratchFolder
 from aflint.errors import ConfigError, JobRunningError
 from aflint.locks import LOCK, PREFIX
+from tests.interrupts import interrupted
 
 
 def test_it_is_made_locked_and_removed(tmp_path: Path) -> None:
@@ -174,3 +177,19 @@ def test_a_folder_that_goes_while_it_is_adopted_is_not_used(
     with named(tmp_path) as scratch:
         assert scratch.path != folder
         assert scratch.path.is_dir()
+
+
+@pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.parametrize("session", ["", "nightly"])
+def test_a_folder_is_not_left_by_a_signal_at_any_line(tmp_path: Path, session: str) -> None:
+    for line in count():
+        scratch = ScratchFolder(str(tmp_path), session, named=bool(session))
+        if not interrupted(line, scratch.__enter__):
+            break
+        assert not list(tmp_path.iterdir())
+    assert line > 20
+    scratch.__exit__(None, None, None)
+    assert not list(tmp_path.iterdir())
+    gc.collect()  # a file that was opened on an interrupted line is closed here

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -32,26 +34,42 @@ class ScratchFolder:
         self._session = session
         self._named = named
         self._adopted = self._kept = False
-        self.path = Path()
+        self._path: Path | None = None
         self._lock: IO[bytes] | None = None
 
+    @property
+    def path(self) -> Path:
+        """Where it is, once it was entered."""
+        assert self._path is not None
+        return self._path
+
     def __enter__(self) -> Self:
-        if self._named and self._adopt():
-            return self
+        try:
+            if not (self._named and self._adopt()):
+                self._make()
+            return self  # from within: until here, a signal's exception may come
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+
+    def _make(self) -> None:
+        parent = Path(self._parent or tempfile.gettempdir())
+        path = parent.absolute() / f"{PREFIX}{secrets.token_hex(8)}"
         try:
             if self._parent is not None:
-                Path(self._parent).mkdir(parents=True, exist_ok=True)
-            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=self._parent))
+                parent.mkdir(parents=True, exist_ok=True)
+            self._path = path  # before it is there, so that it is removed whenever this is stopped
+            path.mkdir(mode=0o700)
         except OSError as error:
+            self._path = None
             raise ConfigError(
-                f"no temporary folder can be made in {self._parent or tempfile.gettempdir()}: "
+                f"no temporary folder can be made in {parent}: "
                 f"{error.strerror}. Set `scratch_dir` to a folder that can be written to"
             ) from error
-        self._lock = (self.path / LOCK).open("wb")
+        self._lock = (path / LOCK).open("wb")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._lock.write(self._session.encode())
         self._lock.flush()
-        return self
 
     def own(self) -> None:
         """Have the folder removed at the end, whoever made it."""
@@ -67,8 +85,8 @@ class ScratchFolder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if not self._kept:
-            shutil.rmtree(self.path, ignore_errors=True)
+        if self._path is not None and not self._kept:
+            shutil.rmtree(self._path, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
 
@@ -93,7 +111,7 @@ class ScratchFolder:
             if os.fstat(handle.fileno()).st_nlink == 0:  # removed before it was locked
                 handle.close()
                 continue
-            self.path, self._lock = folder, handle
             self._adopted = self._kept = True
+            self._path, self._lock = folder, handle
             return True
         return False

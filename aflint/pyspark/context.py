@@ -138,11 +138,12 @@ class Life:
                 with translated():
                     engine.close()
         finally:
-            added = getattr(self, "_added", None)
+            added, self._added = getattr(self, "_added", None), None
             if added is not None:
                 added.forget()
-                self._folder.__exit__(None, None, None)
-                self._added = None
+            folder, self._folder = getattr(self, "_folder", None), None
+            if folder is not None:
+                folder.__exit__(None, None, None)
             with names.SparkContext._lock:
                 if names.active_context() is self:
                     names.set_active_context(None)

@@ -46,14 +46,14 @@ class Engine:
         self._thread.start()
         try:
             self._started.get()
+            if self._error is not None:
+                self.close()  # which raises it
+            self.jobs = self.session._running()
+            self.runner = TrackedRunner(self.jobs, self.tracker)
+            self.session.add_listener(self.tracker)
         except BaseException:
             self.close()
             raise
-        if self._error is not None:
-            self.close()  # which raises it
-        self.jobs = self.session._running()
-        self.runner = TrackedRunner(self.jobs, self.tracker)
-        self.session.add_listener(self.tracker)
 
     def _main(self) -> None:
         try:

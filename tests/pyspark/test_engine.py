@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import _weakrefset
 import asyncio
-import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -19,35 +14,7 @@ from aflint.config import Config
 from aflint.errors import AccessDeniedError, JobCancelledError, SessionError
 from aflint.pyspark.engine import Engine
 from aflint.session import Session
-
-
-class Interrupt(BaseException):
-    """What a signal's handler raises, as KeyboardInterrupt or SystemExit."""
-
-
-def interrupted(at: int, function: Callable[[], Any]) -> bool:
-    """Call a function, interrupted before the line that it and its callees reach as number `at`.
-
-    Returns False when it ended before that.
-    """
-    lines = count()
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        if frame.f_code.co_filename == _weakrefset.__file__:
-            return None  # a callback, in which an exception is only reported
-        if event == "line" and next(lines) == at:
-            raise Interrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        function()
-    except Interrupt:
-        return True
-    finally:
-        sys.settrace(before)
-    return False
+from tests.interrupts import interrupted
 
 
 async def answer() -> int:
