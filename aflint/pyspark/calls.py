@@ -32,13 +32,11 @@ class Call(Generic[T]):
         self._function = function
         self._on_over = over
         self._over: SimpleQueue[asyncio.Task[T] | None] = SimpleQueue()
+        self._cancelled = False
         self.task: asyncio.Task[T] | None = None
 
     def start(self) -> None:
-        """Have the function called on the loop, in this context, and what it returns run.
-
-        Raises SessionError when the loop has ended.
-        """
+        """Have the function called on the loop, in this context, and what it returns run."""
         self._calls.open.add(self)
         try:
             self._calls.loop.call_soon_threadsafe(self._begin)
@@ -56,7 +54,7 @@ class Call(Generic[T]):
         return task.result()
 
     def cancel(self) -> None:
-        """Cancel it, from any thread, without waiting for its end."""
+        """Cancel it, from any thread, started or not, without waiting for its end."""
         with suppress(RuntimeError):  # the loop has ended, and this with it
             self._calls.loop.call_soon_threadsafe(self._cancel)
 
@@ -68,6 +66,8 @@ class Call(Generic[T]):
             return
         self.task = asyncio.create_task(self._run())
         self.task.add_done_callback(self._end)
+        if self._cancelled:
+            self.task.cancel()
 
     async def _run(self) -> T:
         return await self._function()
@@ -78,10 +78,9 @@ class Call(Generic[T]):
         self._on_over()
 
     def _cancel(self) -> None:
+        self._cancelled = True
         if self.task is not None:
             self.task.cancel()
-        else:  # interrupted before it was started
-            self.give_up()
 
     def give_up(self) -> None:
         """Wake who waits for a call that never began."""

@@ -84,10 +84,10 @@ class Engine:
         JobCancelledError when it was cancelled from elsewhere, SessionError after `close`.
         """
         call = self._calls.call(function)
+        if action is not None:
+            action.call = call
         try:
             call.start()
-            if action is not None:
-                action.call = call
             return self._result(call, action)
         except BaseException:
             call.cancel()

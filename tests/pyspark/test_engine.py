@@ -12,6 +12,7 @@ import pytest
 
 from aflint.config import Config
 from aflint.errors import AccessDeniedError, JobCancelledError, SessionError
+from aflint.pyspark.calls import Calls
 from aflint.pyspark.engine import Engine
 from aflint.session import Session
 from tests.interrupts import interrupted
@@ -64,6 +65,24 @@ def test_a_call_while_the_engine_ends_is_told_so(tmp_path: Path) -> None:
             slow.result()
     with pytest.raises(SessionError, match="stopped"):
         engine.run(answer)
+
+
+def test_a_call_that_is_cancelled_before_it_starts_does_not_run() -> None:
+    loop = asyncio.new_event_loop()
+    ran: list[int] = []
+
+    async def runs() -> None:
+        ran.append(1)
+
+    call = Calls(loop).call(runs)
+    call.cancel()
+    call.start()
+    for _ in range(3):
+        loop.run_until_complete(asyncio.sleep(0))
+    with pytest.raises(asyncio.CancelledError):
+        call.result()
+    assert not ran
+    loop.close()
 
 
 def test_what_ending_the_session_raises_is_raised_once(
