@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from aflint.rdd import RDD as RDD
     from aflint.session import Session as Session
     from aflint.session import connect as connect
+    from aflint.session import open as open
     from aflint.statistics import Stats as Stats
     from aflint.variables import Accumulator as Accumulator
     from aflint.variables import Broadcast as Broadcast
@@ -46,6 +47,7 @@ _HOMES = {
     "TaskContext": "executor.context",
     "connect": "session",
     "load_config": "config",
+    "open": "session",
     "task_context": "executor.context",
 }
 

@@ -24,6 +24,7 @@ from aflint.driver.budget import Watch
 from aflint.driver.callsite import named_here
 from aflint.driver.command import this_driver
 from aflint.driver.jobs import JobDefaults, JobRunner
+from aflint.driver.keeper import Keeper
 from aflint.driver.progress import ProgressDisplay
 from aflint.driver.report import JobReport, Reporter
 from aflint.driver.scratch import ScratchFolder
@@ -76,6 +77,19 @@ def connect(config: str | Path | Config | None = None, **overrides: Any) -> Sess
     return Session(load_config(config, **overrides))
 
 
+async def open(config: str | Path | Config | None = None, **overrides: Any) -> Session:
+    """Start a session that lasts until `await session.aclose()`: for notebooks and web servers.
+
+    It takes what `connect` takes; prefer that where an `async with` can enclose all of the work.
+    Any asyncio task of the same event loop may close the session. One that is not closed is closed
+    when its loop or the interpreter ends, with a ResourceWarning.
+    """
+    session = connect(config, **overrides)
+    session._keeper = Keeper(f"session {session.id}", session)
+    await session._keeper.open()
+    return session
+
+
 class Session:
     """Where RDDs are made and their jobs run. An async context manager, entered once.
 
@@ -92,6 +106,7 @@ class Session:
         self._closed = self._failed = False
         self._scheduler: Scheduler | None = None
         self._runner: JobRunner | None = None
+        self._keeper: Keeper | None = None
         self._user_modules = UserModules(on=config.backend != "local")
 
     def __reduce__(self) -> NoReturn:
@@ -122,6 +137,18 @@ class Session:
             self._runner.closed = True
         assert self._stack is not None
         await self._stack.__aexit__(kind, error, traceback)
+
+    async def aclose(self) -> None:
+        """End a session that `aflint.open` returned, as the end of an `async with` ends others.
+
+        Jobs that still run raise JobCancelledError. Does nothing where the session has ended.
+        """
+        if self._keeper is None:
+            raise SessionError(
+                "a session from connect() is closed by leaving its `async with`; only one from "
+                "aflint.open() is closed with aclose()"
+            )
+        await self._keeper.aclose()
 
     async def _start(self, stack: AsyncExitStack) -> None:
         config = self.config
