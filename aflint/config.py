@@ -76,7 +76,7 @@ class Config:
     checkpoint_dir: str | None = _setting(
         None, "Folder or s3:// prefix that checkpoint() writes to.", path=True
     )
-    transport: Literal["auto", "file", "memory", "sqs", "s3", "hybrid"] = _setting(
+    transport: Literal["auto", "file", "sqs", "s3", "hybrid"] = _setting(
         "auto",
         "What carries shuffles. auto: file on local, else hybrid (small blocks through SQS, "
         "large ones through S3).",
@@ -192,7 +192,7 @@ class Config:
             raise ConfigError(f"{self.origin('transport')}: {problem}.")
 
     @property
-    def effective_transport(self) -> Literal["file", "memory", "sqs", "s3", "hybrid"]:
+    def effective_transport(self) -> Literal["file", "sqs", "s3", "hybrid"]:
         """The transport, with `auto` decided by the backend."""
         if self.transport == "auto":
             return "file" if self.backend == "local" else "hybrid"
@@ -267,8 +267,7 @@ def _build(found: Found) -> Config:
 
 
 def _conflict(backend: str, transport: str) -> str | None:
-    local = transport in ("file", "memory")
-    if transport == "auto" or local == (backend == "local"):
+    if transport == "auto" or (transport == "file") == (backend == "local"):
         return None
-    fitting = "file or memory" if backend == "local" else "sqs, s3 or hybrid"
-    return f'transport = "{transport}" does not go with backend = "{backend}"; use auto, {fitting}'
+    fitting = "auto or file" if backend == "local" else "auto, sqs, s3 or hybrid"
+    return f'transport = "{transport}" does not go with backend = "{backend}"; use {fitting}'

@@ -206,13 +206,12 @@ def test_a_path_may_begin_with_the_home_folder(monkeypatch: pytest.MonkeyPatch) 
     [
         ("local", "auto", True),
         ("local", "file", True),
-        ("local", "memory", True),
         ("local", "sqs", False),
         ("aws", "auto", True),
         ("aws", "hybrid", True),
         ("aws", "file", False),
         ("localcloud", "s3", True),
-        ("localcloud", "memory", False),
+        ("localcloud", "file", False),
     ],
 )
 def test_a_transport_must_go_with_its_backend(backend: str, transport: str, fits: bool) -> None:
@@ -223,11 +222,16 @@ def test_a_transport_must_go_with_its_backend(backend: str, transport: str, fits
             load_config(backend=backend, transport=transport)
 
 
+def test_what_no_backend_carries_shuffles_by_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"keyword transport: .*file"):
+        load_config(transport="memory")
+
+
 @pytest.mark.parametrize(
     ("backend", "transport", "effective"),
     [
         ("local", "auto", "file"),
-        ("local", "memory", "memory"),
+        ("local", "file", "file"),
         ("aws", "auto", "hybrid"),
         ("localcloud", "auto", "hybrid"),
         ("aws", "s3", "s3"),

@@ -32,6 +32,7 @@ from aflint.errors import (
     ThrottledError,
     WorkerLostError,
 )
+from aflint.groups import first_error
 from aflint.invoker.base import Invoker
 from aflint.secret import Secret
 from aflint.storage.base import Storage
@@ -46,6 +47,8 @@ _HEADERS = {
 _CONNECTS = Retries()
 _OTHER_FILES = 256
 _HOLD_S = 0.5
+_WAVE = 50
+_WAVE_S = 0.1
 _NOT_READY = frozenset({"ResourceConflictException", "ResourceNotReadyException"})
 """The function is being updated, or woken after long idleness: the call never ran."""
 
@@ -124,23 +127,36 @@ class LambdaInvoker(Invoker):
         return replace(result, metrics=metrics)
 
     async def warm(self, count: int, memory_mb: int = 0) -> int:
-        """Have `count` environments started at once, and return how many were new.
+        """Start `count` environments and return how many were new; stop asking once Lambda
+        throttles.
 
-        Stops asking for more where Lambda throttles.
+        Calls begin in waves, far enough apart for a throttled one to be heard of, and all hold
+        their environment until the last wave has begun: none is given two of them.
         """
         function = self._function_for(memory_mb)
-        async with asyncio.TaskGroup() as group:
-            calls = [group.create_task(self._warmed(function)) for _ in range(count)]
-        return sum(call.result() for call in calls)
+        waves = [min(_WAVE, count - begun) for begun in range(0, count, _WAVE)]
+        calls: list[asyncio.Task[bool | None]] = []
+        with first_error():
+            async with asyncio.TaskGroup() as group:
+                for number, size in enumerate(waves, 1):
+                    seconds = _HOLD_S + _WAVE_S * (len(waves) - number)
+                    calls += [
+                        group.create_task(self._warmed(function, seconds)) for _ in range(size)
+                    ]
+                    await asyncio.sleep(_WAVE_S if number < len(waves) else 0)
+                    if any(call.done() and call.result() is None for call in calls):
+                        break
+        return sum(call.result() or False for call in calls)
 
     async def aclose(self) -> None:
         await self._aws.aclose()
 
-    async def _warmed(self, function: str) -> bool:
+    async def _warmed(self, function: str, seconds: float) -> bool | None:
+        """Hold an environment and say whether it was new; None where Lambda throttles."""
         try:
-            held = await self._hold(function, _HOLD_S)
+            held = await self._hold(function, seconds)
         except ThrottledError:
-            return False
+            return None
         return held.usage.init_s is not None
 
     async def _hold(self, function: str, seconds: float) -> Invocation:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from aflint import errors
 from aflint.aws.client import Aws
 from aflint.aws.credentials import FixedCredentials
+from aflint.aws.invocation import Invocation, Usage
 from aflint.aws.signing import Credentials
 from aflint.invoker.lambda_ import LambdaInvoker
 from aflint.task import TaskResult
+from aflint.testing.clock import run_virtual
 from tests.aws.clouds import BUCKET, connect
 from tests.invoker.conftest import SECRET, Lambdas, task_of, value_of
 
@@ -42,6 +45,54 @@ async def test_start_and_warm_count_new_environments(lambdas: Lambdas) -> None:
     assert len(lambdas.cloud.snapshot().environments) == 3
     assert await invoker.warm(5) == 0  # two are throttled: the account grants three
     assert invoker.slots == 3
+
+
+class ScriptedLambda(LambdaInvoker):
+    """Holds environments on a virtual clock: `script` says what comes of each call, by number."""
+
+    def __init__(self, script: Callable[[int], Exception | None]) -> None:
+        aws = Aws("us-east-1", credentials=FixedCredentials(Credentials("a", "b")))
+        super().__init__(aws, {1769: "f"}, storage=None, secret=SECRET)  # type: ignore[arg-type]
+        self.script = script
+        self.ends: list[float] = []
+        self.asked = 0
+
+    async def _hold(self, function: str, seconds: float) -> Invocation:
+        self.asked += 1
+        if error := self.script(self.asked):
+            await asyncio.sleep(0.02)
+            raise error
+        self.ends.append(asyncio.get_running_loop().time() + seconds)
+        await asyncio.sleep(seconds)
+        return Invocation({}, "", "", "", Usage(init_s=0.2))
+
+
+def test_warming_holds_all_environments_at_once() -> None:
+    async def warmed() -> None:
+        invoker = ScriptedLambda(lambda _: None)
+        assert await invoker.warm(120) == 120
+        assert max(invoker.ends) - min(invoker.ends) < 0.001
+        assert await invoker.warm(0) == 0
+
+    run_virtual(warmed())
+
+
+def test_warming_stops_asking_once_lambda_throttles() -> None:
+    async def warmed() -> None:
+        invoker = ScriptedLambda(lambda asked: errors.ThrottledError("no") if asked > 60 else None)
+        assert await invoker.warm(5_000) == 60
+        assert invoker.asked == 100
+
+    run_virtual(warmed())
+
+
+def test_warming_raises_what_a_call_raises_and_no_group() -> None:
+    async def warmed() -> None:
+        denied = errors.AccessDeniedError("no")
+        with pytest.raises(errors.AccessDeniedError):
+            await ScriptedLambda(lambda asked: denied if asked == 7 else None).warm(1_000)
+
+    run_virtual(warmed())
 
 
 async def test_large_requests_and_results_go_through_storage(lambdas: Lambdas) -> None:
