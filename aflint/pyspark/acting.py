@@ -30,7 +30,7 @@ COLLECT = Return(in_tasks.collect, operator.add)
 
 def engine_rdd(rdd: Any) -> EngineRDD[Any]:
     """Return the engine's view of an RDD."""
-    return EngineRDD(node_of(rdd), rdd.ctx._engine_running().runner)
+    return EngineRDD(node_of(rdd), rdd.ctx._engine_running().jobs)
 
 
 async def _values(rdd: EngineRDD[Any], sink: Any, name: str, partitions: Any = None) -> list[Any]:
@@ -129,7 +129,7 @@ class Acting:
         except InternalError:  # there are files to list first
             node, engine = node_of(self), self.ctx._engine_running()
             with translated():
-                count: int = engine.run(lambda: engine.runner.partition_count(node))
+                count: int = engine.run(lambda: engine.jobs.partition_count(node))
             return count
 
     def persist(self, storageLevel: Any = StorageLevel.MEMORY_ONLY) -> Any:
@@ -151,7 +151,7 @@ class Acting:
         lineage = lineage_of(self)
         lineage.level = None
         lineage.node.persisted = False
-        self.ctx._engine_running().runner.forget(lineage.node)
+        self.ctx._engine_running().jobs.forget(lineage.node)
         return self
 
     def getStorageLevel(self) -> Any:
@@ -163,7 +163,7 @@ class Acting:
         node_of(self).checkpointed = True
 
     def isCheckpointed(self) -> bool:
-        checkpointed: bool = self.ctx._engine_running().runner.is_checkpointed(node_of(self))
+        checkpointed: bool = self.ctx._engine_running().jobs.is_checkpointed(node_of(self))
         return checkpointed
 
     def localCheckpoint(self) -> None:

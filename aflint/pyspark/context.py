@@ -28,7 +28,7 @@ from aflint.pyspark.package import packed_pyspark
 from aflint.pyspark.paths import engine_path
 from aflint.pyspark.shared import SharedBroadcast, next_broadcast_id
 from aflint.pyspark.status import AflintStatusTracker
-from aflint.pyspark.tracking import DESCRIPTION, GROUP, TAGS, joined_leaves
+from aflint.pyspark.tracking import DESCRIPTION, GROUP, TAGS
 from aflint.pyspark.worker import Environment, Prepared
 from aflint.task import Blob
 
@@ -165,7 +165,7 @@ class Life:
 
     def _prepared(self: Any, program: Program) -> Any:
         """Return what travels in place of a program: with it, the surroundings of its tasks."""
-        stage, properties = self._engine.tracker.next_stage(joined_leaves(program))
+        stage, properties = self._engine.tracker.next_stage(program)
         environment = Environment(
             stage=stage,
             properties=properties,

@@ -15,7 +15,7 @@ from aflint.config import Config
 from aflint.errors import JobCancelledError
 from aflint.lineage import Node
 from aflint.pyspark.calls import Call, Calls
-from aflint.pyspark.tracking import Action, TrackedRunner, Tracker
+from aflint.pyspark.tracking import Action, Tracker
 from aflint.session import Session
 from aflint.task import Blob
 from aflint.variables import Broadcast
@@ -49,7 +49,7 @@ class Engine:
             if self._error is not None:
                 self.close()  # which raises it
             self.jobs = self.session._running()
-            self.runner = TrackedRunner(self.jobs, self.tracker)
+            self.jobs.run_job = self.tracker.tracked(self.jobs.run_job)
             self.session.add_listener(self.tracker)
         except BaseException:
             self.close()

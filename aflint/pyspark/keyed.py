@@ -212,7 +212,7 @@ class Keyed:
         bounds: tuple[Any, ...] = ()
         if count > 1:
             engine = context._engine
-            sampled = EngineRDD[Any](node_of(self), engine.runner)
+            sampled = EngineRDD[Any](node_of(self), engine.jobs)
             bounds = context._act(lambda: sampling.range_bounds(sampled, count, key))
         target = RangePartitioner(count, bounds, bool(ascending), key)
         node = Shuffled(

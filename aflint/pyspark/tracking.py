@@ -1,22 +1,27 @@
-"""Which jobs run, for whom: job groups, tags, local properties, and what statusTracker tells."""
+"""Which jobs run, for whom: job groups, tags, local properties, and what statusTracker reports.
+
+Nothing here may end a job. What the engine calls while it plans and runs one logs its own faults
+and raises nothing: a wrong figure in statusTracker is better than a lost answer.
+"""
 
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from aflint.driver.jobs import JobRunner
-from aflint.driver.runner import ActionJob, Runner
+from aflint.driver.jobs import RunJob
 from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
-from aflint.lineage import Node
-from aflint.plan import Stage
-from aflint.program import CoGroup, Program, ReadShuffle, Sink
+from aflint.plan import Job, ShuffleRead, Stage
+from aflint.program import CoGroup, Program, ReadShuffle
 from aflint.pyspark.calls import Call
+
+_log = logging.getLogger(__name__)
 
 GROUP = "spark.jobGroup.id"
 DESCRIPTION = "spark.job.description"
@@ -24,17 +29,24 @@ TAGS = "spark.job.tags"
 _MOST_ACTIONS = 1000
 
 Leaves = tuple[tuple[int, ...], ...]
+"""For each join in a stage, the leaves of its inputs that come from shuffles."""
 
 _current: ContextVar[Action | None] = ContextVar("aflint_action", default=None)
 
 
 @dataclass(eq=False)
 class Action:
-    """One action of the program: a job, and those that it needs before."""
+    """One action of the program: a job, and those that it needs before.
+
+    `stages` are the numbers that the program sees, `jobs` the ids of the engine's jobs.
+    `planned` holds the stages that were given a number since its last job began.
+    """
 
     id: int
     properties: dict[str, str]
     stages: list[int] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list)
+    planned: list[tuple[int, Leaves]] = field(default_factory=list)
     status: str = "RUNNING"
     call: Call[Any] | None = None
     reason: str = ""
@@ -45,7 +57,7 @@ class Action:
         return set(filter(None, self.properties.get(TAGS, "").split(",")))
 
     def cancel(self, reason: str) -> None:
-        """End it; whoever waits for it is told the reason."""
+        """End it: the thread that waits for it gets an error with this reason."""
         self.reason = reason
         if self.call is not None:
             self.call.cancel()
@@ -67,9 +79,8 @@ class Tracker:
 
     def __init__(self) -> None:
         self.actions: dict[int, Action] = {}
-        self.stages: dict[int, tuple[str, int]] = {}
-        self._progress: dict[tuple[str, int], StageProgress] = {}
-        self._joined: dict[int, Leaves] = {}
+        self._stages: dict[int, StageProgress] = {}
+        self._jobs: dict[str, list[StageProgress]] = {}  # by the place of the stage in its job
         self._local = threading.local()
         self._action_ids = itertools.count()
         self._stage_ids = itertools.count()
@@ -118,52 +129,60 @@ class Tracker:
 
     def _forget(self, action: Action) -> None:
         for stage in action.stages:
-            self._progress.pop(self.stages.pop(stage, ("", 0)), None)
+            self._stages.pop(stage, None)
+        for job in action.jobs:
+            self._jobs.pop(job, None)
 
-    def next_stage(self, joined: Leaves) -> tuple[int, dict[str, str]]:
-        """Return a number for another stage of the current action, and the action's properties.
-
-        `joined` names the inputs of the stage that PySpark would have in one shuffle.
-        """
+    def next_stage(self, program: Program) -> tuple[int, dict[str, str]]:
+        """Return a number for another stage of the current action, and the action's properties."""
         number = next(self._stage_ids)
-        self._joined[number] = joined
         action = _current.get()
         if action is None:
             return number, {}
-        action.stages.append(number)
+        with _never_failing():
+            action.planned.append((number, joined_leaves(program)))
         return number, action.properties
 
-    def started(self, job: str, stages: Sequence[Stage]) -> None:
-        """Note that the latest stages of the current action are those of a job, in order.
+    def tracked(self, run_job: RunJob) -> RunJob:
+        """Return what runs a job as `run_job` does, and notes it."""
 
-        The map sides of a join are stages of their own here, and one in PySpark, which tells them
-        apart by a tag: they are counted as one.
-        """
+        def run(job: Job, **options: Any) -> Any:
+            with _never_failing():
+                self._begin(job)
+            return run_job(job, **options)
+
+        return run
+
+    def _begin(self, job: Job) -> None:
+        """Note that the stages planned last for the current action are those of a job, in order."""
         action = _current.get()
-        numbers = action.stages[-len(stages) :] if action is not None else []
-        if action is None or len(numbers) != len(stages):
+        if action is None:
             return
-        for place, (number, stage) in enumerate(zip(numbers, stages, strict=True)):
-            self.stages[number] = (job, place)
-            self._progress[job, place] = StageProgress(stage.name, stage.tasks)
-        writers = {s.writes.shuffle: place for place, s in enumerate(stages) if s.writes}
-        for number, stage in zip(numbers, stages, strict=True):
-            for first, *others in _together(self._joined.pop(number, ()), stage, writers):
-                for other in others:
-                    self._progress[job, first].tasks += stages[other].tasks
-                    self._progress[job, other] = self._progress[job, first]
-                    action.stages.remove(numbers[other])
+        planned, action.planned = action.planned[-len(job.stages) :], []
+        if len(planned) != len(job.stages):
+            return
+        shown = shown_stages(job.stages, [leaves for _, leaves in planned])
+        progress = [StageProgress(stage.name, 0) for stage in job.stages]
+        for place, stage in enumerate(job.stages):
+            progress[shown[place]].tasks += stage.tasks
+        self._jobs[job.id] = [progress[first] for first in shown]
+        action.jobs.append(job.id)
+        for place, (number, _) in enumerate(planned):
+            if shown[place] == place:
+                action.stages.append(number)
+                self._stages[number] = progress[place]
 
     def progress(self, stage: int) -> StageProgress | None:
         """Return how far a stage is, if it is known."""
-        return self._progress.get(self.stages.get(stage, ("", 0)))
+        return self._stages.get(stage)
 
     def __call__(self, event: Event) -> None:
         """Take in an event."""
         if isinstance(event, TaskStarted | TaskEnded | TaskRecovered):
-            progress = self._progress.get((event.id.job, event.id.stage))
-            if progress is None:
+            stages = self._jobs.get(event.id.job, [])
+            if event.id.stage >= len(stages):
                 return
+            progress = stages[event.id.stage]
             if isinstance(event, TaskStarted):
                 progress.started += 1
             elif isinstance(event, TaskRecovered):
@@ -177,6 +196,14 @@ class Tracker:
     def running(self) -> list[Action]:
         """Return the actions that are not over."""
         return [action for action in list(self.actions.values()) if action.status == "RUNNING"]
+
+
+@contextmanager
+def _never_failing() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        _log.exception("statusTracker will lack a job: keeping track of it failed")
 
 
 def joined_leaves(program: Program) -> Leaves:
@@ -194,44 +221,27 @@ def joined_leaves(program: Program) -> Leaves:
     return tuple(found)
 
 
-def _together(joined: Leaves, stage: Stage, writers: dict[int, int]) -> Iterator[list[int]]:
-    """Yield the places of the stages that write the shuffles of one join."""
-    for leaves in joined:
-        read = [i.split.shuffle for i in (stage.inputs or [()])[0] if i.leaf in leaves]
-        yield sorted({writers[shuffle] for shuffle in read} or {0})
+def shown_stages(stages: Sequence[Stage], joined: Sequence[Leaves]) -> list[int]:
+    """Return, for each stage of a job, the place of the stage that it is shown as.
 
-
-@dataclass(slots=True)
-class TrackedRunner(Runner):
-    """A runner that tells the tracker of its jobs."""
-
-    jobs: JobRunner
-    tracker: Tracker
-
-    @asynccontextmanager
-    async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[ActionJob]:
-        async with self.jobs.job(node, sink, name) as job:
-            planned = job.running.job
-            self.tracker.started(planned.id, planned.stages)
-            yield job
-
-    async def partition_count(self, node: Node) -> int:
-        return await self.jobs.partition_count(node)
-
-    async def default_partitions(self, node: Node) -> int:
-        return await self.jobs.default_partitions(node)
-
-    async def explain(self, node: Node) -> str:
-        return await self.jobs.explain(node)
-
-    async def save(self, node: Node, sink: Sink, target: str) -> None:
-        await self.jobs.save(node, sink, target)
-
-    def forget(self, node: Node) -> None:
-        self.jobs.forget(node)
-
-    def check_checkpoint_dir(self) -> None:
-        self.jobs.check_checkpoint_dir()
-
-    def is_checkpointed(self, node: Node) -> bool:
-        return self.jobs.is_checkpointed(node)
+    The map sides of a join are stages of their own here, and one in PySpark, which tells them
+    apart by a tag: they are shown as the first of them. A map side that several joins read is shown
+    with the first join that has it.
+    """
+    shown = list(range(len(stages)))
+    counted: set[int] = set()
+    writers = {stage.writes.shuffle: place for place, stage in enumerate(stages) if stage.writes}
+    for stage, joins in zip(stages, joined, strict=True):
+        first_task = stage.inputs[0] if stage.inputs else ()
+        for leaves in joins:
+            sides = {
+                writers[each.split.shuffle]
+                for each in first_task
+                if each.leaf in leaves
+                and isinstance(each.split, ShuffleRead)
+                and each.split.shuffle in writers
+            } - counted
+            counted |= sides
+            for side in sides:
+                shown[side] = min(sides)
+    return shown
