@@ -39,9 +39,7 @@ async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -
             concurrency=concurrency + _SPARE,
         )
     )
-    access, secret_key = cloud.credentials
-    token = cloud.environment()["AWS_SESSION_TOKEN"]
-    credentials = Credentials(access, secret_key, token)
+    credentials = Credentials(*cloud.credentials)
     config = config.replace(endpoint_url=cloud.endpoint_url, region=cloud.region)
     files = [Path(config.requirements)] if config.requirements else []
     options = DeployOptions(

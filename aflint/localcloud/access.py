@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -47,10 +48,10 @@ def policy_action(call: str) -> str:
 
 @dataclass(frozen=True)
 class Credentials:
-    """A key pair with its token; `arn` is who it stands for.
+    """A key pair of the caller `arn`: a user's, which lasts, or one of a role's session.
 
-    `role` is the ARN of the role whose policies bound it; a user's, where there is none, may do
-    everything.
+    A user's (AKIA...) has no token and may do everything. A session's (ASIA...) is used with its
+    token, and may do what the policies of `role`, an ARN, allow.
     """
 
     access_key: str
@@ -64,10 +65,12 @@ class Credentials:
 
 
 def new_credentials(arn: str, role: str = "") -> Credentials:
-    """A key pair that nobody can guess."""
+    """A key pair that cannot be guessed: a session's of `role` where one is given, else a user's."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-    access_key = "ASIA" + "".join(secrets.choice(letters) for _ in range(16))
-    return Credentials(access_key, secrets.token_urlsafe(30), secrets.token_urlsafe(60), arn, role)
+    kind = "ASIA" if role else "AKIA"
+    access_key = kind + "".join(secrets.choice(letters) for _ in range(16))
+    token = secrets.token_urlsafe(60) if role else ""
+    return Credentials(access_key, secrets.token_urlsafe(30), token, arn, role)
 
 
 class Access:
@@ -105,8 +108,12 @@ class Access:
         """Why a request is to be turned away, if it is."""
         if claim is None:
             return Refusal.NO_SIGNATURE
-        if claim.access_key not in self._known:
+        known = self._known.get(claim.access_key)
+        # AWS looks a key up together with its token: a session's key without one is not known.
+        if known is None or (known.session_token and not claim.token):
             return Refusal.UNKNOWN_KEY
+        if not hmac.compare_digest(known.session_token.encode(), claim.token.encode()):
+            return Refusal.BAD_TOKEN
         if claim.access_key in self._expired:
             return Refusal.EXPIRED
         if claim.region != self._region and claim.service in ("sqs", "s3", "lambda"):

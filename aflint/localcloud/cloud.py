@@ -108,7 +108,7 @@ class LocalCloud:
 
     @property
     def credentials(self) -> tuple[str, str]:
-        """Access key and secret key."""
+        """Access key and secret key of the user; they have no session token."""
         return self._user.access_key, self._user.secret_key
 
     def environment(self, role: str = "") -> dict[str, str]:
@@ -123,7 +123,7 @@ class LocalCloud:
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": user.access_key,
             "AWS_SECRET_ACCESS_KEY": user.secret_key,
-            "AWS_SESSION_TOKEN": user.session_token,
+            "AWS_SESSION_TOKEN": user.session_token,  # a user's is "": it hides one from outside
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -176,7 +176,10 @@ class LocalCloud:
         self._access.denied = set(patterns)
 
     def expire_credentials(self, expired: bool = True) -> None:
-        """Answer the user's key as expired, or as valid again; functions keep theirs."""
+        """Answer the user's key as a session's that has expired, or as valid again.
+
+        The keys of functions stay valid.
+        """
         if expired:
             self._access.expire(self._user.access_key)
         else:

@@ -21,6 +21,8 @@ class Authorization:
     service: str
     signed_headers: tuple[str, ...]
     signature: str
+    token: str = ""
+    """The session token that came with it."""
     presigned: bool = False
 
 
@@ -33,17 +35,20 @@ def read_authorization(
         parts = dict(
             part.strip().partition("=")[::2] for part in header[len(_ALGORITHM) :].split(",")
         )
-        return _claim(parts, "Credential", "SignedHeaders", "Signature", presigned=False)
+        token = headers.get("x-amz-security-token", "")
+        names = ("Credential", "SignedHeaders", "Signature")
+        return _claim(parts, names, token, presigned=False)
     if "X-Amz-Credential" in query:
-        return _claim(
-            query, "X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Signature", presigned=True
-        )
+        token = query.get("X-Amz-Security-Token", "")
+        names = ("X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Signature")
+        return _claim(query, names, token, presigned=True)
     return None
 
 
 def _claim(
-    parts: Mapping[str, str], credential: str, signed: str, signature: str, *, presigned: bool
+    parts: Mapping[str, str], names: tuple[str, str, str], token: str, *, presigned: bool
 ) -> Authorization | None:
+    credential, signed, signature = names
     scope = parts.get(credential, "").split("/")
     if len(scope) != 5:
         return None
@@ -54,6 +59,7 @@ def _claim(
         scope[3],
         tuple(parts.get(signed, "").split(";")),
         parts.get(signature, ""),
+        token,
         presigned,
     )
 

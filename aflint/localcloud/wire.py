@@ -54,6 +54,8 @@ class Refusal(enum.Enum):
 
     NO_SIGNATURE = enum.auto()
     UNKNOWN_KEY = enum.auto()
+    BAD_TOKEN = enum.auto()
+    """Another session token than the key's, or one with a key that has none."""
     BAD_SIGNATURE = enum.auto()
     EXPIRED = enum.auto()
     DENIED = enum.auto()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -57,6 +58,70 @@ async def test_an_unknown_key(cloud: LocalCloud, connect: Connect, service: str,
 async def test_a_wrong_secret(cloud: LocalCloud, connect: Connect, service: str, code: str) -> None:
     client = await connect(cloud, service, aws_secret_access_key="wrong")
     assert await refusal(client, service) == code
+
+
+UNKNOWN = {
+    "sqs": "InvalidClientTokenId",
+    "s3": "InvalidAccessKeyId",
+    "lambda": "UnrecognizedClientException",
+    "iam": "InvalidClientTokenId",
+    "sts": "InvalidClientTokenId",
+}
+BAD = {**UNKNOWN, "s3": "InvalidToken"}
+
+
+def session_keys(cloud: LocalCloud) -> dict[str, str]:
+    """The temporary credentials that a function of some role has."""
+    keys = cloud.environment("arn:aws:iam::123456789012:role/r")
+    return {
+        "aws_access_key_id": keys["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": keys["AWS_SECRET_ACCESS_KEY"],
+        "aws_session_token": keys["AWS_SESSION_TOKEN"],
+    }
+
+
+@pytest.mark.parametrize("service", CALLS)
+async def test_the_token_of_another_session(
+    cloud: LocalCloud, connect: Connect, service: str
+) -> None:
+    keys = {**session_keys(cloud), "aws_session_token": "another"}
+    assert await refusal(await connect(cloud, service, **keys), service) == BAD[service]
+
+
+@pytest.mark.parametrize("service", CALLS)
+async def test_a_sessions_key_without_its_token(
+    cloud: LocalCloud, connect: Connect, service: str
+) -> None:
+    keys = {**session_keys(cloud), "aws_session_token": None}
+    assert await refusal(await connect(cloud, service, **keys), service) == UNKNOWN[service]
+
+
+@pytest.mark.parametrize("service", CALLS)
+async def test_a_token_with_a_users_key(cloud: LocalCloud, connect: Connect, service: str) -> None:
+    client = await connect(cloud, service, aws_session_token="left from another session")
+    assert await refusal(client, service) == BAD[service]
+
+
+async def test_the_kind_of_a_key_shows_whether_it_has_a_token(cloud: LocalCloud) -> None:
+    user = cloud.environment()
+    assert (user["AWS_ACCESS_KEY_ID"][:4], user["AWS_SESSION_TOKEN"]) == ("AKIA", "")
+    session = session_keys(cloud)
+    assert session["aws_access_key_id"].startswith("ASIA")
+    assert session["aws_session_token"]
+
+
+async def test_a_presigned_url_carries_the_token(cloud: LocalCloud, connect: Connect) -> None:
+    await (await connect(cloud, "s3")).create_bucket(Bucket="bucket")
+    answers = []
+    for token in (session_keys(cloud)["aws_session_token"], "another", None):
+        keys = {**session_keys(cloud), "aws_session_token": token}
+        s3 = await connect(cloud, "s3", config=Config(signature_version="s3v4"), **keys)
+        url = await s3.generate_presigned_url("get_object", {"Bucket": "bucket", "Key": "key"})
+        async with ClientSession() as session, session.get(url) as response:
+            found = re.search(r"<Code>(\w+)</Code>", await response.text())
+            answers.append(found and found[1])
+    # The role of the first is not there: its policies allow nothing.
+    assert answers == ["AccessDenied", "InvalidToken", "InvalidAccessKeyId"]
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def refuse(service: str, refusal: Refusal, action: str, detail: str) -> ServiceE
             return ServiceError(
                 "MissingAuthenticationToken", "Request is missing a signature.", 403
             )
-        case Refusal.UNKNOWN_KEY:
+        case Refusal.UNKNOWN_KEY | Refusal.BAD_TOKEN:
             return ServiceError(
                 "InvalidClientTokenId",
                 "The security token included in the request is invalid.",

@@ -55,7 +55,7 @@ def refuse(refusal: Refusal, action: str, detail: str) -> ServiceError:
             return ServiceError(
                 "MissingAuthenticationTokenException", "Missing Authentication Token", 403
             )
-        case Refusal.UNKNOWN_KEY:
+        case Refusal.UNKNOWN_KEY | Refusal.BAD_TOKEN:
             return ServiceError(
                 "UnrecognizedClientException",
                 "The security token included in the request is invalid.",

@@ -84,6 +84,12 @@ def refuse(refusal: Refusal, action: str, detail: str) -> ServiceError:
                 "The AWS Access Key Id you provided does not exist in our records.",
                 403,
             )
+        case Refusal.BAD_TOKEN:
+            return ServiceError(
+                "InvalidToken",
+                "The provided token is malformed or otherwise invalid.",
+                400,
+            )
         case Refusal.BAD_SIGNATURE:
             return ServiceError(
                 "SignatureDoesNotMatch",

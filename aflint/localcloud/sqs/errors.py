@@ -80,7 +80,7 @@ def refuse(refusal: Refusal, action: str, detail: str) -> ServiceError:
             return ServiceError(
                 "MissingAuthenticationToken", "Request is missing a signature.", 403
             )
-        case Refusal.UNKNOWN_KEY:
+        case Refusal.UNKNOWN_KEY | Refusal.BAD_TOKEN:
             return ServiceError(
                 "InvalidClientTokenId",
                 "The security token included in the request is invalid.",
