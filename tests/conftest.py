@@ -8,8 +8,12 @@ import signal
 import pytest
 from hypothesis import settings
 
+from aflint.localcloud.loopback import no_proxy
+
 settings.register_profile("aflint", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("aflint")
+
+os.environ.update(no_proxy(os.environ))  # every server that a test starts is on loopback
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

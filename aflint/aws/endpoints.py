@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 _SUFFIXES = (
     ("cn-", "amazonaws.com.cn"),
@@ -39,3 +41,12 @@ def dns_suffix(region: str) -> str:
         if region.startswith(prefix):
             return suffix
     return "amazonaws.com"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine itself, which no proxy can do for it."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

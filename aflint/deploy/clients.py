@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from aflint.aws.credentials import find_region
+from aflint.aws.endpoints import endpoint_url, is_loopback
 from aflint.aws.failures import Refusal, translate
 from aflint.aws.quiet import quiet_botocore
 from aflint.aws.signing import Credentials
@@ -91,12 +92,14 @@ class Clients:
         from aiobotocore.config import AioConfig
         from botocore.exceptions import BotoCoreError
 
+        url = endpoint_url(service, self.region, os.environ, self.endpoint_url)
         config = AioConfig(
             connect_timeout=_CONNECT_S,
             read_timeout=_READ_S,
             retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
             s3={"addressing_style": "path"} if self.endpoint_url else None,
             user_agent_extra="aflint-deploy",
+            proxies={} if is_loopback(url) else None,  # None: as the environment says
         )
         opening = self._session.create_client(
             service, region_name=self.region, endpoint_url=self.endpoint_url, config=config
@@ -122,8 +125,8 @@ async def open_clients(
         ConfigError: no region is known, or the profile is not there; or the backend is localcloud
             and no endpoint is given.
     """
-    endpoint_url = config.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
-    if config.backend == "localcloud" and not endpoint_url:
+    endpoint = config.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+    if config.backend == "localcloud" and not endpoint:
         raise ConfigError(
             f'{config.origin("backend")}: backend = "localcloud" lives inside a session. To deploy '
             "to one by hand, start `aflint localcloud` and set what it prints."
@@ -136,7 +139,7 @@ async def open_clients(
         session.set_credentials(credentials.access_key, credentials.secret_key, credentials.token)
     async with AsyncExitStack() as stack:
         stack.enter_context(quiet_botocore())
-        yield Clients(session, region, endpoint_url, stack)
+        yield Clients(session, region, endpoint, stack)
 
 
 def _session(profile: str | None) -> Any:

@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from aflint.aws import endpoints
 from aflint.aws.signing import Credentials
 from aflint.config import Config
 from aflint.deploy.apply import Applier, OnStep
@@ -98,9 +98,8 @@ def target_of(config: Config, options: DeployOptions) -> Target:
 
 def is_loopback(endpoint_url: str | None, environ: Mapping[str, str]) -> bool:
     """Whether Lambda is emulated on this machine. Pure."""
-    named = (environ.get("AWS_ENDPOINT_URL_LAMBDA"), environ.get("AWS_ENDPOINT_URL"))
-    url = endpoint_url or next(filter(None, named), "")
-    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+    url = endpoint_url or endpoints.configured_url("lambda", environ)
+    return url is not None and endpoints.is_loopback(url)
 
 
 async def _bring(

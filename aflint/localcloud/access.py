@@ -65,7 +65,7 @@ class Credentials:
 
 
 def new_credentials(arn: str, role: str = "") -> Credentials:
-    """A key pair that cannot be guessed: a session's of `role` where one is given, else a user's."""
+    """Make a key pair that cannot be guessed: a session's of `role` if it is given, or a user's."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
     kind = "ASIA" if role else "AKIA"
     access_key = kind + "".join(secrets.choice(letters) for _ in range(16))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine, Iterable
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,7 @@ from aflint.localcloud.control import Control
 from aflint.localcloud.counters import Counters
 from aflint.localcloud.faults import Dice, Faults
 from aflint.localcloud.household import Household
+from aflint.localcloud.loopback import no_proxy
 from aflint.localcloud.server import Edge
 from aflint.localcloud.snapshot import EnvironmentView, QueueView, Snapshot
 
@@ -116,9 +118,7 @@ class LocalCloud:
 
         With the ARN of a role, those of functions that run as that role.
         """
-        return self._environment_of(self._user_of(role) if role else self._user)
-
-    def _environment_of(self, user: Credentials) -> dict[str, str]:
+        user = self._user_of(role) if role else self._user
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": user.access_key,
@@ -127,6 +127,7 @@ class LocalCloud:
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            **({} if role else no_proxy(os.environ)),
         }
 
     def _user_of(self, role: str) -> Credentials:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,6 +67,17 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         return False
     return name is None or name in _LOOPBACK or name.endswith(".localhost")
+
+
+def no_proxy(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables that keep HTTP clients from sending requests for this machine to a proxy.
+
+    They add to what `environ` excludes already. Clients differ in which spelling they look at.
+    """
+    excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    if excluded.strip() != "*":  # which means all hosts only where it stands alone
+        excluded = ",".join(filter(None, (excluded, "127.0.0.1", "localhost")))
+    return {"NO_PROXY": excluded, "no_proxy": excluded}
 
 
 async def read_body(request: web.BaseRequest) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.request import proxy_bypass
 
 import pytest
 from aiohttp import ClientSession
 
 from aflint.localcloud import LocalCloud
 from aflint.localcloud.lambda_.runtime_api import RuntimeApi
-from aflint.localcloud.loopback import is_loopback
+from aflint.localcloud.loopback import is_loopback, no_proxy
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,26 @@ from aflint.localcloud.loopback import is_loopback
 )
 def test_hosts(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, "127.0.0.1,localhost"),
+        ({"NO_PROXY": "corp.example"}, "corp.example,127.0.0.1,localhost"),
+        ({"no_proxy": "a", "NO_PROXY": "b"}, "a,127.0.0.1,localhost"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_what_no_proxy_is_asked_for(
+    environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = no_proxy(environ)
+    assert variables == {"NO_PROXY": expected, "no_proxy": expected}
+    for host in ("127.0.0.1:8000", "localhost"):
+        monkeypatch.setenv("no_proxy", variables["no_proxy"])
+        monkeypatch.setenv("http_proxy", "http://proxy.corp.example")
+        assert proxy_bypass(host)
 
 
 async def test_a_page_under_a_name_of_its_own_is_refused(cloud: LocalCloud) -> None:

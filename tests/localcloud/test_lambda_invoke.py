@@ -112,6 +112,24 @@ def handler(event, context):
     assert not got["seen"], "packages outside the bundle must be out of sight"
 
 
+async def test_a_function_with_a_proxy_reaches_this_machine_without_it(functions: Lambdas) -> None:
+    names = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+    variables = {**dict.fromkeys(names, "http://127.0.0.1:9"), "NO_PROXY": "corp.example"}
+    code = """
+import os
+from urllib.error import HTTPError
+from urllib.request import urlopen
+def handler(event, context):
+    try:
+        urlopen(os.environ["AWS_ENDPOINT_URL"])
+    except HTTPError as error:
+        return [error.code, os.environ["NO_PROXY"]]
+"""
+    await functions.create("f", code, Timeout=10, Environment={"Variables": variables})
+    answer = (await functions.invoke("f"))["Payload"]
+    assert answer == [403, "corp.example,127.0.0.1,localhost"]  # 403: it is not signed
+
+
 async def test_a_bundle_cannot_replace_the_runtime_client(
     functions: Lambdas, zipped: Callable[..., bytes]
 ) -> None:
@@ -429,7 +447,8 @@ import os, urllib.request
 def handler(event, context):
     scope = os.environ["AWS_ACCESS_KEY_ID"] + "/20261122/us-east-1/sqs/aws4_request"
     request = urllib.request.Request(os.environ["AWS_ENDPOINT_URL"] + "/", data=b"{}", headers={
-        "X-Amz-Target": "AmazonSQS.ListQueues", "Authorization":
+        "X-Amz-Target": "AmazonSQS.ListQueues",
+        "X-Amz-Security-Token": os.environ["AWS_SESSION_TOKEN"], "Authorization":
         f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"})
     return urllib.request.urlopen(request).status
 """

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aflint.localcloud.lambda_ import bootstrap
 from aflint.localcloud.lambda_.function import RUNTIME, Code, Settings
+from aflint.localcloud.loopback import no_proxy
 
 _MB = 1024 * 1024
 _FLAGS = ("-s", "-S", "-P", "-B")
@@ -62,6 +63,7 @@ def variables(
         "PYTHONPATH": str(runtime),
         **settings.variables,
         **credentials,
+        **no_proxy(settings.variables),  # what a function calls here is on loopback
         "AWS_LAMBDA_FUNCTION_NAME": image.function,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings.memory),
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
