@@ -6,13 +6,11 @@ from collections.abc import (
     AsyncGenerator,
     Callable,
     Coroutine,
-    Iterable,
     Iterator,
     Mapping,
     Sequence,
 )
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -20,15 +18,15 @@ from uuid import uuid4
 from aflint.aws.in_flight import InFlight, as_they_come
 from aflint.aws.s3 import S3
 from aflint.errors import AccessDeniedError, FetchFailedError, ObjectNotFoundError
-from aflint.task import Extent, Manifest, MapOutput
+from aflint.task import Manifest
 from aflint.transport.base import TransferCounts, Written
-from aflint.transport.frame_run import cut, lay_out
+from aflint.transport.frame_run import Layout, LostOutputError, Run, cut, plan_runs
 
 PART_BYTES = 16 * 1024 * 1024
 """Frames collected before they are written together: one PUT, or one part of an upload."""
 
 RANGE_BYTES = 16 * 1024 * 1024
-"""Ranges that touch are read by one GET up to this size."""
+"""The length of a run, and the most that one GET reads (a single frame may be more)."""
 
 _MARK = "open"
 """The object whose absence says that a shuffle was closed."""
@@ -45,24 +43,20 @@ class CombinedObject:
         self._bucket = bucket
         self._key = f"{key}-{uuid4().hex[:12]}"
         self._counts = counts
-        self._size = 0
+        self._layout = Layout(RANGE_BYTES)
         self._parts: list[str] = []
         self._upload = ""
         self._waiting: bytes | None = None
-        self._extents: dict[int, list[Extent]] = {}
         self._uploading = InFlight(_UPLOADS * 2 * PART_BYTES, _UPLOADS)
 
     @property
     def started(self) -> bool:
         """Whether anything was taken."""
-        return self._size > 0
+        return self._layout.size > 0
 
     async def append(self, frames: Mapping[int, Sequence[bytes]]) -> None:
         """Take frames: at least `PART_BYTES`, except for the last time."""
-        data, extents = lay_out(frames, self._size)
-        self._size += len(data)
-        for partition, extent in extents.items():
-            _extend(self._extents.setdefault(partition, []), extent)
+        data = b"".join(self._layout.add(frames))
         if self._waiting is not None:
             await self._put_part(self._waiting)
         self._waiting = data
@@ -82,8 +76,7 @@ class CombinedObject:
             self._counts.s3_puts += 1
             await self._s3.put(self._bucket, self._key, data)
         await self._check_open()
-        extents = {partition: tuple(runs) for partition, runs in self._extents.items()}
-        return Written(f"s3://{self._bucket}/{self._key}", extents)
+        return Written(f"s3://{self._bucket}/{self._key}", self._layout.extents())
 
     async def _check_open(self) -> None:
         """Take the object back if its shuffle was closed meanwhile, and nobody would remove it.
@@ -125,43 +118,6 @@ class CombinedObject:
         )
 
 
-def _extend(runs: list[Extent], extent: Extent) -> None:
-    if runs and runs[-1].offset + runs[-1].length == extent.offset:
-        extent = Extent(runs[-1].offset, runs[-1].length + extent.length)
-        if extent.length <= RANGE_BYTES:
-            runs[-1] = extent
-            return
-        extent = Extent(runs[-1].offset + runs[-1].length, extent.length - runs[-1].length)
-    runs.append(extent)
-
-
-@dataclass(frozen=True, slots=True)
-class RangeRead:
-    """One GET: bytes of an object, in the name of one map partition."""
-
-    map: int
-    bucket: str
-    key: str
-    start: int
-    end: int
-
-
-def plan_reads(outputs: Iterable[MapOutput]) -> list[RangeRead]:
-    """Return the GETs for what a manifest names; ranges that touch are put together. Pure."""
-    reads: list[RangeRead] = []
-    for output in outputs:
-        bucket, key = split_uri(output.object) if output.extents else ("", "")
-        last: RangeRead | None = None
-        for extent in sorted(output.extents, key=lambda extent: extent.offset):
-            end = extent.offset + extent.length
-            if last and last.end == extent.offset and end - last.start <= RANGE_BYTES:
-                last = reads[-1] = RangeRead(output.map, bucket, key, last.start, end)
-            else:
-                last = RangeRead(output.map, bucket, key, extent.offset, end)
-                reads.append(last)
-    return reads
-
-
 def split_uri(uri: str) -> tuple[str, str]:
     """Return bucket and key of an s3:// URI."""
     bucket, _, key = uri.partition("://")[2].partition("/")
@@ -173,23 +129,23 @@ async def read_frames(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the frames that a manifest names in objects, several GETs at once.
 
-    Raises FetchFailedError, once all else was given, naming the maps whose objects are gone.
+    Raises FetchFailedError, once all else was given, naming the maps whose objects are gone or
+    damaged.
     """
     lost: set[int] = set()
 
-    async def read(range_: RangeRead) -> list[bytes]:
+    async def read(run: Run) -> list[bytes]:
         counts.s3_gets += 1
+        bucket, key = split_uri(run.object)
+        at, length = run.extent.offset, run.extent.length
         try:
-            data = await s3.get(range_.bucket, range_.key, range_.start, range_.end)
-        except ObjectNotFoundError:
-            data = b""
-        if len(data) != range_.end - range_.start:
-            lost.add(range_.map)
+            return cut(run, await s3.get(bucket, key, at, at + length))
+        except (ObjectNotFoundError, LostOutputError):
+            lost.add(run.map)
             return []
-        return list(cut(data))
 
     reads: Iterator[Callable[[], Coroutine[Any, Any, list[bytes]]]] = (
-        partial(read, range_) for range_ in plan_reads(manifest.outputs)
+        partial(read, run) for run in plan_runs(manifest.outputs, RANGE_BYTES)
     )
     async with aclosing(as_they_come(reads, lambda: _READS)) as results:
         async for frames in results:
@@ -199,7 +155,7 @@ async def read_frames(
         shuffle, maps = manifest.handle.shuffle, tuple(sorted(lost))
         raise FetchFailedError(
             f"shuffle {shuffle}, partition {manifest.partition}: the objects of map partitions "
-            f"{', '.join(map(str, maps))} are gone or cut short",
+            f"{', '.join(map(str, maps))} are gone or damaged",
             shuffle=shuffle,
             maps=maps,
         )

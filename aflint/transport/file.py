@@ -28,13 +28,13 @@ from aflint.transport.base import (
     Written,
 )
 from aflint.transport.frame_file import (
+    RUN_BYTES,
     FrameFile,
-    LostOutputError,
     lost_maps,
     make_folder,
-    plan_reads,
     read_batch,
 )
+from aflint.transport.frame_run import LostOutputError, batched, plan_runs
 from aflint.transport.size import check_size
 
 T = TypeVar("T")
@@ -145,7 +145,8 @@ class FileReader(ShuffleReader):
         folder, outputs = self._manifest.handle.address, self._manifest.outputs
         if any(output.frames and not output.extents for output in outputs):
             raise await self._failure((), "the manifest does not say where its frames lie")
-        reads = (partial(read_batch, batch) for batch in plan_reads(outputs, folder))
+        batches = batched(plan_runs(outputs, RUN_BYTES), RUN_BYTES)
+        reads = (partial(read_batch, batch, folder) for batch in batches)
         waiting = [in_thread(read) for read in islice(reads, READ_AHEAD)]
         try:
             while waiting:

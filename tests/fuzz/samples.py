@@ -30,6 +30,7 @@ from aflint.task import (
     TaskResult,
     TextSplit,
 )
+from aflint.transport.frame_run import Layout
 from aflint.wire import pack
 
 KEY = b"k" * 32
@@ -64,6 +65,7 @@ FRAMES = [
     frame.encode_frame(frame.FrameHeader("job", 2**32 - 1, 0, 0, 0, 0, 0, 1), b"\x00\x01", KEY),
     frame.encode_frame(frame.FrameHeader("j" * 255, 1, 1, 1, 1, 1, 1, 1), bytes(range(256)), KEY),
 ]
+RUNS = [b"".join(Layout(1000).add({0: some})) for some in ([], FRAMES[:1], FRAMES, [b"", b"a"])]
 ENVELOPES = [envelope.text_of(packed).encode() for packed in PACKED]
 BLOBS = [frame.compress(data) for data in (b"", b"x", b"hello " * 200, bytes(range(256)) * 4)]
 

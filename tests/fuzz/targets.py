@@ -17,7 +17,8 @@ from aflint.aws.parser import MalformedResponseError, Response, ResponseParser
 from aflint.codec import frame
 from aflint.errors import AflintError, CorruptInputError, FrameError, TextDecodingError
 from aflint.executor.compression import OUTPUT_BYTES, decompress
-from aflint.task import TextSplit
+from aflint.task import Extent, TextSplit
+from aflint.transport.frame_run import Layout, LostOutputError, Run, cut
 from aflint.wire import pack, unpack
 from tests.fuzz import samples
 from tests.fuzz.memory import blocks
@@ -44,6 +45,15 @@ def frames(data: bytes) -> None:
         return
     assert header.job == "job"
     assert data in samples.FRAMES
+
+
+def frame_runs(data: bytes) -> None:
+    """A run gives all of its bytes as frames, or is lost."""
+    try:
+        found = cut(Run(3, "object", Extent(0, len(data))), data)
+    except LostOutputError:
+        return
+    assert b"".join(Layout(1).add({0: found})) == data
 
 
 def blobs(data: bytes) -> None:
@@ -154,6 +164,7 @@ def _first(steps: Iterator[bytes]) -> bytes | None:
 
 TARGETS: Mapping[str, Target] = {
     "frame": Target(frames, samples.FRAMES),
+    "frame run": Target(frame_runs, samples.RUNS),
     "blob": Target(blobs, samples.BLOBS),
     "wire": Target(wire_values, samples.PACKED),
     "envelope": Target(envelopes, samples.ENVELOPES),

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aflint.errors import (
     ConfigError,
@@ -19,10 +17,11 @@ from aflint.errors import (
     InternalError,
     RecordTooLargeError,
 )
-from aflint.task import Extent, Manifest, MapOutput, ShuffleHandle
+from aflint.task import Manifest, MapOutput, ShuffleHandle
 from aflint.transport import file as file_module
 from aflint.transport.file import FileTransport
-from aflint.transport.frame_file import RUN_BYTES, FrameFile, plan_reads, read_batch
+from aflint.transport.frame_file import RUN_BYTES, FrameFile, read_batch
+from aflint.transport.frame_run import plan_runs
 
 MIB = 1024 * 1024
 
@@ -207,26 +206,12 @@ def test_a_write_that_takes_only_part_goes_on(
     frames = [b"%d" % number * 5 for number in range(2000)]
     file.append({0: frames})
     [extent] = file.close()[0]
-    assert read_batch(plan_reads([MapOutput(0, 0, 0, 1, 0, "f", (extent,))], str(tmp_path))[0]) == (
-        frames
-    )
+    runs = plan_runs([MapOutput(0, 0, 0, 1, 0, "f", (extent,))], RUN_BYTES)
+    assert read_batch(runs, str(tmp_path)) == frames
 
 
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
-
-
-extents = st.lists(st.builds(Extent, st.integers(0, 1000), st.integers(1, 50)), max_size=4)
-
-
-@given(st.lists(extents, max_size=6), st.integers(1, 100))
-def test_batches_hold_every_run_once_in_order(runs: list[list[Extent]], size: int) -> None:
-    outputs = [MapOutput(m, 0, 0, 1, 0, f"f{m}", tuple(mine)) for m, mine in enumerate(runs)]
-    batches = plan_reads(outputs, "/d", size)
-    flat = [(read.map, read.path, read.extent) for batch in batches for read in batch]
-    assert flat == [(m, f"/d/f{m}", extent) for m, mine in enumerate(runs) for extent in mine]
-    for batch in batches:
-        assert len(batch) == 1 or sum(read.extent.length for read in batch) <= size
 
 
 def test_one_call_reads_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,9 +221,9 @@ def test_one_call_reads_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         file.append({0: [b"%d" % map], 1: [b"other"], 2: [b"%d%d" % (map, map)]})
         places: Any = file.close()
         outputs.append(MapOutput(map, 0, 0, 2, 0, str(map), places[0] + places[2]))
-    [batch] = plan_reads(outputs, str(tmp_path))
+    runs = plan_runs(outputs, RUN_BYTES)
     expected = [frame for map in range(10) for frame in (b"%d" % map, b"%d%d" % (map, map))]
-    assert read_batch(batch) == expected
+    assert read_batch(runs, str(tmp_path)) == expected
     short = os.pread
     monkeypatch.setattr(os, "pread", lambda file, size, at: short(file, min(size, 3), at))
-    assert read_batch(batch) == expected
+    assert read_batch(runs, str(tmp_path)) == expected
