@@ -58,8 +58,22 @@ class Config:
     )
     worker_memory_mb: int = _setting(
         1024,
-        "Memory of one local worker. Aggregation and sorting spill to disk to stay under it.",
+        "Memory that aggregation and sorting keep a local worker under, by spilling to disk. "
+        "What user code holds is counted, but not bounded.",
         minimum=64,
+    )
+    worker_memory_limit_mb: int | None = _setting(
+        None,
+        "Memory at which a local worker is killed and its task tried again, as Lambda does; "
+        "looked at ten times a second. It counts what the process itself holds: neither the files "
+        "that it maps nor the processes that it starts. None: no limit.",
+        minimum=64,
+    )
+    worker_stopped_s: float = _setting(
+        30.0,
+        "How long a local worker may be stopped (SIGSTOP, a suspended job) before it is killed "
+        "and its task is run again.",
+        above=0,
     )
     default_parallelism: int | None = _setting(
         None,

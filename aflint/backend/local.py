@@ -23,7 +23,13 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
     stack.push_async_callback(transport.aclose)
     await storage.delete(str(scratch / "workers"))  # of a driver that was killed
     secret = Secret.kept_in(scratch / SECRET_FILE)
-    invoker = LocalInvoker(config.workers, scratch / "workers", secret)
+    invoker = LocalInvoker(
+        config.workers,
+        scratch / "workers",
+        secret,
+        config.worker_stopped_s,
+        config.worker_memory_limit_mb,
+    )
     stack.push_async_callback(invoker.aclose)
     await invoker.start()
     settings = TaskSettings(

@@ -8,6 +8,7 @@ socket, or ends in any way, even in the middle of a task: a second thread waits 
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import gc
 import os
@@ -32,6 +33,7 @@ from aflint.transport import create_transport
 from aflint.wire import pack
 
 LENGTH = struct.Struct("<Q")
+_PR_SET_PDEATHSIG = 1
 
 
 def receive(channel: socket.socket) -> bytes | None:
@@ -85,9 +87,19 @@ def _die_with(lifeline: int) -> None:
     os._exit(1)
 
 
+def _go_on_when_orphaned() -> None:
+    """Have a worker that is stopped when its driver ends go on, so that it ends, too.
+
+    SIGCONT and not SIGKILL: by the lifeline what the worker has started is ended, as well.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
 def main() -> None:
     """Serve tasks until the driver is gone."""
     faulthandler.enable()
+    _go_on_when_orphaned()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which then ends us.
     channel = socket.socket(fileno=int(sys.argv[1]))
     threading.Thread(target=_die_with, args=(int(sys.argv[2]),), daemon=True).start()

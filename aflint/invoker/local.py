@@ -15,9 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from aflint.codec.payload import seal_task
-from aflint.errors import PayloadRefusedError, VersionMismatchError, WorkerLostError
+from aflint.errors import (
+    AttemptError,
+    PayloadRefusedError,
+    VersionMismatchError,
+    WorkerLostError,
+)
 from aflint.groups import first_error
 from aflint.invoker.base import Invoker
+from aflint.invoker.watchdog import Watchdog
 from aflint.secret import Secret
 from aflint.task import TaskDescription, TaskResult
 from aflint.wire import unpack
@@ -38,6 +44,8 @@ class _Worker:
     lifeline: int
     log: Path
     ended: asyncio.Task[None] = field(init=False)
+    why: AttemptError | None = None
+    """Why it was killed in the middle of a task."""
 
     def __post_init__(self) -> None:
         self.ended = asyncio.create_task(self.wake_at_exit())
@@ -69,14 +77,19 @@ class _Worker:
         with suppress(OSError):
             self.writer.get_extra_info("socket").shutdown(socket.SHUT_RD)
 
-    async def stop(self) -> None:
-        """End the process and what it started, at once, and let go of all that it holds.
+    def kill(self, why: AttemptError | None = None) -> None:
+        """End the process and what it started, at once; stopped ones, too.
 
         The signal is sent without Process.kill: that would reap a process that has just ended, and
         its exit status would be lost.
         """
+        self.why = why
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """End the process and what it started, and let go of all that it holds."""
+        self.kill(self.why)
         await self.ended
         os.close(self.lifeline)
         self.writer.transport.abort()
@@ -96,10 +109,19 @@ class LocalInvoker(Invoker):
     """At most `workers` processes, each running one attempt at a time.
 
     `folder` is where workers spill; each has a folder of its own in it, removed by the session.
-    They are told `secret` over the channel, where nobody else sees it.
+    They are given `secret` over the channel, where no other process sees it. One that is stopped
+    for `stopped_s`, or holds more than `memory_limit_mb` of its own, is killed, and its attempt is
+    lost.
     """
 
-    def __init__(self, workers: int, folder: Path, secret: Secret) -> None:
+    def __init__(
+        self,
+        workers: int,
+        folder: Path,
+        secret: Secret,
+        stopped_s: float = 30.0,
+        memory_limit_mb: int | None = None,
+    ) -> None:
         self._workers = workers
         self._folder = folder
         self._secret = secret
@@ -107,6 +129,7 @@ class LocalInvoker(Invoker):
         self._all: set[_Worker] = set()
         self._free = asyncio.Semaphore(workers)
         self._started = 0
+        self._watchdog = Watchdog(stopped_s, memory_limit_mb)
 
     @property
     def slots(self) -> int:
@@ -122,14 +145,18 @@ class LocalInvoker(Invoker):
     async def invoke(self, task: TaskDescription) -> TaskResult:
         async with self._free:
             worker = self._idle.pop() if self._idle else await self._start_worker()
+            what = (
+                f"the worker process running partition {task.id.partition} of stage {task.id.stage}"
+            )
             try:
-                answer = await worker.ask(seal_task(self._secret, task))
+                with self._watchdog.watching(worker.process.pid, what, worker.kill):
+                    answer = await worker.ask(seal_task(self._secret, task))
             except EOFError:
                 with suppress(TimeoutError):  # it may still be on its way out
                     async with asyncio.timeout(_EXIT_TIMEOUT_S):
                         await asyncio.shield(worker.ended)
                 await self._discard(worker)
-                raise self._lost(worker, task) from None
+                raise worker.why or _lost(worker, what) from None
             except BaseException:
                 await asyncio.shield(self._discard(worker))
                 raise
@@ -140,6 +167,7 @@ class LocalInvoker(Invoker):
             return answer
 
     async def aclose(self) -> None:
+        self._watchdog.close()
         async with asyncio.TaskGroup() as group:
             for worker in list(self._all):
                 group.create_task(self._discard(worker))
@@ -207,16 +235,14 @@ class LocalInvoker(Invoker):
                 f"Workers run Python {version}, the driver {sys.version_info[:2]}."
             )
 
-    def _lost(self, worker: _Worker, task: TaskDescription) -> WorkerLostError:
-        status = worker.process.returncode or 0
-        how = f"exit status {status}"
-        if status < 0:
-            how = f"signal {signal.Signals(-status).name}"
-        hint = ": the system may have run out of memory" if status == -signal.SIGKILL else ""
-        return WorkerLostError(
-            f"the worker process running partition {task.id.partition} of stage {task.id.stage} "
-            f"ended with {how}{hint}{worker.last_words()}"
-        )
+
+def _lost(worker: _Worker, what: str) -> WorkerLostError:
+    status = worker.process.returncode or 0
+    how = f"exit status {status}"
+    if status < 0:
+        how = f"signal {signal.Signals(-status).name}"
+    hint = ": the system may have run out of memory" if status == -signal.SIGKILL else ""
+    return WorkerLostError(f"{what} ended with {how}{hint}{worker.last_words()}")
 
 
 def _environment() -> dict[str, str]:

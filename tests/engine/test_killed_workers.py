@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from operator import add
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 import aflint
 from aflint.events import Event, TaskEnded
+from aflint.executor.context import task_context
 from examples.taxi import oracle
 from examples.taxi.generate import WEATHER, generate
 from examples.taxi.queries import QUERIES
@@ -61,6 +65,37 @@ async def test_while_two_shuffles_are_joined_and_sorted(tmp_path: Path) -> None:
         largest_first = joined.sort_by_key(ascending=False).map_partitions(hostages.hold)
         assert await largest_first.collect() == [(n, (n * n, -n)) for n in range(2_999, -1, -1)]
         assert len(hostages.killed) >= 3 * THIRD
+
+
+async def test_a_stopped_worker_does_not_hang_the_job(tmp_path: Path) -> None:
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+
+    def hold(numbers: Iterator[int]) -> Iterator[int]:
+        if task_context().partition == task_context().attempt == 0:
+            with open(pipe, "w") as file:
+                file.write(str(os.getpid()))
+            time.sleep(600)
+        return numbers
+
+    lost = list[str]()
+
+    def listen(event: Event) -> None:
+        if isinstance(event, TaskEnded) and event.error:
+            lost.append(event.error)
+
+    async def stop_it() -> None:
+        os.kill(int(await asyncio.to_thread(Path(pipe).read_text)), signal.SIGSTOP)
+
+    async with (
+        aflint.connect(workers=2, progress=False, worker_stopped_s=0.2) as session,
+        asyncio.TaskGroup() as group,
+    ):
+        session.add_listener(listen)
+        group.create_task(stop_it())
+        assert await session.range(100, num_slices=4).map_partitions(hold).sum() == 4950
+    assert len(lost) == 1
+    assert "stopped by a signal" in lost[0]
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import select
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 
 from aflint.codec import closure, frame, records
 from aflint.codec.payload import seal_task
-from aflint.errors import PayloadRefusedError, WorkerLostError
+from aflint.errors import OutOfMemoryError, PayloadRefusedError, WorkerLostError
 from aflint.invoker.local import LocalInvoker
 from aflint.program import Program, ReadSplit, Return
 from aflint.secret import Secret
@@ -57,6 +60,17 @@ def alive(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def tell_and_wait(path: str) -> Callable[[int], None]:
+    """Return a function that writes its process to a named pipe, and then waits for ever."""
+
+    def hang(_: int) -> None:
+        with open(path, "w") as file:
+            file.write(str(os.getpid()))
+        time.sleep(600)
+
+    return hang
 
 
 async def test_workers_are_kept_and_their_number_bounded(invoker: LocalInvoker) -> None:
@@ -127,12 +141,7 @@ async def test_a_cancelled_call_ends_its_process(invoker: LocalInvoker, tmp_path
     pipe = str(tmp_path / "pipe")
     os.mkfifo(pipe)
 
-    def hang(_: int) -> None:
-        with open(pipe, "w") as file:
-            file.write(str(os.getpid()))
-        time.sleep(600)
-
-    call = asyncio.create_task(invoker.invoke(task(hang)))
+    call = asyncio.create_task(invoker.invoke(task(tell_and_wait(pipe))))
     process = int(await asyncio.to_thread(Path(pipe).read_text))
     assert alive(process)
     call.cancel()
@@ -140,6 +149,77 @@ async def test_a_cancelled_call_ends_its_process(invoker: LocalInvoker, tmp_path
         await call
     assert not alive(process)
     assert await value(invoker, lambda x: x, 2) == 2
+
+
+async def test_a_stopped_worker_is_killed_and_replaced(tmp_path: Path) -> None:
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    invoker = LocalInvoker(1, tmp_path / "workers", SECRET, stopped_s=0.1)
+    call = asyncio.create_task(invoker.invoke(task(tell_and_wait(pipe), 3)))
+    process = int(await asyncio.to_thread(Path(pipe).read_text))
+    os.kill(process, signal.SIGSTOP)
+    with pytest.raises(WorkerLostError, match=r"partition 3 of stage 0 was stopped .* for 0.1 s"):
+        await call
+    assert not alive(process)
+    assert await value(invoker, lambda x: x, 2) == 2
+    await invoker.aclose()
+
+
+async def test_a_worker_that_holds_the_interpreter_lock_for_long_is_not_taken_for_stopped(
+    tmp_path: Path,
+) -> None:
+    invoker = LocalInvoker(1, tmp_path, SECRET, stopped_s=0.05)
+
+    def hold(_: int) -> int:
+        return ctypes.PyDLL(None).usleep(500_000) or os.getpid()
+
+    process = await value(invoker, hold)
+    assert await value(invoker, lambda _: os.getpid()) == process
+    await invoker.aclose()
+
+
+async def test_a_worker_over_its_memory_limit_is_killed_and_replaced(tmp_path: Path) -> None:
+    invoker = LocalInvoker(1, tmp_path, SECRET, memory_limit_mb=100)
+
+    def hoard(_: int) -> None:
+        held = [b"x" * (200 << 20)]
+        time.sleep(600)
+        assert held
+
+    with pytest.raises(OutOfMemoryError, match=r"partition 3 of stage 0 held \d+ MB"):
+        await invoker.invoke(task(hoard, 3))
+    assert await value(invoker, lambda x: x, 2) == 2
+    await invoker.aclose()
+
+
+DRIVER = """
+import asyncio, sys
+from pathlib import Path
+from aflint.invoker.local import LocalInvoker
+from aflint.secret import Secret
+
+async def main():
+    invoker = LocalInvoker(1, Path(sys.argv[1]), Secret(b"s" * 32))
+    await invoker.start()
+    print(invoker._idle[0].process.pid, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a signal at the parent's death")
+def test_no_stopped_worker_outlives_its_driver(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", DRIVER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as driver:
+        assert driver.stdout is not None
+        worker = int(driver.stdout.readline())
+        watch = os.pidfd_open(worker)
+        os.kill(worker, signal.SIGSTOP)
+        driver.kill()
+    ended, _, _ = select.select([watch], [], [], 30)
+    os.close(watch)
+    assert ended
 
 
 async def test_closing_ends_what_tasks_started(tmp_path: Path) -> None:
