@@ -141,7 +141,9 @@ class Config:
         False, "Whether prints and logging of user code are forwarded to the driver."
     )
     progress: bool | None = _setting(
-        None, "Whether progress is shown. None: when standard error is a terminal."
+        None,
+        "Whether running stages, and a line of each job that ended, are shown on standard error. "
+        "None: on a terminal and in a notebook. true: elsewhere, too, as lines for a log.",
     )
     region: str | None = _setting(
         None,

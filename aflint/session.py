@@ -7,7 +7,6 @@ import builtins
 import itertools
 import logging
 import secrets
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -25,7 +24,7 @@ from aflint.driver.callsite import named_here
 from aflint.driver.command import this_driver
 from aflint.driver.jobs import JobDefaults, JobRunner
 from aflint.driver.keeper import Keeper
-from aflint.driver.progress import ProgressDisplay
+from aflint.driver.progress import open_progress
 from aflint.driver.report import JobReport, Reporter
 from aflint.driver.scratch import ScratchFolder
 from aflint.driver.shuffles import OwnShuffles
@@ -159,8 +158,9 @@ class Session:
         journal = await self._open_journal(backend, scratch, stack)
         self._reporter = Reporter(config.memory_mb, estimate=backend.estimated, asked=backend.asked)
         self._listeners.append(self._reporter)
-        if config.progress if config.progress is not None else sys.stderr.isatty():
-            self._listeners.append(stack.enter_context(ProgressDisplay()))
+        if (progress := open_progress(self._reporter, config.progress)) is not None:
+            self._listeners.append(progress)
+            stack.callback(progress.close)
         if config.task_logs:
             self._listeners.append(show_task_logs)
         shuffles = OwnShuffles(backend.transport, self._past, journal)

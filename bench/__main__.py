@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
+from aflint.cli.ascii import write_in_any_encoding
 from bench import show
 from bench.measure import AnswersDifferError
 from bench.registry import WORKLOADS
@@ -36,6 +37,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where results go.")] = ROOT / "bench" / "results",
 ) -> None:
     """Measure aflint beside its peers, in one run."""
+    write_in_any_encoding()
     console = Console()
     if list_:
         for workload in WORKLOADS.values():

@@ -1,35 +1,274 @@
 from __future__ import annotations
 
+import asyncio
 import io
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
+import pytest
 from rich.console import Console
 
-from aflint.driver.progress import ProgressDisplay
+from aflint.driver.progress import (
+    PlainLines,
+    ProgressDisplay,
+    Terminal,
+    open_progress,
+    stage_line,
+)
+from aflint.driver.report import JobReport, Reporter, StageReport
 from aflint.driver.task_logs import marked, show_task_logs
-from aflint.events import JobEnded, JobStarted, StageStarted, TaskEnded, TaskStarted
+from aflint.events import (
+    Event,
+    JobEnded,
+    JobStarted,
+    StageEnded,
+    StageStarted,
+    TaskEnded,
+    TaskStarted,
+)
 from aflint.task import TaskId, TaskMetrics
 
 
-def test_bars_follow_jobs_and_leave_nothing() -> None:
-    shown = io.StringIO()
-    console = Console(file=shown, force_terminal=True, width=100)
-    task = TaskId("s-7", 0, 0, 0)
-    with ProgressDisplay(console) as display:
-        display(JobStarted("s-7", "collect at x.py:1", ((0, "map", 2), (1, "collect", 1))))
-        display(StageStarted("s-7", 0))
-        display(TaskStarted(task, False))
-        display(TaskEnded(task, False, "WorkerLostError: gone", TaskMetrics(), ""))
-        display(TaskEnded(task, True, "", TaskMetrics(), ""))
-        display(TaskEnded(TaskId("other", 0, 0, 0), True, "", TaskMetrics(), ""))
-        display._progress.refresh()
-        text = shown.getvalue()
-        assert "1/2" in text
-        assert "1 failed" in text
-        display(JobEnded("s-7", ""))
-        assert display._progress.tasks == []
-        display(JobStarted("s-8", "again", ((0, "map", 1),)))
-        display(JobEnded("s-8", ""))
-    assert not display._progress.live.is_started
+class Scene:
+    """Jobs whose events a test makes, at times that it sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.reporter = Reporter(1769, estimate=True, clock=lambda: self.now)
+        self.listeners: list[Any] = [self.reporter]
+
+    def tell(self, *events: Event) -> None:
+        for event in events:
+            for listener in self.listeners:
+                listener(event)
+
+    def job(self, id: str = "s-7", name: str = "collect at taxi.py:12") -> None:
+        self.tell(JobStarted(id, name, ((0, "map at taxi.py:10", 2), (1, name, 40))))
+
+    def task(
+        self, accepted: bool = True, stage: int = 0, attempt: int = 0, id: str = "s-7"
+    ) -> None:
+        task = TaskId(id, stage, 0, attempt)
+        error = "" if accepted else "WorkerLostError: gone"
+        written = TaskMetrics(seconds=1.0, shuffle_write_bytes=1 << 20)
+        self.tell(TaskStarted(task, False), TaskEnded(task, accepted, error, written, ""))
+
+
+class Paper:
+    """A screen that remembers what was drawn."""
+
+    width, height, ascii = 40, 6, True
+
+    def __init__(self) -> None:
+        self.drawn: list[str] = []
+        self.kept: list[str] = []
+        self.calls: list[str] = []
+
+    def begin(self) -> None:
+        self.calls.append("begin")
+
+    def draw(self, lines: Sequence[str]) -> None:
+        self.drawn = list(lines)
+
+    def keep(self, line: str) -> None:
+        self.kept.append(line)
+
+    def end(self) -> None:
+        self.calls.append("end")
+        self.drawn = []
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def shown(stage: StageReport, width: int, *, ascii: bool = True, now: float = 100.0) -> str:
+    job = JobReport("s-7", "job", (stage,), 0.0)
+    return stage_line(job, stage, now, width, ascii)
+
+
+@pytest.mark.parametrize("width", [20, 40, 71, 72, 80, 200])
+@pytest.mark.parametrize("name", ["map", "reduce_by_key at some_long_program_name.py:1234"])
+def test_a_stage_is_one_readable_line_at_any_width(width: int, name: str) -> None:
+    stage = StageReport(3, name, 4000, done=1234, retries=2, started=40.0)
+    line = shown(stage, width, ascii=False)
+    assert len(line) <= width
+    assert line.startswith(f"7.3 {name[:2]}")
+    assert line.endswith("1,234/4,000, 2 retried 1:00" if width >= 40 else " 1,234/4,000")
+    assert ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" in line) == (width >= 72)
+
+
+def test_a_stage_that_waits_shows_no_clock() -> None:
+    assert shown(StageReport(0, "map", 5), 40).endswith(" 0/5")
+    assert shown(StageReport(0, "map", 5, started=35.0), 40).endswith(" 0/5 1:05")
+    assert shown(StageReport(0, "map", 5, started=0.0), 40, now=3725.0).endswith(" 0/5 1:02:05")
+    ended = StageReport(0, "map", 5, done=5, started=90.0, ended=93.0)
+    assert shown(ended, 40).endswith("5/5 0:03")
+
+
+def test_a_bar_is_ascii_where_the_terminal_is() -> None:
+    line = shown(StageReport(0, "map", 4, done=1, started=99.0), 80)
+    assert line.isascii()
+    assert "######------------------" in line
+
+
+async def test_stages_are_drawn_and_each_job_leaves_one_line(scene: Scene) -> None:
+    paper = Paper()
+    display = ProgressDisplay(paper, scene.reporter)
+    scene.listeners.append(display)
+    scene.job()
+    scene.tell(StageStarted("s-7", 0))
+    scene.task(accepted=False)
+    scene.task(attempt=1)
+    scene.now += 61
+    assert display.lines() == [
+        "7.0 map at taxi.py.. 1/2, 1 retried 1:01",
+        "7.1 collect at taxi.py:12           0/40",
+    ]
+    scene.job("s-8", "count")
+    assert paper.calls == ["begin"]
+    assert len(display.lines()) == 4
+    scene.tell(JobEnded("s-8", "TaskError: it failed\nTraceback ..."))
+    assert paper.calls == ["begin"]
+    scene.tell(StageEnded("s-7", 0))
+    assert display.lines() == ["7.1 collect at taxi.py:12           0/40"]
+    scene.tell(JobEnded("s-7", ""))
+    assert paper.calls == ["begin", "end"]
+    assert paper.kept == [
+        "job 8 count: failed after 0.00 s (TaskError: it failed), 0 of 42 tasks, "
+        "would cost $0 on Lambda",
+        "job 7 collect at taxi.py:12: 1 min 1 s, 1 of 42 tasks, 1 retry, 2.0 MB shuffled, "
+        "would cost $0.0000756 on Lambda",
+    ]
+    scene.job("s-9")
+    display.close()
+    assert paper.calls == ["begin", "end"] * 2
+
+
+async def test_stages_that_run_come_first_where_there_is_little_room(scene: Scene) -> None:
+    paper = Paper()
+    display = ProgressDisplay(paper, scene.reporter)
+    scene.listeners.append(display)
+    scene.tell(JobStarted("s-1", "x", tuple((n, f"stage {n}", 1) for n in range(9))))
+    scene.tell(StageStarted("s-1", 8))
+    lines = display.lines()
+    assert [line.split(" ")[0] for line in lines] == ["1.8", "1.0", "1.1", "1.2", "and"]
+    assert lines[-1] == "and 5 more stages"
+    display.close()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+async def test_a_terminal_of_any_encoding_shows_progress(scene: Scene, encoding: str) -> None:
+    raw = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(raw, encoding), force_terminal=True, width=100)
+    display = ProgressDisplay(Terminal(console), scene.reporter)
+    scene.listeners.append(display)
+    scene.job()
+    scene.tell(StageStarted("s-7", 0))
+    scene.task()
+    display._draw()
+    display._draw()
+    scene.tell(JobEnded("s-7", ""))
+    console.file.flush()
+    text = raw.getvalue().decode(encoding)
+    assert "7.0 map at taxi.py:10" in text
+    assert "job 7 collect at taxi.py:12: 0.00 s, 1 of 42 tasks" in text
+    assert text.isascii() == (encoding == "ascii")
+
+
+def test_a_log_gets_lines_where_they_are_asked_for(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.listeners.append(PlainLines(scene.reporter))
+    scene.job()
+    scene.tell(StageStarted("s-7", 0))
+    scene.task()
+    scene.now += 12
+    scene.task(accepted=False)
+    scene.now += 5
+    scene.task(attempt=1)
+    scene.tell(StageEnded("s-7", 0), JobEnded("s-7", ""))
+    assert capsys.readouterr().err.splitlines() == [
+        "job 7 stage 0 map at taxi.py:10: 1/2 tasks in 12.0 s",
+        "job 7 stage 0 map at taxi.py:10: 2/2 tasks in 17.0 s, 1 retried",
+        "job 7 collect at taxi.py:12: 17.0 s, 2 of 42 tasks, 1 retry, 3.0 MB shuffled, "
+        "would cost $0.000113 on Lambda",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "term", "asked", "kind"),
+    [
+        (True, "xterm", None, ProgressDisplay),
+        (True, "xterm", False, type(None)),
+        (True, "dumb", None, type(None)),
+        (False, "xterm", None, type(None)),
+        (False, "xterm", True, PlainLines),
+    ],
+)
+def test_who_sees_progress(
+    terminal: bool,
+    term: str,
+    asked: bool | None,
+    kind: type,
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", term)
+    assert type(open_progress(scene.reporter, asked)) is kind
+
+
+async def test_a_notebook_shows_progress_in_the_cell_of_its_job(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs: list[list[str]] = []
+
+    class Handle:
+        def __init__(self, content: dict[str, str]) -> None:
+            self.texts = [content["text/plain"]]
+            outputs.append(self.texts)
+
+        def update(self, content: dict[str, str], *, raw: bool) -> None:
+            self.texts.append(content["text/plain"])
+
+    shell = ModuleType("shell")
+    shell.kernel = object()  # type: ignore[attr-defined]
+    ipython, displays = ModuleType("IPython"), ModuleType("IPython.display")
+    ipython.get_ipython = lambda: shell  # type: ignore[attr-defined]
+    displays.display = lambda content, raw, display_id: Handle(content)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", displays)
+    display = open_progress(scene.reporter, None)
+    assert isinstance(display, ProgressDisplay)
+    scene.listeners.append(display)
+    scene.job()
+    display._draw()
+    scene.tell(JobEnded("s-7", ""))
+    scene.job("s-8")
+    assert len(outputs) == 2
+    first = outputs[0]
+    assert first[0] == ""
+    assert first[1].startswith("7.0 map at taxi.py:10")
+    assert (
+        first[-1] == "job 7 collect at taxi.py:12: 0.00 s, 0 of 42 tasks, would cost $0 on Lambda"
+    )
+    display.close()
+
+
+async def test_a_job_that_is_over_at_once_is_not_drawn(scene: Scene) -> None:
+    paper = Paper()
+    scene.listeners.append(ProgressDisplay(paper, scene.reporter))
+    scene.job()
+    scene.tell(JobEnded("s-7", ""))
+    await asyncio.sleep(0)
+    assert paper.drawn == []
+    assert len(paper.kept) == 1
 
 
 def test_task_logs_say_where_they_are_from() -> None:

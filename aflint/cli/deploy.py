@@ -32,7 +32,7 @@ async def bring_up(
     """Deploy, writing each step when it is done."""
     from aflint.deploy.up import deploy
 
-    with out.status("Deploying") as status:
+    with out.status("Deploying", spinner="line") as status:
 
         def done(step: object) -> None:
             status.stop()

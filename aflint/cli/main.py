@@ -13,11 +13,17 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 import aflint.cli
+from aflint.cli.ascii import write_in_any_encoding
 from aflint.errors import AflintError
 
 
 class Commands(TyperGroup):
     """A command group whose user sees an AflintError as a message, not as a traceback."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line."""
+        write_in_any_encoding()
+        return super().main(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the sub-command; exit with status 1 on an AflintError."""

@@ -1,84 +1,286 @@
-"""A live display of what runs: one bar for each stage."""
+"""What a person sees of running jobs: a line for each stage, and a line for each job that ended."""
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
+import asyncio
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.live import Live
+from rich.text import Text
 
-from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskRecovered
+from aflint.driver.report import JobReport, Reporter, StageReport, format_seconds
+from aflint.events import Event, JobEnded, JobStarted, StageEnded, TaskEnded
+
+_FIRST_S: Final = 0.3
+"""A job that is over sooner is not drawn: its summary says all there is to say."""
+_AGAIN_S: Final = 0.25
+_SELDOM_S: Final = 10.0
+_BAR_FROM_COLUMNS: Final = 72
+_BAR: Final = 24
+_LEAST_NAME: Final = 8
+
+
+class Screen(Protocol):
+    """Where progress is shown."""
+
+    @property
+    def width(self) -> int:
+        """How many columns there are now."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """How many lines there are now."""
+        ...
+
+    @property
+    def ascii(self) -> bool:
+        """Whether it shows nothing but ASCII."""
+        ...
+
+    def begin(self) -> None:
+        """Make ready, in the context of what started a job."""
+        ...
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Show these lines in place of those drawn before."""
+        ...
+
+    def keep(self, line: str) -> None:
+        """Show a line that stays, above what is drawn."""
+        ...
+
+    def end(self) -> None:
+        """Take away what is drawn."""
+        ...
 
 
 class ProgressDisplay:
-    """A listener that draws bars on standard error while jobs run, and leaves nothing of them."""
+    """A listener that draws the stages that run and leaves one line of each job on the screen.
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._progress = Progress(
-            TextColumn("[cyan]{task.fields[job]}[/] {task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[failures]}", style="yellow"),
-            TimeElapsedColumn(),
-            console=console or Console(stderr=True),
-            transient=True,
-        )
-        self._bars: dict[tuple[str, int], TaskID] = {}
-        self._failures: dict[tuple[str, int], int] = {}
+    Times and counts are those of `reporter`, which hears each event before this does.
+    """
 
-    def __enter__(self) -> Self:
-        return self
+    def __init__(self, screen: Screen, reporter: Reporter) -> None:
+        self._screen = screen
+        self._reporter = reporter
+        self._running: dict[str, JobReport] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
+    def close(self) -> None:
+        """Leave the screen to others."""
+        self._running.clear()
+        self._stop()
 
     def __call__(self, event: Event) -> None:
         """Take in an event."""
         match event:
-            case JobStarted(job, _, stages):
-                self._begin(job, stages)
-            case TaskEnded(id=task, accepted=accepted, error=error):
-                stage = (task.job, task.stage)
-                if stage not in self._bars:
-                    return
-                if accepted:
-                    self._progress.advance(self._bars[stage])
-                elif error:
-                    self._failures[stage] = self._failures.get(stage, 0) + 1
-                    note = f"{self._failures[stage]} failed"
-                    self._progress.update(self._bars[stage], failures=note)
-            case TaskRecovered(id=task):
-                self._progress.advance(self._bars[task.job, task.stage])
-            case JobEnded(job):
-                self._end(job)
-            case _:
-                pass
+            case JobStarted(id):
+                self._running[id] = self._reporter.jobs[id]
+                if self._timer is None:
+                    self._screen.begin()
+                    self._draw_in(_FIRST_S)
+            case JobEnded(id) if (report := self._running.pop(id, None)) is not None:
+                self._screen.keep(report.summary())
+                if not self._running:
+                    self._stop()
 
-    def _begin(self, job: str, stages: tuple[tuple[int, str, int], ...]) -> None:
-        if not self._bars:
-            self._progress.start()
-        for stage, name, tasks in stages:
-            bar = self._progress.add_task(
-                name, total=tasks, job=job.rpartition("-")[2], failures=""
-            )
-            self._bars[job, stage] = bar
+    def _draw_in(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._draw)
 
-    def _end(self, job: str) -> None:
-        for stage in [stage for stage in self._bars if stage[0] == job]:
-            self._progress.remove_task(self._bars.pop(stage))
-            self._failures.pop(stage, None)
-        if not self._bars:
-            self._progress.stop()
+    def _draw(self) -> None:
+        self._screen.draw(self.lines())
+        self._draw_in(_AGAIN_S)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            self._screen.end()
+
+    def lines(self) -> list[str]:
+        """Return a line for each stage that is not done, as many as there is room for.
+
+        Where there is not, those that run come before those that wait.
+        """
+        now, room = self._reporter.clock(), max(1, self._screen.height - 2)
+        open_stages = [
+            (job, stage)
+            for job in self._running.values()
+            for stage in job.stages
+            if stage.ended is None and stage.done < stage.tasks
+        ]
+        if len(open_stages) > room:
+            open_stages.sort(key=lambda each: each[1].started is None)
+        lines = [
+            stage_line(job, stage, now, self._screen.width, self._screen.ascii)
+            for job, stage in open_stages[:room]
+        ]
+        if len(open_stages) > room:
+            lines.append(f"and {len(open_stages) - room} more stages")
+        return lines
+
+
+class PlainLines:
+    """A listener that writes lines for a log: each stage and job that ended, and every ten seconds
+    how far a running stage is.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._written: dict[tuple[str, int], float] = {}
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event."""
+        match event:
+            case StageEnded(id, number) if id in self._reporter.jobs:
+                self._written.pop((id, number), None)
+                self._write(id, number)
+            case TaskEnded(id=task) if task.job in self._reporter.jobs:
+                place, now = (task.job, task.stage), self._reporter.clock()
+                started = self._reporter.jobs[task.job].stage(task.stage).started
+                since = self._written.get(place, now if started is None else started)
+                if now - since >= _SELDOM_S:
+                    self._written[place] = now
+                    self._write(*place)
+            case JobEnded(id) if id in self._reporter.jobs:
+                self._written = {p: at for p, at in self._written.items() if p[0] != id}
+                _write(self._reporter.jobs[id].summary())
+
+    def _write(self, job: str, number: int) -> None:
+        report = self._reporter.jobs[job]
+        stage = report.stage(number)
+        seconds = format_seconds(stage.elapsed(self._reporter.clock()) or 0.0)
+        done = f"{min(stage.done, stage.tasks):,}/{stage.tasks:,} tasks"
+        retried = f", {stage.retries:,} retried" if stage.retries else ""
+        _write(f"job {_number(report)} stage {number} {stage.name}: {done} in {seconds}{retried}")
+
+
+class Terminal:
+    """A screen that can be written over. What others print meanwhile goes above what is drawn."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._live: Live | None = None
+
+    @property
+    def width(self) -> int:
+        return self._console.width
+
+    @property
+    def height(self) -> int:
+        return self._console.height
+
+    @property
+    def ascii(self) -> bool:
+        return not self._console.encoding.lower().startswith("utf")
+
+    def begin(self) -> None:
+        pass
+
+    def end(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def draw(self, lines: Sequence[str]) -> None:
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._live.update(Text("\n".join(lines), no_wrap=True, overflow="crop"), refresh=True)
+
+    def keep(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class Notebook:
+    """The output of the cell that started a job: it is written over until the last job ends."""
+
+    width = 100
+    height = 40
+    ascii = False
+
+    def __init__(self) -> None:
+        self._kept: list[str] = []
+        self._shown: Any = None
+
+    def begin(self) -> None:
+        from IPython.display import display
+
+        self._kept = []
+        self._shown = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def end(self) -> None:
+        self.draw(())
+
+    def draw(self, lines: Sequence[str]) -> None:
+        self._shown.update({"text/plain": "\n".join([*self._kept, *lines])}, raw=True)
+
+    def keep(self, line: str) -> None:
+        self._kept.append(line)
+
+
+def open_progress(reporter: Reporter, asked: bool | None) -> ProgressDisplay | PlainLines | None:
+    """Return what shows progress here: on a terminal and in a notebook, elsewhere where asked for.
+
+    `asked` is the setting `progress`.
+    """
+    if asked is False:
+        return None
+    if in_notebook():
+        return ProgressDisplay(Notebook(), reporter)
+    if sys.stderr.isatty() and not (console := Console(stderr=True)).is_dumb_terminal:
+        return ProgressDisplay(Terminal(console), reporter)
+    return PlainLines(reporter) if asked else None
+
+
+def in_notebook() -> bool:
+    """Say whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
+def stage_line(job: JobReport, stage: StageReport, now: float, width: int, ascii: bool) -> str:
+    """Return a stage in one line of at most `width` columns: what it is, how far it is, since when.
+
+    The time is left out until a task of it runs, and the bar where there are too few columns. Pure.
+    """
+    seconds = stage.elapsed(now)
+    counts = f"{min(stage.done, stage.tasks):,}/{stage.tasks:,}"
+    retried = f", {stage.retries:,} retried" if stage.retries else ""
+    clock = "" if seconds is None else f" {_clock(seconds)}"
+    right = counts + retried + clock
+    if width >= _BAR_FROM_COLUMNS:
+        full, empty = ("#", "-") if ascii else ("\N{BOX DRAWINGS HEAVY HORIZONTAL}", " ")
+        filled = _BAR * min(stage.done, stage.tasks) // max(1, stage.tasks)
+        right = f"{full * filled}{empty * (_BAR - filled)} {right:<20}"
+    elif width - len(right) <= _LEAST_NAME:
+        right = counts
+    name = f"{_number(job)}.{stage.id} {stage.name}"
+    room = max(_LEAST_NAME, width - len(right) - 1)
+    if len(name) > room:
+        name = name[: room - 2] + ".."
+    return f"{name:<{room}} {right}"[:width].rstrip()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _number(job: JobReport) -> str:
+    return job.id.rpartition("-")[2]
+
+
+def _write(line: str) -> None:
+    with suppress(BrokenPipeError):  # nobody reads the log any more: the job goes on
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

@@ -7,16 +7,28 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import reduce
 from operator import add, attrgetter
 from typing import Final
 
-from aflint.cost import Cost, Usage, billed_sqs_requests, lambda_usage, price
-from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskRecovered, TaskStarted
+from aflint.cost import Cost, Usage, billed_sqs_requests, format_dollars, lambda_usage, price
+from aflint.events import (
+    Event,
+    JobEnded,
+    JobStarted,
+    StageEnded,
+    StageStarted,
+    TaskEnded,
+    TaskRecovered,
+    TaskStarted,
+)
 from aflint.task import TaskMetrics
 
 _log = logging.getLogger(__name__)
 
 _KEPT: Final = 1000
+_UNIT: Final = 1024
+_MOST_ERROR: Final = 200
 _BY_REASON: Final = "rejected_frames"
 _LARGEST: Final = ("peak_memory_bytes", "cold_start", "init_seconds", "memory_mb")
 _SUMMED: Final = tuple(f.name for f in fields(TaskMetrics) if f.name not in (*_LARGEST, _BY_REASON))
@@ -25,8 +37,36 @@ _summed = attrgetter(*_SUMMED)
 
 
 @dataclass(slots=True)
+class StageReport:
+    """One stage of a job. `metrics` are summed over all its attempts.
+
+    `done` counts accepted tasks, a second time where one had to be run again because its output was
+    lost. A driver before this one had accepted `recovered` of them. `retries` counts attempts that
+    followed a failed one. `started` is None until a task runs.
+    """
+
+    id: int
+    name: str
+    tasks: int
+    done: int = 0
+    recovered: int = 0
+    attempts: int = 0
+    failed_attempts: int = 0
+    retries: int = 0
+    started: float | None = None
+    ended: float | None = None
+    metrics: TaskMetrics = field(default_factory=TaskMetrics)
+
+    def elapsed(self, now: float) -> float | None:
+        """Return the seconds since its first task started, or None before that."""
+        if self.started is None:
+            return None
+        return (now if self.ended is None else self.ended) - self.started
+
+
+@dataclass(slots=True, repr=False)
 class JobReport:
-    """One job of a session: its tasks, its metrics summed over all attempts, its cost.
+    """One job of a session: its stages, its metrics summed over all attempts, its cost.
 
     `usage` is what AWS bills: for the attempts, and for what the driver has asked of AWS since the
     job before ended (queues, listings, programs and results that went through S3). Jobs that run
@@ -35,28 +75,176 @@ class JobReport:
     Of `tasks`, `recovered_tasks` were accepted by a driver that was killed: their metrics and their
     usage are counted in, but not what its other attempts used.
 
-    On `local`, `cost` is what the same attempts would have cost as Lambda functions of `memory_mb`
-    with the shuffle through SQS.
+    Where `estimated`, as on `local`, `cost` is what the same attempts would have cost as Lambda
+    functions of `memory_mb` with the shuffle through SQS.
+
+    `print` shows a job as a table of its stages.
     """
 
     id: str
     name: str
-    stages: tuple[tuple[int, str, int], ...]
+    stages: tuple[StageReport, ...]
     started: float
     seconds: float = 0.0
     error: str = ""
     running: bool = True
-    attempts: int = 0
-    failed_attempts: int = 0
-    tasks: int = 0
-    recovered_tasks: int = 0
-    metrics: TaskMetrics = field(default_factory=TaskMetrics)
+    estimated: bool = False
     usage: Usage = field(default_factory=Usage)
+    _by_id: dict[int, StageReport] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._by_id = {stage.id: stage for stage in self.stages}
+
+    def stage(self, id: int) -> StageReport:
+        """Return one stage."""
+        return self._by_id[id]
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks are done."""
+        return sum(stage.done for stage in self.stages)
+
+    @property
+    def recovered_tasks(self) -> int:
+        """How many of them a driver before this one had done."""
+        return sum(stage.recovered for stage in self.stages)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts were started."""
+        return sum(stage.attempts for stage in self.stages)
+
+    @property
+    def failed_attempts(self) -> int:
+        """How many attempts ended without being accepted."""
+        return sum(stage.failed_attempts for stage in self.stages)
+
+    @property
+    def retries(self) -> int:
+        """How many attempts followed a failed one."""
+        return sum(stage.retries for stage in self.stages)
+
+    @property
+    def metrics(self) -> TaskMetrics:
+        """The metrics of all attempts: sums, and of peaks the largest."""
+        return reduce(add_metrics, (stage.metrics for stage in self.stages), TaskMetrics())
 
     @property
     def cost(self) -> Cost:
         """Dollars by the price table of `aflint.cost`."""
         return price(self.usage)
+
+    def summary(self) -> str:
+        """Return the job in one line."""
+        number = self.id.rpartition("-")[2]
+        return f"job {number} {self.name}: {', '.join([self._outcome(), *self._figures()])}"
+
+    def _outcome(self) -> str:
+        if self.running:
+            return "running"
+        if self.error:
+            return f"failed after {format_seconds(self.seconds)} ({_first_line(self.error)})"
+        return format_seconds(self.seconds)
+
+    def _figures(self) -> list[str]:
+        done, asked = self.tasks, sum(stage.tasks for stage in self.stages)
+        tasks = f"{done:,} of {asked:,} tasks" if done < asked else _count_of(done, "task", "tasks")
+        figures = [tasks]
+        if self.recovered_tasks:
+            figures.append(f"{self.recovered_tasks:,} recovered")
+        if self.retries:
+            figures.append(_count_of(self.retries, "retry", "retries"))
+        if shuffled := self.metrics.shuffle_write_bytes:
+            figures.append(f"{format_bytes(shuffled)} shuffled")
+        dollars = format_dollars(self.cost.total)
+        return [*figures, f"would cost {dollars} on Lambda" if self.estimated else dollars]
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else "failed" if self.error else "done"
+        return f"<JobReport {self.id} {self.name!r}: {state}, {self.tasks} tasks>"
+
+    def __str__(self) -> str:
+        cost = f"would cost {self.cost} on Lambda" if self.estimated else f"cost {self.cost}"
+        return "\n".join([self.summary(), *_table(self.stages), f"  {cost}"])
+
+
+def _table(stages: tuple[StageReport, ...]) -> list[str]:
+    """Return a row for each stage under a head; a column that says nothing is left out."""
+    rows = [("stage", "tasks", "time", *_COLUMNS)]
+    for stage in stages:
+        seconds = None if stage.ended is None else stage.elapsed(stage.ended)
+        figures = (read(stage) for read in _COLUMNS.values())
+        rows.append(
+            (
+                f"{stage.id} {stage.name}",
+                f"{stage.done}/{stage.tasks}",
+                "" if seconds is None else format_seconds(seconds),
+                *figures,
+            )
+        )
+    columns = [
+        (heading, *cells)
+        for place, (heading, *cells) in enumerate(zip(*rows, strict=True))
+        if place < _ALWAYS or any(cells)
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def _count_of(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def format_bytes(count: int) -> str:
+    """Return a number of bytes in the largest unit of which there is one, such as "12.4 MB"."""
+    size, unit = float(count), "bytes"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if size < _UNIT:
+            break
+        size, unit = size / _UNIT, larger
+    return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration to three figures or so: "0.12 s", "12.3 s", "3 min 20 s", "2 h 05 min"."""
+    if seconds < 59.95:
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _first_line(error: str) -> str:
+    line = error.strip().partition("\n")[0]
+    return line if len(line) <= _MOST_ERROR else line[: _MOST_ERROR - 3] + "..."
+
+
+def _bytes_of(name: str) -> Callable[[StageReport], str]:
+    """Return a function that gives one of a stage's byte counts in words, and nothing for none."""
+
+    def read(stage: StageReport) -> str:
+        count = getattr(stage.metrics, name)
+        return format_bytes(count) if count else ""
+
+    return read
+
+
+_ALWAYS: Final = 3
+"""So many columns are there even if they are empty."""
+
+_COLUMNS: Final[dict[str, Callable[[StageReport], str]]] = {
+    "retries": lambda stage: f"{stage.retries}" if stage.retries else "",
+    "recovered": lambda stage: f"{stage.recovered}" if stage.recovered else "",
+    "read": _bytes_of("input_bytes"),
+    "shuffle read": _bytes_of("shuffle_read_bytes"),
+    "shuffle written": _bytes_of("shuffle_write_bytes"),
+    "spilled": _bytes_of("spilled_bytes"),
+    "results": _bytes_of("result_bytes"),
+}
 
 
 class Reporter:
@@ -71,12 +259,12 @@ class Reporter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.jobs: dict[str, JobReport] = {}
+        self.clock = clock
         self._asked = asked
         self._charged = Usage()
         self._attempts = Usage()
         self._memory_mb = memory_mb
         self._estimate = estimate
-        self._clock = clock
 
     def __call__(self, event: Event) -> None:
         """Take in an event."""
@@ -84,44 +272,56 @@ class Reporter:
             case JobStarted(id, name, stages):
                 if len(self.jobs) >= _KEPT:
                     del self.jobs[next(iter(self.jobs))]
-                self.jobs[id] = JobReport(id, name, stages, self._clock())
-            case TaskStarted(id=task):
+                reports = tuple(StageReport(*stage) for stage in stages)
+                self.jobs[id] = JobReport(id, name, reports, self.clock(), estimated=self._estimate)
+            case StageStarted(id, number):
+                if id in self.jobs:
+                    stage = self.jobs[id].stage(number)
+                    stage.started, stage.ended = stage.started or self.clock(), None
+            case StageEnded(id, number):
+                if id in self.jobs:
+                    self.jobs[id].stage(number).ended = self.clock()
+            case TaskStarted(id=task, speculative=speculative):
                 if task.job in self.jobs:
-                    self.jobs[task.job].attempts += 1
-            case TaskEnded(id=task, accepted=accepted, metrics=metrics):
+                    stage = self.jobs[task.job].stage(task.stage)
+                    stage.attempts += 1
+                    stage.retries += bool(task.attempt) and not (speculative or task.link)
+            case TaskEnded(id=task):
                 if task.job in self.jobs:
-                    self._ended(self.jobs[task.job], accepted, metrics)
+                    self._ended(self.jobs[task.job], event)
             case TaskRecovered(id=task, metrics=links):
                 if task.job in self.jobs:
-                    self._recovered(self.jobs[task.job], links)
+                    self._recovered(self.jobs[task.job], task.stage, links)
             case JobEnded(id, error):
                 if id in self.jobs:
                     report = self.jobs[id]
                     report.running, report.error = False, error
-                    report.seconds = self._clock() - report.started
+                    report.seconds = self.clock() - report.started
                     uncharged = self.uncharged
                     report.usage += uncharged
                     self._charged += uncharged
                     _warn_of_rejected(report)
-            case _:
-                pass
 
-    def _ended(self, report: JobReport, accepted: bool, metrics: TaskMetrics) -> None:
-        report.tasks += accepted
-        report.failed_attempts += not accepted
-        report.metrics = add_metrics(report.metrics, metrics)
+    def _ended(self, report: JobReport, event: TaskEnded) -> None:
+        stage = report.stage(event.id.stage)
+        stage.done += event.accepted
+        stage.failed_attempts += not event.accepted
+        if event.refused and event.id.attempt and not event.id.link:
+            stage.retries -= 1  # it never ran, and will be started again under the same number
+        self._count(report, stage, event.metrics)
+
+    def _recovered(self, report: JobReport, number: int, links: tuple[TaskMetrics, ...]) -> None:
+        stage = report.stage(number)
+        stage.done += 1
+        stage.recovered += 1
+        for metrics in links:
+            self._count(report, stage, metrics)
+
+    def _count(self, report: JobReport, stage: StageReport, metrics: TaskMetrics) -> None:
+        stage.metrics = add_metrics(stage.metrics, metrics)
         usage = task_usage(metrics, self._memory_mb, estimate=self._estimate)
         report.usage += usage
         self._attempts += usage
-
-    def _recovered(self, report: JobReport, links: tuple[TaskMetrics, ...]) -> None:
-        report.tasks += 1
-        report.recovered_tasks += 1
-        for metrics in links:
-            report.metrics = add_metrics(report.metrics, metrics)
-            usage = task_usage(metrics, self._memory_mb, estimate=self._estimate)
-            report.usage += usage
-            self._attempts += usage
 
     @property
     def uncharged(self) -> Usage:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from aflint.cli.ascii import write_in_any_encoding
 from bench.report import machine
 from bench.soak.run import Options, Record, soak
 from bench.soak.show import chart, table
@@ -39,6 +40,7 @@ def main(
     ] = None,
 ) -> None:
     """Run sessions and jobs of all kinds, check each answer, and see that nothing grows."""
+    write_in_any_encoding()
     console = Console()
     options = Options(backend.value, minutes, seed, duty, sessions)
     out = out or RESULTS / f"soak-{backend.value}.json"

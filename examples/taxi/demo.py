@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 import aflint
+from aflint.cli.ascii import write_in_any_encoding
 from examples.taxi import oracle
 from examples.taxi.charts import chart
 from examples.taxi.generate import WEATHER, Dataset, existing, generate_with_bar
@@ -44,6 +45,7 @@ def main(
     ] = None,
 ) -> None:
     """Run Q0 to Q6 of the Flint paper through aflint's local backend."""
+    write_in_any_encoding()
     console = Console()
     folder = data or DATA / f"taxi-{trips}-{seed}"
     if data is None:

@@ -30,6 +30,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from aflint.cli.ascii import write_in_any_encoding
 from examples.taxi.formats import COLOURS, FIRST_MONTH, LAST_MONTH, Colour
 from examples.taxi.trips import Part, render
 from examples.taxi.weather import weather_file
@@ -201,6 +202,7 @@ def main(
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: all.")] = None,
 ) -> None:
     """Make up taxi trips and weather in the form of the published files."""
+    write_in_any_encoding()
     console = Console()
     try:
         chosen = month_range(months)

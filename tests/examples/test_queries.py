@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -157,3 +160,25 @@ def test_a_day_of_weather_without_a_measure_is_unknown(
 )
 def test_precipitation_is_rounded_down_to_a_tenth(inches: float, tenth: float) -> None:
     assert r.by_precipitation(("2015-01-01", (5, inches))) == (tenth, (5, 1))
+
+
+def test_the_demo_runs_where_output_takes_ascii_only(generated: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "examples.taxi.demo",
+        "--data",
+        str(generated),
+        "--workers",
+        "2",
+    ]
+    done = subprocess.run(
+        command,
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        encoding="ascii",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("+ right") == 2 * 7
+    assert "\\u" not in done.stdout
