@@ -10,16 +10,18 @@ from typing import Final
 
 from aflint import __version__, limits
 from aflint.config import Config
+from aflint.deploy.cache import CACHE_ADVICE, can_be_made, default_cache
 from aflint.deploy.checks import Finding, fail, ok, warn
 from aflint.deploy.folders import default_scratch, find_folders
 from aflint.deploy.target import RUNTIME_GLIBC, this_python
+from aflint.errors import ConfigError
 
 _LITTLE_SPACE: Final = limits.GIB
 
 
 def check_here(config: Config) -> list[Finding]:
     """Return what there is to say about this machine."""
-    return [_python(), _pip(), _space(config), _folders(config)]
+    return [_python(), _pip(), _bundles(), _space(config), _folders(config)]
 
 
 def _python() -> Finding:
@@ -34,6 +36,16 @@ def _pip() -> Finding:
     if importlib.util.find_spec("pip"):
         return ok("pip", "can build bundles")
     return warn("pip", "is missing, so no bundle can be built", "Run python -m ensurepip.")
+
+
+def _bundles() -> Finding:
+    try:
+        folder = default_cache()
+    except ConfigError as error:
+        return fail("bundles", "can be kept nowhere", str(error))
+    if not can_be_made(folder):
+        return fail("bundles", f"{folder} cannot be written to", CACHE_ADVICE)
+    return ok("bundles", f"are kept in {folder}")
 
 
 def _space(config: Config) -> Finding:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,7 +28,7 @@ _UNRESERVED_MINIMUM = 100
 
 
 class LocalCloudStartError(AflintError):
-    """The emulator could not listen on its port, or was entered a second time."""
+    """The emulator could not listen on its port or make its folder, or was entered again."""
 
 
 class _Stop(Exception):
@@ -218,13 +219,15 @@ class LocalCloud:
             await main
 
     async def _run(self, started: asyncio.Future[None]) -> None:
-        household = Household()
+        with _needing_files():
+            household = Household()
         edge: Edge | None = None
         failures: tuple[BaseException, ...] = ()
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                edge = self._assemble(household)
+                with _needing_files():
+                    edge = self._assemble(household)
                 await self._listen(edge)
                 started.set_result(None)
                 await self._stopping.wait()
@@ -285,3 +288,15 @@ class LocalCloud:
             account=self.account,
             verify_signatures=self._verify_signatures,
         )
+
+
+@contextmanager
+def _needing_files() -> Iterator[None]:
+    """Raise LocalCloudStartError where a file of the cloud's own cannot be made."""
+    try:
+        yield
+    except OSError as error:
+        raise LocalCloudStartError(
+            f"localcloud cannot keep its files in {error.filename or 'the temporary folder'}: "
+            f"{error.strerror}; set TMPDIR to a folder that can be written to"
+        ) from error

@@ -20,17 +20,21 @@ class Household:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="aflint-localcloud-"))
-        self._sweeper = subprocess.Popen(
-            [sys.executable, "-s", "-S", sweeper.__file__, str(self.folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-        )
+        try:
+            self._sweeper = subprocess.Popen(
+                [sys.executable, "-s", "-S", sweeper.__file__, str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd="/",
+            )
+        except BaseException:
+            sweeper.remove_tree(str(self.folder))
+            raise
 
     def subfolder(self, name: str) -> Path:
-        """A new folder inside."""
+        """A new folder inside; raises OSError."""
         path = self.folder / name
         path.mkdir()
         return path

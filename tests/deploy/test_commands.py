@@ -13,7 +13,6 @@ from aflint.cli.clean import duration_s
 from aflint.config import Config
 from aflint.deploy import up
 from aflint.deploy.bundle import Bundle
-from aflint.deploy.cache import default_cache
 from aflint.errors import InvalidArgumentError
 
 
@@ -157,10 +156,6 @@ def test_durations(text: str, seconds: float) -> None:
 def test_no_durations(text: str) -> None:
     with pytest.raises(InvalidArgumentError):
         duration_s(text)
-
-
-def test_where_bundles_are_kept(here: Path) -> None:
-    assert default_cache().parts[-2:] == ("aflint", "bundles")
 
 
 @pytest.mark.parametrize(

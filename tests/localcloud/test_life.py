@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -52,6 +53,26 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return tmp_path
+
+
+async def test_no_room_for_files_is_one_error_that_names_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    with pytest.raises(LocalCloudStartError, match=r"absent.*No such file.*TMPDIR"):
+        await LocalCloud().__aenter__()
+
+
+async def test_a_full_disk_at_the_start_leaves_no_folder(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(LocalCloudStartError, match=f"{scratch}.*No space left on device"):
+        await LocalCloud().__aenter__()
+    assert not list(scratch.iterdir())  # noqa: ASYNC240
 
 
 @pytest.fixture
