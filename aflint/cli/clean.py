@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from aflint.cli.cloud import cloud_command, console, run
+from aflint.cli.panels import Panel
 from aflint.config import Config
 from aflint.errors import InvalidArgumentError
 
@@ -30,7 +31,7 @@ def duration_s(text: str) -> float:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "clean")
+    @cloud_command(app, "clean", Panel.DEPLOY)
     def clean_command(
         config: Config,
         older_than: Annotated[

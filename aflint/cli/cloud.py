@@ -11,30 +11,34 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
+from aflint.cli.panels import Panel
 from aflint.config import Config, load_config
 
 T = TypeVar("T")
 
 _FILE_WIDTH = 200
 
+
+def _which(*names: str, help: str) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=Panel.WHICH)
+
+
 File = Annotated[
-    Path | None, typer.Option("--file", "-f", help="Configuration file, in place of ./aflint.toml.")
+    Path | None, _which("--file", "-f", help="Configuration file, in place of ./aflint.toml.")
 ]
-Region = Annotated[str | None, typer.Option("--region", help="AWS region.")]
-Profile = Annotated[str | None, typer.Option("--profile", help="Profile in AWS's own settings.")]
+Region = Annotated[str | None, _which("--region", help="AWS region.")]
+Profile = Annotated[str | None, _which("--profile", help="Profile in AWS's own settings.")]
 Endpoint = Annotated[
-    str | None, typer.Option("--endpoint-url", help="Where AWS's services are emulated.")
+    str | None, _which("--endpoint-url", help="URL of an emulator of AWS's services.")
 ]
-Function = Annotated[
-    str | None, typer.Option("--function", help="What the functions' names begin with.")
-]
-Bucket = Annotated[str | None, typer.Option("--bucket", help="S3 bucket of the deployment.")]
+Function = Annotated[str | None, _which("--function", help="Beginning of the functions' names.")]
+Bucket = Annotated[str | None, _which("--bucket", help="S3 bucket of the deployment.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 Command = Callable[..., None]
 
 
-def cloud_command(app: typer.Typer, name: str) -> Callable[[Command], Command]:
+def cloud_command(app: typer.Typer, name: str, panel: Panel) -> Callable[[Command], Command]:
     """Return a decorator that adds a sub-command, as `app.command` does.
 
     What it decorates is called with the configuration first. The options that say which one, and
@@ -54,7 +58,7 @@ def cloud_command(app: typer.Typer, name: str) -> Callable[[Command], Command]:
             each.name: each.annotation for each in signature.parameters.values()
         }
         with_config.__doc__ = command.__doc__
-        app.command(name)(with_config)
+        app.command(name, rich_help_panel=panel)(with_config)
         return command
 
     return add

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aflint.cli.cloud import File, Json
+from aflint.cli.panels import Panel
 from aflint.config import Config, load_config, settings
 
 
@@ -30,7 +31,7 @@ def as_text(value: Any) -> str:
     return "none" if value is None else json.dumps(value)
 
 
-def as_json(config: Config) -> str:
+def json_of(config: Config) -> str:
     """Return the settings as a JSON object: name -> {"value", "origin"}."""
     return json.dumps(
         {
@@ -44,17 +45,14 @@ def as_json(config: Config) -> str:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("config")
+    @app.command("config", rich_help_panel=Panel.LOOK)
     def show_config(
-        file: Annotated[
-            Path | None,
-            typer.Option("--file", "-f", help="Configuration file, in place of ./aflint.toml."),
-        ] = None,
-        json_: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+        file: File = None,
+        as_json: Json = False,
     ) -> None:
         """Show every setting, its value, and where the value came from."""
         config = load_config(file)
-        if json_:
-            typer.echo(as_json(config))
+        if as_json:
+            typer.echo(json_of(config))
         else:
             Console(soft_wrap=True, highlight=False).print(table_of(config))

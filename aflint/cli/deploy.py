@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from aflint.cli.cloud import cloud_command, console, run
+from aflint.cli.panels import Panel
 from aflint.config import Config
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def configured_requirements(config: Config) -> tuple[Path, ...]:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "deploy")
+    @cloud_command(app, "deploy", Panel.DEPLOY)
     def deploy_command(
         config: Config,
         memory_mb: Annotated[

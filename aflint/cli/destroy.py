@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from aflint.cli.cloud import cloud_command, console, run
+from aflint.cli.panels import Panel
 from aflint.config import Config
 
 
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "destroy")
+    @cloud_command(app, "destroy", Panel.DEPLOY)
     def destroy_command(
         config: Config,
         logs: Annotated[

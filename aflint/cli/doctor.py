@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from aflint.cli.cloud import Json, cloud_command, console, run
+from aflint.cli.panels import Panel
 from aflint.config import Config
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def line_of(finding: Finding) -> Text:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "doctor")
+    @cloud_command(app, "doctor", Panel.LOOK)
     def doctor_command(
         config: Config,
         as_json: Json = False,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aflint.cli.panels import Panel
+
 if TYPE_CHECKING:
     from aflint.localcloud import LocalCloud
 
@@ -31,7 +33,7 @@ async def serve(cloud: LocalCloud) -> None:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("localcloud")
+    @app.command("localcloud", rich_help_panel=Panel.RUN)
     def localcloud(
         port: Annotated[
             int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 for any free one.")
@@ -52,7 +54,7 @@ def register(app: typer.Typer) -> None:
             bool, typer.Option(help="Check every request's signature, not only its key.")
         ] = True,
     ) -> None:
-        """Serve SQS, S3 and Lambda on loopback, and print the environment that selects them."""
+        """Run an emulator of SQS, S3 and Lambda here, and print the variables that select it."""
         from aflint.localcloud import Faults, LocalCloud
 
         asyncio.run(

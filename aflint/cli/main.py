@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 import aflint.cli
 from aflint.cli.ascii import write_in_any_encoding
+from aflint.cli.panels import Panel
 from aflint.errors import AflintError
 
 
@@ -24,6 +25,16 @@ class Commands(TyperGroup):
         """Run the command line."""
         write_in_any_encoding()
         return super().main(*args, **options)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the sub-commands, those for one purpose together."""
+        panels: list[Any] = list(Panel)
+
+        def place(name: str) -> int:
+            panel = getattr(self.commands[name], "rich_help_panel", None)
+            return panels.index(panel) if panel in panels else len(panels)
+
+        return sorted(super().list_commands(ctx), key=place)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the sub-command; exit with status 1 on an AflintError."""
@@ -46,6 +57,22 @@ def command_modules() -> Iterator[ModuleType]:
             yield module
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"aflint {aflint.__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True,
+                     help="Show aflint's version; `aflint version` shows more."),
+    ] = False,
+) -> None:  # fmt: skip
+    """Take the options that stand before a sub-command."""
+
+
 def build_app() -> typer.Typer:
     """Return the application with every sub-command.
 
@@ -60,7 +87,7 @@ def build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    app.callback()(lambda: None)
+    app.callback()(_options)
     for module in command_modules():
         module.register(app)
     return app

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from aflint.cli.cloud import cloud_command, console, run
+from aflint.cli.panels import Panel
 from aflint.config import Config
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def runs_table(found: list[Resumable], now: float) -> Table:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "resume")
+    @cloud_command(app, "resume", Panel.RUN)
     def resume(
         config: Config,
         job: Annotated[
@@ -45,9 +46,7 @@ def register(app: typer.Typer) -> None:
             typer.Argument(help="The run, or a job of it.", show_default="list them all"),
         ] = None,
     ) -> None:
-        """Go on with a run whose driver was killed: its program is started again, and what its
-        tasks had come to is not computed again.
-        """
+        """Start the program of a killed driver again; what its tasks had computed is kept."""
         from aflint.resuming import choose, find_resumable, start_again
 
         found = run(find_resumable(config))

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aflint.cli.cloud import Json
+from aflint.cli.panels import Panel
+
 if TYPE_CHECKING:
     from aflint.testing.simulation.batch import Tally
     from aflint.testing.simulation.run import Outcome
@@ -19,7 +22,7 @@ _LAST_EVENTS = 60
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("simulate")
+    @app.command("simulate", rich_help_panel=Panel.DEVELOP)
     def simulate_command(
         seeds: Annotated[int, typer.Option(min=1, help="How many seeds to run.")] = 100,
         start: Annotated[int, typer.Option(help="The first seed.")] = 0,
@@ -31,9 +34,9 @@ def register(app: typer.Typer) -> None:
         jobs: Annotated[
             int, typer.Option(min=0, help="Processes; 0 for one on each processor.")
         ] = 0,
-        as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+        as_json: Json = False,
     ) -> None:  # fmt: skip
-        """Run seeds; exit with 1 if any gives a wrong answer, hangs, or leaves something behind."""
+        """Run random jobs on a simulated cloud under every fault; exit with 1 if one goes wrong."""
         from aflint.config import cpu_count
         from aflint.testing.simulation.batch import Tally, run_seeds, shrink_elsewhere
         from aflint.testing.simulation.faults import chosen_rates

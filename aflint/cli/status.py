@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aflint.cli.cloud import Json, cloud_command, console, run
+from aflint.cli.panels import Panel
 from aflint.config import Config
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def bucket_line(status: Status) -> str:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "status")
+    @cloud_command(app, "status", Panel.LOOK)
     def status_command(
         config: Config,
         as_json: Json = False,

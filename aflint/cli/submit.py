@@ -7,6 +7,8 @@ import sys
 
 import typer
 
+from aflint.cli.panels import Panel
+
 _AS_THEY_ARE = {
     "ignore_unknown_options": True,
     "allow_extra_args": True,
@@ -18,7 +20,12 @@ _AS_THEY_ARE = {
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("submit", context_settings=_AS_THEY_ARE, add_help_option=False)
+    @app.command(
+        "submit",
+        context_settings=_AS_THEY_ARE,
+        add_help_option=False,
+        rich_help_panel=Panel.RUN,
+    )
     def submit(context: typer.Context) -> None:
         """Run a PySpark program, unchanged, on aflint; options are those of spark-submit."""
         command = [sys.executable, "-m", "aflint.pyspark", *context.args]

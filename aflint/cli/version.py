@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
 
 import typer
+
+from aflint.cli.cloud import Json
+from aflint.cli.panels import Panel
 
 PACKAGES = ("aflint", "aiobotocore", "cloudpickle", "lz4", "msgpack")
 """Those whose versions decide whether a driver and an executor understand each other."""
@@ -27,11 +29,11 @@ def versions() -> dict[str, str]:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("version")
+    @app.command("version", rich_help_panel=Panel.LOOK)
     def show_version(
-        as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+        as_json: Json = False,
     ) -> None:
-        """Show the version of aflint, of Python, and of what both ends of a job must share."""
+        """Show the versions of aflint, Python and the packages that driver and functions share."""
         found = versions()
         if as_json:
             typer.echo(json.dumps(found))

@@ -11,7 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import aflint
 from aflint.cli import main
+from aflint.cli.panels import Panel
 from aflint.config import load_config, settings
 from aflint.errors import JobError
 
@@ -28,6 +30,25 @@ def test_version_names_what_both_ends_must_share(cli: CliRunner) -> None:
     lines = dict(line.split() for line in result.stdout.splitlines())
     assert lines["python"] == platform.python_version()
     assert {"aflint", "cloudpickle", "msgpack"} <= set(lines)
+
+
+def test_the_version_option_names_aflint_alone(cli: CliRunner) -> None:
+    result = cli.invoke(main.app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"aflint {aflint.__version__}\n")
+
+
+def test_help_groups_commands_by_what_they_are_for(cli: CliRunner) -> None:
+    commands = typer.main.get_command(main.app).commands  # type: ignore[attr-defined]
+    assert {command.rich_help_panel for command in commands.values()} == set(Panel) - {Panel.WHICH}
+    words = cli.invoke(main.app, ["--help"]).stdout.split()
+    places = [words.index(name) for name in ("submit", "config", "deploy", "Develop", "simulate")]
+    assert places == sorted(places)
+
+
+def test_each_option_of_a_cloud_command_is_said_once(cli: CliRunner) -> None:
+    words = cli.invoke(main.app, ["deploy", "--help"]).stdout.split()
+    for option in ("--file", "--region", "--profile", "--endpoint-url", "--bucket", "--read"):
+        assert words.count(option) == 1
 
 
 def test_version_as_json(cli: CliRunner) -> None:

@@ -1,0 +1,17 @@
+"""What the commands are for: the headings of `aflint --help`, in the order in which they stand."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Panel(StrEnum):
+    """A heading of a help page."""
+
+    RUN = "Run programs"
+    LOOK = "Find out what is set, what is there, and what is wrong"
+    DEPLOY = "Set up AWS, and take it down"
+    DEVELOP = "Develop aflint itself"
+
+    WHICH = "Configuration"
+    """Of a command: the options that say which deployment it is about."""
