@@ -99,6 +99,17 @@ class Store:
     folder: str
 
 
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """A step below a branch, unpickled for each evaluation, so that its functions share no state.
+
+    `pickled` is the step without its parent, which is kept beside it; a read has none.
+    """
+
+    parent: Step | None
+    pickled: bytes
+
+
 Step = (
     ReadSplit
     | ReadShuffle
@@ -110,6 +121,7 @@ Step = (
     | Zip
     | Product
     | Store
+    | Anew
 )
 
 

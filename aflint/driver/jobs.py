@@ -13,6 +13,7 @@ from typing import Any
 from aflint.codec import closure, frame, records
 from aflint.codec.fetched import checked_blob
 from aflint.driver import commit
+from aflint.driver.branches import separated
 from aflint.driver.deep import deep_recursion
 from aflint.driver.recording import JobRecord, fingerprint_of
 from aflint.driver.resolve import Resolver
@@ -73,8 +74,9 @@ class JobRunner(Runner):
     journal: Journal = field(default_factory=Unjournaled)
     past: Past = field(default_factory=lambda: Past(""))
     closed: bool = False
-    wrap: Callable[[Program], Any] | None = None
-    """Returns what travels in place of each stage's program, and is unpickled as the program."""
+    wrap: Callable[[Program, Program], Any] | None = None
+    """Given a stage's program, and the program as it is packed, returns what travels in place of
+    the latter, and is unpickled as it."""
     _numbers: itertools.count[int] = field(init=False)
     _asking: Counter[asyncio.Task[Any] | None] = field(default_factory=Counter)
     _stored: dict[int, Source] = field(default_factory=dict)
@@ -223,7 +225,9 @@ class JobRunner(Runner):
             return blob.digest
 
     def _pack(self, program: Program, name: str) -> Blob:
-        carried = program if self.wrap is None else self.wrap(program)
+        carried: Any = separated(program, name)
+        if self.wrap is not None:
+            carried = self.wrap(program, carried)
         data = frame.compress(closure.dumps(carried, name))
         return self.blob(data)
 

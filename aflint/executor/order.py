@@ -20,6 +20,7 @@ from aflint.executor.aggregate import Spiller, sort
 from aflint.lineage import Ordering
 from aflint.program import (
     Aggregate,
+    Anew,
     CoGroup,
     Concatenate,
     Merge,
@@ -43,6 +44,8 @@ def comes_in_any_order(step: Step) -> bool:
             return True
         case ReadSplit():
             return False
+        case Anew(parent):  # without a parent it reads a shuffle
+            return parent is None or comes_in_any_order(parent)
         case Transform(parent) | Aggregate(parent) | Merge(parent) | Store(parent):
             return comes_in_any_order(parent)
         case Concatenate(members):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, count, groupby, repeat
 from typing import Any
 
+from aflint.codec import closure
 from aflint.executor.aggregate import cogroup
 from aflint.executor.chaining import is_plain_read
 from aflint.executor.fusion import fuse
@@ -22,6 +24,7 @@ from aflint.executor.store import store
 from aflint.lineage import Operator, PerPartition, PerRecord
 from aflint.program import (
     Aggregate,
+    Anew,
     CoGroup,
     Concatenate,
     Merge,
@@ -63,16 +66,21 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
             return _zip(records(left, partition, inputs), records(right, partition, inputs))
         case Product(left, right, width):
             return _product(left, partition // width, right, partition % width, inputs)
+        case Anew(parent, pickled):
+            own: Transform | Aggregate | ReadShuffle = closure.loads(pickled)
+            if parent is not None and not isinstance(own, ReadShuffle):
+                own = replace(own, parent=parent)
+            return records(own, partition, inputs)
         case Store(parent, node, folder):
             # A checkpoint may be read by another session, which knows no key of this one.
-            own = folder.startswith(f"{inputs.task.storage}/")
+            ours = folder.startswith(f"{inputs.task.storage}/")
             return store(
                 records(parent, partition, inputs),
                 f"{folder}/{node}-{partition}",
                 inputs.storage,
                 inputs.io,
                 lambda split: inputs.stored.append((node, partition, split)),
-                inputs.file_key if own else None,
+                inputs.file_key if ours else None,
             )
 
 

@@ -163,8 +163,8 @@ class Life:
         with translated():
             return engine.act(function)
 
-    def _prepared(self: Any, program: Program) -> Any:
-        """Return what travels in place of a program: with it, the surroundings of its tasks."""
+    def _prepared(self: Any, program: Program, packed: Program) -> Any:
+        """Return what travels of a program: with it, the surroundings of its tasks."""
         stage, properties = self._engine.tracker.next_stage(program)
         environment = Environment(
             stage=stage,
@@ -176,7 +176,7 @@ class Life:
             packages=tuple(self._added.packages),
             pyspark=self._archive(),
         )
-        return Prepared(environment, program)
+        return Prepared(environment, packed)
 
     def _archive(self: Any) -> Blob | None:
         if self._engine.config.backend == "local":

@@ -26,6 +26,8 @@ CASES: Sequence[tuple[str, tuple[Step, ...], list[object]]] = [
     ("repeat", (numbers(2, 1),), [0, 1, 0]),
     ("sort_numbers", (numbers(3, 1, 2),), [1, 2, 3]),
     ("zip_with_index", (numbers(9, 9),), [0, 1]),
+    ("zip_numbered", (numbers(9, 8),), [9, 8]),
+    ("coalesce_first", (numbers(9, 8),), [9, 8]),
     ("union", (numbers(1), numbers(2)), [1, 2]),
     ("intersection", (numbers(1, 1, 2), numbers(1, 3)), [1]),
     ("subtract", (numbers(1, 1, 2), numbers(2)), [1, 1]),

@@ -104,6 +104,8 @@ def _plain(name: str, args: tuple[Any, ...], inputs: list[list[Any]]) -> list[An
             return list(set(one))
         case "repartition" | "partition_by" | "sort_within" | "glom" | "zip_with_unique_id":
             return list(one)
+        case "zip_numbered" | "coalesce_first":  # each branch numbers its records by itself
+            return list(one)
         case "map_partitions":
             return [x * 2 for x in one]
         case "zip_with_index":

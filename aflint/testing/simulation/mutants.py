@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from aflint.codec import frame
 from aflint.codec.frame import FrameHeader
+from aflint.driver import jobs
 from aflint.driver.account import Account
 from aflint.driver.jobs import JobRunner
 from aflint.driver.shuffles import OwnShuffles
@@ -215,6 +216,11 @@ def removes_what_another_has_taken_over() -> AbstractContextManager[Any]:
     return patch.object(OwnShuffles, "close", close)
 
 
+def branches_share_functions() -> AbstractContextManager[Any]:
+    """All branches of a task call the same functions, and see each other's state."""
+    return patch.object(jobs, "separated", lambda program, name: program)
+
+
 def ends_without_a_word() -> AbstractContextManager[Any]:
     """A driver removes what its run has without noting before that it is over."""
 
@@ -243,5 +249,6 @@ MUTANTS: Mapping[str, Mutant] = {
         shuffles_last_for_ever,
         removes_what_another_has_taken_over,
         ends_without_a_word,
+        branches_share_functions,
     )
 }

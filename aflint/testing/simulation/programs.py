@@ -97,6 +97,12 @@ def _transformed(name: str, number: int, parents: list[RDD[Any]], session: Sessi
             return rdd.key_by(lambda x: None if x % 3 == 0 else x % number + 0.5)
         case "zip_self":
             return rdd.zip(rdd.map(lambda x: x + number))
+        case "zip_numbered":
+            numbered = rdd.map(_Numbering())
+            return numbered.zip(numbered).map(_with_difference)
+        case "coalesce_first":
+            # Each partition is one record: dropped, unless it is the first that its filter sees.
+            return rdd.glom().filter(_Numbering(first_only=True)).coalesce(number).flat_map(_itself)
         case "zip_with_index":
             return rdd.zip_with_index().values()
         case "zip_with_unique_id":
@@ -336,6 +342,24 @@ def _same(what: str, found: Any, wanted: Any) -> None:
 
 def _itself(record: Any) -> Any:
     return record
+
+
+class _Numbering:
+    """A function with a state: it numbers the records that it is called with."""
+
+    def __init__(self, *, first_only: bool = False) -> None:
+        self._number = 0
+        self._first_only = first_only
+
+    def __call__(self, record: Any) -> Any:
+        self._number += 1
+        return self._number == 1 if self._first_only else (record, self._number)
+
+
+def _with_difference(both: tuple[tuple[int, int], tuple[int, int]]) -> int:
+    """Return the left record, but another number where the two were not numbered alike."""
+    (record, left), (_, right) = both
+    return record + 1000 * (left - right)
 
 
 def _doubled(records: Iterator[int]) -> Iterator[int]:

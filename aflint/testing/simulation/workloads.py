@@ -39,6 +39,8 @@ _STEPS: dict[str, dict[str, str]] = {
         "glom": NUMBERS,
         "cache": NUMBERS,
         "broadcast": NUMBERS,
+        "zip_numbered": NUMBERS,
+        "coalesce_first": NUMBERS,
         "zip_with_index": NUMBERS,
         "zip_with_unique_id": NUMBERS,
         "checkpoint": NUMBERS,

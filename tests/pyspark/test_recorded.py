@@ -1,0 +1,49 @@
+"""What PySpark 4.3 itself answered to these programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("py4j.protocol")
+
+
+class Counting:
+    """Gives how often it was called."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, x: Any) -> int:
+        self.calls += 1
+        return self.calls
+
+
+def test_a_sample_is_the_same_in_both_branches_of_a_task(sc: Any) -> None:
+    sampled = sc.parallelize(range(4), 1).sample(False, 0.5, 21)
+    assert sampled.zip(sampled).collect() == [(0, 0), (2, 2), (3, 3)]
+
+
+def test_each_pipeline_of_a_task_has_functions_of_its_own(sc: Any) -> None:
+    numbers = sc.parallelize(range(8), 4)
+    assert numbers.map(Counting()).coalesce(1).collect() == [1, 2] * 4
+    assert numbers.coalesce(1).map(Counting()).collect() == [1, 2, 3, 4, 5, 6, 7, 8]
+    count = Counting()
+    assert sc.parallelize(range(3), 1).map(count).map(count).collect() == [2, 4, 6]
+    counted = numbers.coalesce(2).map(Counting())
+    assert counted.zip(counted).collect() == [(n, n) for n in (1, 2, 3, 4)] * 2
+    assert counted.union(counted).coalesce(1).collect() == [1, 2, 3, 4] * 4
+
+
+def test_pipelines_that_are_placed_alike_have_functions_of_their_own(sc: Any) -> None:
+    numbers = sc.parallelize(range(8), 4)
+    pairs = numbers.coalesce(1).map(lambda x: (x % 2, x)).partitionBy(1)
+    counted = pairs.mapValues(Counting())
+    grouped = counted.groupWith(counted, counted).collect()
+    assert sorted((key, [sorted(each) for each in groups]) for key, groups in grouped) == [
+        (0, [[1, 3, 5, 7]] * 3),
+        (1, [[2, 4, 6, 8]] * 3),
+    ]
+    once = [(0, 1), (1, 2), (0, 3), (1, 4), (0, 5), (1, 6), (0, 7), (1, 8)]
+    assert counted.union(counted).collect() == once + once
