@@ -47,7 +47,7 @@ from aflint.journal import Entry, Journal, Past, Unjournaled, open_journal
 from aflint.lineage import Node, Source, Unresolved
 from aflint.program import Return
 from aflint.rdd import RDD, check_function, check_partitions
-from aflint.scheduler.driver import Scheduler
+from aflint.scheduler.loop import Scheduler
 from aflint.task import DataSplit, RangeSplit
 from aflint.variables import Accumulator, Broadcast
 

@@ -31,8 +31,8 @@ from aflint.journal import Journal, Past, PastJob, Unjournaled
 from aflint.lineage import Node, Source, Unresolved
 from aflint.plan import Job, Stage, TaskSettings, partition_count, plan, shuffled_side
 from aflint.program import Count, Program, Sink
+from aflint.scheduler.loop import RunningJob
 from aflint.scheduler.recovery import Recovery
-from aflint.scheduler.running import RunningJob
 from aflint.storage.base import Storage
 from aflint.task import Blob, ShuffleHandle, TaskResult
 from aflint.variables import apply_updates, noticing_broadcasts

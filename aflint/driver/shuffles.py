@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aflint.errors import JobRunningError
 from aflint.journal import Journal, Past
 from aflint.journal.entries import ShuffleMade
-from aflint.scheduler.shuffles import ShuffleService
+from aflint.scheduler.loop import ShuffleService
 from aflint.task import ShuffleHandle
 
 

@@ -1,83 +1,108 @@
-"""The life of an attempt: launched, continued, accepted, failed or stopped."""
+"""The life of an attempt: launched, continued, accepted, stopped, or failed and what follows."""
 
 from __future__ import annotations
 
 from aflint import errors, events
-from aflint.scheduler import speculation
-from aflint.scheduler.ending import fail, settle, stop
-from aflint.scheduler.failures import Loss
-from aflint.scheduler.instructions import Deliver, Emit, Launch, PartitionDone
-from aflint.scheduler.manifests import describe, inputs_for
-from aflint.scheduler.model import Attempt, Chain, Memory, TaskRun, statuses_of
-from aflint.scheduler.retries import retry
-from aflint.scheduler.stages import completed
-from aflint.task import Continuation, TaskId, TaskMetrics, TaskResult
+from aflint.scheduler import queues
+from aflint.scheduler.failures import Loss, exhausted, refetched_too_often
+from aflint.scheduler.jobs import fail, settle, stop
+from aflint.scheduler.messages import Deliver, Emit, Launch, PartitionDone
+from aflint.scheduler.policy import Policy, Verdict
+from aflint.scheduler.queues import admit
+from aflint.scheduler.stages import completed, inputs_for, rerun_maps, statuses_of
+from aflint.scheduler.state import Attempt, StartingPoint, State, TaskRun, TaskState
+from aflint.task import Continuation, TaskDescription, TaskId, TaskMetrics, TaskResult
 
 _NOTHING = TaskMetrics()
 
 
-def launch(memory: Memory, task: TaskRun, *, speculative: bool) -> None:
+def launch(state: State, task: TaskRun, *, speculative: bool) -> None:
     """Start the next attempt of a task, from where the last one was lost."""
-    chain = task.running[0].chain if speculative else task.chain
-    task.chain = None
+    if speculative:
+        start: StartingPoint | None = task.running[0].start
+    else:
+        task.move(TaskState.RUNNING)
+        start = task.next_start
+    task.next_start = None
     number = task.attempts
     task.attempts += 1
-    chain = chain or Chain(inputs_for(task), memory.stamp)
-    _start(memory, task, number, chain, speculative)
+    start = start or StartingPoint(inputs_for(task), state.epoch)
+    _start(state, task, number, start, speculative)
 
 
-def ended(memory: Memory, result: TaskResult) -> None:
-    """Take in a result, unless it is nobody's or comes late."""
-    attempt = memory.attempts.get(result.id)
+def ended(state: State, result: TaskResult) -> None:
+    """Take in a result, unless its attempt is unknown or over."""
+    attempt = state.attempts.get(result.id)
     if attempt is None:
         return
-    loss = Loss(result.failure) if result.failure is not None else None
     if attempt.stopping:
-        _superseded(memory, attempt, result)
-    elif loss is not None:
-        _failed(memory, attempt, loss, result)
+        _superseded(state, attempt, result)
+    elif result.failure is not None:
+        _failed(state, attempt, Loss(result.failure), result)
     elif result.continuation is not None:
-        _continue(memory, attempt, result, result.continuation)
+        _continue(state, attempt, result, result.continuation)
     else:
-        _accept(memory, attempt, result)
-    settle(memory, attempt.task.stage.job)
+        _accept(state, attempt, result)
+    settle(state, attempt.task.stage.job)
 
 
-def lost(memory: Memory, id: TaskId, error: Exception) -> None:
+def lost(state: State, id: TaskId, error: Exception) -> None:
     """Take in that an attempt ended without a result."""
-    attempt = memory.attempts.get(id)
+    attempt = state.attempts.get(id)
     if attempt is None:
         return
     if attempt.stopping:
-        _superseded(memory, attempt, None)
+        _superseded(state, attempt, None)
     else:
-        _failed(memory, attempt, Loss(error), None)
-    settle(memory, attempt.task.stage.job)
+        _failed(state, attempt, Loss(error), None)
+    settle(state, attempt.task.stage.job)
 
 
-def stopped(memory: Memory, id: TaskId) -> None:
-    """Take in that an attempt was stopped; where nobody asked for that, it was lost."""
-    lost(memory, id, errors.WorkerLostError("the attempt was stopped from outside"))
+def stopped(state: State, id: TaskId) -> None:
+    """Take in that an attempt was stopped; if no Stop was sent, it was lost."""
+    lost(state, id, errors.WorkerLostError("the attempt was stopped from outside"))
 
 
-def _start(memory: Memory, task: TaskRun, number: int, chain: Chain, speculative: bool) -> None:
+def _start(
+    state: State, task: TaskRun, number: int, start: StartingPoint, speculative: bool
+) -> None:
+    """Launch a link of an attempt: the first one or, with `start.links`, a later one."""
     stage, job = task.stage, task.stage.job
-    id = TaskId(job.id, stage.stage.id, task.partition, number, chain.link)
-    attempt = Attempt(id, task, chain, memory.now, speculative)
-    memory.attempts[id] = job.running[id] = attempt
+    id = TaskId(job.id, stage.stage.id, task.partition, number, len(start.links))
+    attempt = Attempt(id, task, start, state.now, speculative)
+    state.attempts[id] = job.running[id] = attempt
     task.running.append(attempt)
-    memory.concurrency.launched(memory.now)
+    state.concurrency.launched(state.now)
     if not stage.started:
         stage.started = True
-        memory.out.append(Emit(events.StageStarted(job.id, stage.stage.id)))
-    described = describe(attempt, memory.policy)
-    memory.out.append(Launch(described, speculative))
-    memory.out.append(Emit(events.TaskStarted(id, speculative, described.memory_mb)))
-    speculation.watch(memory, attempt)
+        state.out.append(Emit(events.StageStarted(job.id, stage.stage.id)))
+    described = _describe(attempt, state.policy)
+    state.out.append(Launch(described, speculative))
+    state.out.append(Emit(events.TaskStarted(id, speculative, described.memory_mb)))
+    queues.watch(state, attempt)
+
+
+def _describe(attempt: Attempt, policy: Policy) -> TaskDescription:
+    """Return what an executor needs to run the attempt."""
+    stage = attempt.task.stage
+    settings = stage.job.job.settings
+    return TaskDescription(
+        id=attempt.id,
+        program=stage.stage.program,
+        inputs=attempt.start.inputs,
+        output=stage.handle,
+        transport=settings.transport,
+        storage=settings.storage,
+        memory_mb=policy.memory_mb(settings.memory_mb, attempt.task.memory_kills),
+        max_result_bytes=settings.max_result_bytes,
+        fetch_timeout_s=settings.fetch_timeout_s,
+        logs=settings.logs,
+        continuation=attempt.start.continuation,
+    )
 
 
 def _finish(
-    memory: Memory,
+    state: State,
     attempt: Attempt,
     result: TaskResult | None,
     error: str,
@@ -85,49 +110,41 @@ def _finish(
     refused: bool = False,
 ) -> None:
     """Free the attempt's slot and say what became of it."""
-    _free(memory, attempt)
+    _free(state, attempt)
     metrics, logs = (result.metrics, result.logs) if result else (spent, "")
-    memory.out.append(Emit(events.TaskEnded(attempt.id, False, error, metrics, logs, refused)))
+    state.out.append(Emit(events.TaskEnded(attempt.id, False, error, metrics, logs, refused)))
 
 
-def _free(memory: Memory, attempt: Attempt) -> None:
+def _free(state: State, attempt: Attempt) -> None:
     task = attempt.task
-    del memory.attempts[attempt.id], task.stage.job.running[attempt.id]
+    del state.attempts[attempt.id], task.stage.job.running[attempt.id]
     task.running.remove(attempt)
     task.stage.candidates.pop(attempt.id, None)
-    memory.concurrency.ended(memory.now)
+    state.concurrency.ended(state.now)
 
 
-def _superseded(memory: Memory, attempt: Attempt, result: TaskResult | None) -> None:
-    _finish(memory, attempt, result, error="")
-
-
-def _failed(memory: Memory, attempt: Attempt, loss: Loss, result: TaskResult | None) -> None:
-    refused = issubclass(loss.kind, errors.ThrottledError)
-    if refused:
-        memory.concurrency.throttled(attempt.started, memory.now)
-    _finish(memory, attempt, result, loss.text, loss.metrics, refused)
-    retry(memory, attempt, loss)
+def _superseded(state: State, attempt: Attempt, result: TaskResult | None) -> None:
+    _finish(state, attempt, result, error="")
 
 
 def _continue(
-    memory: Memory, attempt: Attempt, result: TaskResult, continuation: Continuation
+    state: State, attempt: Attempt, result: TaskResult, continuation: Continuation
 ) -> None:
-    """Start the next link in the slot that the last one leaves."""
-    _finish(memory, attempt, result, error="")
-    memory.concurrency.succeeded()
-    before = attempt.chain
+    """Start the next link in the slot that the last one leaves: it does not queue again."""
+    _finish(state, attempt, result, error="")
+    state.concurrency.succeeded()
+    before = attempt.start
     if _stands_still(before.continuation, continuation):
         message = (
             f"link {attempt.id.link} of partition {attempt.id.partition} of stage "
             f"{attempt.id.stage} used up its time without taking a single record; give the "
             "function more time, or make the records smaller"
         )
-        fail(memory, attempt.task.stage.job, errors.TimedOutError(message))
+        fail(state, attempt.task.stage.job, errors.TimedOutError(message))
         return
     attempt.task.throttles = 0
-    chain = Chain(before.inputs, before.stamp, continuation, (*before.links, result))
-    _start(memory, attempt.task, attempt.id.attempt, chain, attempt.speculative)
+    start = StartingPoint(before.inputs, before.epoch, continuation, (*before.links, result))
+    _start(state, attempt.task, attempt.id.attempt, start, attempt.speculative)
 
 
 def _stands_still(before: Continuation | None, after: Continuation) -> bool:
@@ -136,27 +153,125 @@ def _stands_still(before: Continuation | None, after: Continuation) -> bool:
     return before.position == after.position and before.state == after.state
 
 
-def _accept(memory: Memory, attempt: Attempt, result: TaskResult) -> None:
-    """Take a result in, and say so once it is written down."""
-    _free(memory, attempt)
-    memory.concurrency.succeeded()
+def _accept(state: State, attempt: Attempt, result: TaskResult) -> None:
+    """Make the attempt's result the task's.
+
+    The links are delivered before TaskEnded is emitted: what listeners hear of was written down.
+    """
+    _free(state, attempt)
+    state.concurrency.succeeded()
     task, stage, job = attempt.task, attempt.task.stage, attempt.task.stage.job
-    memory.stamp += 1
-    task.accepted, task.stamp = attempt.id.attempt, memory.stamp
-    task.throttles, task.chain = 0, None
-    stage.missing -= 1
+    state.epoch += 1
+    task.move(TaskState.ACCEPTED)
+    task.epoch = state.epoch
+    task.throttles, task.next_start = 0, None
     for other in task.running:
-        stop(memory, other)
-    links = (*attempt.chain.links, result)
+        stop(state, other)
+    links = (*attempt.start.links, result)
     for each in links:
-        memory.out.append(Deliver(job.id, each, first=not task.delivered))
+        state.out.append(Deliver(job.id, each, first=not task.delivered))
     task.delivered = True
-    memory.out.append(Emit(events.TaskEnded(attempt.id, True, "", result.metrics, result.logs)))
+    state.out.append(Emit(events.TaskEnded(attempt.id, True, "", result.metrics, result.logs)))
     if stage.stage.writes is not None:
         stage.outputs[task.partition] = statuses_of(links)
         stage.columns = None
     else:
-        memory.out.append(PartitionDone(job.id, task.partition, result))
-    speculation.learn(memory, attempt)
+        state.out.append(PartitionDone(job.id, task.partition, result))
+    queues.learn(state, attempt)
     if not stage.missing:
-        completed(memory, stage)
+        completed(state, stage)
+
+
+# What follows from a failure: another attempt, map tasks run again, or the end of the job.
+
+
+def _failed(state: State, attempt: Attempt, loss: Loss, result: TaskResult | None) -> None:
+    refused = issubclass(loss.kind, errors.ThrottledError)
+    if refused:
+        state.concurrency.throttled(attempt.launched, state.now)
+    _finish(state, attempt, result, loss.text, loss.metrics, refused)
+    verdict = state.policy.judge(loss.kind)
+    if verdict is Verdict.FAIL:
+        fail(state, attempt.task.stage.job, loss.cause)
+    elif verdict is Verdict.LATER:
+        _later(state, attempt)
+    elif verdict is Verdict.REFETCH and _names_maps(attempt, loss):
+        _refetch(state, attempt, loss)
+    else:
+        _again(state, attempt, loss)
+
+
+def _again(state: State, attempt: Attempt, loss: Loss) -> None:
+    """Run the task once more, unless it was lost too often."""
+    task, job = attempt.task, attempt.task.stage.job
+    task.failures += 1
+    task.throttles = 0
+    if issubclass(loss.kind, errors.OutOfMemoryError):
+        task.memory_kills += 1
+    if task.failures < state.policy.max_attempts:
+        task.next_start = _after_lost_link(attempt)
+        _requeue(state, task)
+    elif issubclass(loss.kind, errors.TaskError):
+        fail(state, job, loss.cause)
+    else:
+        fail(state, job, exhausted(loss, attempt.id, task.stage.stage.name, task.failures))
+
+
+def _later(state: State, attempt: Attempt) -> None:
+    """Run the task once more after a while."""
+    task, id = attempt.task, attempt.id
+    task.throttles += 1
+    if task.lives:
+        return
+    task.next_start = _after_lost_link(attempt)
+    task.move(TaskState.BACKING_OFF)
+    salt = f"{id.job}/{id.stage}/{id.partition}"
+    due = state.now + state.policy.backoff(task.throttles, salt)
+    state.timers.at(due, lambda: _readmit(state, task))
+
+
+def _refetch(state: State, attempt: Attempt, loss: Loss) -> None:
+    """Have the lost map outputs made again; the task starts over, with a new manifest.
+
+    Where a reader of a driver that was killed may hide them, they are waited for once more.
+    """
+    task, job = attempt.task, attempt.task.stage.job
+    shuffle, maps = loss.lost_maps
+    source = job.writers[shuffle]
+    if loss.waited and source.recovered and state.now < job.contested_until:
+        _later(state, attempt)
+        return
+    if rerun_maps(state, source, maps, attempt.start.epoch):
+        rounds = state.policy.max_fetch_rounds
+        fail(state, job, refetched_too_often(loss, shuffle, source.stage.name, rounds))
+        return
+    task.next_start = None
+    task.throttles = 0
+    _requeue(state, task)
+
+
+def _after_lost_link(attempt: Attempt) -> StartingPoint | None:
+    """Return where a chain goes on that lost a link.
+
+    None if the first link was lost: that one begins with manifests of what is accepted by then.
+    """
+    return attempt.start if attempt.start.links else None
+
+
+def _names_maps(attempt: Attempt, loss: Loss) -> bool:
+    """Say whether the failure names outputs that the attempt was told to read."""
+    shuffle, maps = loss.lost_maps
+    source = attempt.task.stage.job.writers.get(shuffle)
+    if source is None or source not in attempt.task.reads or not maps:
+        return False
+    return all(0 <= each < source.stage.tasks for each in maps)
+
+
+def _requeue(state: State, task: TaskRun) -> None:
+    if not task.lives:  # else a second attempt is under way
+        admit(state, task, first=True)
+
+
+def _readmit(state: State, task: TaskRun) -> None:
+    if not task.stage.job.ending:
+        admit(state, task, first=True)

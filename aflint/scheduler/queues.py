@@ -1,66 +1,109 @@
-"""Who is next: jobs take turns, and inside a job first come, first served."""
+"""Who is next: jobs take turns, in a job first come, first served, and stragglers come last."""
 
 from __future__ import annotations
 
-from aflint.scheduler.model import JobRun, Memory, TaskRun
+from bisect import insort
+
+from aflint.scheduler.state import Attempt, JobRun, StageRun, State, TaskRun, TaskState
 
 
-def admit(memory: Memory, task: TaskRun, *, first: bool = False) -> None:
+def admit(state: State, task: TaskRun, *, first: bool = False) -> None:
     """Queue a task for a slot, or have it wait for the first shuffle that it cannot read yet.
 
     `first` puts it before those that are queued: one that ran already holds others up.
     """
-    task.pending = True
     for parent in task.reads:
         if not parent.complete:
+            task.move(TaskState.WAITING)
             parent.waiters.append(task)
             return
+    task.move(TaskState.READY)
     job = task.stage.job
     if first:
         job.ready.appendleft(task)
     else:
         job.ready.append(task)
-    memory.turns.setdefault(job.id, job)
+    state.turns.setdefault(job.id, job)
 
 
-def admit_backup(memory: Memory, task: TaskRun) -> None:
-    """Queue a second attempt of a running task, for when its job has nothing else to run."""
-    job = task.stage.job
-    job.backups.append(task)
-    memory.turns.setdefault(job.id, job)
-
-
-def release_waiters(memory: Memory, waiters: list[TaskRun]) -> None:
-    """Queue again the tasks that waited for a shuffle which is now complete."""
-    tasks = waiters[:]
-    waiters.clear()
+def release_waiters(state: State, stage: StageRun) -> None:
+    """Queue the tasks that waited for a shuffle which is now complete."""
+    # Emptied first: a task that reads another shuffle as well goes on to wait for that one.
+    tasks, stage.waiters = stage.waiters, []
     for task in tasks:
-        admit(memory, task)
+        admit(state, task)
 
 
-def take_next(memory: Memory) -> tuple[TaskRun, bool] | None:
+def take_next(state: State) -> tuple[TaskRun, bool] | None:
     """Remove and return the next task to launch, and whether it is a second attempt."""
-    while memory.turns:
-        job = next(iter(memory.turns.values()))
-        del memory.turns[job.id]
-        found = _take(memory, job)
+    while state.turns:
+        job = next(iter(state.turns.values()))
+        # Filed again at the end, so that the next turn is another job's.
+        del state.turns[job.id]
+        found = _take(state, job)
         if job.ready or job.backups:
-            memory.turns[job.id] = job
+            state.turns[job.id] = job
         if found is not None:
             return found
     return None
 
 
-def _take(memory: Memory, job: JobRun) -> tuple[TaskRun, bool] | None:
+def _take(state: State, job: JobRun) -> tuple[TaskRun, bool] | None:
     while job.ready:
         task = job.ready.popleft()
-        if all(parent.complete for parent in task.reads):
-            task.pending = False
+        if task.readable:
             return task, False
-        admit(memory, task)
+        admit(state, task)  # output that it reads was lost while it was queued
     while job.backups:
         task = job.backups.popleft()
-        readable = all(parent.complete for parent in task.reads)
-        if task.accepted < 0 and len(task.running) == 1 and readable:
+        # Much may have happened to it since it was found to be a straggler.
+        if task.state is TaskState.RUNNING and len(task.running) == 1 and task.readable:
             return task, True
     return None
+
+
+# A task that takes much longer than its siblings is run a second time beside the first attempt.
+# The oldest attempt becomes a straggler first, so that one timer for each stage is enough.
+
+
+def watch(state: State, attempt: Attempt) -> None:
+    """Take an attempt that was just launched for a straggler to be."""
+    stage = attempt.task.stage
+    if stage.speculates and not attempt.speculative:
+        stage.candidates[attempt.id] = attempt
+        _schedule(state, stage)
+
+
+def learn(state: State, attempt: Attempt) -> None:
+    """Note how long an accepted attempt took."""
+    stage = attempt.task.stage
+    if stage.speculates:
+        insort(stage.durations, state.now - attempt.launched)
+        _schedule(state, stage)
+
+
+def _schedule(state: State, stage: StageRun) -> None:
+    """Look again when the oldest attempt will have become a straggler."""
+    if stage.speculation_due or not stage.candidates:
+        return
+    age = state.policy.straggles_after(stage.durations, len(stage.tasks))
+    if age is None:
+        return
+    stage.speculation_due = True
+    oldest = next(iter(stage.candidates.values()))
+    state.timers.at(oldest.launched + age, lambda: _look(state, stage))
+
+
+def _look(state: State, stage: StageRun) -> None:
+    """Queue second attempts for the stragglers; the rest, being younger, is not looked at."""
+    stage.speculation_due = False
+    age = state.policy.straggles_after(stage.durations, len(stage.tasks))
+    job = stage.job
+    while stage.candidates and age is not None:
+        oldest = next(iter(stage.candidates.values()))
+        if oldest.launched + age > state.now:
+            break
+        del stage.candidates[oldest.id]
+        job.backups.append(oldest.task)
+        state.turns.setdefault(job.id, job)
+    _schedule(state, stage)

@@ -1,18 +1,23 @@
-"""Which stages run for the partitions that are wanted, and when a shuffle can be read."""
+"""Which stages run for the partitions that are wanted, and what can be read of their shuffles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from aflint import events
-from aflint.scheduler.instructions import Emit, OpenShuffle, PartitionDone
-from aflint.scheduler.model import JobRun, Memory, StageRun, TaskRun, wanted_task
+from aflint.plan import ShuffleRead
+from aflint.scheduler.jobs import fail, is_there, settle
+from aflint.scheduler.messages import Emit, OpenShuffle, PartitionDone
 from aflint.scheduler.queues import admit, release_waiters
-from aflint.task import ShuffleHandle
+from aflint.scheduler.state import JobRun, StageRun, State, TaskRun, TaskState
+from aflint.task import Input, Manifest, MapOutput, MapStatus, ShuffleHandle, TaskResult
 
 
-def request(memory: Memory, job: JobRun, partitions: Iterable[int]) -> None:
+def requested(state: State, id: str, partitions: Iterable[int]) -> None:
     """Have partitions of the result stage computed, and before them what they read."""
+    job = state.jobs.get(id)
+    if job is None or job.ending:
+        return
     stage = job.result
     tasks = []
     for partition in dict.fromkeys(partitions):
@@ -20,69 +25,190 @@ def request(memory: Memory, job: JobRun, partitions: Iterable[int]) -> None:
             continue
         known = stage.tasks.get(partition)
         if known is None:
-            known = wanted_task(stage, partition)
-            if known.accepted >= 0:
+            known = _wanted_task(stage, partition)
+            if known.accepted:  # by an earlier driver
                 links = job.recovery.results[stage.stage.id, partition]
-                memory.out.append(PartitionDone(job.id, partition, links[-1]))
+                state.out.append(PartitionDone(job.id, partition, links[-1]))
                 if not stage.missing:
-                    completed(memory, stage)
+                    completed(state, stage)
                 continue
-        elif known.accepted >= 0:
+        elif known.accepted:  # delivered before, and asked for again
             _forget(known)
-        else:
+        else:  # under way
             continue
         tasks.append(known)
-    _need(memory, job, tasks)
+    _need(state, job, tasks)
     for task in tasks:
-        admit(memory, task)
+        admit(state, task)
 
 
-def opened(memory: Memory, stage: StageRun, handle: ShuffleHandle) -> None:
-    """Run all tasks of a map stage, now that there is somewhere to write to."""
-    stage.handle = handle
-    if stage.complete:
-        completed(memory, stage)
-    for task in stage.tasks.values():
-        if task.accepted < 0:
-            admit(memory, task)
+def shuffle_opened(state: State, job: str, shuffle: int, handle: ShuffleHandle) -> None:
+    """Run the tasks that write the shuffle."""
+    stage = _opening(state, job, shuffle)
+    if stage is None:
+        return
+    if stage.job.ending:
+        stage.handle = handle  # it ended meanwhile, and closes what was opened
+        settle(state, stage.job)
+    else:
+        _opened(state, stage, handle)
 
 
-def completed(memory: Memory, stage: StageRun) -> None:
-    """Let those run who waited for the stage, whose wanted tasks are all accepted."""
+def shuffle_open_failed(state: State, job: str, shuffle: int, error: Exception) -> None:
+    """Fail the job."""
+    stage = _opening(state, job, shuffle)
+    if stage is not None:
+        fail(state, stage.job, error)
+        settle(state, stage.job)
+
+
+def shuffle_closed(state: State, job: str, shuffle: int) -> None:
+    """Let the job end, if that was all it waited for."""
+    run = state.jobs.get(job)
+    stage = run.writers.get(shuffle) if run is not None else None
+    if stage is not None and stage.closing:
+        stage.closing = False
+        settle(state, stage.job)
+
+
+def completed(state: State, stage: StageRun) -> None:
+    """Let those run that waited for the stage, whose wanted tasks are all accepted."""
     if len(stage.tasks) == stage.stage.tasks and not stage.ended:
         stage.ended = True
-        memory.out.append(Emit(events.StageEnded(stage.job.id, stage.stage.id)))
-    release_waiters(memory, stage.waiters)
+        state.out.append(Emit(events.StageEnded(stage.job.id, stage.stage.id)))
+    release_waiters(state, stage)
 
 
-def rerun_maps(memory: Memory, stage: StageRun, maps: Iterable[int], stamp: int) -> bool:
-    """Run map tasks again whose output was lost, unless newer output than `stamp` is there.
+def rerun_maps(state: State, stage: StageRun, maps: Iterable[int], epoch: int) -> bool:
+    """Run map tasks again whose output was lost, unless newer output than `epoch` is there.
 
     Returns whether the stage has been through more such rounds than policy allows.
     """
     known = (stage.tasks.get(partition) for partition in dict.fromkeys(maps))
-    lost = [task for task in known if task and task.accepted >= 0 and task.stamp <= stamp]
+    lost = [task for task in known if task and task.accepted and task.epoch <= epoch]
+    # Readers that fail one after another over the same loss make one round: the first finds the
+    # stage complete, the others find it running again.
     if lost and stage.complete:
         stage.fetch_rounds += 1
-    if stage.fetch_rounds > memory.policy.max_fetch_rounds:
+    if stage.fetch_rounds > state.policy.max_fetch_rounds:
         return True
     for task in lost:
         _forget(task)
-    _need(memory, stage.job, lost)
+    # The lost tasks' own parents may never have been needed: an earlier driver had read them.
+    _need(state, stage.job, lost)
     for task in lost:
-        admit(memory, task, first=True)
+        admit(state, task, first=True)
     return False
 
 
+def statuses_of(links: tuple[TaskResult, ...]) -> tuple[MapStatus, ...]:
+    """Return the map statuses of all links of a chained attempt, each once, in order."""
+    found: dict[tuple[int, int, int], MapStatus] = {}
+    for result in links:
+        carried = result.continuation.statuses if result.continuation else ()
+        for status in (*carried, *result.map_statuses):
+            found[status.map, status.attempt, status.link] = status
+    return tuple(found.values())
+
+
+def inputs_for(task: TaskRun) -> tuple[Input, ...]:
+    """Return what a task reads, each ShuffleRead replaced by the manifest of its partition."""
+    inputs = task.stage.stage.inputs[task.partition]
+    if not task.reads:
+        return inputs
+    return tuple(_resolve(task.stage.job, each) for each in inputs)
+
+
+def _resolve(job: JobRun, item: Input) -> Input:
+    if type(item.split) is not ShuffleRead:
+        return item
+    stage = job.writers[item.split.shuffle]
+    return Input(item.leaf, item.partition, _manifest(stage, item.partition))
+
+
+def _manifest(stage: StageRun, partition: int) -> Manifest:
+    """Return what there is to read of one partition of a complete stage's shuffle."""
+    if stage.handle is None:
+        raise AssertionError("a manifest was asked for before its shuffle was open")
+    outputs = [
+        MapOutput(
+            status.map,
+            status.attempt,
+            status.link,
+            count,
+            sizes[partition],
+            status.object,
+            status.extents.get(partition, ()),
+        )
+        for status, frames, sizes in _columns(stage)
+        if (count := frames[partition])
+    ]
+    return Manifest(stage.handle, partition, tuple(outputs))
+
+
+def _columns(stage: StageRun) -> list[tuple[MapStatus, memoryview, memoryview]]:
+    """Return the stage's map statuses in the order of maps, their counts unpacked once."""
+    if stage.columns is None:
+        stage.columns = [
+            (status, memoryview(status.frames).cast("I"), memoryview(status.sizes).cast("I"))
+            for partition in sorted(stage.outputs)
+            for status in stage.outputs[partition]
+        ]
+    return stage.columns
+
+
+def _opening(state: State, job: str, shuffle: int) -> StageRun | None:
+    """Return the stage whose shuffle was being opened, and note that it no longer is."""
+    run = state.jobs.get(job)
+    stage = run.writers.get(shuffle) if run is not None else None
+    if stage is None or not stage.opening:
+        return None
+    stage.opening = False
+    return stage
+
+
+def _opened(state: State, stage: StageRun, handle: ShuffleHandle) -> None:
+    stage.handle = handle
+    if stage.complete:  # an earlier driver had run all its tasks
+        completed(state, stage)
+    for task in stage.tasks.values():
+        if not task.accepted:
+            admit(state, task)
+
+
+def _wanted_task(stage: StageRun, partition: int) -> TaskRun:
+    """Make the record of a task that is wanted for the first time."""
+    task = stage.tasks[partition] = TaskRun(stage, partition, _reads(stage, partition))
+    recovery, place = stage.job.recovery, (stage.stage.id, partition)
+    task.attempts = recovery.first_attempt
+    task.delivered = place in recovery.delivered
+    links = recovery.results.get(place)
+    if links is not None and is_there(stage, links):
+        task.state = TaskState.ACCEPTED
+        if stage.stage.writes is not None:
+            stage.outputs[partition] = statuses_of(links)
+    else:
+        stage.missing += 1
+    return task
+
+
+def _reads(stage: StageRun, partition: int) -> tuple[StageRun, ...]:
+    if not stage.stage.parents:
+        return ()
+    splits = (each.split for each in stage.stage.inputs[partition])
+    shuffles = dict.fromkeys(split.shuffle for split in splits if type(split) is ShuffleRead)
+    return tuple(stage.job.writers[shuffle] for shuffle in shuffles)
+
+
 def _forget(task: TaskRun) -> None:
-    task.accepted = -1
+    """Want an accepted task again, as if it had never run; what it delivered stays delivered."""
+    task.move(TaskState.WAITING)
     task.failures = 0
-    task.chain = None
-    task.stage.missing += 1
+    task.next_start = None
     task.stage.outputs.pop(task.partition, None)
 
 
-def _need(memory: Memory, job: JobRun, tasks: list[TaskRun]) -> None:
+def _need(state: State, job: JobRun, tasks: list[TaskRun]) -> None:
     """Open the shuffles that `tasks` read, directly or not, in the job's order of stages.
 
     What was recovered is not opened, nor is what only accepted tasks read.
@@ -96,13 +222,13 @@ def _need(memory: Memory, job: JobRun, tasks: list[TaskRun]) -> None:
         stage.needed = True
         found[stage.stage.id] = stage
         for partition in range(stage.stage.tasks):
-            task = wanted_task(stage, partition)
-            if task.accepted < 0:
+            task = stage.tasks.get(partition) or _wanted_task(stage, partition)
+            if not task.accepted:
                 waiting.extend(p for p in task.reads if not p.needed)
     for stage in [job.stages[id] for id in job.stages if id in found]:
         writes = stage.stage.writes
         if stage.handle is not None:
-            opened(memory, stage, stage.handle)
+            _opened(state, stage, stage.handle)
         elif writes is not None:
             stage.opening = True
-            memory.out.append(OpenShuffle(job.id, writes.shuffle, writes.partitions))
+            state.out.append(OpenShuffle(job.id, writes.shuffle, writes.partitions))

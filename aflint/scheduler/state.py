@@ -1,172 +1,273 @@
-"""The scheduler's state machine: stimuli in, instructions out; no clock, no asyncio, no I/O."""
+"""What the state machine remembers: jobs, their stages, tasks and running attempts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import enum
+import heapq
+import math
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
-from aflint import events
-from aflint.scheduler import attempts, stages
+from aflint.plan import Job, Stage
 from aflint.scheduler.concurrency import Concurrency
-from aflint.scheduler.ending import end, fail, settle
-from aflint.scheduler.instructions import Emit, Instruction, WakeAt
-from aflint.scheduler.invariants import check
-from aflint.scheduler.model import Memory, StageRun, is_there, new_job
+from aflint.scheduler.messages import Instruction
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.queues import take_next
-from aflint.scheduler.stimuli import (
-    AttemptEnded,
-    AttemptLost,
-    AttemptStopped,
-    JobCancelled,
-    JobReleased,
-    JobSubmitted,
-    PartitionsRequested,
-    ShuffleClosed,
-    ShuffleOpened,
-    ShuffleOpenFailed,
-    SlotsChanged,
-    Stimulus,
-    Tick,
-)
+from aflint.scheduler.recovery import NOTHING, Recovery
+from aflint.task import Continuation, Input, MapStatus, ShuffleHandle, TaskId, TaskResult
 
 
-class SchedulerState:
-    """All jobs of a session.
+class TaskState(enum.StrEnum):
+    """Where a wanted task stands. Once its job is ending, a task's state no longer changes."""
 
-    Work for one stimulus does not grow with the number of tasks: each is touched when it is first
-    wanted, launched, ended and, where it reads a shuffle, when that is complete. Stimuli about
-    jobs, attempts and shuffles that are unknown, over or repeated change nothing.
-    """
+    WAITING = "for its stage's shuffle to open, or for one that it reads to be complete"
+    READY = "queued in its job for a slot"
+    BACKING_OFF = "refused by the invoker, and queued again when its timer fires"
+    RUNNING = "at least one attempt runs that is not being stopped"
+    ACCEPTED = "one attempt's result counts; attempts that are being stopped may still run"
 
-    def __init__(self, policy: Policy | None = None, slots: int = 1) -> None:
-        policy = policy or Policy()
-        self._memory = Memory(policy, Concurrency(policy, slots))
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            JobSubmitted: self._job_submitted,
-            PartitionsRequested: self._partitions_requested,
-            ShuffleOpened: self._shuffle_opened,
-            ShuffleOpenFailed: self._shuffle_open_failed,
-            ShuffleClosed: self._shuffle_closed,
-            AttemptEnded: lambda s: attempts.ended(self._memory, s.result),
-            AttemptLost: lambda s: attempts.lost(self._memory, s.id, s.error),
-            AttemptStopped: lambda s: attempts.stopped(self._memory, s.id),
-            JobCancelled: lambda s: self._fail(s.job, s.error),
-            JobReleased: self._job_released,
-            SlotsChanged: self._slots_changed,
-            Tick: lambda s: self._memory.timers.fired(),
-        }
+
+MOVES: Final[Mapping[TaskState, frozenset[TaskState]]] = {
+    # To WAITING again: the first of two shuffles was completed, the other is not yet.
+    TaskState.WAITING: frozenset({TaskState.WAITING, TaskState.READY}),
+    # To WAITING: output that the task would read was lost while it was queued.
+    TaskState.READY: frozenset({TaskState.RUNNING, TaskState.WAITING}),
+    TaskState.BACKING_OFF: frozenset({TaskState.READY, TaskState.WAITING}),
+    # To READY or WAITING: the last attempt failed, and is retried.
+    TaskState.RUNNING: frozenset(
+        {TaskState.ACCEPTED, TaskState.READY, TaskState.WAITING, TaskState.BACKING_OFF}
+    ),
+    # To WAITING: its output was lost, or its partition is asked for a second time.
+    TaskState.ACCEPTED: frozenset({TaskState.WAITING}),
+}
+"""How tasks may change; any other change is a fault of the scheduler."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """Where one link of an attempt begins, and the links of the chain before it."""
+
+    # What the attempt reads, manifests included. All links of a chain read the same.
+    inputs: tuple[Input, ...]
+    # `State.epoch` when `inputs` was put together: map output accepted later is not in them.
+    epoch: int
+    # Where the link before stopped; None for the first.
+    continuation: Continuation | None = None
+    # The results of the links before, in order. They count when the last link is accepted.
+    links: tuple[TaskResult, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One link of an attempt, from its launch until the invoker has said how it ended."""
+
+    id: TaskId
+    task: TaskRun
+    start: StartingPoint
+    # When it was launched, in the machine's time.
+    launched: float
+    # It runs beside another attempt of the same task that takes too long.
+    speculative: bool
+    # A Stop was sent. It keeps its slot until it has ended, and nothing that it returns counts.
+    stopping: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class TaskRun:
+    """One task that is, or was, wanted."""
+
+    stage: StageRun
+    partition: int
+    # The stages whose shuffles it reads.
+    reads: tuple[StageRun, ...] = ()
+    # Changed by `move` alone.
+    state: TaskState = TaskState.WAITING
+    # A result of it was once delivered, here or under an earlier driver: set for good, as what its
+    # accumulators added is not taken back when the task runs again.
+    delivered: bool = False
+    # `State.epoch` of its acceptance. A complaint about older output than this is out of date.
+    epoch: int = 0
+    # The number of the next attempt; it only grows, so no two attempts share one.
+    attempts: int = 0
+    # Attempts lost since the task was last wanted anew; bounded by `Policy.max_attempts`.
+    failures: int = 0
+    # Refusals in a row, for the backoff; anything else that happens to the task clears it.
+    throttles: int = 0
+    # How often it was killed at its memory limit: the next attempt gets a larger function.
+    memory_kills: int = 0
+    # Where the next attempt begins if a chain was lost in the middle; None: at the beginning, with
+    # manifests of what is accepted by then.
+    next_start: StartingPoint | None = None
+    # Attempts that occupy a slot, those being stopped included.
+    running: list[Attempt] = field(default_factory=list)
+
+    def move(self, to: TaskState) -> None:
+        """Change the state, and the count of what the stage misses with it."""
+        if to not in MOVES[self.state]:
+            raise AssertionError(f"{self} cannot go from {self.state.name} to {to.name}")
+        if to is TaskState.ACCEPTED:
+            self.stage.missing -= 1
+        elif self.state is TaskState.ACCEPTED:
+            self.stage.missing += 1
+        self.state = to
 
     @property
-    def running(self) -> int:
-        """How many attempts occupy a slot."""
-        return self._memory.concurrency.running
+    def accepted(self) -> bool:
+        """Whether a result of the task counts."""
+        return self.state is TaskState.ACCEPTED
 
     @property
-    def jobs(self) -> tuple[str, ...]:
-        """The ids of the jobs that are not over."""
-        return tuple(self._memory.jobs)
+    def lives(self) -> bool:
+        """Whether an attempt runs whose result would count."""
+        return any(not attempt.stopping for attempt in self.running)
 
-    def handle(self, stimulus: Stimulus, now: float) -> list[Instruction]:
-        """Take in what happened, and return what is to be done, in this order.
+    @property
+    def readable(self) -> bool:
+        """Whether all shuffles that the task reads are complete."""
+        return all(parent.complete for parent in self.reads)
 
-        `now` is in seconds of any clock that does not run backwards.
-        """
-        memory = self._memory
-        out: list[Instruction] = []
-        memory.out = out
-        memory.now = max(now, memory.now)
-        self._handlers[type(stimulus)](stimulus)
-        for action in memory.timers.due(memory.now):
-            action()
-        self._fill_slots()
-        wake = memory.timers.announce()
-        if wake is not None:
-            out.append(WakeAt(wake))
-        return out
+    def __str__(self) -> str:
+        stage = self.stage
+        return f"task {self.partition} of stage {stage.stage.id} of job {stage.job.id}"
 
-    def validate(self) -> None:
-        """Check every invariant; raises AssertionError. For tests: it looks at everything."""
-        check(self._memory)
 
-    def _job_submitted(self, stimulus: JobSubmitted) -> None:
-        memory, job = self._memory, stimulus.job
-        if job.id in memory.jobs:
-            return
-        run = memory.jobs[job.id] = new_job(job, memory.policy, stimulus.recovery, memory.now)
-        described = tuple((stage.id, stage.name, stage.tasks) for stage in job.stages)
-        memory.out.append(Emit(events.JobStarted(job.id, job.name, described)))
-        for (stage, _), links in stimulus.recovery.results.items():
-            if is_there(run.stages[stage], links):
-                metrics = tuple(link.metrics for link in links)
-                memory.out.append(Emit(events.TaskRecovered(links[-1].id, metrics)))
+@dataclass(slots=True, eq=False)
+class StageRun:
+    """One stage of a job: of a map stage all tasks are wanted or none."""
 
-    def _partitions_requested(self, stimulus: PartitionsRequested) -> None:
-        job = self._memory.jobs.get(stimulus.job)
-        if job is not None and not job.ending:
-            stages.request(self._memory, job, stimulus.partitions)
+    stage: Stage
+    job: JobRun
+    # Some task reads its shuffle, so all its tasks are wanted. Not set for the result stage.
+    needed: bool = False
+    # Its shuffle was there before the job began. Set for good.
+    recovered: bool = False
+    # An OpenShuffle is under way.
+    opening: bool = False
+    # A CloseShuffle is under way.
+    closing: bool = False
+    # Where its tasks write; None before the shuffle is open and from when it is being closed.
+    handle: ShuffleHandle | None = None
+    # The wanted tasks by partition, made when each is first wanted and never removed.
+    tasks: dict[int, TaskRun] = field(default_factory=dict)
+    # How many of `tasks` are not accepted.
+    missing: int = 0
+    # Tasks of other stages that wait until this one is complete. A task that reads several
+    # shuffles waits in one list at a time.
+    waiters: list[TaskRun] = field(default_factory=list)
+    # What each accepted map task wrote.
+    outputs: dict[int, tuple[MapStatus, ...]] = field(default_factory=dict)
+    # `outputs` in the order of maps with counts unpacked; None after each change of `outputs`.
+    columns: list[tuple[MapStatus, memoryview, memoryview]] | None = None
+    # A first attempt was launched, and StageStarted emitted.
+    started: bool = False
+    # All tasks were accepted once, and StageEnded emitted; tasks may still be run again later.
+    ended: bool = False
+    # How often tasks were run again because output was lost; bounded by `max_fetch_rounds`.
+    fetch_rounds: int = 0
+    # Policy allows second attempts. The three fields below stay empty otherwise.
+    speculates: bool = False
+    # A timer will look for stragglers.
+    speculation_due: bool = False
+    # Seconds that accepted attempts took, ascending.
+    durations: array[float] = field(default_factory=lambda: array("d"))
+    # First attempts that run and have no second one beside them, oldest first.
+    candidates: dict[TaskId, Attempt] = field(default_factory=dict)
 
-    def _shuffle_opened(self, stimulus: ShuffleOpened) -> None:
-        stage = self._opening(stimulus.job, stimulus.shuffle)
-        if stage is None:
-            return
-        if stage.job.ending:
-            stage.handle = stimulus.handle
-            settle(self._memory, stage.job)
-        else:
-            stages.opened(self._memory, stage, stimulus.handle)
+    @property
+    def complete(self) -> bool:
+        """Whether the stage's shuffle can be read."""
+        return self.needed and self.handle is not None and not self.missing
 
-    def _shuffle_open_failed(self, stimulus: ShuffleOpenFailed) -> None:
-        stage = self._opening(stimulus.job, stimulus.shuffle)
-        if stage is not None:
-            fail(self._memory, stage.job, stimulus.error)
-            settle(self._memory, stage.job)
 
-    def _opening(self, job: str, shuffle: int) -> StageRun | None:
-        """Return the stage whose shuffle was being opened, and note that it no longer is."""
-        run = self._memory.jobs.get(job)
-        stage = run.writers.get(shuffle) if run is not None else None
-        if stage is None or not stage.opening:
+@dataclass(slots=True, eq=False)
+class JobRun:
+    """One job that is not over."""
+
+    job: Job
+    # What an earlier driver left of it.
+    recovery: Recovery = NOTHING
+    # Until then, readers of that driver may hide messages of recovered shuffles.
+    contested_until: float = -math.inf
+    # All stages by id, in the job's order: parents before children.
+    stages: dict[int, StageRun] = field(default_factory=dict)
+    # The stages that write a shuffle, by the shuffle's id.
+    writers: dict[int, StageRun] = field(default_factory=dict)
+    # READY tasks, next one first.
+    ready: deque[TaskRun] = field(default_factory=deque)
+    # Tasks that may get a second attempt when nothing is ready; checked again when taken.
+    backups: deque[TaskRun] = field(default_factory=deque)
+    # Attempts that occupy a slot.
+    running: dict[TaskId, Attempt] = field(default_factory=dict)
+    # Failed, cancelled or released: nothing of it is launched any more. Set for good.
+    ending: bool = False
+    # Why it is ending, for the JobEnded event; empty if it gave all that was wanted.
+    error: str = ""
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.job.id
+
+    @property
+    def result(self) -> StageRun:
+        """The stage whose partitions are asked for."""
+        return self.stages[self.job.result_stage.id]
+
+
+class Timers:
+    """A heap of callbacks by time. Those due at the same time run in the order they were set."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._announced: float | None = None
+
+    def at(self, time: float, action: Callable[[], None]) -> None:
+        """Have `action` done by the first `due` at or after `time`."""
+        self._count += 1
+        heapq.heappush(self._heap, (time, self._count, action))
+
+    def due(self, now: float) -> Iterator[Callable[[], None]]:
+        """Yield, and forget, what is due."""
+        while self._heap and self._heap[0][0] <= now:
+            yield heapq.heappop(self._heap)[2]
+
+    def fired(self) -> None:
+        """Note that the announced time has come."""
+        self._announced = None
+
+    def announce(self) -> float | None:
+        """Return the next time to wake at if that is sooner than what was announced."""
+        if not self._heap:
             return None
-        stage.opening = False
-        return stage
+        first = self._heap[0][0]
+        if self._announced is not None and self._announced <= first:
+            return None
+        self._announced = first
+        return first
 
-    def _shuffle_closed(self, stimulus: ShuffleClosed) -> None:
-        job = self._memory.jobs.get(stimulus.job)
-        stage = job.writers.get(stimulus.shuffle) if job is not None else None
-        if stage is not None and stage.closing:
-            stage.closing = False
-            settle(self._memory, stage.job)
 
-    def _fail(self, id: str, error: Exception) -> None:
-        job = self._memory.jobs.get(id)
-        if job is not None:
-            fail(self._memory, job, error)
+@dataclass(slots=True, eq=False)
+class State:
+    """All that the state machine remembers."""
 
-    def _job_released(self, stimulus: JobReleased) -> None:
-        job = self._memory.jobs.get(stimulus.job)
-        if job is not None:
-            end(self._memory, job, stimulus.error)
-
-    def _slots_changed(self, stimulus: SlotsChanged) -> None:
-        self._memory.concurrency.slots = stimulus.slots
-
-    def _fill_slots(self) -> None:
-        memory = self._memory
-        while memory.turns and memory.concurrency.has_room(memory.now):
-            found = take_next(memory)
-            if found is None:
-                return
-            task, speculative = found
-            attempts.launch(memory, task, speculative=speculative)
-        if memory.turns and not memory.ramping:
-            self._wait_for_ramp()
-
-    def _wait_for_ramp(self) -> None:
-        opens = self._memory.concurrency.opens_at(self._memory.now)
-        if opens is not None:
-            self._memory.ramping = True
-            self._memory.timers.at(opens, self._ramp_opens)
-
-    def _ramp_opens(self) -> None:
-        self._memory.ramping = False
+    policy: Policy
+    # Slots, ramp and throttling; counts what runs.
+    concurrency: Concurrency
+    # The time of the stimulus at hand; never goes back.
+    now: float = 0.0
+    # How many results were accepted so far: the machine's logical clock.
+    epoch: int = 0
+    # A timer is set for when the ramp lets more in.
+    ramping: bool = False
+    # The jobs that are not over, by id.
+    jobs: dict[str, JobRun] = field(default_factory=dict)
+    # Every attempt that occupies a slot.
+    attempts: dict[TaskId, Attempt] = field(default_factory=dict)
+    # The jobs that have something to launch, next one first.
+    turns: dict[str, JobRun] = field(default_factory=dict)
+    timers: Timers = field(default_factory=Timers)
+    # The instructions of the stimulus at hand, in order.
+    out: list[Instruction] = field(default_factory=list)

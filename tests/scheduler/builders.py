@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aflint.plan import Job, ShuffleRead, ShuffleWrite, Stage, TaskSettings
-from aflint.scheduler.instructions import Deliver, Emit, Instruction, Launch, PartitionDone
-from aflint.scheduler.policy import Policy
-from aflint.scheduler.state import SchedulerState
-from aflint.scheduler.stimuli import (
+from aflint.scheduler.machine import StateMachine
+from aflint.scheduler.messages import (
     AttemptEnded,
+    Deliver,
+    Emit,
+    Instruction,
     JobSubmitted,
+    Launch,
+    PartitionDone,
     PartitionsRequested,
     ShuffleOpened,
     Stimulus,
 )
+from aflint.scheduler.policy import Policy
 from aflint.task import (
     Blob,
     Input,
@@ -108,11 +112,11 @@ def failed(id: TaskId, kind: str, message: str = "boom", **details: object) -> T
     return TaskResult(id, failure=TaskFailure(kind, message, details))
 
 
-class Machine:
-    """A SchedulerState with a clock that is set by hand."""
+class Machine(StateMachine):
+    """A clock that is set by hand, and all invariants checked after every stimulus."""
 
     def __init__(self, policy: Policy | None = None, slots: int = 100) -> None:
-        self.state = SchedulerState(policy, slots)
+        super().__init__(policy, slots)
         self.now = 0.0
         self.events: list[object] = []
 
@@ -120,8 +124,8 @@ class Machine:
         """Handle stimuli in order; returns the instructions without the events."""
         found: list[Instruction] = []
         for stimulus in stimuli:
-            found += self.state.handle(stimulus, self.now)
-            self.state.validate()
+            found += self.handle(stimulus, self.now)
+            self.validate()
         self.events += [each.event for each in found if isinstance(each, Emit)]
         return [each for each in found if not isinstance(each, Emit)]
 

@@ -12,31 +12,29 @@ from dataclasses import dataclass, field
 
 from aflint import errors, events
 from aflint.plan import Job, Stage
-from aflint.scheduler.instructions import (
+from aflint.scheduler.messages import (
+    AttemptEnded,
+    AttemptLost,
+    AttemptStopped,
     CloseShuffle,
     Deliver,
     Emit,
     FailJob,
     Instruction,
     JobOver,
+    JobReleased,
+    JobSubmitted,
     Launch,
     OpenShuffle,
     PartitionDone,
+    PartitionsRequested,
+    ShuffleOpened,
+    Stimulus,
     Stop,
     WakeAt,
 )
 from aflint.scheduler.policy import Policy, Verdict
 from aflint.scheduler.recovery import GENERATION_BITS, Recovery
-from aflint.scheduler.stimuli import (
-    AttemptEnded,
-    AttemptLost,
-    AttemptStopped,
-    JobReleased,
-    JobSubmitted,
-    PartitionsRequested,
-    ShuffleOpened,
-    Stimulus,
-)
 from aflint.task import (
     Input,
     Manifest,

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from aflint.scheduler.instructions import WakeAt
+from aflint.scheduler.messages import Tick, WakeAt
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.stimuli import Tick
 from tests.scheduler.builders import Machine, flat_job, launched
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from aflint import events
 from aflint.plan import Job, ShuffleWrite
-from aflint.scheduler.instructions import CloseShuffle, JobOver, OpenShuffle, PartitionDone
-from aflint.scheduler.policy import Policy
-from aflint.scheduler.recovery import Recovery
-from aflint.scheduler.stimuli import (
+from aflint.scheduler.messages import (
     AttemptEnded,
+    CloseShuffle,
+    JobOver,
     JobReleased,
     JobSubmitted,
+    OpenShuffle,
+    PartitionDone,
     PartitionsRequested,
     ShuffleClosed,
     Tick,
 )
+from aflint.scheduler.policy import Policy
+from aflint.scheduler.recovery import Recovery
 from aflint.task import Manifest, TaskResult
 from tests.scheduler.builders import (
     Machine,

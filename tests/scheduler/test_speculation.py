@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 from aflint.errors import WorkerLostError
-from aflint.scheduler.instructions import Launch, Stop, WakeAt
+from aflint.scheduler.messages import AttemptLost, AttemptStopped, Launch, Stop, Tick, WakeAt
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.stimuli import AttemptLost, AttemptStopped, Tick
 from tests.scheduler.builders import (
     Machine,
     delivered,
@@ -50,7 +49,7 @@ def test_the_first_result_wins_and_the_loser_is_stopped() -> None:
     assert Stop(task_id(0, 3, 0)) in found
     assert delivered(found) == [(task_id(0, 3, 1), True)]
     assert machine.end(value_result(task_id(0, 3, 0))) == []
-    assert machine.state.running == 0
+    assert machine.running == 0
 
 
 def test_the_original_may_win() -> None:

@@ -10,33 +10,31 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from aflint import errors
 from aflint.plan import Job, ShuffleWrite
-from aflint.scheduler.instructions import (
-    CloseShuffle,
-    Instruction,
-    JobOver,
-    Launch,
-    OpenShuffle,
-    Stop,
-    WakeAt,
-)
-from aflint.scheduler.policy import Policy
-from aflint.scheduler.recovery import NOTHING
-from aflint.scheduler.state import SchedulerState
-from aflint.scheduler.stimuli import (
+from aflint.scheduler.machine import StateMachine
+from aflint.scheduler.messages import (
     AttemptEnded,
     AttemptLost,
     AttemptStopped,
+    CloseShuffle,
+    Instruction,
     JobCancelled,
+    JobOver,
     JobReleased,
     JobSubmitted,
+    Launch,
+    OpenShuffle,
     PartitionsRequested,
     ShuffleClosed,
     ShuffleOpened,
     ShuffleOpenFailed,
     SlotsChanged,
     Stimulus,
+    Stop,
     Tick,
+    WakeAt,
 )
+from aflint.scheduler.policy import Policy
+from aflint.scheduler.recovery import NOTHING
 from aflint.task import Continuation, Manifest, TaskDescription, TaskFailure, TaskId, TaskResult
 from aflint.testing import succeeded
 from tests.scheduler.builders import handle, make_job, reading_stage, source_stage, task_id
@@ -95,7 +93,7 @@ class World(RuleBasedStateMachine):
             ramp_environments=10,
             seed=seed,
         )
-        self.state = SchedulerState(self.policy, slots)
+        self.machine = StateMachine(self.policy, slots)
         self.end = EventualEnd()
         self.promises: list[Promise] = [
             OneAcceptedAttempt(Running(lambda: self.latest)),
@@ -134,7 +132,7 @@ class World(RuleBasedStateMachine):
             self.stopping.discard(id_of(stimulus))
         for promise in self.promises:
             promise.told(stimulus)
-        found = self.state.handle(stimulus, self.now)
+        found = self.machine.handle(stimulus, self.now)
         for instruction in found:
             for promise in self.promises:
                 promise.heard(instruction)
@@ -144,8 +142,8 @@ class World(RuleBasedStateMachine):
         # where slots are taken away, what runs goes on in them, as do its next links
         assert len(self.running) <= max(before, self.slots)
         if self.validated:
-            self.state.validate()
-            assert self.state.running == len(self.running)
+            self.machine.validate()
+            assert self.machine.running == len(self.running)
         return found
 
     def ignored(self, stimulus: Stimulus) -> None:
@@ -448,7 +446,7 @@ class World(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """From any state, with executors that work again, all that was asked for comes."""
-        if not hasattr(self, "state") or self.broken:
+        if not hasattr(self, "machine") or self.broken:
             return
         self.slots = max(self.slots, 1)
         self.feed(SlotsChanged(self.slots))
@@ -458,7 +456,7 @@ class World(RuleBasedStateMachine):
             self.feed(JobReleased(job))
         self.play_on()
         self.end.at_last()
-        assert self.state.jobs == ()
+        assert self.machine.jobs == ()
 
     def play_on(self) -> None:
         for _ in range(10_000):

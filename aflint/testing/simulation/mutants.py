@@ -23,10 +23,10 @@ from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, FrameId, ReadCounts
 from aflint.journal import PastJob
 from aflint.journal.objects import ObjectJournal
-from aflint.scheduler import attempts, retries
-from aflint.scheduler.instructions import Deliver
-from aflint.scheduler.model import Attempt, JobRun, Memory, TaskRun
+from aflint.scheduler import attempts
+from aflint.scheduler.messages import Deliver
 from aflint.scheduler.recovery import Recovery
+from aflint.scheduler.state import Attempt, JobRun, State, TaskRun
 from aflint.task import MapStatus, ShuffleHandle, TaskResult
 from aflint.testing.simulation.run import Outcome, run_seed
 from aflint.transport.base import ShuffleReader, Transport
@@ -89,8 +89,8 @@ def counts_of_another_attempt() -> AbstractContextManager[Any]:
     accept = attempts._accept
     known: dict[tuple[JobRun, int, int], tuple[MapStatus, ...]] = {}
 
-    def accept_first(memory: Memory, attempt: Attempt, result: TaskResult) -> None:
-        accept(memory, attempt, result)
+    def accept_first(state: State, attempt: Attempt, result: TaskResult) -> None:
+        accept(state, attempt, result)
         stage, partition = attempt.task.stage, attempt.task.partition
         if partition in stage.outputs:
             place = (stage.job, stage.stage.id, partition)
@@ -123,10 +123,10 @@ def retry_under_the_same_number() -> AbstractContextManager[Any]:
     """A task that is run again is given the number of its last attempt."""
     launch = attempts.launch
 
-    def launch_again(memory: Memory, task: TaskRun, *, speculative: bool) -> None:
+    def launch_again(state: State, task: TaskRun, *, speculative: bool) -> None:
         if task.attempts and not task.running:
             task.attempts -= 1
-        launch(memory, task, speculative=speculative)
+        launch(state, task, speculative=speculative)
 
     return patch.object(attempts, "launch", launch_again)
 
@@ -134,10 +134,10 @@ def retry_under_the_same_number() -> AbstractContextManager[Any]:
 def lost_throttled_call() -> AbstractContextManager[Any]:
     """A throttled attempt is forgotten."""
 
-    def forget(memory: Memory, attempt: Attempt) -> None:
+    def forget(state: State, attempt: Attempt) -> None:
         attempt.task.throttles += 1
 
-    return patch.object(retries, "_later", forget)
+    return patch.object(attempts, "_later", forget)
 
 
 def attempts_cost_when_they_end() -> AbstractContextManager[Any]:

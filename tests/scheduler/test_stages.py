@@ -6,8 +6,15 @@ import pytest
 
 from aflint import events
 from aflint.plan import ShuffleRead, ShuffleWrite, Stage
-from aflint.scheduler.instructions import Deliver, Launch, OpenShuffle, PartitionDone
-from aflint.scheduler.stimuli import JobSubmitted, PartitionsRequested, SlotsChanged
+from aflint.scheduler.messages import (
+    Deliver,
+    JobSubmitted,
+    Launch,
+    OpenShuffle,
+    PartitionDone,
+    PartitionsRequested,
+    SlotsChanged,
+)
 from aflint.task import Input, Manifest, MapOutput, TaskDescription
 from tests.scheduler.builders import (
     SPLIT,

@@ -11,9 +11,8 @@ import pytest
 
 from aflint import errors, events
 from aflint.plan import Job
-from aflint.scheduler.driver import Scheduler
+from aflint.scheduler.loop import RunningJob, Scheduler
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.running import RunningJob
 from aflint.task import TaskDescription, TaskFailure, TaskResult
 from aflint.testing import (
     Answer,
@@ -386,7 +385,8 @@ async def test_a_fault_in_the_scheduler_fails_its_jobs(caplog: pytest.LogCapture
             await run(scheduler, shuffle_job(1, 1))
         with pytest.raises(errors.InternalError):
             await run(scheduler, flat_job(1))
-    assert "the scheduler failed" in caplog.text
+    assert "the scheduler failed; its last stimuli, oldest first" in caplog.text
+    assert "AttemptEnded TaskId(" in caplog.text
 
 
 async def test_thousands_run_at_once() -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from aflint import errors, events
-from aflint.scheduler.instructions import CloseShuffle, FailJob, JobOver, Stop, WakeAt
-from aflint.scheduler.stimuli import (
+from aflint.scheduler.messages import (
     AttemptEnded,
     AttemptLost,
     AttemptStopped,
+    CloseShuffle,
+    FailJob,
     JobCancelled,
+    JobOver,
     JobReleased,
     JobSubmitted,
     PartitionsRequested,
     ShuffleClosed,
     ShuffleOpened,
     ShuffleOpenFailed,
+    Stop,
     Tick,
+    WakeAt,
 )
 from tests.scheduler.builders import (
     Machine,
@@ -40,7 +44,7 @@ def test_a_released_job_closes_its_shuffles_and_is_over() -> None:
     assert machine.feed(JobReleased("j")) == [CloseShuffle("j", 7, handle(7, 1))]
     assert machine.feed(ShuffleClosed("j", 7)) == [JobOver("j")]
     assert machine.events[-1] == events.JobEnded("j", "")
-    assert machine.state.jobs == ()
+    assert machine.jobs == ()
 
 
 def test_a_job_that_opened_nothing_is_over_at_once() -> None:
@@ -158,7 +162,7 @@ def test_a_backoff_that_ends_after_its_job_is_over_wakes_nobody() -> None:
 def test_what_is_unknown_changes_nothing() -> None:
     machine = Machine()
     machine.submit(flat_job(1))
-    before = machine.state.running
+    before = machine.running
     assert (
         machine.feed(
             JobSubmitted(flat_job(1)),
@@ -176,7 +180,7 @@ def test_what_is_unknown_changes_nothing() -> None:
         )
         == []
     )
-    assert machine.state.running == before
+    assert machine.running == before
 
 
 def test_a_shuffle_opened_twice_runs_its_maps_once() -> None:

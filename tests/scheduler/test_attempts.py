@@ -7,9 +7,19 @@ from typing import Any
 import pytest
 
 from aflint import errors, events
-from aflint.scheduler.instructions import Deliver, FailJob, Instruction, Launch, Stop, WakeAt
+from aflint.scheduler.messages import (
+    AttemptLost,
+    AttemptStopped,
+    Deliver,
+    FailJob,
+    Instruction,
+    Launch,
+    SlotsChanged,
+    Stop,
+    Tick,
+    WakeAt,
+)
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.stimuli import AttemptLost, AttemptStopped, SlotsChanged, Tick
 from aflint.task import Continuation, MapOutput, TaskId, TaskResult
 from tests.scheduler.builders import (
     Machine,
@@ -151,12 +161,12 @@ def test_a_burst_of_throttles_cuts_concurrency_once() -> None:
     machine.submit(flat_job(30))
     for partition in range(4):
         throttle(machine, task_id(0, partition))
-    assert machine.state.running == 6
+    assert machine.running == 6
     launches_after = [
         len(launched(machine.end(value_result(task_id(0, partition))))) for partition in range(4, 8)
     ]
     assert launches_after == [0, 1, 1, 1]
-    assert machine.state.running == 5
+    assert machine.running == 5
 
 
 def test_successes_raise_concurrency_again() -> None:
@@ -166,7 +176,7 @@ def test_successes_raise_concurrency_again() -> None:
     seen = []
     for _ in range(100):
         running += launched(machine.end(value_result(running.pop(0))))
-        seen.append(machine.state.running)
+        seen.append(machine.running)
     lowest = min(seen)
     assert lowest < 5
     assert seen[seen.index(lowest) :] == sorted(seen[seen.index(lowest) :])

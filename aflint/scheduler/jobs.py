@@ -1,0 +1,119 @@
+"""How a job begins and ends: stop what runs, close what is open, and only then it is over."""
+
+from __future__ import annotations
+
+from aflint import events
+from aflint.plan import Job
+from aflint.scheduler.failures import Loss
+from aflint.scheduler.messages import CloseShuffle, Emit, FailJob, JobOver, Stop
+from aflint.scheduler.policy import Policy
+from aflint.scheduler.recovery import Recovery
+from aflint.scheduler.state import Attempt, JobRun, StageRun, State
+from aflint.task import TaskFailure, TaskResult
+
+
+def submitted(state: State, job: Job, recovery: Recovery) -> None:
+    """Take a job in; nothing of it runs until partitions are requested."""
+    if job.id in state.jobs:
+        return
+    run = state.jobs[job.id] = new_job(job, state.policy, recovery, state.now)
+    described = tuple((stage.id, stage.name, stage.tasks) for stage in job.stages)
+    state.out.append(Emit(events.JobStarted(job.id, job.name, described)))
+    for (stage, _), links in recovery.results.items():
+        if is_there(run.stages[stage], links):
+            metrics = tuple(link.metrics for link in links)
+            state.out.append(Emit(events.TaskRecovered(links[-1].id, metrics)))
+
+
+def new_job(job: Job, policy: Policy, recovery: Recovery, now: float) -> JobRun:
+    """Return the record of a job of which nothing runs yet."""
+    run = JobRun(job, recovery, now + recovery.readers_s)
+    for stage in job.stages:
+        speculates = policy.speculates(reads_shuffle=bool(stage.parents))
+        record = run.stages[stage.id] = StageRun(stage, run, speculates=speculates)
+        if stage.writes is not None:
+            run.writers[stage.writes.shuffle] = record
+            record.handle = recovery.handles.get(stage.writes.shuffle)
+            record.recovered = record.handle is not None
+    return run
+
+
+def is_there(stage: StageRun, links: tuple[TaskResult, ...]) -> bool:
+    """Say whether what a task of an earlier driver returned can still be used."""
+    if stage.stage.writes is None:
+        return links[-1].value is not None
+    # A map task's output is in its shuffle: it is worth nothing if that was not recovered.
+    return stage.recovered
+
+
+def cancelled(state: State, id: str, error: Exception) -> None:
+    """Fail a job from outside."""
+    job = state.jobs.get(id)
+    if job is not None:
+        fail(state, job, error)
+
+
+def released(state: State, id: str, error: str) -> None:
+    """End a job that nobody asks anything of any more."""
+    job = state.jobs.get(id)
+    if job is not None:
+        end(state, job, error)
+
+
+def fail(state: State, job: JobRun, error: TaskFailure | Exception) -> None:
+    """Fail a job, unless it is ending already."""
+    if job.ending:
+        return
+    state.out.append(FailJob(job.id, error))
+    end(state, job, Loss(error).text)
+
+
+def end(state: State, job: JobRun, error: str) -> None:
+    """Launch nothing more of a job and stop what runs."""
+    if job.ending:
+        return
+    job.ending = True
+    job.error = error
+    job.ready.clear()
+    job.backups.clear()
+    state.turns.pop(job.id, None)
+    for stage in job.stages.values():
+        stage.waiters.clear()
+        stage.candidates.clear()
+    for attempt in job.running.values():
+        stop(state, attempt)
+    settle(state, job)
+
+
+def stop(state: State, attempt: Attempt) -> None:
+    """Stop an attempt; it keeps its slot until it has ended."""
+    if not attempt.stopping:
+        attempt.stopping = True
+        state.out.append(Stop(attempt.id))
+
+
+def settle(state: State, job: JobRun) -> None:
+    """Take an ending job as far as it can go now.
+
+    Shuffles are closed only once no attempt runs and nothing is being opened: what still writes
+    would leave something behind.
+    """
+    if not job.ending or job.running or state.jobs.get(job.id) is not job:
+        return
+    stages = job.writers.values()
+    for stage in stages:
+        _close(state, stage)
+    if any(stage.opening or stage.closing for stage in stages):
+        return
+    del state.jobs[job.id]
+    state.out.append(Emit(events.JobEnded(job.id, job.error)))
+    state.out.append(JobOver(job.id))
+
+
+def _close(state: State, stage: StageRun) -> None:
+    writes = stage.stage.writes
+    if stage.handle is None or writes is None:
+        return
+    state.out.append(CloseShuffle(stage.job.id, writes.shuffle, stage.handle))
+    stage.handle = None
+    stage.closing = True

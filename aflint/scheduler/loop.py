@@ -1,0 +1,434 @@
+"""The asyncio shell of the state machine: carries instructions out, and reports what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from aflint.errors import (
+    AflintError,
+    InternalError,
+    InvalidArgumentError,
+    JobCancelledError,
+    SessionError,
+)
+from aflint.events import Event
+from aflint.invoker.base import Invoker
+from aflint.plan import Job
+from aflint.scheduler.failures import as_error
+from aflint.scheduler.machine import StateMachine
+from aflint.scheduler.messages import (
+    AttemptEnded,
+    AttemptLost,
+    AttemptStopped,
+    CloseShuffle,
+    Deliver,
+    Emit,
+    FailJob,
+    Instruction,
+    JobCancelled,
+    JobOver,
+    JobReleased,
+    JobSubmitted,
+    Launch,
+    OpenShuffle,
+    PartitionDone,
+    PartitionsRequested,
+    ShuffleClosed,
+    ShuffleOpened,
+    ShuffleOpenFailed,
+    SlotsChanged,
+    Stimulus,
+    Stop,
+    Tick,
+    WakeAt,
+)
+from aflint.scheduler.policy import Policy
+from aflint.scheduler.recovery import NOTHING, Recovery
+from aflint.task import ShuffleHandle, TaskDescription, TaskId, TaskResult
+
+_log = logging.getLogger(__name__)
+
+Acceptor = Callable[[TaskResult, bool], None]
+_Answer = tuple[int, TaskResult]
+_Outcome = AttemptEnded | AttemptLost
+
+
+class ShuffleService(Protocol):
+    """Opens and closes shuffles; every `aflint.transport.base.Transport` is one."""
+
+    async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
+        """Make ready what the shuffle needs."""
+        ...
+
+    async def close(self, handle: ShuffleHandle) -> None:
+        """Remove all that the shuffle left anywhere."""
+        ...
+
+
+class Scheduler:
+    """Runs jobs side by side on one invoker. An async context manager, entered once.
+
+    `listener` is called with every event, on the loop; the first exception in it is logged, all
+    are ignored. `clock` gives seconds; the loop's time where it is not given. Leaving the
+    context cancels the jobs that still run, and returns when nothing of them is left.
+    """
+
+    def __init__(
+        self,
+        invoker: Invoker,
+        shuffles: ShuffleService,
+        policy: Policy | None = None,
+        listener: Callable[[Event], None] | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._invoker = invoker
+        self._shuffles = shuffles
+        self._listener = listener
+        self._listener_failed = False
+        self._clock = clock
+        self._entered = False
+        # What broke the scheduler itself: from then on nothing is decided any more.
+        self._fault: InternalError | None = None
+        # What the machine was last told of the invoker's slots.
+        self._slots = invoker.slots
+        self._machine = StateMachine(policy, self._slots)
+        self._jobs: dict[str, RunningJob] = {}
+        self._tasks: dict[TaskId, asyncio.Task[_Outcome]] = {}
+        # Stimuli that are not decided yet, with the time at which an alarm was due.
+        self._inbox: deque[tuple[Stimulus, float]] = deque()
+        self._draining = False
+
+    async def __aenter__(self) -> Self:
+        clock = self._clock or asyncio.get_running_loop().time
+        self._alarm = _Alarm(clock, lambda time: self._post(Tick(), time))
+        self._group = asyncio.TaskGroup()
+        await self._group.__aenter__()
+        self._entered = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._entered = False
+        running = list(self._jobs.values())
+        for job in running:
+            self.cancel(job.job.id, JobCancelledError(f"job {job.job.id}: its session ended"))
+        try:
+            for job in running:
+                await _until(job.over)
+        finally:
+            await self._group.__aexit__(None, None, None)
+            self._alarm.cancel()
+
+    @asynccontextmanager
+    async def run(
+        self,
+        job: Job,
+        *,
+        on_accept: Acceptor | None = None,
+        on_open: Callable[[ShuffleHandle], None] | None = None,
+        recovery: Recovery = NOTHING,
+    ) -> AsyncIterator[RunningJob]:
+        """Run a job for as long as the context is open; ask the RunningJob for its results.
+
+        `on_accept(result, first)` is called for each accepted result, once for each link of a
+        chained task, and `on_open` with each shuffle that was opened; what they raise fails the
+        job. `recovery` is what there is of the job from a driver before this one. Leaving the
+        context, in whichever way, stops what still runs of the job, closes its shuffles and waits
+        for both; a cancellation meanwhile is raised afterwards. Raises InvalidArgumentError where
+        a job of that id is running.
+        """
+        if job.id in self._jobs:
+            raise InvalidArgumentError(f"a job with the id {job.id!r} is running already")
+        self._check_usable()
+        running = self._jobs[job.id] = RunningJob(
+            job, self._request, on_accept or _ignore, on_open or _ignore
+        )
+        self._post(JobSubmitted(job, recovery))
+        reason = ""
+        try:
+            yield running
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            raise
+        finally:
+            self._post(JobReleased(job.id, reason))
+            running.fail(JobCancelledError(f"job {job.id} is over: its run() context was left"))
+            await _until(running.over)
+
+    def cancel(self, job_id: str, reason: AflintError | None = None) -> bool:
+        """Fail a job with `reason`, by default a JobCancelledError; returns whether it was running.
+
+        Its attempts are stopped and its shuffles closed; other jobs go on.
+        """
+        if job_id not in self._jobs:
+            return False
+        self._post(JobCancelled(job_id, reason or JobCancelledError(f"job {job_id} was cancelled")))
+        return True
+
+    def _request(self, job: str, partitions: tuple[int, ...]) -> None:
+        self._post(PartitionsRequested(job, partitions))
+
+    def _post(self, stimulus: Stimulus, due: float = 0.0) -> None:
+        """Have a stimulus decided and its instructions carried out, before returning.
+
+        Where that causes another stimulus, that one is decided next, by the outermost call.
+        """
+        self._inbox.append((stimulus, due))
+        if self._draining or self._fault is not None:
+            return
+        self._draining = True
+        try:
+            while self._inbox:
+                self._decide(*self._inbox.popleft())
+        except Exception as error:
+            self._break(error)
+        finally:
+            self._draining = False
+
+    def _break(self, error: Exception) -> None:
+        """Fail every job after a fault in the scheduler itself: none may wait for ever."""
+        self._fault = InternalError(f"the scheduler failed: {error!r}; please report it")
+        self._fault.__cause__ = error
+        _log.critical(
+            "the scheduler failed; its last stimuli, oldest first:\n%s",
+            self._machine.history(),
+            exc_info=error,
+        )
+        for task in self._tasks.values():
+            task.cancel()
+        for job in self._jobs.values():
+            job.fail(self._fault)
+            job.over.set()
+        self._jobs.clear()
+
+    def _check_usable(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+        if not self._entered:
+            raise SessionError("a scheduler runs jobs only inside its `async with`")
+
+    def _decide(self, stimulus: Stimulus, due: float) -> None:
+        now = max(self._alarm.clock(), due)
+        if self._invoker.slots != self._slots:
+            self._slots = self._invoker.slots
+            self._carry_out(self._machine.handle(SlotsChanged(self._slots), now))
+        self._carry_out(self._machine.handle(stimulus, now))
+
+    def _carry_out(self, instructions: list[Instruction]) -> None:
+        for instruction in instructions:
+            match instruction:
+                case Launch(task):
+                    self._launch(task)
+                case Emit(event):
+                    self._emit(event)
+                case Deliver(job, result, first):
+                    self._tell(job, self._jobs[job].on_accept, result, first)
+                case PartitionDone(job, partition, result):
+                    self._jobs[job].deliver(partition, result)
+                case Stop(id):
+                    self._stop(id)
+                case WakeAt(time):
+                    self._alarm.set(time)
+                case OpenShuffle():
+                    self._group.create_task(self._open(instruction))
+                case CloseShuffle():
+                    self._group.create_task(self._close(instruction))
+                case FailJob(job, error):
+                    self._jobs[job].fail(as_error(error))
+                case JobOver(job):
+                    self._jobs.pop(job).over.set()
+
+    def _launch(self, described: TaskDescription) -> None:
+        task = self._group.create_task(self._invoke(described))
+        self._tasks[described.id] = task
+        task.add_done_callback(lambda done: self._invoked(described.id, done))
+
+    async def _invoke(self, task: TaskDescription) -> _Outcome:
+        try:
+            return AttemptEnded(await self._invoker.invoke(task))
+        except AflintError as error:
+            return AttemptLost(task.id, error)
+        except Exception as error:
+            wrapped = InternalError(f"{type(self._invoker).__name__} failed: {error!r}")
+            wrapped.__cause__ = error
+            return AttemptLost(task.id, wrapped)
+
+    def _invoked(self, id: TaskId, task: asyncio.Task[_Outcome]) -> None:
+        del self._tasks[id]
+        self._post(AttemptStopped(id) if task.cancelled() else task.result())
+
+    def _stop(self, id: TaskId) -> None:
+        task = self._tasks.get(id)
+        if task is not None:
+            task.cancel()
+
+    async def _open(self, wanted: OpenShuffle) -> None:
+        job, shuffle = wanted.job, wanted.shuffle
+        try:
+            handle = await self._shuffles.open(job, shuffle, wanted.partitions)
+        except AflintError as error:
+            self._post(ShuffleOpenFailed(job, shuffle, error))
+        except Exception as error:
+            wrapped = InternalError(f"shuffle {shuffle} of job {job} was not opened: {error!r}")
+            wrapped.__cause__ = error
+            self._post(ShuffleOpenFailed(job, shuffle, wrapped))
+        else:
+            # Before the machine hears of it: tasks write only to a shuffle that is written down.
+            if job in self._jobs:
+                self._tell(job, self._jobs[job].on_open, handle)
+            self._post(ShuffleOpened(job, shuffle, handle))
+
+    async def _close(self, wanted: CloseShuffle) -> None:
+        try:
+            await self._shuffles.close(wanted.handle)
+        except Exception:
+            # Not raised: the job has its answer, or its error, already.
+            _log.exception(
+                "shuffle %d of job %s was not removed; `aflint clean` removes what it left",
+                wanted.shuffle,
+                wanted.job,
+            )
+        self._post(ShuffleClosed(wanted.job, wanted.shuffle))
+
+    def _tell(self, job: str, listener: Callable[..., None], *news: Any) -> None:
+        """Call one of a job's callbacks; what it raises fails the job."""
+        try:
+            listener(*news)
+        except Exception as error:
+            self._post(JobCancelled(job, error))
+
+    def _emit(self, event: Event) -> None:
+        if self._listener is None:
+            return
+        try:
+            self._listener(event)
+        except Exception:
+            if not self._listener_failed:
+                self._listener_failed = True
+                _log.exception("a listener failed at %s; later failures are not logged", event)
+
+
+class RunningJob:
+    """A job inside its `Scheduler.run` context: ask it for results."""
+
+    def __init__(
+        self,
+        job: Job,
+        request: Callable[[str, tuple[int, ...]], None],
+        on_accept: Acceptor,
+        on_open: Callable[[ShuffleHandle], None],
+    ) -> None:
+        self.job = job
+        self.over = asyncio.Event()
+        self.error: BaseException | None = None
+        self.on_accept = on_accept
+        self.on_open = on_open
+        self._request = request
+        self._waiting: dict[int, list[asyncio.Queue[_Answer | None]]] = {}
+        self._readers: set[asyncio.Queue[_Answer | None]] = set()
+
+    async def results(self, partitions: Sequence[int]) -> AsyncIterator[tuple[int, TaskResult]]:
+        """Yield (partition, result) for partitions of the result stage, in order of completion.
+
+        May be used several times, and by several tasks at once; each call names what it wants.
+        Raises InvalidArgumentError for a partition that the job does not have, and the error of
+        the job as soon as it fails.
+        """
+        wanted = tuple(dict.fromkeys(partitions))
+        self._check(wanted)
+        answers: asyncio.Queue[_Answer | None] = asyncio.Queue()
+        self._readers.add(answers)
+        for partition in wanted:
+            self._waiting.setdefault(partition, []).append(answers)
+        try:
+            self._request(self.job.id, wanted)
+            for _ in wanted:
+                answer = await answers.get() if self.error is None else None
+                if answer is None:
+                    raise self._failure()
+                yield answer
+        finally:
+            self._readers.discard(answers)
+            self._forget(wanted, answers)
+
+    def deliver(self, partition: int, result: TaskResult) -> None:
+        """Hand a finished partition to every `results` that waits for it."""
+        for answers in self._waiting.pop(partition, ()):
+            answers.put_nowait((partition, result))
+
+    def fail(self, error: BaseException) -> None:
+        """Have every `results`, now or later, raise `error`; the first error counts."""
+        if self.error is None:
+            self.error = error
+            for answers in self._readers:
+                answers.put_nowait(None)
+
+    def _check(self, wanted: tuple[int, ...]) -> None:
+        count = self.job.result_stage.tasks
+        for partition in wanted:
+            if not 0 <= partition < count:
+                raise InvalidArgumentError(
+                    f"job {self.job.id} has no partition {partition}: it has {count}, from 0"
+                )
+
+    def _failure(self) -> BaseException:
+        return self.error or JobCancelledError(f"job {self.job.id} is over")
+
+    def _forget(self, wanted: tuple[int, ...], answers: asyncio.Queue[_Answer | None]) -> None:
+        for partition in wanted:
+            queues = self._waiting.get(partition)
+            if queues is not None and answers in queues:
+                queues.remove(answers)
+                if not queues:
+                    del self._waiting[partition]
+
+
+class _Alarm:
+    """One timer on the event loop: calls `ring` with the time that it was last set to."""
+
+    def __init__(self, clock: Callable[[], float], ring: Callable[[float], None]) -> None:
+        self.clock = clock
+        self._ring = ring
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, time: float) -> None:
+        """Ring at `time` of the clock, in place of what was set before."""
+        self.cancel()
+        delay = max(0.0, time - self.clock())
+        self._handle = asyncio.get_running_loop().call_later(delay, self._go_off, time)
+
+    def cancel(self) -> None:
+        """Do not ring."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _go_off(self, time: float) -> None:
+        self._handle = None
+        self._ring(time)
+
+
+def _ignore(*news: object) -> None:
+    """Stand in for a callback that is not given."""
+
+
+async def _until(event: asyncio.Event) -> None:
+    """Wait for an event through cancellations; the last of them is raised when it has come."""
+    cancelled: asyncio.CancelledError | None = None
+    while not event.is_set():
+        try:
+            await event.wait()
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

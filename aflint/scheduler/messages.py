@@ -1,0 +1,259 @@
+"""The state machine's messages: stimuli say what happened, instructions what is to be done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aflint import events
+from aflint.plan import Job
+from aflint.scheduler.recovery import NOTHING, Recovery
+from aflint.task import ShuffleHandle, TaskDescription, TaskFailure, TaskId, TaskResult
+
+# ---- stimuli -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmitted:
+    """A job begins; nothing of it runs until partitions are requested."""
+
+    job: Job
+    recovery: Recovery = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionsRequested:
+    """These partitions of the result stage are wanted. A job may be asked several times.
+
+    What is under way is not started twice; what was delivered before is run once more.
+    """
+
+    job: str
+    partitions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleOpened:
+    """An OpenShuffle succeeded."""
+
+    job: str
+    shuffle: int
+    handle: ShuffleHandle
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleOpenFailed:
+    """An OpenShuffle failed: the job fails with `error`."""
+
+    job: str
+    shuffle: int
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleClosed:
+    """A CloseShuffle was carried out, well or not."""
+
+    job: str
+    shuffle: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """An attempt (one link of it) came back with a result, which may be a failure."""
+
+    result: TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLost:
+    """An attempt ended without a result; `error` says why, and by its class whether to retry."""
+
+    id: TaskId
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStopped:
+    """A Stop was carried out: the attempt no longer runs."""
+
+    id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelled:
+    """The job is to fail with `error`."""
+
+    job: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class JobReleased:
+    """No more will be asked of the job: what still runs is stopped, its shuffles are closed.
+
+    `error` is what the JobEnded event shall say; empty when the job gave all that was wanted.
+    """
+
+    job: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsChanged:
+    """How many attempts the invoker can run at once, from now on."""
+
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: a WakeAt is due."""
+
+
+Stimulus = (
+    JobSubmitted
+    | PartitionsRequested
+    | ShuffleOpened
+    | ShuffleOpenFailed
+    | ShuffleClosed
+    | AttemptEnded
+    | AttemptLost
+    | AttemptStopped
+    | JobCancelled
+    | JobReleased
+    | SlotsChanged
+    | Tick
+)
+
+
+def gist(stimulus: Stimulus) -> tuple[object, ...]:
+    """Return what a log should keep of a stimulus: ids and classes.
+
+    A stimulus itself may hold a result of megabytes, or a traceback with all that its frames hold.
+    """
+    match stimulus:
+        case AttemptEnded(result):
+            if result.failure is not None:
+                return "AttemptEnded", result.id, result.failure.kind
+            return "AttemptEnded", result.id, "done" if result.continuation is None else "cut"
+        case AttemptLost(id, error):
+            return "AttemptLost", id, type(error).__name__
+        case AttemptStopped(id):
+            return "AttemptStopped", id
+        case JobSubmitted(job):
+            return "JobSubmitted", job.id
+        case PartitionsRequested(job_id, partitions):
+            return "PartitionsRequested", job_id, partitions[:8], len(partitions)
+        case ShuffleOpened(job_id, shuffle) | ShuffleClosed(job_id, shuffle):
+            return type(stimulus).__name__, job_id, shuffle
+        case ShuffleOpenFailed(job_id, shuffle, error):
+            return "ShuffleOpenFailed", job_id, shuffle, type(error).__name__
+        case JobCancelled(job_id, error):
+            return "JobCancelled", job_id, type(error).__name__
+        case JobReleased(job_id):
+            return "JobReleased", job_id
+        case SlotsChanged(slots):
+            return "SlotsChanged", slots
+        case Tick():
+            return ("Tick",)
+
+
+# ---- instructions ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OpenShuffle:
+    """Open a shuffle; answered by ShuffleOpened or ShuffleOpenFailed."""
+
+    job: str
+    shuffle: int
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseShuffle:
+    """Remove all that a shuffle left; answered by ShuffleClosed."""
+
+    job: str
+    shuffle: int
+    handle: ShuffleHandle
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Run an attempt; answered by AttemptEnded, AttemptLost or AttemptStopped."""
+
+    task: TaskDescription
+    speculative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop an attempt; its answer, whichever it is, frees the slot."""
+
+    id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """A result was accepted; the links of a chained task come in order, when the last is.
+
+    `first` is False where this (stage, partition) had been accepted before and was run again:
+    accumulators and stored partitions count only when it is True.
+    """
+
+    job: str
+    result: TaskResult
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionDone:
+    """A requested partition of the result stage is there."""
+
+    job: str
+    partition: int
+    result: TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class FailJob:
+    """Tell who waits that the job failed. A TaskFailure is turned into an error by the shell."""
+
+    job: str
+    error: TaskFailure | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class JobOver:
+    """Nothing of the job runs or is open any more."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Send a Tick at this time; replaces an earlier WakeAt that is still to come."""
+
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Hand an event to the listeners."""
+
+    event: events.Event
+
+
+Instruction = (
+    OpenShuffle
+    | CloseShuffle
+    | Launch
+    | Stop
+    | Deliver
+    | PartitionDone
+    | FailJob
+    | JobOver
+    | WakeAt
+    | Emit
+)
