@@ -128,9 +128,10 @@ class Config:
     deadline_s: float | None = _setting(
         None, "Seconds that a job may take; it is stopped at their end.", above=0
     )
-    job_id: str | None = _setting(
+    run_id: str | None = _setting(
         None,
-        "Name of a run: the same program run again under it goes on where a driver was killed.",
+        "Name of this run: a program that is started again under it goes on where its driver was "
+        "killed. None: a random one.",
         pattern=r"[A-Za-z0-9_]{1,20}",
         hint="1 to 20 letters, digits and _",
     )

@@ -31,8 +31,8 @@
     │   ├── PayloadRefusedError         altered, repeated, late, or not this deployment's; never ran
     │   └── InternalError               a fault in aflint itself
     ├── JournalError                a run that cannot be resumed; all that is left of it stays
-    │   ├── UnknownJobError             there is nothing of that job to resume
-    │   ├── JobRunningError             its driver is alive, or another one has taken it over
+    │   ├── UnknownRunError             there is nothing of that run to resume
+    │   ├── RunInUseError               its driver is alive, or another one has taken it over
     │   ├── ProgramChangedError         the program is not the one that was started
     │   ├── JournalDamagedError         its journal was cut short, or altered
     │   └── JournalVersionError         its journal was written by another aflint or Python
@@ -258,12 +258,12 @@ class JournalError(AflintError):
     """A run that cannot be resumed; what is left of it stays as it is."""
 
 
-class UnknownJobError(JournalError):
-    """There is nothing of that job to resume: it was never started, has ended, or was cleaned."""
+class UnknownRunError(JournalError):
+    """There is nothing of that run to resume: it was never started, has ended, or was removed."""
 
 
-class JobRunningError(JournalError):
-    """The job's driver is alive, or another driver has taken the job over."""
+class RunInUseError(JournalError):
+    """The driver of the run is alive, or another driver has taken the run over."""
 
 
 class ProgramChangedError(JournalError):

@@ -14,13 +14,13 @@ from aflint.config import Config
 from aflint.deploy.clean import names_cloud
 from aflint.deploy.folders import Folder, default_scratch, find_folders
 from aflint.deploy.found import find_deployment
-from aflint.driver.command import JOB_ID
+from aflint.driver.command import RUN_ID
 from aflint.errors import (
-    JobRunningError,
     JournalDamagedError,
     JournalError,
     PathNotFoundError,
-    UnknownJobError,
+    RunInUseError,
+    UnknownRunError,
 )
 from aflint.journal import JOURNALS, NAME, Past
 from aflint.journal.file import read_file
@@ -35,7 +35,7 @@ _PROMPTS = frozenset(("ipython", "ipython3", "IPython", "bpython", "ptpython", "
 class Resumable:
     """One run. `place`: its folder. `problem`: why it cannot be resumed, empty where it can."""
 
-    job: str
+    run: str
     place: str
     past: Past | None = None
     problem: JournalError | None = None
@@ -54,7 +54,7 @@ class Resumable:
 async def find_resumable(config: Config) -> list[Resumable]:
     """Return the runs that have a journal, here and, where the configuration names one, in S3.
 
-    Those whose drivers are alive on this machine are there, too, with a JobRunningError.
+    Those whose drivers are alive on this machine are there, too, with a RunInUseError.
     """
     folders = find_folders(default_scratch(config.scratch_dir))
     found = [_in_folder(each) for each in folders if (each.path / NAME).is_file()]
@@ -64,31 +64,32 @@ async def find_resumable(config: Config) -> list[Resumable]:
     return found
 
 
-def choose(found: Iterable[Resumable], job: str) -> Resumable:
-    """Return the run of a job, named by the run or by any job of it ("nightly-3").
+def choose(found: Iterable[Resumable], name: str) -> Resumable:
+    """Return a run, named by its id or by that of any job of it ("nightly-3").
 
-    Raises UnknownJobError where there is none, and what stands in the way of resuming it. Pure.
+    Raises UnknownRunError where there is none, and what stands in the way of resuming it. Pure.
     """
     found = list(found)
-    run = job.partition("-")[0]
-    chosen = next((each for each in found if each.job == run), None)
+    run = name.partition("-")[0]
+    chosen = next((each for each in found if each.run == run), None)
     if chosen is None:
-        known = ", ".join(sorted(each.job for each in found if each.problem is None))
-        raise UnknownJobError(
-            f"there is nothing of a job {job} to resume: it has ended, was cleaned, or was never "
-            f"started from here. What can be resumed: {known or 'nothing'}"
+        known = ", ".join(sorted(each.run for each in found if each.problem is None))
+        raise UnknownRunError(
+            f"there is no run {run!r} to resume: it has ended, was removed by `aflint clean`, or "
+            "was started with another scratch_dir, bucket or prefix. Runs that can be resumed: "
+            f"{known or 'none'}"
         )
     if chosen.problem is not None:
         raise chosen.problem
     if not chosen.command:
-        raise UnknownJobError(
-            f"there is nothing of job {run} to resume: its driver was killed before it began. Run "
-            f"its program again with {JOB_ID}={run}"
+        raise UnknownRunError(
+            f"there is nothing of run {run} to resume: its driver was killed before it had begun. "
+            f"Start its program again with {RUN_ID}={run}"
         )
     if not is_program(chosen.command):
-        raise UnknownJobError(
-            f"job {run} was started from an interactive session, which cannot be run again from "
-            f"here: do there what was done, with connect(job_id={run!r})"
+        raise UnknownRunError(
+            f"run {run} was started in an interactive session, which `aflint resume` cannot start "
+            f"again. Repeat its steps there, after connect(run_id={run!r})"
         )
     return chosen
 
@@ -102,20 +103,20 @@ def is_program(command: Sequence[str]) -> bool:
 
 
 def start_again(run: Resumable, environ: Mapping[str, str]) -> NoReturn:
-    """Become the driver of a run: its program, in its folder, under its job id.
+    """Become the driver of a run: its program, in its folder, under its run id.
 
-    Raises UnknownJobError where the folder or the interpreter that it was started in is gone.
+    Raises UnknownRunError where the folder or the interpreter that it was started in is gone.
     """
     assert run.past is not None
     driver = run.past.drivers[0]
-    variables = {**environ, **driver.variables, JOB_ID: run.job}
+    variables = {**environ, **driver.variables, RUN_ID: run.run}
     try:
         os.chdir(driver.folder)
         os.execvpe(driver.command[0], list(driver.command), variables)
     except OSError as error:
-        raise UnknownJobError(
-            f"job {run.job} cannot be started again by {' '.join(driver.command)!r} in "
-            f"{driver.folder}: {error.strerror}. Run its program with {JOB_ID}={run.job}"
+        raise UnknownRunError(
+            f"run {run.run} cannot be started again with {' '.join(driver.command)!r} in "
+            f"{driver.folder}: {error.strerror}. Start its program with {RUN_ID}={run.run}"
         ) from error
 
 
@@ -130,7 +131,7 @@ def _in_folder(folder: Folder) -> Resumable:
     except JournalError as error:
         return Resumable(folder.session, place, problem=error)
     except (OSError, ValueError) as error:
-        problem = JournalDamagedError(f"what is left of job {folder.session}: {error}")
+        problem = JournalDamagedError(f"what is left of run {folder.session}: {error}")
         return Resumable(folder.session, place, problem=problem)
     return Resumable(folder.session, place, Past(folder.session, entries))
 
@@ -163,8 +164,8 @@ async def _in_cloud(config: Config, alive: Mapping[str, Folder]) -> list[Resumab
         return runs
 
 
-def _alive(folder: Folder) -> JobRunningError:
-    return JobRunningError(
-        f"job {folder.session} is running: its driver is alive and holds {folder.path}. There is "
+def _alive(folder: Folder) -> RunInUseError:
+    return RunInUseError(
+        f"run {folder.session} is in use: its driver is alive and holds {folder.path}. There is "
         "nothing to resume"
     )

@@ -36,8 +36,8 @@ from aflint.errors import (
     ClosureError,
     InvalidArgumentError,
     JobCancelledError,
-    JobRunningError,
     JournalVersionError,
+    RunInUseError,
     SessionError,
 )
 from aflint.events import Event, Listener
@@ -98,7 +98,7 @@ class Session:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.id = config.job_id or secrets.token_hex(4)
+        self.id = config.run_id or secrets.token_hex(4)
         self._listeners: list[Listener] = []
         self._accumulators = itertools.count(1)
         self._stack: AsyncExitStack | None = None
@@ -151,7 +151,7 @@ class Session:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         config = self.config
-        scratch = ScratchFolder(config.scratch_dir, self.id, named=config.job_id is not None)
+        scratch = ScratchFolder(config.scratch_dir, self.id, named=config.run_id is not None)
         stack.enter_context(scratch)
         backend = await self._open_backend(scratch.path, stack)
         self._backend = backend
@@ -225,7 +225,7 @@ class Session:
     async def _end(self, journal: Journal) -> None:
         """Note that the run is over, if it is still this driver's, before all of it is removed."""
         if self._past.refused is None:
-            with suppress(JobRunningError):  # `_lost` has noted it
+            with suppress(RunInUseError):  # `_lost` has noted it
                 await journal.end()
 
     async def _remove_all(self, backend: Backend, scratch: ScratchFolder, journal: Journal) -> None:
@@ -236,7 +236,7 @@ class Session:
         if self._past.unmet and not self._failed:
             jobs = ", ".join(f"{job.id} ({job.name})" for job in self._past.unmet)
             _log.warning(
-                "job %s was resumed by a program that asked for less: %s were not met again",
+                "run %s was resumed, but its program did not ask again for these jobs: %s",
                 self.id, jobs,
             )  # fmt: skip
         if backend.folder != str(scratch.path):

@@ -13,7 +13,7 @@ from typing import IO
 import pytest
 
 from aflint.driver.scratch import ScratchFolder
-from aflint.errors import ConfigError, JobRunningError
+from aflint.errors import ConfigError, RunInUseError
 from aflint.locks import LOCK, PREFIX
 from tests.interrupts import interrupted
 
@@ -105,7 +105,7 @@ def test_a_living_drivers_folder_is_left_alone(tmp_path: Path) -> None:
     with named(tmp_path) as first:
         (first.path / "journal").touch()
         with (
-            pytest.raises(JobRunningError, match="nightly is running on this machine"),
+            pytest.raises(RunInUseError, match="nightly is in use on this machine"),
             named(tmp_path),
         ):
             pass

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 def runs_table(found: list[Resumable], now: float) -> Table:
     """Return what there is to resume, a row each."""
     place = Column("place", no_wrap=True, overflow="fold")  # whole, to be copied
-    table = Table("job", "age", "jobs", "tasks", "program", place, box=None, pad_edge=False)
+    table = Table("run", "age", "jobs", "tasks", "program", place, box=None, pad_edge=False)
     for each in found:
         if each.past is None or not each.past.drivers:
             problem = str(each.problem or "it had not begun").partition(". ")[0]
-            table.add_row(each.job, "", "", "", Text(problem), each.place)
+            table.add_row(each.run, "", "", "", Text(problem), each.place)
             continue
         age = f"{max(0.0, now - each.past.drivers[0].time) / 60:.0f} min"
         command = Text(shlex.join(each.command[1:])[:80])
         jobs = str(len(each.past.jobs))
-        table.add_row(each.job, age, jobs, str(each.tasks), command, each.place)
+        table.add_row(each.run, age, jobs, str(each.tasks), command, each.place)
     return table
 
 
@@ -41,23 +41,25 @@ def register(app: typer.Typer) -> None:
     @cloud_command(app, "resume", Panel.RUN)
     def resume(
         config: Config,
-        job: Annotated[
+        run_id: Annotated[
             str | None,
-            typer.Argument(help="The run, or a job of it.", show_default="list them all"),
+            typer.Argument(
+                metavar="RUN", help="The run, or any job of it.", show_default="list them all"
+            ),
         ] = None,
     ) -> None:
         """Start the program of a killed driver again; what its tasks had computed is kept."""
         from aflint.resuming import choose, find_resumable, start_again
 
         found = run(find_resumable(config))
-        if job is None:
+        if run_id is None:
             console().print(runs_table(found, time.time()) if found else "Nothing to resume.")
             return
-        chosen = choose(found, job)
+        chosen = choose(found, run_id)
         err = console(stderr=True)
         assert chosen.past is not None
         err.print(
-            f"resuming job {chosen.job}: {len(chosen.past.jobs)} jobs were begun, {chosen.tasks} "
+            f"resuming run {chosen.run}: {len(chosen.past.jobs)} jobs had begun, {chosen.tasks} "
             f"tasks are kept; running {shlex.join(chosen.command)}",
             markup=False,
         )

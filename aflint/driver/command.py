@@ -11,12 +11,12 @@ from aflint import __version__
 from aflint.journal.entries import DriverBegan
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-JOB_ID = "AFLINT_JOB_ID"
+RUN_ID = "AFLINT_RUN_ID"
 
 
 def _matters(name: str) -> bool:
     """Say whether a variable may change what the program asks for, or where it runs."""
-    return name == "PYTHONHASHSEED" or (name.startswith("AFLINT_") and name != JOB_ID)
+    return name == "PYTHONHASHSEED" or (name.startswith("AFLINT_") and name != RUN_ID)
 
 
 def this_driver() -> DriverBegan:

@@ -21,8 +21,8 @@ from aflint.driver.runner import Runner
 from aflint.errors import (
     AflintError,
     ConfigError,
-    JobRunningError,
     JournalError,
+    RunInUseError,
     SessionError,
 )
 from aflint.fingerprint import fingerprint
@@ -140,12 +140,12 @@ class JobRunner(Runner):
                 raise
 
     async def _check_own(self, error: AflintError) -> None:
-        """Raise JobRunningError where a job failed because the run is another driver's now, who
+        """Raise RunInUseError where a job failed because the run is another driver's now, who
         may have removed what it had.
         """
         try:
             await self.journal.check()
-        except JobRunningError as taken_over:
+        except RunInUseError as taken_over:
             raise taken_over from error
         except AflintError:
             return  # nobody knows: the job failed as it did

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from aflint.errors import ConfigError, JobRunningError
+from aflint.errors import ConfigError, RunInUseError
 from aflint.locks import LOCK, PREFIX, open_lock, own_folders
 
 
@@ -25,7 +25,7 @@ class ScratchFolder:
     session is used again, and stays unless `own` is called; else, and where there is none, it is a
     new one.
 
-    Raises JobRunningError where the driver of a named session is alive, ConfigError where no folder
+    Raises RunInUseError where the driver of a named session is alive, ConfigError where no folder
     can be made.
     """
 
@@ -104,9 +104,10 @@ class ScratchFolder:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 handle.close()
-                raise JobRunningError(
-                    f"job {self._session} is running on this machine: its driver holds "
-                    f"{folder / LOCK}. Wait for it, or end it; or give this run another job id"
+                raise RunInUseError(
+                    f"run {self._session} is in use on this machine: its driver holds "
+                    f"{folder / LOCK}. Wait until that driver has ended, or end it; or choose "
+                    "another run id"
                 ) from None
             if os.fstat(handle.fileno()).st_nlink == 0:  # removed before it was locked
                 handle.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from aflint.errors import JobRunningError
+from aflint.errors import RunInUseError
 from aflint.journal import Journal, Past
 from aflint.journal.entries import ShuffleMade
 from aflint.scheduler.loop import ShuffleService
@@ -36,7 +36,7 @@ class OwnShuffles(ShuffleService):
 
     async def _is_own(self, handle: ShuffleHandle) -> bool:
         if self.past.refused is None:
-            with suppress(JobRunningError):
+            with suppress(RunInUseError):
                 await self.journal.flush()
                 return True
         unwritten = (each for each in self.journal.unwritten if isinstance(each, ShuffleMade))

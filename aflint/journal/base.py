@@ -35,12 +35,12 @@ class Journal(ABC):
         return None
 
     async def check(self) -> None:
-        """Raise JobRunningError where another driver has taken the run over."""
+        """Raise RunInUseError where another driver has taken the run over."""
         return None
 
     async def end(self) -> None:
         """Note that the run is over: to be called before all that it has is removed, so that no
-        driver resumes it meanwhile. Raises JobRunningError where another driver has taken it over.
+        driver resumes it meanwhile. Raises RunInUseError where another driver has taken it over.
         """
         return None
 

@@ -61,7 +61,7 @@ class FileJournal(Journal):
         except OSError as error:
             self._broken = True
             _log.warning(
-                "the journal of job %s cannot be written (%s): if this driver is killed, the run "
+                "the journal of run %s cannot be written (%s): if this driver is killed, the run "
                 "resumes from here at the latest", self._session, error.strerror,
             )  # fmt: skip
             return

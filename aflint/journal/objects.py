@@ -17,9 +17,9 @@ from typing import Final
 
 from aflint.errors import (
     AflintError,
-    JobRunningError,
     OutputExistsError,
     PathNotFoundError,
+    RunInUseError,
     ServiceUnavailableError,
 )
 from aflint.journal.base import Journal
@@ -99,7 +99,7 @@ class ObjectJournal(Journal):
         return self._waiting if self._taken is not None else ()
 
     async def flush(self) -> None:
-        """Return once all is written. Raises JobRunningError where another driver took over."""
+        """Return once all is written. Raises RunInUseError where another driver took over."""
         wanted = self._recorded
         self._hurry.set()
         async with self._progress:
@@ -194,7 +194,7 @@ class ObjectJournal(Journal):
         except AflintError as error:
             self._broken = True
             _log.warning(
-                "the journal of job %s cannot be written (%s): if this driver is killed, the run "
+                "the journal of run %s cannot be written (%s): if this driver is killed, the run "
                 "resumes from here at the latest", self._session, error,
             )  # fmt: skip
         else:
@@ -208,15 +208,15 @@ class ObjectJournal(Journal):
         self._broken = True
         if self._began:
             told = (
-                f"job {self._session} was resumed by another driver while this one ran: this one "
-                "stops, and touches nothing of it any more"
+                f"run {self._session} was resumed by another driver while this one ran: this one "
+                "stops, and leaves everything of the run to the other"
             )
         else:
             told = (
-                f"job {self._session} is running: its driver wrote to its journal just now. Wait "
-                "for it, or end it; or give this run another job id"
+                f"run {self._session} is in use: its driver wrote to its journal just now. Wait "
+                "until that driver has ended, or end it; or choose another run id"
             )
-        self._taken = JobRunningError(told)
+        self._taken = RunInUseError(told)
         self.on_lost(self._taken)
 
     async def _put(self, segment: bytes) -> None:
@@ -225,7 +225,7 @@ class ObjectJournal(Journal):
             try:
                 return await self._put_once(segment)
             except (ServiceUnavailableError, _StrayError) as error:
-                _log.info("the journal of job %s waits %g s: %s", self._session, pause, error)
+                _log.info("the journal of run %s waits %g s: %s", self._session, pause, error)
             await asyncio.sleep(pause)
         await self._put_once(segment)
 

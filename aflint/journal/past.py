@@ -79,9 +79,9 @@ class Past:
         for driver in self.drivers[-1:]:
             if (driver.aflint, driver.python) != (aflint, python):
                 raise JournalVersionError(
-                    f"job {self.session} was started by aflint {driver.aflint} on Python "
-                    f"{driver.python}, and this is aflint {aflint} on Python {python}: resume with "
-                    "those. Nothing was changed."
+                    f"run {self.session} was started by aflint {driver.aflint} on Python "
+                    f"{driver.python}, and this is aflint {aflint} on Python {python}. Resume it "
+                    "with the versions it was started with. Nothing was changed."
                 )
 
     def meet(self, fingerprint: str, name: str, *, alone: bool) -> PastJob | None:
@@ -97,11 +97,11 @@ class Past:
         expected = next(iter(self._unmet.values()), None)
         if expected is not None and not expected.beside and alone:
             self.refused = ProgramChangedError(
-                f"job {self.session} cannot be resumed: its program now asks for another "
-                f"{name!r} than what was started as {expected.id} ({expected.name}): its "
-                "functions, what they captured, or their input are not the same. Nothing was "
-                "changed. Resume with the program and the input as they were; or run it under "
-                "another job id to start over, and `aflint clean` what is left of this one"
+                f"run {self.session} cannot be resumed, because its program or its input has "
+                f"changed: where it ran {expected.id} ({expected.name}), it now asks for {name!r}, "
+                "with other functions, captured values or input. Nothing was changed. Resume with "
+                "the program and the input as they were; or start over under another run id, and "
+                "remove what is left of this run with `aflint clean`"
             )
             raise self.refused
         return None

@@ -74,7 +74,7 @@ def decode(
     except (FrameError, ValueError) as error:
         raise damaged(what, str(error)) from error
     if (owner, found) != (session, number):
-        raise damaged(what, f"it is segment {found} of job {owner}, out of its place")
+        raise damaged(what, f"it is segment {found} of run {owner}, in the wrong place")
     return run, tuple(entries)
 
 

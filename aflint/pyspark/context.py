@@ -108,9 +108,9 @@ class Life:
 
     def _start_engine(self: Any) -> None:
         config = engine_config(dict(self._conf.getAll()))
-        job = config.job_id or secrets.token_hex(4)
-        config = config.replace(job_id=job)
-        self._folder = ScratchFolder(config.scratch_dir, f"{job}.files", named=True)
+        run = config.run_id or secrets.token_hex(4)
+        config = config.replace(run_id=run)
+        self._folder = ScratchFolder(config.scratch_dir, f"{run}.files", named=True)
         with translated():
             self._folder.__enter__()
         self._folder.own()  # what a driver that was killed had in it is added again

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from aflint.cli import main
-from aflint.driver.command import JOB_ID
-from aflint.errors import JobRunningError, JournalDamagedError, UnknownJobError
+from aflint.driver.command import RUN_ID
+from aflint.errors import JournalDamagedError, RunInUseError, UnknownRunError
 from aflint.journal import NAME, Past
 from aflint.journal.entries import DriverBegan, Entry, JobBegan, TaskAccepted
 from aflint.journal.file import open_file
@@ -125,27 +125,27 @@ def test_the_program_is_started_again_where_it_was(
     home.mkdir()
     second = began(tmp_path, (sys.executable, "-m", "aflint", "another"))
     machine.killed("nightly", began(home), *results("nightly"), second)
-    monkeypatch.setenv(JOB_ID, "wrong")
+    monkeypatch.setenv(RUN_ID, "wrong")
     monkeypatch.setenv("AFLINT_WORKERS", "9")
     result = machine.resume(name)
     assert result.exit_code == 0
-    assert "resuming job nightly: 1 jobs were begun, 3 tasks are kept" in result.stderr
+    assert "resuming run nightly: 1 jobs had begun, 3 tasks are kept" in result.stderr
     ((file, words, environ, folder),) = machine.replaced
     assert (file, words, folder) == (sys.executable, list(PROGRAM), str(home))
-    assert (environ[JOB_ID], environ["AFLINT_WORKERS"]) == ("nightly", "2")
+    assert (environ[RUN_ID], environ["AFLINT_WORKERS"]) == ("nightly", "2")
     assert environ["PATH"] == os.environ["PATH"]
 
 
-def test_an_unknown_job_is_told_with_what_there_is(machine: Machine, tmp_path: Path) -> None:
+def test_an_unknown_run_is_told_with_what_there_is(machine: Machine, tmp_path: Path) -> None:
     machine.killed("nightly", began(tmp_path))
     (machine.killed("hurt", began(tmp_path)) / NAME).write_bytes(b"short")
-    refused(machine, "weekly", "nothing of a job weekly to resume")
-    refused(machine, "weekly", "What can be resumed: nightly")
-    refused(machine, "night", "nothing of a job night to resume")
+    refused(machine, "weekly", "there is no run 'weekly' to resume")
+    refused(machine, "weekly", "Runs that can be resumed: nightly")
+    refused(machine, "night", "there is no run 'night' to resume")
 
 
-def test_with_nothing_at_all_any_job_is_unknown(machine: Machine) -> None:
-    refused(machine, "nightly", "What can be resumed: nothing")
+def test_with_nothing_at_all_any_run_is_unknown(machine: Machine) -> None:
+    refused(machine, "nightly", "Runs that can be resumed: none")
 
 
 def test_a_run_whose_driver_lives_is_told(machine: Machine, tmp_path: Path) -> None:
@@ -153,9 +153,9 @@ def test_a_run_whose_driver_lives_is_told(machine: Machine, tmp_path: Path) -> N
     with (folder / LOCK).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused(
-            machine, "nightly", f"job nightly is running: its driver is alive and holds {folder}"
+            machine, "nightly", f"run nightly is in use: its driver is alive and holds {folder}"
         )
-        assert "is running" in machine.resume().stdout
+        assert "is in use" in machine.resume().stdout
 
 
 def test_a_damaged_journal_is_told(machine: Machine, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_damaged_journal_is_told(machine: Machine, tmp_path: Path) -> None:
         (folder / NAME).write_bytes(damaged)
         refused(machine, "nightly", "is damaged")
     (folder / NAME).write_bytes(whole[:7] + b"\x09" + whole[8:])
-    refused(machine, "nightly", "of version 9")
+    refused(machine, "nightly", "has format version 9")
 
 
 @pytest.mark.parametrize("secret", [None, b"", b"short", b"another secret of thirty-two by."])
@@ -176,7 +176,7 @@ def test_a_secret_that_is_gone_or_another_is_told(
     (folder / SECRET_FILE).unlink()
     if secret is not None:
         (folder / SECRET_FILE).write_bytes(secret)
-    refused(machine, "nightly", "damaged" if secret and len(secret) > 16 else "what is left of job")
+    refused(machine, "nightly", "damaged" if secret and len(secret) > 16 else "what is left of run")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_an_interactive_session_is_not_started_again(
     machine: Machine, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     machine.killed("nightly", began(tmp_path, (sys.executable, *words)))
-    refused(machine, "nightly", "connect(job_id='nightly')")
+    refused(machine, "nightly", "connect(run_id='nightly')")
 
 
 @pytest.mark.parametrize(
@@ -199,12 +199,12 @@ def test_programs_are_told_from_prompts(words: tuple[str, ...]) -> None:
 
 def test_a_driver_that_was_killed_before_it_began_is_told(machine: Machine) -> None:
     machine.killed("nightly")
-    refused(machine, "nightly", "its driver was killed before it began")
+    refused(machine, "nightly", "its driver was killed before it had begun")
 
 
 def test_a_folder_or_an_interpreter_that_is_gone_is_told(machine: Machine, tmp_path: Path) -> None:
     machine.killed("nightly", began(tmp_path / "gone"))
-    refused(machine, "nightly", f"Run its program with {JOB_ID}=nightly")
+    refused(machine, "nightly", f"Start its program with {RUN_ID}=nightly")
     machine.killed("other", began(tmp_path, (str(tmp_path / "python"), "job.py")))
     refused(machine, "other", "No such file or directory")
 
@@ -214,17 +214,17 @@ def test_what_other_users_or_programs_left_is_not_looked_at(machine: Machine) ->
     (machine.scratch / "aflint-no-journal" / LOCK).write_text("nightly")
     (machine.scratch / "aflint-no-lock").mkdir()
     (machine.scratch / "aflint-no-lock" / NAME).write_bytes(b"?")
-    refused(machine, "nightly", "nothing of a job nightly")
+    refused(machine, "nightly", "there is no run 'nightly'")
 
 
 def test_choosing_raises_what_stands_in_the_way() -> None:
     past = Past("b", [began(Path("/"))])
     found: list[Any] = [
-        Resumable("a", "/a", problem=JobRunningError("alive")),
+        Resumable("a", "/a", problem=RunInUseError("alive")),
         Resumable("b", "/b", past),
         Resumable("c", "/c", problem=JournalDamagedError("hurt")),
     ]
     assert choose(found, "b-17") is found[1]
-    for job, error in (("a", JobRunningError), ("c-1", JournalDamagedError), ("", UnknownJobError)):
+    for job, error in (("a", RunInUseError), ("c-1", JournalDamagedError), ("", UnknownRunError)):
         with pytest.raises(error):
             choose(found, job)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from aflint.errors import JobRunningError
+from aflint.errors import RunInUseError
 from aflint.localcloud import Faults
 from tests.cloud.clouds import MEMORY_MB, Deployed
 from tests.cloud.test_faults import EVERYTHING
@@ -147,12 +147,12 @@ async def test_a_driver_that_was_taken_over_stops_and_removes_nothing(
     deployed: Deployed, tmp_path: Path
 ) -> None:
     async with (
-        deployed.connect(job_id="run", scratch_dir=str(tmp_path / "first")) as first,
-        deployed.connect(job_id="run", scratch_dir=str(tmp_path / "later")) as later,
+        deployed.connect(run_id="run", scratch_dir=str(tmp_path / "first")) as first,
+        deployed.connect(run_id="run", scratch_dir=str(tmp_path / "later")) as later,
     ):
         assert await later.range(10, num_slices=2).sum() == 45
         pairs = first.range(40, num_slices=4).key_by(lambda n: n % 3)
-        with pytest.raises(JobRunningError, match="resumed by another driver"):
+        with pytest.raises(RunInUseError, match="resumed by another driver"):
             await pairs.group_by_key(2).count()
         assert await later.range(10, num_slices=2).sum() == 45
     deployed.assert_empty()

@@ -156,7 +156,7 @@ def kill_at_the_end() -> None:
 async def main(name: str, folder: Path, kill_after: int = -1, stage: int | None = None) -> None:
     """Run one of the programs."""
     async with aflint.connect(
-        job_id="run", workers=2, progress=False, scratch_dir=str(folder / "scratch")
+        run_id="run", workers=2, progress=False, scratch_dir=str(folder / "scratch")
     ) as session:
         watcher = Watcher(session, kill_after, stage)
         session.add_listener(watcher)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import aflint
-from aflint.errors import JobRunningError
+from aflint.errors import RunInUseError
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,7 +161,7 @@ def test_another_program_is_refused_and_destroys_nothing(folder: Path, alone: Al
     files = sorted(path for path in scratch.rglob("*") if "worker" not in str(path))
     refused = run("changed", folder)
     assert refused.status == 1
-    assert "ProgramChangedError: job run cannot be resumed" in refused.errors
+    assert "ProgramChangedError: run run cannot be resumed" in refused.errors
     assert sorted(p for p in scratch.rglob("*") if "worker" not in str(p)) == files
     resumed = run("counts", folder)
     assert resumed.told["answer"] == alone("counts")[0]
@@ -216,7 +216,7 @@ def test_the_command_runs_the_program_again(folder: Path, alone: Alone) -> None:
     assert "tests.engine.resumable counts" in listed.stdout
     unknown = start([*command, "other"], folder, **scratch)
     assert unknown.status == 1
-    assert "there is nothing of a job other to resume" in unknown.errors
+    assert "there is no run 'other' to resume" in unknown.errors
     assert "What can be resumed: run" in unknown.errors
     resumed = start([*command, "run-1"], folder, **scratch)  # without what it was killed by
     assert resumed.status == -signal.SIGKILL  # which is part of its command: it is killed again
@@ -225,12 +225,12 @@ def test_the_command_runs_the_program_again(folder: Path, alone: Alone) -> None:
 
 async def test_a_run_whose_driver_is_alive_is_not_resumed(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"workers": 1, "progress": False, "scratch_dir": str(tmp_path)}
-    async with aflint.connect(job_id="mine", **settings) as session:
-        with pytest.raises(JobRunningError, match="job mine is running on this machine"):
-            async with aflint.connect(job_id="mine", **settings):
+    async with aflint.connect(run_id="mine", **settings) as session:
+        with pytest.raises(RunInUseError, match="run mine is in use on this machine"):
+            async with aflint.connect(run_id="mine", **settings):
                 pass
         assert await session.range(10).sum() == 45
-    async with aflint.connect(job_id="mine", **settings) as session:
+    async with aflint.connect(run_id="mine", **settings) as session:
         assert await session.range(10).sum() == 45
     assert os.listdir(tmp_path) == []
 

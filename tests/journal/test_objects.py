@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from aflint.errors import (
     AflintError,
-    JobRunningError,
     JournalDamagedError,
     JournalVersionError,
+    RunInUseError,
     ServiceUnavailableError,
 )
 from aflint.journal.entries import Entry, JobBegan, JobClosed
@@ -235,15 +235,15 @@ async def test_the_driver_that_resumes_fences_the_one_before(bucket: Bucket) -> 
     second.record(driver(2))
     await second.flush()
     first.record(JobClosed("late"))
-    with pytest.raises(JobRunningError, match="resumed by another driver"):
+    with pytest.raises(RunInUseError, match="resumed by another driver"):
         await first.flush()
     first.record(JobClosed("later"))
     await asyncio.sleep(1)
-    with pytest.raises(JobRunningError):
+    with pytest.raises(RunInUseError):
         await first.flush()
     second.record(JobClosed("nightly-1"))
     await second.flush()
-    assert [type(error) for error in lost] == [JobRunningError]
+    assert [type(error) for error in lost] == [RunInUseError]
     await first.aclose()
     await second.aclose()
     assert await bucket.read() == [driver(1), driver(2), JobClosed("nightly-1")]
@@ -261,7 +261,7 @@ async def test_a_driver_asks_whether_the_run_is_its_own(bucket: Bucket) -> None:
     second.record(driver(2))
     await second.flush()
     for _ in range(2):
-        with pytest.raises(JobRunningError, match="resumed by another driver"):
+        with pytest.raises(RunInUseError, match="resumed by another driver"):
             await first.check()
     await second.check()
     assert len(lost) == 1
@@ -275,7 +275,7 @@ async def test_of_two_who_resume_at_once_one_goes_on(bucket: Bucket) -> None:
     for process, journal in enumerate(journals, 1):
         journal.record(driver(process))
     ends = await asyncio.gather(*(j.flush() for j in journals), return_exceptions=True)
-    assert sorted(type(end).__name__ for end in ends) == ["JobRunningError", "NoneType"]
+    assert sorted(type(end).__name__ for end in ends) == ["NoneType", "RunInUseError"]
     for journal in journals:
         await journal.aclose()
     won = 1 + [end is None for end in ends].index(True)
@@ -288,7 +288,7 @@ async def test_one_that_begins_beside_a_living_driver_is_told_so(bucket: Bucket)
     first.record(driver(1))
     await first.flush()
     later.record(driver(2))
-    with pytest.raises(JobRunningError, match=r"job nightly is running: .* Wait for it, or end it"):
+    with pytest.raises(RunInUseError, match=r"run nightly is in use: .* Wait until that driver"):
         await later.flush()
     await first.check()
     await first.aclose()
@@ -361,7 +361,7 @@ async def outliving(bucket: Bucket) -> ObjectJournal:
 
 async def test_a_driver_that_outlives_its_run_finds_out_and_leaves_nothing(bucket: Bucket) -> None:
     first = await outliving(bucket)
-    with pytest.raises(JobRunningError, match="resumed by another driver"):
+    with pytest.raises(RunInUseError, match="resumed by another driver"):
         await first.check()
     await first.aclose()
     assert bucket.names == []
@@ -381,7 +381,7 @@ async def test_a_driver_that_outlives_its_run_does_no_harm_to_the_next_one(
     await asyncio.sleep(0)
     third.record(SOME[later])
     await third.flush()
-    with pytest.raises(JobRunningError):
+    with pytest.raises(RunInUseError):
         await lost
     await third.check()
     await first.aclose()
@@ -483,7 +483,7 @@ async def test_segments_that_changed_places_are_told(bucket: Bucket) -> None:
     await bucket.write(*SOME)
     held, (one, other) = bucket.objects.held, numbered(1, 2)
     held[one], held[other] = held[other], held[one]
-    await refused(bucket, JournalDamagedError, "out of its place")
+    await refused(bucket, JournalDamagedError, "in the wrong place")
 
 
 async def test_any_altered_byte_and_any_cut_is_told(bucket: Bucket) -> None:
@@ -502,7 +502,7 @@ async def test_any_altered_byte_and_any_cut_is_told(bucket: Bucket) -> None:
 async def test_a_segment_of_another_version_run_or_secret_is_told(bucket: Bucket) -> None:
     await bucket.write(JobBegan("nightly-1", "count", "f"))
     await refused(bucket, JournalDamagedError, "another secret|altered", key=KEY[::-1])
-    await refused(bucket, JournalDamagedError, "out of its place", session="another")
+    await refused(bucket, JournalDamagedError, "in the wrong place", session="another")
     segment = bytearray(encode(SESSION, 0, SOME[:1], KEY))
     segment[7] = 9
     bucket.objects.held[numbered(0)[0]] = bytes(segment)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from aflint.config import Config
-from aflint.errors import JobRunningError
+from aflint.errors import RunInUseError
 from aflint.testing.clock import run_virtual
 from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession
 from aflint.testing.simulation.dice import Dice
@@ -41,7 +41,7 @@ async def begin_at_once(seed: int) -> bool:
     stopped = [type(end) for end in ends if not isinstance(end, dict)]
     assert answers
     assert all(answer == {n: sum(range(n, 60, 3)) for n in range(3)} for answer in answers)
-    assert stopped in ([], [JobRunningError])
+    assert stopped in ([], [RunInUseError])
     assert not cloud.leaks()
     return bool(stopped)
 
@@ -52,7 +52,7 @@ async def take_over_in_the_middle(seed: int) -> None:
         await sums(first)
         async with SimulatedSession(cloud) as later:
             asked = asyncio.create_task(sums(later))
-            with pytest.raises(JobRunningError, match="resumed by another driver"):
+            with pytest.raises(RunInUseError, match="resumed by another driver"):
                 await sums_again_and_again(first)
             assert await asked == {n: sum(range(n, 60, 3)) for n in range(3)}
     assert not cloud.leaks()

@@ -15,7 +15,7 @@ from typing import Any
 
 from aflint import lineage, variables
 from aflint.config import Config
-from aflint.errors import AflintError, JobRunningError, OutputExistsError
+from aflint.errors import AflintError, OutputExistsError, RunInUseError
 from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
 from aflint.executor import context
 from aflint.task import TaskId
@@ -174,7 +174,7 @@ class _Run:
         except AflintError as error:
             told = f"{type(error).__name__}: {error}"
             if ghost:
-                fine = isinstance(error, JobRunningError)
+                fine = isinstance(error, RunInUseError)
             else:
                 self._error = told
                 # Who was killed as it tidied up, or was taken for dead, may have come to its end.
@@ -228,7 +228,7 @@ class _Run:
         """
         try:
             await life.program
-        except JobRunningError:
+        except RunInUseError:
             if not self._ghosts:
                 raise
             await asyncio.sleep(_PAUSE_S)
