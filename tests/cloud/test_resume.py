@@ -118,10 +118,10 @@ async def test_the_command_finds_runs_in_s3(deployed: Deployed, folder: Path) ->
     (scratch / "owner.lock").unlink()  # as on another machine
     status, _, errors = await drive(deployed, folder, "-m", "aflint", "resume", "other")
     assert status == 1
-    assert "What can be resumed: run" in errors
+    assert "Runs that can be resumed: run" in errors
     status, _, errors = await drive(deployed, folder, "-m", "aflint", "resume", "run")
     assert status == -signal.SIGKILL  # by its own command, six tasks later
-    assert "resuming job run: 1 jobs were begun" in errors
+    assert "resuming run run: 1 jobs had begun" in errors
     status, told, errors = await drive(deployed, folder, *program(folder, "saved"))
     assert status == 0, errors
     assert told["answer"][1] == ["_SUCCESS", *(f"part-{n:05}" for n in range(5))]

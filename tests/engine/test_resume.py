@@ -217,7 +217,7 @@ def test_the_command_runs_the_program_again(folder: Path, alone: Alone) -> None:
     unknown = start([*command, "other"], folder, **scratch)
     assert unknown.status == 1
     assert "there is no run 'other' to resume" in unknown.errors
-    assert "What can be resumed: run" in unknown.errors
+    assert "Runs that can be resumed: run" in unknown.errors
     resumed = start([*command, "run-1"], folder, **scratch)  # without what it was killed by
     assert resumed.status == -signal.SIGKILL  # which is part of its command: it is killed again
     assert run("counts", folder).told["answer"] == alone("counts")[0]
