@@ -6,6 +6,7 @@
     ├── InputError                  something wrong with what is to be read
     │   ├── PathNotFoundError           no such path, or a glob that matches nothing
     │   ├── UnreadableInputError        there, but may not be read
+    │   ├── InputChangedError           not the file any more that was listed for the job
     │   ├── CorruptInputError           truncated or damaged (gzip, bz2, zstd, pickle file)
     │   └── TextDecodingError           bytes that are not text in the encoding asked for
     ├── OutputError                 something wrong with what is to be written
@@ -91,6 +92,10 @@ class UnreadableInputError(InputError, PermissionError):
 
     def __str__(self) -> str:
         return Exception.__str__(self)
+
+
+class InputChangedError(InputError):
+    """A file was changed or replaced after it was listed: its splits would be of two versions."""
 
 
 class CorruptInputError(InputError):

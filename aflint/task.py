@@ -45,7 +45,8 @@ class DataSplit:
 @wire
 @dataclass(frozen=True, slots=True)
 class TextSplit:
-    """Lines that begin in bytes [start, end) of a text file of `size` bytes.
+    """Lines that begin in bytes [start, end) of a text file of `size` bytes, read only while it is
+    the `version` that was listed (see `aflint.storage.base.FileInfo`).
 
     A compressed file (`compression` of "gzip", "bz2", "zstd") is one split: 0 to its size.
     """
@@ -57,13 +58,14 @@ class TextSplit:
     compression: str | None = None
     encoding: str = "utf-8"
     errors: str = "strict"
+    version: str = ""
 
 
 @wire
 @dataclass(frozen=True, slots=True)
 class FilesSplit:
     """Whole files: (path, str) for a `kind` of "text", (path, bytes) for "binary", the records for
-    "pickle".
+    "pickle". `versions` are those of the files; none for files that are not checked.
     """
 
     paths: tuple[str, ...]
@@ -71,6 +73,7 @@ class FilesSplit:
     kind: str
     encoding: str = "utf-8"
     errors: str = "strict"
+    versions: tuple[str, ...] = ()
 
 
 @wire

@@ -53,7 +53,7 @@ def cut_text(
             pieces = min(wanted, file.size)
         borders = [file.size * piece // pieces for piece in range(pieces + 1)]
         splits += [
-            TextSplit(file.path, start, end, file.size, compression, encoding, errors)
+            TextSplit(file.path, start, end, file.size, compression, encoding, errors, file.version)
             for start, end in pairwise(borders)
         ]
     return tuple(splits)
@@ -152,6 +152,7 @@ async def whole_file_splits(
             kind,
             encoding,
             errors,
+            tuple(file.version for file in group),
         )
         for group in groups
     )

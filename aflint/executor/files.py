@@ -8,10 +8,11 @@ from typing import Any
 
 from aflint.errors import InternalError
 from aflint.executor.blockfile import parse
-from aflint.executor.ranges import READ_BYTES, Reading
+from aflint.executor.ranges import Reading
 from aflint.executor.text import plain, undecodable
+from aflint.storage.base import FileInfo
 from aflint.storage.formats import compression_of
-from aflint.task import BlocksSplit, FilesSplit, TextSplit
+from aflint.task import FilesSplit, TextSplit
 
 
 class FilesSource:
@@ -30,7 +31,8 @@ class FilesSource:
     def blocks(self) -> Iterator[list[Any]]:
         """Yield the content of one file at a time; records by the block.
 
-        Raises TextDecodingError, CorruptInputError, PathNotFoundError and UnreadableInputError.
+        Raises TextDecodingError, CorruptInputError, PathNotFoundError, UnreadableInputError
+        and InputChangedError.
         """
         match self._split.kind:
             case "pickle":
@@ -45,13 +47,13 @@ class FilesSource:
         """Count the files, or the records in them."""
         if self._split.kind != "pickle":
             return sum(map(len, self.blocks()))
-        files = zip(self._split.paths, self._split.sizes, strict=True)
-        return sum(
-            BlockFileSource(BlocksSplit(path, size), self._reading).count() for path, size in files
-        )
+        return sum(BlockFileSource(file, self._reading).count() for file in self._files())
 
-    def _files(self) -> Iterator[tuple[str, int]]:
-        files = zip(self._split.paths, self._split.sizes, strict=True)
+    def _files(self) -> Iterator[FileInfo]:
+        """Return the files that are left."""
+        split = self._split
+        versions = split.versions or ("",) * len(split.paths)
+        files = map(FileInfo, split.paths, split.sizes, versions)
         return islice(files, self.position[0], None)
 
     def _whole(self, content: Callable[[str, Iterator[bytes]], Any]) -> Iterator[list[Any]]:
@@ -61,9 +63,9 @@ class FilesSource:
             yield [record]
 
     def _pickled(self) -> Iterator[list[Any]]:
-        for path, size in self._files():
+        for file in self._files():
             index, done = self.position
-            source = BlockFileSource(BlocksSplit(path, size), self._reading, done)
+            source = BlockFileSource(file, self._reading, done)
             for block in source.blocks():
                 self.position = (index, source.position)
                 yield block
@@ -91,13 +93,13 @@ class BlockFileSource:
 
     def __init__(
         self,
-        split: BlocksSplit,
+        file: FileInfo,
         reading: Reading,
         position: int | None = None,
         key: bytes | None = None,
     ) -> None:
         self.position = position or 0
-        self._split = split
+        self._file = file
         self._reading = reading
         self._key = key
 
@@ -107,16 +109,17 @@ class BlockFileSource:
         Raises CorruptInputError for a file that is truncated, damaged or of another kind, and
         PayloadRefusedError for a tagged one that was altered.
         """
-        path, skip = self._split.path, self.position
+        path, skip = self._file.path, self.position
         for _, block in parse(self._bytes(), path, skip, key=self._key):
             self.position += 1
             yield block
 
     def count(self) -> int:
         """Count the records from the heads of the blocks."""
-        path, skip = self._split.path, self.position
+        path, skip = self._file.path, self.position
         parsed = parse(self._bytes(), path, skip, decode=False, key=self._key)
         return sum(count for count, _ in parsed)
 
     def _bytes(self) -> Iterator[bytes]:
-        return self._reading.ranges(self._split.path, 0, self._split.size, READ_BYTES)
+        file = self._file
+        return self._reading.ranges(file.path, 0, file.size, file.version)

@@ -9,9 +9,8 @@ from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from aflint.errors import UnreadableInputError
 from aflint.executor.io_loop import IOLoop
-from aflint.storage.base import Storage
+from aflint.storage.base import FileInfo, Storage, input_changed
 
 T = TypeVar("T")
 
@@ -51,34 +50,36 @@ class Reading:
         finally:
             results.close()  # type: ignore[attr-defined]
 
-    def ranges(self, path: str, start: int, end: int, step: int = READ_BYTES) -> Iterator[bytes]:
+    def ranges(
+        self, path: str, start: int, end: int, version: str = "", step: int = READ_BYTES
+    ) -> Iterator[bytes]:
         """Yield bytes [start, end) of a file in steps, the next ones being on their way.
 
-        Raises UnreadableInputError if the file ends before that.
+        Raises InputChangedError if the file is not of that version, or ends before that.
         """
         borders = [(at, min(at + step, end)) for at in range(start, end, step)]
-        thunks = (partial(self.storage.read, path, *border) for border in borders)
+        thunks = (partial(self.storage.read, path, *border, version) for border in borders)
         with self.ahead(thunks) as blocks:
             for (at, stop), block in zip(borders, blocks, strict=True):
                 yield self._counted(block, path, at, stop)
 
-    def whole(self, files: Iterable[tuple[str, int]]) -> Iterator[tuple[str, Iterator[bytes]]]:
+    def whole(self, files: Iterable[FileInfo]) -> Iterator[tuple[str, Iterator[bytes]]]:
         """Yield each file's path and pieces; the beginnings of the next files are on their way.
 
         The pieces are to be taken before the next file is. Raises as `ranges` does.
         """
-        known = [(path, size, min(size, READ_BYTES)) for path, size in files]
-        thunks = (partial(self.storage.read, path, 0, stop) for path, _, stop in known)
+        known = [(file, min(file.size, READ_BYTES)) for file in files]
+        thunks = (
+            partial(self.storage.read, file.path, 0, stop, file.version) for file, stop in known
+        )
         with self.ahead(thunks, FILES_DEPTH) as blocks:
-            for (path, size, stop), block in zip(known, blocks, strict=True):
-                first = self._counted(block, path, 0, stop)
-                yield path, chain((first,), self.ranges(path, stop, size))
+            for (file, stop), block in zip(known, blocks, strict=True):
+                first = self._counted(block, file.path, 0, stop)
+                rest = self.ranges(file.path, stop, file.size, file.version)
+                yield file.path, chain((first,), rest)
 
     def _counted(self, block: bytes, path: str, start: int, end: int) -> bytes:
         self.counts.input_bytes += len(block)
         if len(block) == end - start:
             return block
-        raise UnreadableInputError(
-            f"{path} ends at byte {start + len(block)}, but was longer when the job began: it was "
-            "changed while it was read; run the job again"
-        )
+        raise input_changed(path)

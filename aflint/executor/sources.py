@@ -13,7 +13,7 @@ from aflint.executor.files import BlockFileSource, FilesSource
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.ranges import Reading, SourceCounts
 from aflint.executor.text import TextSource, WideTextSource
-from aflint.storage.base import Storage
+from aflint.storage.base import FileInfo, Storage
 from aflint.storage.formats import is_splittable
 from aflint.task import Blob, BlocksSplit, DataSplit, FilesSplit, RangeSplit, TextSplit
 
@@ -57,7 +57,8 @@ def open_source(
         case FilesSplit():
             return FilesSource(split, reading, position)
         case BlocksSplit():
-            return BlockFileSource(split, reading, position, key if split.tagged else None)
+            file = FileInfo(split.path, split.size)
+            return BlockFileSource(file, reading, position, key if split.tagged else None)
         case DataSplit():
             return DataSource(split, reading, position)
         case RangeSplit():

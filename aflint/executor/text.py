@@ -45,7 +45,8 @@ class TextSource:
     def blocks(self) -> Iterator[list[str]]:
         """Yield lists of lines.
 
-        Raises TextDecodingError, CorruptInputError, PathNotFoundError and UnreadableInputError.
+        Raises TextDecodingError, CorruptInputError, PathNotFoundError, UnreadableInputError
+        and InputChangedError.
         """
         for run in self._runs():
             for chunk in chunks(run):
@@ -95,12 +96,12 @@ class TextSource:
 
     def _bytes_from(self, start: int) -> Iterator[bytes]:
         """Yield bytes from `start` to the end of the split, and on while more is asked for."""
-        path, size = self._split.path, self._split.size
+        path, size, version = self._split.path, self._split.size, self._split.version
         end = min(self._split.end + BEYOND_BYTES, size)
-        yield from self._reading.ranges(path, start, end)
+        yield from self._reading.ranges(path, start, end, version)
         while end < size:
             start, end = end, min(end + READ_BYTES, size)
-            yield from self._reading.ranges(path, start, end)
+            yield from self._reading.ranges(path, start, end, version)
 
     def _compressed_runs(self) -> Iterator[Run]:
         skip = self.position or 0
@@ -166,7 +167,7 @@ class WideTextSource:
 
 def _all_bytes(split: TextSplit, reading: Reading) -> Iterator[bytes]:
     step = COMPRESSED_READ_BYTES if split.compression else READ_BYTES
-    return plain(split, reading.ranges(split.path, 0, split.size, step))
+    return plain(split, reading.ranges(split.path, 0, split.size, split.version, step))
 
 
 def plain(split: TextSplit, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -6,15 +6,29 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aflint.errors import InputChangedError
 from aflint.task import TransferCounts
 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """A file or object: its full path (or URI) and its size in bytes."""
+    """A file or object: its full path (or URI), its size in bytes, and which version of it.
+
+    Another content under the same path has another `version`.
+    """
 
     path: str
     size: int
+    version: str = ""
+
+
+def input_changed(path: str) -> InputChangedError:
+    """Return the error for a file that is not the version that was listed."""
+    return InputChangedError(
+        f"{path} was changed or replaced after it was listed for this RDD, and what was read of it "
+        "before would not fit to what is there now. Make the RDD anew (text_file lists its files "
+        "again), and run the job again once nothing writes to its input"
+    )
 
 
 class FileWriter(ABC):
@@ -52,10 +66,13 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    async def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
+    async def read(
+        self, path: str, start: int = 0, end: int | None = None, version: str = ""
+    ) -> bytes:
         """Return bytes [start, end) of a file; fewer only where the file ends.
 
-        Raises PathNotFoundError or UnreadableInputError.
+        Raises PathNotFoundError or UnreadableInputError, and InputChangedError where the file is
+        not the `version` that is asked for.
         """
 
     @abstractmethod

@@ -23,7 +23,7 @@ from aflint.errors import (
     PathNotFoundError,
     UnreadableInputError,
 )
-from aflint.storage.base import FileInfo, FileWriter, Storage
+from aflint.storage.base import FileInfo, FileWriter, Storage, input_changed
 from aflint.storage.patterns import expand_braces, is_glob, is_hidden
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -87,7 +87,17 @@ def _information(path: str) -> FileInfo | None:
         return None
     if not os.access(path, os.R_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-    return FileInfo(path, status.st_size)
+    return FileInfo(path, status.st_size, version_of(status))
+
+
+def version_of(status: os.stat_result) -> str:
+    """Return what tells a file from one that took its place, and from what it was before a write.
+
+    A write of the same size within one tick of the file system's clock, some 4 ms after the last
+    one, is not seen.
+    """
+    identity = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+    return ":".join(f"{number:x}" for number in identity)
 
 
 def _list_folder(folder: str) -> list[FileInfo]:
@@ -151,18 +161,26 @@ def list_files(pattern: str) -> list[FileInfo]:
     return sorted(set(found), key=lambda file: file.path)
 
 
-def read_range(path: str, start: int, end: int | None) -> bytes:
+def read_range(path: str, start: int, end: int | None, version: str = "") -> bytes:
     """Return what `Storage.read` promises, blocking."""
     with reading(path), open(path, "rb", buffering=0) as file:
-        stop = os.fstat(file.fileno()).st_size
-        stop = stop if end is None else min(end, stop)
-        data = os.pread(file.fileno(), max(stop - start, 0), start)
-        if start + len(data) >= stop or not data:
-            return data
-        pieces = [data]  # one call gives at most 2 GiB
-        while (start := start + len(pieces[-1])) < stop and pieces[-1]:
-            pieces.append(os.pread(file.fileno(), stop - start, start))
-        return b"".join(pieces)
+        data = _pread(file.fileno(), start, end)
+        # Looked at after the read, so that a write in the middle of it is seen, too.
+        if version and version_of(os.fstat(file.fileno())) != version:
+            raise input_changed(path)
+        return data
+
+
+def _pread(file: int, start: int, end: int | None) -> bytes:
+    stop = os.fstat(file).st_size
+    stop = stop if end is None else min(end, stop)
+    data = os.pread(file, max(stop - start, 0), start)
+    if start + len(data) >= stop or not data:
+        return data
+    pieces = [data]  # one call gives at most 2 GiB
+    while (start := start + len(pieces[-1])) < stop and pieces[-1]:
+        pieces.append(os.pread(file, stop - start, start))
+    return b"".join(pieces)
 
 
 def _delete(path: str) -> None:
@@ -285,8 +303,10 @@ class LocalStorage(Storage):
     async def list(self, pattern: str) -> list[FileInfo]:
         return await asyncio.to_thread(list_files, pattern)
 
-    async def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
-        return await asyncio.to_thread(read_range, local_path(path), start, end)
+    async def read(
+        self, path: str, start: int = 0, end: int | None = None, version: str = ""
+    ) -> bytes:
+        return await asyncio.to_thread(read_range, local_path(path), start, end, version)
 
     async def write(self, path: str, data: bytes) -> None:
         await asyncio.to_thread(write_whole, local_path(path), data)

@@ -67,8 +67,10 @@ class RoutedStorage(Storage):
     async def list(self, pattern: str) -> list[FileInfo]:
         return await self.at(pattern).list(pattern)
 
-    async def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
-        return await self.at(path).read(path, start, end)
+    async def read(
+        self, path: str, start: int = 0, end: int | None = None, version: str = ""
+    ) -> bytes:
+        return await self.at(path).read(path, start, end, version)
 
     async def write(self, path: str, data: bytes) -> None:
         await self.at(path).write(path, data)

@@ -82,7 +82,9 @@ class S3Storage(Storage):
             raise PathNotFoundError(f"nothing is at {pattern}; check the path")
         return sorted(set(found), key=lambda file: file.path)
 
-    async def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
+    async def read(
+        self, path: str, start: int = 0, end: int | None = None, version: str = ""
+    ) -> bytes:
         bucket, key = split(path)
         with _reading(path):
             try:

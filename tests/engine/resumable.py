@@ -61,6 +61,13 @@ async def changed(session: Session, folder: Path) -> Any:
     return sorted(await sums.collect())
 
 
+async def lines(session: Session, folder: Path) -> Any:
+    """Count the words of a file."""
+    words = session.text_file(str(folder / "input.txt"), 10).flat_map(str.split)
+    noted = words.map_partitions_with_index(noting(folder, "map"))
+    return sorted((await noted.count_by_value()).items())
+
+
 async def joined(session: Session, folder: Path) -> Any:
     """Join two shuffles, with closures over sets and strings, whose order differs by process."""
     note = noting(folder, "map")
@@ -111,7 +118,8 @@ async def queries(session: Session, folder: Path) -> Any:
 
 
 PROGRAMS: dict[str, Program] = {
-    each.__name__: each for each in (counts, changed, joined, saved, cached, side_by_side, queries)
+    each.__name__: each
+    for each in (counts, changed, lines, joined, saved, cached, side_by_side, queries)
 }
 
 

@@ -167,6 +167,23 @@ def test_another_program_is_refused_and_destroys_nothing(folder: Path, alone: Al
     assert resumed.told["answer"] == alone("counts")[0]
 
 
+@pytest.mark.parametrize("same_size", [True, False])
+def test_a_run_whose_input_was_changed_is_refused(same_size: bool, folder: Path) -> None:
+    path = folder / "input.txt"
+    path.write_text("to be or not\n" * 100)
+    assert run("lines", folder, 3).status == -signal.SIGKILL
+    resumed = run("lines", folder, 3)
+    assert resumed.status == -signal.SIGKILL
+    times = path.stat()
+    path.write_text("or not to be\n" * (100 if same_size else 101))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))
+    refused = run("lines", folder)
+    assert refused.status == 1
+    assert "ProgramChangedError: job run cannot be resumed" in refused.errors
+    assert "or their input are not the same" in refused.errors
+    assert left(folder)
+
+
 def damage(journal: Path, how: str) -> None:
     data = bytearray(journal.read_bytes())
     if how == "truncated":

@@ -146,7 +146,7 @@ def test_binary_files_are_as_they_are(
     tmp_path: Path, io: IOLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ranges, "READ_BYTES", 10)
-    monkeypatch.setattr(ranges.Reading.ranges, "__defaults__", (10,))
+    monkeypatch.setattr(ranges.Reading.ranges, "__defaults__", ("", 10))
     contents = {f"{number:03d}.gz": bytes(range(number % 256)) for number in range(30)}
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)

@@ -4,6 +4,7 @@ import asyncio
 import bz2
 import gzip
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import pytest
 from aflint.driver.splits import text_splits
 from aflint.errors import (
     CorruptInputError,
+    InputChangedError,
     PathNotFoundError,
     TextDecodingError,
-    UnreadableInputError,
 )
 from aflint.executor import lines, text
 from aflint.executor.io_loop import IOLoop
@@ -103,7 +104,7 @@ def test_a_line_that_ends_far_behind_its_split(tmp_path: Path, io: IOLoop) -> No
 def test_a_carriage_return_and_newline_across_blocks(
     tmp_path: Path, io: IOLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Reading.ranges, "__defaults__", (4,))
+    monkeypatch.setattr(Reading.ranges, "__defaults__", ("", 4))
     monkeypatch.setattr(text, "BEYOND_BYTES", 1)
     monkeypatch.setattr(text, "READ_BYTES", 3)
     monkeypatch.setattr(lines.chunks, "__defaults__", (2,))
@@ -238,8 +239,10 @@ def test_a_file_that_is_gone_or_shorter_than_listed(tmp_path: Path, io: IOLoop) 
     path = write(tmp_path, "a\n" * 100)
     [split] = splits_of(path)
     path.write_text("a\n")
-    with pytest.raises(UnreadableInputError, match="ends at byte 2"):
+    with pytest.raises(InputChangedError, match=r"a\.txt was changed"):
         list(blocks(split, storage, io))
+    with pytest.raises(InputChangedError, match=r"a\.txt was changed"):
+        list(blocks(replace(split, version=""), storage, io))
     path.unlink()
     with pytest.raises(PathNotFoundError, match=r"a\.txt"):
         list(blocks(split, storage, io))
@@ -282,7 +285,9 @@ class Slow(LocalStorage):
     def __init__(self) -> None:
         self.started = self.cancelled = 0
 
-    async def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
+    async def read(
+        self, path: str, start: int = 0, end: int | None = None, version: str = ""
+    ) -> bytes:
         self.started += 1
         if start:
             try:

@@ -19,7 +19,9 @@ class File:
     def __init__(self, data: bytes) -> None:
         self.data = data
 
-    async def read(self, path: str, start: int = 0, end: int | None = None) -> bytes:
+    async def read(
+        self, path: str, start: int = 0, end: int | None = None, version: str = ""
+    ) -> bytes:
         return self.data[start:end]
 
 

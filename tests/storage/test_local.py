@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
-from aflint.errors import DiskFullError, OutputError, PathNotFoundError, UnreadableInputError
+from aflint.errors import (
+    DiskFullError,
+    InputChangedError,
+    OutputError,
+    PathNotFoundError,
+    UnreadableInputError,
+)
 from aflint.storage.base import FileInfo
-from aflint.storage.local import LocalStorage, local_path
+from aflint.storage.local import LocalStorage, local_path, version_of
 
 storage = LocalStorage()
 
@@ -31,8 +37,20 @@ async def names(folder: Path, pattern: str) -> list[str]:
 async def test_lists_a_file_with_its_size(tmp_path: Path) -> None:
     make(tmp_path, "a.txt")
     path = str(tmp_path / "a.txt")
-    assert await storage.list(path) == [FileInfo(path, 5)]
-    assert await storage.list((tmp_path / "a.txt").as_uri()) == [FileInfo(path, 5)]
+    expected = FileInfo(path, 5, version_of(os.stat(path)))
+    assert await storage.list(path) == [expected]
+    assert await storage.list((tmp_path / "a.txt").as_uri()) == [expected]
+
+
+async def test_reads_the_version_that_is_asked_for_or_none(tmp_path: Path) -> None:
+    make(tmp_path, "a.txt", "b.txt")
+    path = str(tmp_path / "a.txt")
+    [file] = await storage.list(path)
+    assert await storage.read(path, 1, 3, file.version) == (await storage.read(path))[1:3]
+    os.replace(tmp_path / "b.txt", path)
+    for start in (0, 3, 100):
+        with pytest.raises(InputChangedError, match=r"a\.txt was changed or replaced"):
+            await storage.read(path, start, start + 1, file.version)
 
 
 async def test_lists_a_folder_without_hidden_files_and_folders(tmp_path: Path) -> None:
