@@ -22,6 +22,12 @@ from aflint.codec import payload
 from aflint.codec.closure import digest
 from aflint.codec.sealed import Opener
 from aflint.errors import BundleMismatchError, FrameError, PayloadRefusedError
+from aflint.executor.descriptors import (
+    closed_since,
+    end_process,
+    open_descriptors,
+    what_lies_behind,
+)
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.runner import Executor
 from aflint.limits import LAMBDA_TMP_MIN_MB
@@ -64,7 +70,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         return _refuse(type(error), str(error))
     except FrameError as error:
         return _refuse(PayloadRefusedError, str(error))
-    return _respond(_executor().run(task, deadline), task)
+    executor, essential = _executor()
+    before = what_lies_behind(essential - executor.io.descriptors)
+    result = executor.run(task, deadline)
+    if closed := closed_since(before):
+        numbers = ", ".join(map(str, closed))
+        what = f"partition {task.id.partition} of stage {task.id.stage}"
+        end_process(f"{what} closed descriptors that its process needs ({numbers}), so it ends")
+    return _respond(result, task)
 
 
 def _refuse(kind: type[Exception], reason: str) -> dict[str, str]:
@@ -85,25 +98,21 @@ def _opener() -> Opener:
 
 
 @cache
-def _executor() -> Executor:
+def _executor() -> tuple[Executor, frozenset[int]]:
+    """Return the executor, and the descriptors that the process has before any user code runs."""
     scratch = Path(tempfile.gettempdir()) / "aflint"
     scratch.mkdir(exist_ok=True)
     gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
     room = int(os.environ.get(TMP_VARIABLE, LAMBDA_TMP_MIN_MB)) * _TMP_SHARE
-    return Executor(
-        IOLoop().__enter__(),
-        open_storage(),
-        create_transport,
-        scratch,
-        _opener().secret,
-        int(room),
-    )
+    io = IOLoop().__enter__()
+    executor = Executor(io, open_storage(), create_transport, scratch, _opener().secret, int(room))
+    return executor, open_descriptors()
 
 
 def _task(event: dict[str, Any], opener: Opener) -> TaskDescription:
     if payload.AT in event:
         address = payload.open_address(opener, envelope.bytes_of(event[payload.AT]))
-        executor = _executor()
+        executor, _ = _executor()
         return payload.open_task(opener, executor.io.run(executor.storage.read(address)))
     return payload.open_task(opener, envelope.bytes_of(event.get(payload.TASK, "")))
 
@@ -113,7 +122,7 @@ def _respond(result: TaskResult, task: TaskDescription) -> Any:
     packed = pack(result)
     if len(packed) <= envelope.MOST_RESPONSE:
         return envelope.text_of(packed)
-    executor = _executor()
+    executor, _ = _executor()
     name = digest(packed)
     location = f"{task.storage}/results/{task.id.job}/{name}"
     executor.io.run(executor.storage.write(location, packed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
 import threading
 from collections import deque
 from collections.abc import (
@@ -19,18 +20,42 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from aflint.executor.descriptors import end_process
+
 T = TypeVar("T")
+
+
+_LOOK_S = 1.0
+"""How often a loop that waits looks whether it can go on."""
 
 
 class IOLoop:
     """An asyncio loop in a thread of its own, for as long as the `with` block lasts.
 
-    Everything here is called from the compute thread.
+    Everything here is called from the compute thread. Where user code closes the loop's own
+    descriptors, the process ends: whatever waits for the loop would wait for ever.
     """
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="aflint-io", daemon=True)
+        self._selector = selectors.DefaultSelector()
+        self.loop: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop(self._selector)
+        self._thread = threading.Thread(target=self._serve, name="aflint-io", daemon=True)
+
+    @property
+    def descriptors(self) -> frozenset[int]:
+        """The connections that the loop has open now."""
+        return frozenset(key.fd for key in self._selector.get_map().values())
+
+    def _serve(self) -> None:
+        self.loop.call_soon(self._look)
+        try:
+            self.loop.run_forever()
+        except OSError as error:  # out of the selector: all else is caught by the loop's handles
+            end_process(f"a task closed what this process does its I/O with ({error}), so it ends")
+
+    def _look(self) -> None:
+        """Come back from the selector, which learns only when asked that it was closed."""
+        self.loop.call_later(_LOOK_S, self._look)
 
     def __enter__(self) -> Self:
         self._thread.start()
