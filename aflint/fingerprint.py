@@ -9,19 +9,18 @@ What is imported counts by its name where it is installed, and by its source whe
 from __future__ import annotations
 
 import dis
-import functools
 import itertools
 import pickle
-import site
 import struct
 import sys
-import sysconfig
 import types
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
 import cloudpickle
+
+from aflint.user_modules import is_users
 
 _DIGEST_BYTES: Final = 16
 _SMALL: Final = 256
@@ -177,13 +176,12 @@ class _Walk:
     def _module(self, module: types.ModuleType) -> None:
         """Write a module's name; the user's own by its source, with those that it uses."""
         self._text("module", module.__name__)
-        if not _is_users(module):
+        if not is_users(module):
             return
         if (file := getattr(module, "__file__", None)) is not None:
-            with open(file, "rb") as source:
-                self._write(blake2b(source.read()).digest())
+            self._write(blake2b(_source(module, file)).digest())
         used = map(_module_of, vars(module).values())
-        others = {other.__name__: other for other in used if other and _is_users(other)}
+        others = {other.__name__: other for other in used if other and is_users(other)}
         for _, other in sorted(others.items()):
             self.add(other)
 
@@ -328,11 +326,20 @@ def _module_of(value: Any) -> types.ModuleType | None:
     return sys.modules.get(name) if type(name) is str else None
 
 
+def _source(module: types.ModuleType, file: str) -> bytes:
+    """Return what stands in a module's file, which may lie in a zip."""
+    if (read := getattr(module.__loader__, "get_data", None)) is not None:
+        source: bytes = read(file)
+        return source
+    with open(file, "rb") as opened:
+        return opened.read()
+
+
 def _is_installed(value: Any) -> bool:
     """Say whether a function or class is found by its name in a module that is not the user's."""
     module = sys.modules.get(value.__module__ or "")
     return (
-        module is not None and not _is_users(module) and _found(module, value.__qualname__) is value
+        module is not None and not is_users(module) and _found(module, value.__qualname__) is value
     )
 
 
@@ -341,23 +348,6 @@ def _found(module: types.ModuleType | None, qualname: str) -> Any:
     for name in qualname.split("."):
         found = getattr(found, name, None)
     return found
-
-
-def _is_users(module: types.ModuleType) -> bool:
-    """Say whether a module is the user's own: neither Python's, nor installed, nor aflint's."""
-    if module.__name__ == "__main__":
-        return True
-    file = getattr(module, "__file__", None)
-    places: list[str] = [file] if file else list(getattr(module, "__path__", ()))
-    ours = module.__name__.partition(".")[0] == "aflint"
-    return places != [] and not ours and not places[0].startswith(_installed())
-
-
-@functools.cache
-def _installed() -> tuple[str, ...]:
-    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    found = {*paths, *site.getsitepackages(), site.getusersitepackages()}
-    return tuple(f"{path}/" for path in found)
 
 
 _REDUCERS: Mapping[type, Callable[[Any], Any]] = cloudpickle.CloudPickler.dispatch_table

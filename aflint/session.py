@@ -30,7 +30,6 @@ from aflint.driver.scratch import ScratchFolder
 from aflint.driver.shuffles import OwnShuffles
 from aflint.driver.splits import Paths
 from aflint.driver.task_logs import show_task_logs
-from aflint.driver.user_modules import UserModules
 from aflint.errors import (
     AflintError,
     ClosureError,
@@ -49,6 +48,7 @@ from aflint.program import Return
 from aflint.rdd import RDD, check_function, check_partitions
 from aflint.scheduler.loop import Scheduler
 from aflint.task import DataSplit, RangeSplit
+from aflint.user_modules import UserModules
 from aflint.variables import Accumulator, Broadcast
 
 if TYPE_CHECKING:

@@ -61,8 +61,8 @@ async def build_bundle(
     """
     wanted = requirements or requirements_of()
     store = Cache(cache or default_cache())
-    layer_key = _layer_key(target, wanted)
     own = own_files()
+    layer_key = _layer_key(target, wanted)
     key = _key("bundle", layer_key, await asyncio.to_thread(_digest, own))
     kept = None if refresh else store.find(key)
     if kept is None:
@@ -89,8 +89,17 @@ def check_size(bundle: Bundle) -> Bundle:
 
 
 def own_files() -> Mapping[PurePosixPath, Path]:
-    """Return aflint's files that go into a bundle, by their path in it."""
+    """Return aflint's files that go into a bundle, by their path in it.
+
+    Raises:
+        BundleError: aflint is not in a folder, but in a zip.
+    """
     package = Path(__file__).parents[1]
+    if not package.is_dir():
+        raise BundleError(
+            f"aflint runs from a zip ({package}), and a bundle is made of files. Install it in a "
+            "folder (pip install, also with --target), and leave it out of the zip."
+        )
     return {
         PurePosixPath("aflint") / name: package / name
         for name in files_below(package)

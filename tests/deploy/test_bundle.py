@@ -27,6 +27,14 @@ def unzipped(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+async def test_a_bundle_needs_aflint_in_a_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bundles, "__file__", str(tmp_path / "app.pyz" / "aflint" / "deploy" / "b"))
+    with pytest.raises(BundleError, match=r"runs from a zip \(.*app.pyz"):
+        await build_bundle(host_target(), cache=tmp_path)
+
+
 LOAD = """
 import sys
 sys.path.insert(0, sys.argv[1])
