@@ -28,6 +28,7 @@ class RecordStep(Enum):
     KEY_BY = "x = (f(x), x)"
     KEYS = "x = x[0]"
     VALUES = "x = x[1]"
+    PAIR = "k, v = x; x = (k, v)"
 
 
 @dataclass(frozen=True, slots=True)

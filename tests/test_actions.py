@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aflint.driver import histograms, sampling
 from aflint.errors import InvalidArgumentError, UnportableKeyError
 from aflint.executor import actions as in_tasks
 from aflint.executor import joins
 from aflint.executor.operators import sample, sample_with_replacement
+from aflint.rdd import histograms, sampling
 from aflint.statistics import Stats
 
 numbers = st.lists(st.floats(-1e6, 1e6), max_size=30)

@@ -1,19 +1,53 @@
-"""Where in the user's program something was asked for."""
+"""Where in the user's program something was asked for, and by which method."""
 
 from __future__ import annotations
 
 import os
 import sys
+from contextvars import ContextVar
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+_fronts: tuple[str, ...] = ()
+_site: ContextVar[tuple[str, str] | None] = ContextVar("aflint_callsite", default=None)
+
+
+def add_front(*folders: str) -> None:
+    """Take the code in these folders for another API over aflint's: what a program asks for there
+    is named by the method that it called, as `reduceByKey`.
+    """
+    global _fronts
+    _fronts = (*_fronts, *(os.path.abspath(folder) + os.sep for folder in folders))
 
 
 def named_here(name: str) -> str:
     """Return "name at file.py:12": the first line outside of aflint that led here."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
+    method, place = _find(name)
+    return f"{method} at {place}" if place else method
+
+
+def method_here(name: str) -> str:
+    """Return the name by which the program called the method `name`."""
+    return _find(name)[0]
+
+
+def keep_site() -> None:
+    """Have what this context runs from now on named by the call that is under way: for work that
+    goes on in another thread.
+    """
+    _site.set(_find(""))
+
+
+def _find(name: str) -> tuple[str, str]:
+    known = _site.get()
+    if known is not None:
+        return known[0] or name, known[1]
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((_HERE, *_fronts)):
+        code, frame = frame.f_code, frame.f_back
+        if code.co_filename.startswith(_fronts) and not code.co_name.startswith("<"):
+            name = code.co_name
     path = frame.f_code.co_filename
-    if path.startswith(_HERE):
-        return name
-    return f"{name} at {os.path.basename(path)}:{frame.f_lineno}"
+    if path.startswith((_HERE, *_fronts)):
+        return name, ""
+    return name, f"{os.path.basename(path)}:{frame.f_lineno}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain, count, repeat
 from typing import Any
 
@@ -35,9 +36,20 @@ def _iterator(result: Any, function: Callable[..., Any]) -> Records:
     except TypeError:
         name = getattr(function, "__qualname__", repr(function))
         raise TypeError(
-            f"{name} returned {type(result).__name__}; a function given to map_partitions must "
-            "return an iterable of records (or be a generator function)"
+            f"{name} returned {type(result).__name__}; a function over partitions must return an "
+            "iterable of records (or be a generator function)"
         ) from None
+
+
+@dataclass(frozen=True)
+class NotCallable:
+    """Stands for what a program gave in place of a function, where that is found in tasks."""
+
+    kind: str
+    where: str
+
+    def __call__(self, *arguments: Any) -> Any:
+        raise TypeError(f"'{self.kind}' object is not callable: {self.where}, not a function")
 
 
 def pair_with_none(partition: int, records: Records) -> Records:

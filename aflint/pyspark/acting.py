@@ -9,43 +9,26 @@ from typing import Any
 
 from pyspark.storagelevel import StorageLevel
 
-from aflint.driver import actions
+from aflint.driver.callsite import named_here
 from aflint.errors import InternalError
 from aflint.executor import actions as in_tasks
-from aflint.executor import operators
-from aflint.lineage import Mapped, PerPartition, RecordStep
 from aflint.plan import partition_count
-from aflint.program import Count, Return, SavePickle, SaveText
-from aflint.pyspark.callsite import named_here
+from aflint.program import Return
 from aflint.pyspark.drawing import described, draw
 from aflint.pyspark.errors import RefusedError, translated
 from aflint.pyspark.estimate import count_distinct
-from aflint.pyspark.names import BoundedFloat, lineage_of, node_of
-from aflint.pyspark.narrow import per_record
+from aflint.pyspark.names import BoundedFloat, engine_rdd, lineage_of, node_of
+from aflint.pyspark.narrow import given
 from aflint.pyspark.paths import codec_named, engine_path
-from aflint.rdd import RDD as EngineRDD
 
 COLLECT = Return(in_tasks.collect, operator.add)
 
 
-def engine_rdd(rdd: Any) -> EngineRDD[Any]:
-    """Return the engine's view of an RDD."""
-    return EngineRDD(node_of(rdd), rdd.ctx._engine_running().jobs)
-
-
-async def _values(rdd: EngineRDD[Any], sink: Any, name: str, partitions: Any = None) -> list[Any]:
-    async with rdd._runner.job(rdd._node, sink, name) as job:
-        wanted = range(job.partitions) if partitions is None else list(partitions)
-        return await job.values(wanted)
-
-
 def run_partitions(rdd: Any, function: Any, partitions: Any, name: str) -> list[Any]:
     """Return what a function over partitions gives for some of them, one after the other."""
-    source = engine_rdd(rdd)
-    step = PerPartition(partial(operators.map_partition, function))
-    node = Mapped(name=name, parent=source._node, operator=step)
-    target: EngineRDD[Any] = EngineRDD(node, source._runner)
-    parts = rdd.ctx._act(lambda: _values(target, COLLECT, name, partitions))
+    target = engine_rdd(rdd).map_partitions(given(function))
+    wanted = None if partitions is None else list(map(operator.index, partitions))
+    parts = rdd.ctx._act(lambda: target._run(COLLECT, name, wanted))
     return [record for part in parts for record in part]
 
 
@@ -55,8 +38,7 @@ class Acting:
     ctx: Any
 
     def collect(self) -> list[Any]:
-        source, name = engine_rdd(self), named_here("collect")
-        parts = self.ctx._act(lambda: _values(source, COLLECT, name))
+        parts = self.ctx._act(partial(engine_rdd(self)._run, COLLECT, "collect"))
         return [record for part in parts for record in part]
 
     def collectWithJobGroup(
@@ -66,23 +48,21 @@ class Acting:
             return self.collect()
 
     def count(self) -> int:
-        source, name = engine_rdd(self), named_here("count")
-        return sum(self.ctx._act(lambda: _values(source, Count(), name)))
+        count: int = self.ctx._act(engine_rdd(self).count)
+        return count
 
     def take(self, num: int) -> list[Any]:
         if num <= 0:
             return []
-        source = engine_rdd(self)
-        found: list[Any] = self.ctx._act(lambda: actions.take(source, int(num)))
+        found: list[Any] = self.ctx._act(partial(engine_rdd(self).take, int(num)))
         return found
 
     def lookup(self, key: Any) -> list[Any]:
-        source = engine_rdd(self)
-        if self.partitioner is None or lineage_of(self).node.partitioner is None:  # type: ignore[attr-defined]
-            found = per_record(self, RecordStep.FILTER, partial(_has_key, key))
-            values: list[Any] = found.values().collect()
+        values: list[Any]
+        if self.partitioner is None or node_of(self).partitioner is None:  # type: ignore[attr-defined]
+            values = self.filter(partial(_has_key, key)).values().collect()  # type: ignore[attr-defined]
             return values
-        values = self.ctx._act(lambda: actions.lookup(source, key))
+        values = self.ctx._act(partial(engine_rdd(self).lookup, key))
         return values
 
     def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Any]:
@@ -115,13 +95,12 @@ class Acting:
 
     def saveAsTextFile(self, path: str, compressionCodecClass: str | None = None) -> None:
         compression = codec_named(compressionCodecClass)
-        texts = per_record(self, RecordStep.MAP, _text)
-        target = engine_path(path)
-        _save(texts, SaveText(target, compression), target)
+        texts = engine_rdd(self).map(_text)
+        self.ctx._act(partial(texts.save_as_text_file, engine_path(path), compression))
 
     def saveAsPickleFile(self, path: str, batchSize: int = 10) -> None:
-        target = engine_path(path)
-        _save(self, SavePickle(target, max(1, batchSize or 1024)), target)
+        save = engine_rdd(self).save_as_pickle_file
+        self.ctx._act(partial(save, engine_path(path), max(1, batchSize or 1024)))
 
     def getNumPartitions(self) -> int:
         try:
@@ -211,11 +190,6 @@ class Acting:
 
     def getResourceProfile(self) -> Any:
         return lineage_of(self).profile
-
-
-def _save(rdd: Any, sink: Any, target: str) -> None:
-    source = engine_rdd(rdd)
-    rdd.ctx._act(lambda: source._runner.save(source._node, sink, target))
 
 
 def _text(record: Any) -> str:

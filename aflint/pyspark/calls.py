@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from aflint.driver.callsite import keep_site
 from aflint.errors import SessionError
 
 T = TypeVar("T")
@@ -36,10 +38,15 @@ class Call(Generic[T]):
         self.task: asyncio.Task[T] | None = None
 
     def start(self) -> None:
-        """Have the function called on the loop, in this context, and what it returns run."""
+        """Have the function called on the loop, in a copy of this context, and what it returns run.
+
+        Jobs that it runs are named by the line of the program that led here.
+        """
+        context = copy_context()
+        context.run(keep_site)
         self._calls.open.add(self)
         try:
-            self._calls.loop.call_soon_threadsafe(self._begin)
+            self._calls.loop.call_soon_threadsafe(self._begin, context=context)
         except RuntimeError:
             self.give_up()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import warnings
 from typing import Any
 
+from aflint.driver.callsite import add_front
 from aflint.errors import ConfigError
 
 OLDEST, NEWEST = (3, 5), (4, 3)
@@ -26,9 +28,12 @@ def install() -> None:
         return
     if importlib.util.find_spec("pyspark") is None:
         raise ConfigError("PySpark is not installed: pip install 'aflint[pyspark]'")
+    import pyspark
+
     from aflint.pyspark import names
 
     _installed = True
+    add_front(os.path.dirname(__file__), os.path.dirname(pyspark.__file__))
     check_release(names.VERSION)
     _install_rdd(names)
     _install_context(names)

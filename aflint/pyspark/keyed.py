@@ -2,99 +2,73 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from pyspark.resultiterable import ResultIterable
 
-from aflint.driver import sampling
-from aflint.executor import actions as in_tasks
-from aflint.executor import joins, operators
-from aflint.executor.aggregate import identity
-from aflint.lineage import (
-    Aggregator,
-    CoGrouped,
-    Grouping,
-    HashPartitioner,
-    Node,
-    Ordering,
-    PerPartition,
-    RangePartitioner,
-    RecordStep,
-    Shuffled,
-)
-from aflint.pyspark.callsite import named_here
-from aflint.pyspark.names import Partitioner, make_rdd, node_of, portable_hash
-from aflint.pyspark.narrow import mapped, per_record, union_of
+from aflint.executor.partition import indices
+from aflint.lineage import Mapped, Ordering, PerRecord, RangePartitioner, RecordStep
+from aflint.pyspark.names import Partitioner, engine_rdd, make_rdd, portable_hash
+from aflint.pyspark.narrow import derived, given, partition_number, union_of
 from aflint.rdd import RDD as EngineRDD
+from aflint.rdd import sampling
+
+_MAKE_PAIRS = (RecordStep.KEY_BY, RecordStep.MAP_VALUES, RecordStep.FLAT_MAP_VALUES)
 
 
-def placing(count: int, function: Any) -> HashPartitioner:
-    """Return the engine's partitioner for PySpark's."""
-    return HashPartitioner(count, None if function is portable_hash else function)
+def _count_of(rdd: Any, numPartitions: Any) -> int:
+    if numPartitions is None:
+        return int(rdd._defaultReducePartitions()) or 1
+    return partition_number(numPartitions)
 
 
-def _checked(count: Any) -> int:
-    if isinstance(count, bool) or not isinstance(count, int):
-        count = int(count)
-    if count < 1:
-        raise ValueError(f"Number of partitions must be positive, not {count}")
-    return int(count)
+def _placed(rdd: Any, count: Any, function: Any, transform: Callable[..., EngineRDD[Any]]) -> Any:
+    """Return what a transformation of the engine's makes that places pairs by key: it is given the
+    number of partitions and the partition function.
+    """
+    number = _count_of(rdd, count)
+    made = transform(number, None if function is portable_hash else given(function))
+    return derived(rdd, made, Partitioner(number, function))
 
 
-def _shuffled(
-    rdd: Any,
-    name: str,
-    numPartitions: int | None,
-    partitionFunc: Any,
-    aggregator: Aggregator | Grouping | None = None,
-    ordering: Ordering | None = None,
-) -> Any:
-    count = rdd._defaultReducePartitions() if numPartitions is None else numPartitions
-    count = max(_checked(count), 1) if numPartitions is not None else max(count, 1)
-    node = Shuffled(
-        name=named_here(name),
-        parent=node_of(rdd),
-        target=placing(count, partitionFunc),
-        aggregator=aggregator,
-        ordering=ordering,
-    )
-    return make_rdd(rdd.ctx, node, Partitioner(count, partitionFunc))
+def _pairs(rdd: Any) -> EngineRDD[Any]:
+    """Return the records as tuples of two, as Spark sends them: a list of two is one then, and what
+    has more or less than two parts is an error.
+    """
+    source = engine_rdd(rdd)
+    node = source._node
+    step = node.operator if isinstance(node, Mapped) else None
+    if isinstance(step, PerRecord) and step.step in _MAKE_PAIRS:
+        return source
+    return source._per_record(RecordStep.PAIR, None, keeps_keys=True)
 
 
-def cogrouped(rdds: list[Any], numPartitions: int | None, name: str) -> Any:
-    """Return (key, one Group for each RDD), placed by the portable hash."""
-    count = numPartitions
-    if count is None:
-        count = union_of(rdds[0].ctx, rdds)._defaultReducePartitions()
-    count = max(_checked(count), 1) if numPartitions is not None else max(count, 1)
-    node: Node = CoGrouped(
-        name=named_here(name),
-        members=tuple(map(node_of, rdds)),
-        target=placing(count, portable_hash),
-    )
-    return make_rdd(rdds[0].ctx, node, Partitioner(count, portable_hash))
+def _joined(rdd: Any, other: Any, count: Any, join: Any) -> Any:
+    """Return a join of the engine's, placed by the portable hash."""
+    number = count
+    if number is None:
+        number = union_of(rdd.ctx, [rdd, other])._defaultReducePartitions() or 1
+    number = partition_number(number)
+    made = join(engine_rdd(rdd), engine_rdd(other), number)
+    return derived(rdd, made, Partitioner(number, portable_hash))
 
 
 def python_cogroup(rdds: Iterable[Any], numPartitions: int | None = None) -> Any:
     """Return (key, one ResultIterable for each RDD): PySpark's function of this name."""
-    groups = cogrouped(list(rdds), numPartitions, "cogroup")
-    return per_record(groups, RecordStep.MAP_VALUES, _result_iterables, True)
+    first, *others = rdds
+    number = numPartitions
+    if number is None:
+        number = union_of(first.ctx, [first, *others])._defaultReducePartitions() or 1
+    number = partition_number(number)
+    groups = engine_rdd(first).cogroup(*map(engine_rdd, others), num_partitions=number)
+    made = groups.map_values(_result_iterables)
+    return derived(first, made, Partitioner(number, portable_hash))
 
 
 def _result_iterables(groups: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(map(ResultIterable, groups))
-
-
-def _joined(left: Any, right: Any, count: int | None, name: str, pairs: Any) -> Any:
-    groups = cogrouped([left, right], count, name)
-    return per_record(groups, RecordStep.FLAT_MAP_VALUES, pairs, True)
-
-
-def _begin(zero: Any, function: Callable[[Any, Any], Any], value: Any) -> Any:
-    return function(copy.deepcopy(zero), value)
 
 
 def same(x: Any) -> Any:
@@ -109,21 +83,20 @@ class _ByRange:
         self._partitioner = partitioner
 
     def __call__(self, key: Any) -> int:
-        from aflint.executor.partition import indices
-
         return indices(self._partitioner, [key])[0]
 
 
 class Keyed:
     """Members of RDD."""
 
+    ctx: Any
+    partitioner: Any
+
     def partitionBy(self, numPartitions: int | None, partitionFunc: Any = portable_hash) -> Any:
-        count = numPartitions
-        if count is None:
-            count = self._defaultReducePartitions()  # type: ignore[attr-defined]
-        if self.partitioner == Partitioner(count, partitionFunc):  # type: ignore[attr-defined]
+        count = _count_of(self, numPartitions)
+        if self.partitioner == Partitioner(count, partitionFunc):
             return self
-        return _shuffled(self, "partitionBy", count, partitionFunc)
+        return _placed(self, count, partitionFunc, _pairs(self).partition_by)
 
     def combineByKey(
         self,
@@ -133,14 +106,15 @@ class Keyed:
         numPartitions: int | None = None,
         partitionFunc: Any = portable_hash,
     ) -> Any:
-        aggregator = Aggregator(createCombiner, mergeValue, mergeCombiners)
-        return _shuffled(self, "combineByKey", numPartitions, partitionFunc, aggregator)
+        create, merge, join = map(given, (createCombiner, mergeValue, mergeCombiners))
+        combine = partial(engine_rdd(self).combine_by_key, create, merge, join)
+        return _placed(self, numPartitions, partitionFunc, combine)
 
     def reduceByKey(
         self, func: Any, numPartitions: int | None = None, partitionFunc: Any = portable_hash
     ) -> Any:
-        aggregator = Aggregator(identity, func, func)
-        return _shuffled(self, "reduceByKey", numPartitions, partitionFunc, aggregator)
+        reduce = partial(engine_rdd(self).reduce_by_key, given(func))
+        return _placed(self, numPartitions, partitionFunc, reduce)
 
     def aggregateByKey(
         self,
@@ -150,8 +124,9 @@ class Keyed:
         numPartitions: int | None = None,
         partitionFunc: Any = portable_hash,
     ) -> Any:
-        aggregator = Aggregator(partial(_begin, zeroValue, seqFunc), seqFunc, combFunc)
-        return _shuffled(self, "aggregateByKey", numPartitions, partitionFunc, aggregator)
+        add, merge = given(seqFunc), given(combFunc)
+        aggregate = partial(engine_rdd(self).aggregate_by_key, zeroValue, add, merge)
+        return _placed(self, numPartitions, partitionFunc, aggregate)
 
     def foldByKey(
         self,
@@ -160,39 +135,37 @@ class Keyed:
         numPartitions: int | None = None,
         partitionFunc: Any = portable_hash,
     ) -> Any:
-        aggregator = Aggregator(partial(_begin, zeroValue, func), func, func)
-        return _shuffled(self, "foldByKey", numPartitions, partitionFunc, aggregator)
+        fold = partial(engine_rdd(self).fold_by_key, zeroValue, given(func))
+        return _placed(self, numPartitions, partitionFunc, fold)
 
     def groupByKey(
         self, numPartitions: int | None = None, partitionFunc: Any = portable_hash
     ) -> Any:
-        groups = _shuffled(self, "groupByKey", numPartitions, partitionFunc, Grouping())
-        return per_record(groups, RecordStep.MAP_VALUES, ResultIterable, True)
+        groups = _placed(self, numPartitions, partitionFunc, engine_rdd(self).group_by_key)
+        return groups.mapValues(ResultIterable)
 
     def groupBy(
         self, f: Any, numPartitions: int | None = None, partitionFunc: Any = portable_hash
     ) -> Any:
-        return per_record(self, RecordStep.KEY_BY, f).groupByKey(numPartitions, partitionFunc)
+        return self.keyBy(f).groupByKey(numPartitions, partitionFunc)  # type: ignore[attr-defined]
 
     def distinct(self, numPartitions: int | None = None) -> Any:
-        aggregator = Aggregator(identity, in_tasks.keep, in_tasks.keep)
-        paired = mapped(self, "distinct", PerPartition(operators.pair_with_none, splittable=True))
-        return _shuffled(paired, "distinct", numPartitions, portable_hash, aggregator).keys()
+        return derived(self, engine_rdd(self).distinct(_count_of(self, numPartitions)))
 
     def join(self, other: Any, numPartitions: int | None = None) -> Any:
-        return _joined(self, other, numPartitions, "join", joins.inner)
+        return _joined(self, other, numPartitions, EngineRDD.join)
 
     def leftOuterJoin(self, other: Any, numPartitions: int | None = None) -> Any:
-        return _joined(self, other, numPartitions, "leftOuterJoin", joins.left_outer)
+        return _joined(self, other, numPartitions, EngineRDD.left_outer_join)
 
     def rightOuterJoin(self, other: Any, numPartitions: int | None = None) -> Any:
-        return _joined(self, other, numPartitions, "rightOuterJoin", joins.right_outer)
+        return _joined(self, other, numPartitions, EngineRDD.right_outer_join)
 
     def fullOuterJoin(self, other: Any, numPartitions: int | None = None) -> Any:
-        return _joined(self, other, numPartitions, "fullOuterJoin", joins.full_outer)
+        return _joined(self, other, numPartitions, EngineRDD.full_outer_join)
 
     def subtractByKey(self, other: Any, numPartitions: int | None = None) -> Any:
-        return _joined(self, other, numPartitions, "subtractByKey", joins.only_left)
+        return _joined(self, other, numPartitions, EngineRDD.subtract_by_key)
 
     def cogroup(self, other: Any, numPartitions: int | None = None) -> Any:
         return python_cogroup([self, other], numPartitions)
@@ -203,25 +176,15 @@ class Keyed:
     def sortByKey(
         self, ascending: bool | None = True, numPartitions: int | None = None, keyfunc: Any = same
     ) -> Any:
-        count = numPartitions
-        if count is None:
-            count = self._defaultReducePartitions()  # type: ignore[attr-defined]
-        count = max(_checked(count), 1) if numPartitions is not None else max(count, 1)
-        key = None if keyfunc is same else keyfunc
-        context: Any = self.ctx  # type: ignore[attr-defined]
+        count = _count_of(self, numPartitions)
+        key = None if keyfunc is same else given(keyfunc)
+        source = engine_rdd(self) if count == 1 else _pairs(self)  # as Spark, which moves no record
         bounds: tuple[Any, ...] = ()
         if count > 1:
-            engine = context._engine
-            sampled = EngineRDD[Any](node_of(self), engine.jobs)
-            bounds = context._act(lambda: sampling.range_bounds(sampled, count, key))
+            bounds = self.ctx._act(lambda: sampling.range_bounds(source, count, key))
         target = RangePartitioner(count, bounds, bool(ascending), key)
-        node = Shuffled(
-            name=named_here("sortByKey"),
-            parent=node_of(self),
-            target=target,
-            ordering=Ordering(bool(ascending), key),
-        )
-        return make_rdd(context, node, Partitioner(count, _ByRange(target)))
+        made = source._shuffled("sort_by_key", target, ordering=Ordering(bool(ascending), key))
+        return make_rdd(self.ctx, made._node, Partitioner(count, _ByRange(target)))
 
     def repartitionAndSortWithinPartitions(
         self,
@@ -230,6 +193,11 @@ class Keyed:
         ascending: bool = True,
         keyfunc: Any = same,
     ) -> Any:
-        ordering = Ordering(bool(ascending), None if keyfunc is same else keyfunc)
-        name = "repartitionAndSortWithinPartitions"
-        return _shuffled(self, name, numPartitions, partitionFunc, ordering=ordering)
+        key = None if keyfunc is same else given(keyfunc)
+
+        def sort(count: int, function: Any) -> EngineRDD[Any]:
+            return _pairs(self).repartition_and_sort_within_partitions(
+                count, function, bool(ascending), key
+            )
+
+        return _placed(self, numPartitions, partitionFunc, sort)

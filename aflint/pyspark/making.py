@@ -7,12 +7,12 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from aflint.driver.callsite import named_here
 from aflint.executor.blockfile import pack_block
-from aflint.lineage import Mapped, Node, PerPartition, RecordStep, Source, Union
-from aflint.pyspark.callsite import named_here
+from aflint.lineage import Node, Source, Union
 from aflint.pyspark.errors import AflintSparkError, translated, unsupported
 from aflint.pyspark.names import make_rdd
-from aflint.pyspark.narrow import per_record, union_of
+from aflint.pyspark.narrow import partition_number, union_of
 from aflint.pyspark.paths import engine_path, spark_path
 from aflint.task import BlocksSplit, DataSplit, RangeSplit
 
@@ -45,7 +45,7 @@ class Making:
     """Members of SparkContext."""
 
     def emptyRDD(self) -> Any:
-        return make_rdd(self, Source(name=named_here("emptyRDD"), splits=()))
+        return make_rdd(self, self._engine_running().session.empty_rdd()._node)  # type: ignore[attr-defined]
 
     def parallelize(self, c: Iterable[Any], numSlices: int | None = None) -> Any:
         engine = self._engine_running()  # type: ignore[attr-defined]
@@ -70,39 +70,36 @@ class Making:
     def textFile(
         self, name: str, minPartitions: int | None = None, use_unicode: bool = True
     ) -> Any:
-        least = minPartitions or min(self.defaultParallelism, 2)  # type: ignore[attr-defined]
+        least = partition_number(minPartitions or min(self.defaultParallelism, 2))  # type: ignore[attr-defined]
         session = self._engine_running().session  # type: ignore[attr-defined]
         with translated():
             lines = session.text_file(engine_path(name), least, errors="replace")
-        lines._node.name = named_here("textFile")
-        rdd = make_rdd(self, lines._node)
-        return rdd if use_unicode else per_record(rdd, RecordStep.MAP, str.encode)
+        return make_rdd(self, (lines if use_unicode else lines.map(str.encode))._node)
 
     def wholeTextFiles(
         self, path: str, minPartitions: int | None = None, use_unicode: bool = True
     ) -> Any:
-        session = self._engine_running().session  # type: ignore[attr-defined]
+        session, least = self._engine_running().session, _least(minPartitions)  # type: ignore[attr-defined]
         with translated():
-            files = session.whole_text_files(engine_path(path), minPartitions, errors="replace")
+            files = session.whole_text_files(engine_path(path), least, errors="replace")
         return _named(self, files, str if use_unicode else str.encode)
 
     def binaryFiles(self, path: str, minPartitions: int | None = None) -> Any:
-        session = self._engine_running().session  # type: ignore[attr-defined]
+        session, least = self._engine_running().session, _least(minPartitions)  # type: ignore[attr-defined]
         with translated():
-            files = session.binary_files(engine_path(path), minPartitions)
+            files = session.binary_files(engine_path(path), least)
         return _named(self, files, bytes)
 
     def binaryRecords(self, path: str, recordLength: int) -> Any:
         session = self._engine_running().session  # type: ignore[attr-defined]
         with translated():
             files = session.binary_files(engine_path(path))
-        rdd = make_rdd(self, files._node)
-        return per_record(rdd, RecordStep.FLAT_MAP, partial(_records, int(recordLength)))
+        return make_rdd(self, files.flat_map(partial(_records, int(recordLength)))._node)
 
     def pickleFile(self, name: str, minPartitions: int | None = None) -> Any:
-        session = self._engine_running().session  # type: ignore[attr-defined]
+        session, least = self._engine_running().session, _least(minPartitions)  # type: ignore[attr-defined]
         with translated():
-            return make_rdd(self, session.pickle_file(engine_path(name), minPartitions)._node)
+            return make_rdd(self, session.pickle_file(engine_path(name), least)._node)
 
     def union(self, rdds: list[Any]) -> Any:
         if not rdds:
@@ -131,13 +128,19 @@ def _same(context: Any, rdd: Any) -> Any:
     return make_rdd(context, node)
 
 
+def _least(minPartitions: Any) -> int | None:
+    """Return a least number of partitions; Spark takes 0 and less for none."""
+    if minPartitions is None or minPartitions <= 0:
+        return None
+    return partition_number(minPartitions)
+
+
 def _named(context: Any, files: Any, convert: Any) -> Any:
     """Give the paths of whole files as Spark does."""
-    step = PerPartition(partial(_with_spark_paths, convert))
-    return make_rdd(context, Mapped(name=named_here("files"), parent=files._node, operator=step))
+    return make_rdd(context, files.map_partitions(partial(_with_spark_paths, convert))._node)
 
 
-def _with_spark_paths(convert: Any, partition: int, files: Iterable[Any]) -> Iterator[Any]:
+def _with_spark_paths(convert: Any, files: Iterable[Any]) -> Iterator[Any]:
     return ((spark_path(path), convert(content)) for path, content in files)
 
 

@@ -16,6 +16,7 @@ from pyspark.conf import SparkConf as SparkConf
 from pyspark.serializers import AutoBatchedSerializer, CPickleSerializer
 
 from aflint.lineage import Node
+from aflint.rdd import RDD as EngineRDD
 
 
 def _module(name: str) -> Any:
@@ -93,6 +94,11 @@ def node_of(rdd: Any) -> Node:
     """Return the node that computes an RDD."""
     node: Node = rdd._jrdd.node
     return node
+
+
+def engine_rdd(rdd: Any) -> EngineRDD[Any]:
+    """Return an RDD as the engine's own. Raises PySparkRuntimeError once its context is stopped."""
+    return EngineRDD(node_of(rdd), rdd.ctx._engine_running().jobs)
 
 
 def replace_members(cls: Any, source: type) -> None:

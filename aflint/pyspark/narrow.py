@@ -2,108 +2,111 @@
 
 from __future__ import annotations
 
+import operator
+import reprlib
 from collections.abc import Callable, Iterable
-from functools import partial
+from numbers import Real
 from typing import Any
 
+from aflint.driver.callsite import named_here
 from aflint.executor import operators
-from aflint.lineage import (
-    AlignedUnion,
-    Cartesian,
-    Coalesced,
-    Mapped,
-    Node,
-    Operator,
-    PerPartition,
-    PerRecord,
-    RecordStep,
-    RoundRobinPartitioner,
-    Shuffled,
-    Union,
-    Zipped,
-)
-from aflint.pyspark.callsite import named_here
-from aflint.pyspark.names import PipelinedRDD, init_rdd, make_rdd, node_of
+from aflint.lineage import AlignedUnion, Union
+from aflint.pyspark.names import PipelinedRDD, engine_rdd, init_rdd, make_rdd, node_of
+from aflint.rdd import RDD as EngineRDD
 
 
-def mapped(rdd: Any, name: str, operator: Operator, keeps: bool = False) -> Any:
-    """Return an RDD of a narrow step over another."""
-    node = _mapped_node(rdd, named_here(name), operator, keeps)
-    return make_rdd(rdd.ctx, node, rdd.partitioner if keeps else None, PipelinedRDD)
+def derived(rdd: Any, made: EngineRDD[Any], partitioner: Any = None) -> Any:
+    """Return an RDD of PySpark's for one of the engine's that was made from another."""
+    return make_rdd(rdd.ctx, made._node, partitioner, PipelinedRDD)
 
 
-def _mapped_node(rdd: Any, name: str, operator: Operator, keeps: bool) -> Node:
-    return Mapped(
-        name=name, parent=node_of(rdd), operator=operator, preserves_partitioning=bool(keeps)
-    )
+def given(function: Any) -> Callable[..., Any]:
+    """Return a function of the program. What is none fails where it is called, as on Spark, with an
+    error that names the line that gave it.
+    """
+    if callable(function):
+        return function  # type: ignore[no-any-return]
+    kind = type(function).__name__
+    shown = reprlib.repr(function)
+    return operators.NotCallable(kind, f"{named_here('a step')} was given {shown}")
 
 
-def per_record(rdd: Any, step: RecordStep, function: Any = None, keeps: bool = False) -> Any:
-    """Return an RDD of a step over each record."""
-    return mapped(rdd, step.name.lower(), PerRecord(step, function), keeps)
+def partition_number(count: Any) -> int:
+    """Return a number of partitions as a plain integer: numpy's integers and floats such as 4 / 2
+    are converted.
+
+    Raises TypeError for anything else, and ValueError for less than 1.
+    """
+    try:
+        number = operator.index(count)
+    except TypeError:
+        if not isinstance(count, Real) or not float(count).is_integer():
+            raise TypeError(f"Number of partitions must be an integer, not {count!r}") from None
+        number = int(float(count))
+    if isinstance(count, bool):
+        raise TypeError(f"Number of partitions must be an integer, not {count!r}")
+    if number < 1:
+        raise ValueError(f"Number of partitions must be positive, not {count!r}")
+    return number
 
 
 class Narrow:
     """Members of RDD."""
 
+    ctx: Any
+    partitioner: Any
+
     def map(self, f: Callable[[Any], Any], preservesPartitioning: bool = False) -> Any:
-        return per_record(self, RecordStep.MAP, f, preservesPartitioning)
+        return self._narrow(engine_rdd(self).map(given(f), bool(preservesPartitioning)))
 
     def flatMap(self, f: Callable[[Any], Any], preservesPartitioning: bool = False) -> Any:
-        return per_record(self, RecordStep.FLAT_MAP, f, preservesPartitioning)
+        return self._narrow(engine_rdd(self).flat_map(given(f), bool(preservesPartitioning)))
 
     def filter(self, f: Callable[[Any], Any]) -> Any:
-        return per_record(self, RecordStep.FILTER, f, True)
+        return self._narrow(engine_rdd(self).filter(given(f)))
 
     def mapValues(self, f: Callable[[Any], Any]) -> Any:
-        return per_record(self, RecordStep.MAP_VALUES, f, True)
+        return self._narrow(engine_rdd(self).map_values(given(f)))
 
     def flatMapValues(self, f: Callable[[Any], Any]) -> Any:
-        return per_record(self, RecordStep.FLAT_MAP_VALUES, f, True)
+        return self._narrow(engine_rdd(self).flat_map_values(given(f)))
 
     def keyBy(self, f: Callable[[Any], Any]) -> Any:
-        return per_record(self, RecordStep.KEY_BY, f)
+        return self._narrow(engine_rdd(self).key_by(given(f)))
 
     def keys(self) -> Any:
-        return per_record(self, RecordStep.KEYS)
+        return self._narrow(engine_rdd(self).keys())
 
     def values(self) -> Any:
-        return per_record(self, RecordStep.VALUES)
+        return self._narrow(engine_rdd(self).values())
 
     def glom(self) -> Any:
-        return mapped(self, "glom", PerPartition(operators.glom))
+        return self._narrow(engine_rdd(self).glom())
 
     def mapPartitions(
         self, f: Callable[[Iterable[Any]], Iterable[Any]], preservesPartitioning: bool = False
     ) -> Any:
-        step = PerPartition(partial(operators.map_partition, f))
-        return mapped(self, "mapPartitions", step, preservesPartitioning)
+        return self._narrow(engine_rdd(self).map_partitions(given(f), bool(preservesPartitioning)))
+
+    def _narrow(self, made: EngineRDD[Any]) -> Any:
+        """Return what a narrow step made, placed as this RDD is where the step keeps that."""
+        keeps = made._node.preserves_partitioning  # type: ignore[attr-defined]
+        return derived(self, made, self.partitioner if keeps else None)
 
     def union(self, other: Any) -> Any:
-        return union_of(self.ctx, [self, other])  # type: ignore[attr-defined]
+        return union_of(self.ctx, [self, other])
 
     def cartesian(self, other: Any) -> Any:
-        node = Cartesian(name=named_here("cartesian"), left=node_of(self), right=node_of(other))
-        return make_rdd(self.ctx, node)  # type: ignore[attr-defined]
+        return make_rdd(self.ctx, engine_rdd(self).cartesian(engine_rdd(other))._node)
 
     def zip(self, other: Any) -> Any:
         if self.getNumPartitions() != other.getNumPartitions():  # type: ignore[attr-defined]
             raise ValueError("Can only zip with RDD which has the same number of partitions")
-        node = Zipped(name=named_here("zip"), left=node_of(self), right=node_of(other))
-        return make_rdd(self.ctx, node)  # type: ignore[attr-defined]
+        return make_rdd(self.ctx, engine_rdd(self).zip(engine_rdd(other))._node)
 
     def coalesce(self, numPartitions: int, shuffle: bool = False) -> Any:
-        if not numPartitions > 0:
-            raise ValueError("Number of partitions must be positive.")
-        node: Node
-        if shuffle:
-            target = RoundRobinPartitioner(numPartitions)
-            node = Shuffled(name=named_here("repartition"), parent=node_of(self), target=target)
-        else:
-            node = Coalesced(
-                name=named_here("coalesce"), parent=node_of(self), partitions=numPartitions
-            )
-        return make_rdd(self.ctx, node)  # type: ignore[attr-defined]
+        made = engine_rdd(self).coalesce(partition_number(numPartitions), bool(shuffle))
+        return make_rdd(self.ctx, made._node)
 
     def _reserialize(self, serializer: Any = None) -> Any:
         return self
@@ -125,10 +128,9 @@ class Pipelined:
     def __init__(
         self, prev: Any, func: Any, preservesPartitioning: bool = False, isFromBarrier: bool = False
     ) -> None:
-        operator = PerPartition(partial(operators.map_partition_with_index, func))
-        name = named_here("mapPartitions")
-        node = _mapped_node(prev, name, operator, preservesPartitioning)
-        init_rdd(self, prev.ctx, node, prev.partitioner if preservesPartitioning else None)
+        keeps = bool(preservesPartitioning)
+        made = engine_rdd(prev).map_partitions_with_index(given(func), keeps)
+        init_rdd(self, prev.ctx, made._node, prev.partitioner if keeps else None)
         self.is_barrier = isFromBarrier or prev._is_barrier()
         self.prev = prev
         self.func = func

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from aflint.pyspark.errors import unsupported
 
-_CODECS = {"GzipCodec": "gzip", "BZip2Codec": "bz2", "ZStandardCodec": "zstd"}
+Compression = Literal["gzip", "bz2", "zstd"]
+
+_CODECS: dict[str, Compression] = {
+    "GzipCodec": "gzip",
+    "BZip2Codec": "bz2",
+    "ZStandardCodec": "zstd",
+}
 
 
 def engine_path(path: str) -> str:
@@ -37,7 +44,7 @@ def spark_path(path: str) -> str:
     return path if "://" in path else f"file:{path}"
 
 
-def codec_named(name: str | None) -> str | None:
+def codec_named(name: str | None) -> Compression | None:
     """Return aflint's compression for a codec class of Hadoop's."""
     if name is None:
         return None

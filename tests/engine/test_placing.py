@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aflint import InvalidArgumentError, Session, TaskError
@@ -47,6 +48,15 @@ async def test_partition_counts(session: Session) -> None:
     assert await numbers.sort_by_key(num_partitions=2).num_partitions() == 2
     assert await numbers.reduce_by_key(max, 3).map_values(str).group_by_key().num_partitions() == 3
     assert await session.range(3).num_partitions() == session.default_parallelism == 2
+
+
+async def test_numbers_of_numpy(session: Session) -> None:
+    two: Any = np.int64(2)
+    pairs = session.range(4).map(lambda x: (x, x))
+    assert await pairs.repartition(two).glom().count() == 2
+    assert await pairs.reduce_by_key(max, two).glom().count() == 2
+    assert await session.parallelize([1, 2, 3], two).glom().count() == 2
+    assert await session.range(9).take(two) == [0, 1]
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, "2", True])
@@ -115,7 +125,7 @@ async def test_sorting_what_is_skewed_or_tiny(session: Session) -> None:
 
 async def test_what_cannot_be_sorted(session: Session) -> None:
     for records in ([1, "a", None, 2], [None, None, None]):
-        with pytest.raises(InvalidArgumentError, match=r"cannot be put in order.*key_func"):
+        with pytest.raises(InvalidArgumentError, match=r"cannot be put in order.*lambda k"):
             await session.parallelize(records, 2).sort_by(lambda x: x).collect()
     with pytest.raises(TaskError, match="cannot be compared"):
         await session.parallelize([1, "a"], 2).sort_by(lambda x: x, num_partitions=1).collect()

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from aflint.driver.callsite import method_here
 from aflint.errors import InvalidArgumentError
 from aflint.program import Return
 
 if TYPE_CHECKING:
-    from aflint.rdd import RDD
+    from aflint.rdd.rdd import RDD
 
-from aflint.driver.actions import check_number
 from aflint.executor.actions import sample_keys
+from aflint.rdd.actions import check_number
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -27,7 +28,7 @@ SAMPLES_PER_PARTITION = 20
 
 async def take_sample(rdd: RDD[T], with_replacement: bool, num: int, seed: int | None) -> list[T]:
     """Sample more than enough, and shuffle and cut what came."""
-    check_number(num, "take_sample")
+    num = check_number(num, "take_sample")
     total = await rdd.count() if num else 0
     if not total:
         return []
@@ -71,8 +72,8 @@ async def range_bounds(
             bisect.bisect_left(keys, keys[0])  # a single None is sorted, and cannot be placed
     except TypeError as error:
         raise InvalidArgumentError(
-            f"sort_by_key: the keys cannot be put in order: {error}. Sort by a key of one type: "
-            "for keys that may be None, for example, key_func=lambda k: (k is not None, k or 0)"
+            f"{method_here('sort_by_key')}: the keys cannot be put in order: {error}. Sort by keys "
+            "of one type, as lambda k: (k is not None, k or 0) makes of those that may be None"
         ) from error
     if not keys:
         return ()

@@ -11,7 +11,7 @@ from aflint.errors import InvalidArgumentError
 from aflint.program import Return
 
 if TYPE_CHECKING:
-    from aflint.rdd import RDD
+    from aflint.rdd.rdd import RDD
 
 from aflint.executor.actions import bucket_counts, extent
 

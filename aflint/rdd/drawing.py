@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aflint.lineage import Node, Shuffled
-
-if TYPE_CHECKING:
-    pass
 
 
 def draw_lineage(root: Node) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from aflint.driver.callsite import method_here, named_here
 from aflint.errors import InvalidArgumentError, UnportableKeyError
 from aflint.lineage import HashPartitioner, Source
 from aflint.program import Return
@@ -16,7 +18,7 @@ from aflint.task import RangeSplit
 
 if TYPE_CHECKING:
     from aflint.driver.runner import Runner
-    from aflint.rdd import RDD
+    from aflint.rdd.rdd import RDD
 
 from aflint.executor.actions import (
     extremes_part,
@@ -57,10 +59,24 @@ def as_map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
         ) from error
 
 
-def check_number(num: object, method: str) -> None:
-    """Raise InvalidArgumentError for anything but a whole number that is not negative."""
-    if isinstance(num, bool) or not isinstance(num, int) or num < 0:
-        raise InvalidArgumentError(f"{method} needs a whole number of at least 0, not {num!r}")
+def whole_number(value: object) -> int | None:
+    """Return an integer, numpy's as Python's own; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def check_number(num: object, method: str) -> int:
+    """Return a whole number that is not negative. Raises InvalidArgumentError for anything else."""
+    number = whole_number(num)
+    if number is None or number < 0:
+        raise InvalidArgumentError(
+            f"{method_here(method)} needs a whole number of at least 0, not {num!r}"
+        )
+    return number
 
 
 def check_fraction(with_replacement: bool, fraction: float) -> None:
@@ -88,12 +104,12 @@ def check_compression(compression: str | None) -> None:
 
 async def take(rdd: RDD[T], num: int) -> list[T]:
     """Look at one partition, then at four times as many each round, until there are enough."""
-    check_number(num, "take")
+    num = check_number(num, "take")
     found: list[T] = []
     if not num:
         return found
     sink = Return(partial(take_part, num))
-    async with rdd._runner.job(rdd._node, sink, "take") as job:
+    async with rdd._runner.job(rdd._node, sink, named_here("take")) as job:
         start, width = 0, 1
         while len(found) < num and start < job.partitions:
             asked = range(start, min(start + width, job.partitions))
@@ -107,7 +123,7 @@ async def extremes(
     rdd: RDD[T], num: int, key: Callable[[T], Any] | None, *, smallest: bool
 ) -> list[T]:
     """Return the smallest or largest records, in order."""
-    check_number(num, "take_ordered" if smallest else "top")
+    num = check_number(num, "take_ordered" if smallest else "top")
     if not num:
         return []
     parts = await rdd._run(Return(partial(extremes_part, num, key, smallest)), "top")
@@ -178,7 +194,7 @@ async def lookup(rdd: RDD[Any], key: Any) -> list[Any]:
     where: Sequence[int] = range(await runner.partition_count(node))
     if isinstance(placed, HashPartitioner):
         where = await _place_of(key, replace(placed, partitions=len(where)), runner)
-    async with runner.job(node, Return(partial(values_of, key)), "lookup") as job:
+    async with runner.job(node, Return(partial(values_of, key)), named_here("lookup")) as job:
         return [value for part in await job.values(where) for value in part]
 
 

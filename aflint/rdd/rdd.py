@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterato
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 
-from aflint.driver import actions, drawing, histograms, sampling
-from aflint.driver.callsite import named_here
+from aflint.driver.callsite import method_here, named_here
 from aflint.errors import ClosureError, InvalidArgumentError
 from aflint.executor import actions as in_tasks
 from aflint.executor import joins, operators
@@ -38,6 +37,7 @@ from aflint.lineage import (
     Zipped,
 )
 from aflint.program import Count, Return, SavePickle, SaveText
+from aflint.rdd import actions, drawing, histograms, sampling
 from aflint.statistics import Stats
 
 if TYPE_CHECKING:
@@ -54,20 +54,21 @@ Pairs = Iterable[tuple[Any, Any]]
 def check_partitions(count: object, name: str = "num_partitions") -> int:
     """Return a number of partitions, 0 standing for the default.
 
-    Raises InvalidArgumentError for anything but None and a positive integer.
+    Raises InvalidArgumentError for anything but None and a positive integer, numpy's included.
     """
     if count is None:
         return 0
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+    number = actions.whole_number(count)
+    if number is None or number < 1:
         raise InvalidArgumentError(f"{name} must be a whole number of at least 1, not {count!r}")
-    return count
+    return number
 
 
 def check_function(function: Any, method: str) -> None:
     """Raise InvalidArgumentError for something that cannot be called."""
     if not callable(function):
         raise InvalidArgumentError(
-            f"{method} needs a function, not {type(function).__name__} {function!r}"
+            f"{method_here(method)} needs a function, not {type(function).__name__} {function!r}"
         )
 
 
@@ -112,7 +113,7 @@ class RDD(Generic[T]):
         self, step: RecordStep, function: Callable[..., Any] | None, *, keeps_keys: bool = False
     ) -> RDD[Any]:
         name = step.name.lower()
-        if function is not None or step not in (RecordStep.KEYS, RecordStep.VALUES):
+        if "f(" in step.value:
             check_function(function, name)
         return self._mapped(name, PerRecord(step, function), keeps_keys=keeps_keys)
 
@@ -740,9 +741,11 @@ class RDD(Generic[T]):
         size = check_partitions(batch_size, "batch_size")
         await self._runner.save(self._node, SavePickle(str(path), size), str(path))
 
-    async def _run(self, sink: Any, name: str) -> list[Any]:
+    async def _run(
+        self, sink: Any, name: str, partitions: Sequence[int] | None = None
+    ) -> list[Any]:
         async with self._runner.job(self._node, sink, named_here(name)) as job:
-            return await job.values(range(job.partitions))
+            return await job.values(range(job.partitions) if partitions is None else partitions)
 
 
 def _hashed(count: int | None, function: Callable[[Any], int] | None) -> HashPartitioner:
