@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import itertools
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
+from aflint.aio import to_the_end
 from aflint.backend import Backend, open_backend
 from aflint.codec import closure, frame
 from aflint.config import Config, load_config
@@ -211,9 +211,10 @@ class Session:
             await journal.aclose()
             raise
         scratch.own()
-        stack.push_async_callback(_to_the_end, self._remove_all, backend, scratch, journal)
+        # To the end: a Ctrl-C while things are removed is raised once they have been.
+        stack.push_async_callback(lambda: to_the_end(self._remove_all(backend, scratch, journal)))
         stack.push_async_callback(journal.aclose)
-        stack.push_async_callback(_to_the_end, self._end, journal)
+        stack.push_async_callback(lambda: to_the_end(self._end(journal)))
         journal.on_lost = self._lost
         journal.record(driver)
         await journal.flush()  # so that whatever is left from now on, a successor knows to look for
@@ -528,20 +529,6 @@ class Session:
     def default_parallelism(self) -> int:
         """Partitions of an RDD for which none are asked."""
         return self._slices()
-
-
-async def _to_the_end(function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
-    """Await a call to its end: a Ctrl-C while things are removed is raised once they have been. A
-    second one does not wait.
-    """
-    call = asyncio.create_task(function(*arguments))
-    try:
-        await asyncio.shield(call)
-    except asyncio.CancelledError:
-        await asyncio.wait({call})
-        if not call.cancelled():
-            call.exception()  # of the two, the cancellation is told
-        raise
 
 
 def _cuts(length: int, parts: int) -> list[tuple[int, int]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
+from aflint.aio import together
 from aflint.errors import OutputExistsError, PathNotFoundError
-from aflint.groups import first_error
 from aflint.storage.base import Storage
 from aflint.task import StagedPart
 
@@ -31,21 +30,16 @@ async def commit(storage: Storage, target: str, parts: Iterable[StagedPart]) -> 
     Parts that a driver before this one had moved are in place already.
     """
     folder = target.rstrip("/")
-    room = asyncio.Semaphore(MOVES)
 
     async def move(part: StagedPart) -> None:
-        async with room:
-            target = f"{folder}/{part.name}"
-            try:
-                await storage.move(part.staged, target)
-            except PathNotFoundError:
-                if not await storage.exists(target):
-                    raise
+        target = f"{folder}/{part.name}"
+        try:
+            await storage.move(part.staged, target)
+        except PathNotFoundError:
+            if not await storage.exists(target):
+                raise
 
-    with first_error():
-        async with asyncio.TaskGroup() as group:
-            for part in parts:
-                group.create_task(move(part))
+    await together(map(move, parts), MOVES)
     await storage.delete(f"{folder}/_temporary")
     await storage.write(f"{folder}/_SUCCESS", b"")
 

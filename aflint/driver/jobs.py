@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from aflint.aio import to_the_end, together
 from aflint.codec import closure, frame, records
 from aflint.codec.fetched import checked_blob
 from aflint.driver import commit
@@ -26,7 +27,6 @@ from aflint.errors import (
     SessionError,
 )
 from aflint.fingerprint import fingerprint
-from aflint.groups import first_error
 from aflint.journal import Journal, Past, PastJob, Unjournaled
 from aflint.lineage import Node, Source, Unresolved
 from aflint.plan import Job, Stage, TaskSettings, partition_count, plan, shuffled_side
@@ -249,10 +249,8 @@ class JobRunner(Runner):
     async def _upload(self) -> None:
         waiting, self._uploads = self._uploads, {}
         try:
-            with first_error():
-                async with asyncio.TaskGroup() as group:
-                    for location, data in waiting.values():
-                        group.create_task(self.storage.write(location, data))
+            writes = (self.storage.write(location, data) for location, data in waiting.values())
+            await together(writes)
         except BaseException:
             self._uploads.update(waiting)
             raise
@@ -341,9 +339,7 @@ class JobRunner(Runner):
         except JournalError:
             raise
         except BaseException:
-            aborting = asyncio.create_task(self._abort(record, target))
-            aborting.add_done_callback(_heard)
-            await asyncio.shield(aborting)
+            await to_the_end(self._abort(record, target))
             raise
 
     async def _abort(self, record: JobRecord | None, target: str) -> None:
@@ -421,12 +417,6 @@ class _Job:
         if len(data) > _DECODED_ON_THE_LOOP:
             return await asyncio.to_thread(_decode, data, blob)
         return _decode(data, blob)
-
-
-def _heard(task: asyncio.Task[None]) -> None:
-    """Take note of a failure that nobody may wait for, as of one who was cancelled meanwhile."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _decode(data: bytes, blob: Blob) -> Any:

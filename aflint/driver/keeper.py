@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from aflint.aio import to_the_end
 from aflint.errors import SessionError
 
 _log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Keeper:
     async def aclose(self) -> None:
         """Leave the context; raises what leaving it raises. Does nothing once it was left.
 
-        A cancellation is raised after the context was left; a second one does not wait for that.
+        A cancellation is raised after the context was left.
         """
         if self._task is None or self._task.done():
             return
@@ -63,11 +64,7 @@ class Keeper:
                 "instance with asyncio.run_coroutine_threadsafe(session.aclose(), loop)"
             )
         self._closing.set()
-        try:
-            await asyncio.shield(self._task)
-        except asyncio.CancelledError:
-            await asyncio.wait({self._task})
-            raise
+        await to_the_end(self._task)
 
     async def _keep(self) -> None:
         async with self._context:

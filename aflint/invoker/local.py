@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aflint.aio import to_the_end, together
 from aflint.codec.payload import seal_task
 from aflint.errors import (
     AttemptError,
@@ -21,7 +22,6 @@ from aflint.errors import (
     VersionMismatchError,
     WorkerLostError,
 )
-from aflint.groups import first_error
 from aflint.invoker.base import Invoker
 from aflint.invoker.watchdog import Watchdog
 from aflint.secret import Secret
@@ -137,10 +137,8 @@ class LocalInvoker(Invoker):
 
     async def start(self) -> None:
         """Start all workers at once, so that the first job finds them ready."""
-        with first_error():
-            async with asyncio.TaskGroup() as group:
-                starting = [group.create_task(self._start_worker()) for _ in range(self._workers)]
-        self._idle.extend(task.result() for task in starting)
+        starting = (self._start_worker() for _ in range(self._workers))
+        self._idle += await together(starting, self._workers)
 
     async def invoke(self, task: TaskDescription) -> TaskResult:
         async with self._free:
@@ -152,13 +150,12 @@ class LocalInvoker(Invoker):
                 with self._watchdog.watching(worker.process.pid, what, worker.kill):
                     answer = await worker.ask(seal_task(self._secret, task))
             except EOFError:
-                with suppress(TimeoutError):  # it may still be on its way out
-                    async with asyncio.timeout(_EXIT_TIMEOUT_S):
-                        await asyncio.shield(worker.ended)
+                # It may still be on its way out; its exit status says more than the channel's end.
+                await asyncio.wait({worker.ended}, timeout=_EXIT_TIMEOUT_S)
                 await self._discard(worker)
                 raise worker.why or _lost(worker, what) from None
             except BaseException:
-                await asyncio.shield(self._discard(worker))
+                await to_the_end(self._discard(worker))
                 raise
             self._idle.append(worker)
             if isinstance(answer, dict):
@@ -168,9 +165,7 @@ class LocalInvoker(Invoker):
 
     async def aclose(self) -> None:
         self._watchdog.close()
-        async with asyncio.TaskGroup() as group:
-            for worker in list(self._all):
-                group.create_task(self._discard(worker))
+        await together(map(self._discard, list(self._all)), self._workers)
         self._idle.clear()
 
     async def _discard(self, worker: _Worker) -> None:
@@ -227,7 +222,7 @@ class LocalInvoker(Invoker):
                 f"a worker process did not start ({sys.executable}){worker.last_words()}"
             ) from None
         except BaseException:
-            await asyncio.shield(self._discard(worker))
+            await to_the_end(self._discard(worker))
             raise
         if version != sys.version_info[:2]:
             await self._discard(worker)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from aflint.aio import together
 from aflint.errors import PathNotFoundError
-from aflint.groups import first_error
 from aflint.journal.entries import Entry, RunEnded
 from aflint.journal.refusals import damaged
 from aflint.journal.segment import decode
@@ -81,18 +81,13 @@ async def _read_all(folder: str, storage: Storage, key: bytes, session: str) -> 
         paths = [file.path for file in await storage.list(folder)]
     except PathNotFoundError:
         return {}
-    room = asyncio.Semaphore(_READS)
 
     async def read(path: str) -> tuple[int, tuple[str, tuple[Entry, ...]]]:
         number = _number_of(path, folder)
-        async with room:
-            data = await storage.read(path)
+        data = await storage.read(path)
         return number, decode(data, session, number, key, f"segment {path} of a journal")
 
-    with first_error():
-        async with asyncio.TaskGroup() as group:
-            reads = [group.create_task(read(path)) for path in paths]
-    return dict(task.result() for task in reads)
+    return dict(await together(map(read, paths), _READS))
 
 
 def _number_of(path: str, folder: str) -> int:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from aflint.aio import to_the_end
 from aflint.errors import (
     AflintError,
     InternalError,
@@ -124,7 +125,7 @@ class Scheduler:
             self.cancel(job.job.id, JobCancelledError(f"job {job.job.id}: its session ended"))
         try:
             for job in running:
-                await _until(job.over)
+                await to_the_end(job.over)
         finally:
             await self._group.__aexit__(None, None, None)
             self._alarm.cancel()
@@ -163,7 +164,7 @@ class Scheduler:
         finally:
             self._post(JobReleased(job.id, reason))
             running.fail(JobCancelledError(f"job {job.id} is over: its run() context was left"))
-            await _until(running.over)
+            await to_the_end(running.over)
 
     def cancel(self, job_id: str, reason: AflintError | None = None) -> bool:
         """Fail a job with `reason`, by default a JobCancelledError; returns whether it was running.
@@ -208,7 +209,7 @@ class Scheduler:
             task.cancel()
         for job in self._jobs.values():
             job.fail(self._fault)
-            job.over.set()
+            job.over.set_result(None)
         self._jobs.clear()
 
     def _check_usable(self) -> None:
@@ -246,7 +247,7 @@ class Scheduler:
                 case FailJob(job, error):
                     self._jobs[job].fail(as_error(error))
                 case JobOver(job):
-                    self._jobs.pop(job).over.set()
+                    self._jobs.pop(job).over.set_result(None)
 
     def _launch(self, described: TaskDescription) -> None:
         task = self._group.create_task(self._invoke(described))
@@ -329,7 +330,8 @@ class RunningJob:
         on_open: Callable[[ShuffleHandle], None],
     ) -> None:
         self.job = job
-        self.over = asyncio.Event()
+        # Set when nothing of the job runs or is open any more.
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.error: BaseException | None = None
         self.on_accept = on_accept
         self.on_open = on_open
@@ -420,15 +422,3 @@ class _Alarm:
 
 def _ignore(*news: object) -> None:
     """Stand in for a callback that is not given."""
-
-
-async def _until(event: asyncio.Event) -> None:
-    """Wait for an event through cancellations; the last of them is raised when it has come."""
-    cancelled: asyncio.CancelledError | None = None
-    while not event.is_set():
-        try:
-            await event.wait()
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from aflint.aws.in_flight import InFlight, as_they_come
+from aflint.aio import InFlight, as_they_come
 from aflint.aws.s3 import S3
 from aflint.errors import AccessDeniedError, FetchFailedError, ObjectNotFoundError
 from aflint.task import Manifest

@@ -10,13 +10,13 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import TypeVar
 from uuid import uuid4
 
+from aflint.aio import in_thread, to_the_end
 from aflint.errors import FetchFailedError
 from aflint.task import Manifest, ShuffleHandle
 from aflint.transport.base import (
@@ -36,8 +36,6 @@ from aflint.transport.frame_file import (
 )
 from aflint.transport.frame_run import LostOutputError, batched, plan_runs
 from aflint.transport.size import check_size
-
-T = TypeVar("T")
 
 MAX_FRAME_BYTES = 2**31 - 1
 TARGET_FRAME_BYTES = 1024 * 1024
@@ -70,17 +68,17 @@ class FileTransport(Transport):
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         name = f"{_stem(job)}-{shuffle}-{uuid4().hex[:8]}"
         folder = os.path.join(self._root, name)
-        await to_the_end(partial(make_folder, folder))
+        await to_the_end(in_thread(partial(make_folder, folder)))
         return ShuffleHandle(job, shuffle, partitions, folder)
 
     async def close(self, handle: ShuffleHandle) -> None:
-        await to_the_end(partial(_remove_folder, handle.address))
+        await to_the_end(in_thread(partial(_remove_folder, handle.address)))
 
     async def survives(self, handle: ShuffleHandle) -> bool:
-        return await to_the_end(partial(os.path.isdir, handle.address))
+        return await to_the_end(in_thread(partial(os.path.isdir, handle.address)))
 
     async def sweep(self, session: str) -> None:
-        await to_the_end(partial(_remove_all, self._root, f"{_stem(session)}-"))
+        await to_the_end(in_thread(partial(_remove_all, self._root, f"{_stem(session)}-")))
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> FileWriter:
         return FileWriter(handle, f"{map}-{attempt}-{link}", self._traits)
@@ -113,13 +111,13 @@ class FileWriter(ShuffleWriter):
             return Written()
         await self._flush()
         await self._settle()
-        return Written(self._name, await to_the_end(self._file.close))
+        return Written(self._name, await to_the_end(in_thread(self._file.close)))
 
     async def abort(self) -> None:
         self._buffer = {}
         if self._writing is not None:
             await asyncio.wait([self._writing])
-        await to_the_end(self._file.remove)
+        await to_the_end(in_thread(self._file.remove))
 
     async def _flush(self) -> None:
         await self._settle()
@@ -174,22 +172,6 @@ class FileReader(ShuffleReader):
             shuffle=handle.shuffle,
             maps=maps,
         )
-
-
-def in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
-    """Start a blocking call; it runs to its end even if nobody waits for it any more."""
-    return asyncio.get_running_loop().run_in_executor(None, function)
-
-
-async def to_the_end(function: Callable[[], T]) -> T:
-    """Run a blocking call, and wait for it even when cancelled meanwhile."""
-    call = in_thread(function)
-    try:
-        await asyncio.wait([call])
-    except asyncio.CancelledError:
-        await asyncio.wait([call])
-        raise
-    return call.result()
 
 
 def _stem(job: str) -> str:

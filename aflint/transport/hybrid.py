@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing, suppress
 from typing import Any
 
 from aflint import limits
+from aflint.aio import to_the_end
 from aflint.aws.client import Aws
 from aflint.aws.s3 import S3
 from aflint.aws.sqs import Sqs
@@ -99,7 +99,7 @@ class HybridTransport(Transport):
             )
         except BaseException:
             with suppress(AflintError):  # what is raised is why the queues were not made
-                await asyncio.shield(close_place(self._s3, place))
+                await to_the_end(close_place(self._s3, place))
             raise
         return ShuffleHandle(job, shuffle, partitions, (*queues, place))
 

@@ -11,6 +11,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from aflint import __version__
+from aflint.aio import together
 from aflint.aws import envelope
 from aflint.codec.payload import seal_hold
 from aflint.config import Config
@@ -23,7 +24,6 @@ from aflint.deploy.errors import NameTakenError
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.status import read_status
 from aflint.deploy.steps import CreateFunction, UpdateCode
-from aflint.deploy.together import together
 from aflint.deploy.up import deploy
 from aflint.errors import (
     AccessDeniedError,
@@ -234,15 +234,3 @@ async def test_the_doctor_says_what_is_wrong(cloud: LocalCloud, config: Config) 
     cloud.expire_credentials()
     lines = {each.subject: each for each in await examine(config)}
     assert lines["credentials"].level is Level.FAIL
-
-
-async def test_the_first_error_of_several_calls_is_raised_as_it_is() -> None:
-    async def fail() -> int:
-        raise KeyError("x")
-
-    async def succeed() -> int:
-        return 1
-
-    with pytest.raises(KeyError):
-        await together([succeed(), fail()])
-    assert await together([succeed(), succeed()]) == [1, 1]
