@@ -61,13 +61,24 @@ def loads(data: bytes | memoryview) -> Any:
     except ImportError as error:
         raise ClosureError(
             f"a function refers to a module that is not installed where the task runs: {error}. "
-            "Add it to the executors' requirements, or send it along with "
-            "cloudpickle.register_pickle_by_value(module)"
+            f"{advice_on_missing(error)}"
         ) from error
     except Exception as error:
         raise ClosureError(
             f"a function could not be rebuilt where the task runs: {type(error).__name__}: {error}"
         ) from error
+
+
+def advice_on_missing(error: ImportError) -> str:
+    """Say how a module comes to be where a task runs."""
+    package = (error.name or "PACKAGE").partition(".")[0]
+    return (
+        "A function has what was deployed, and those modules of yours that it uses by a name "
+        f"imported outside of it. If {package} is an installed package, deploy it: aflint deploy "
+        f"--package {package} (on localcloud: setting `requirements`). If it is your own, import "
+        "it at the top of the program and not inside the function, or send it with aflint submit "
+        "--py-files"
+    )
 
 
 def digest(data: bytes | memoryview) -> str:

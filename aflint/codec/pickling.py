@@ -8,6 +8,7 @@ from typing import Any
 import cloudpickle
 
 from aflint.codec import culprit
+from aflint.codec.closure import advice_on_missing
 from aflint.errors import AflintError, SerializationError
 
 PROTOCOL = 5
@@ -36,8 +37,8 @@ def loads_records(data: bytes | memoryview) -> list[Any]:
     except Exception as error:
         raise SerializationError(
             f"records could not be unpickled: {type(error).__name__}: {error}. Is the module of "
-            "their class installed where the task runs? (cloudpickle.register_pickle_by_value "
-            "sends a module's classes along)"
+            "their class installed where the task runs?"
+            + (f" {advice_on_missing(error)}" if isinstance(error, ImportError) else "")
         ) from error
     return records
 

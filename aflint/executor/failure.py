@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import reprlib
 import traceback
@@ -10,10 +11,14 @@ from typing import Any
 
 import cloudpickle
 
+from aflint.codec.closure import advice_on_missing
 from aflint.errors import AflintError, TaskError
 from aflint.executor.fusion import FUSED
 from aflint.task import TaskFailure, TaskId
 from aflint.wire import pack
+
+IN_FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
+"""Lambda sets this variable. A worker of this machine imports what its driver can."""
 
 _EXPLAINING = ("aflint.executor.operators", "aflint.executor.pipe", "aflint.executor.pipeline")
 """Modules whose errors say it all."""
@@ -53,6 +58,8 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
     details = {"partition": task.partition, "remote_traceback": shown}
     where = f"in partition {task.partition} of stage {task.stage}"
     more = "" if explained else f"\n\n{hint or shown}"
+    if isinstance(error, ModuleNotFoundError) and IN_FUNCTION in os.environ:
+        more += f"\n{advice_on_missing(error)}."
     message = f"{_one_line(error)} ({where}){more}"
     return TaskFailure(TaskError.__name__, message, details, _pickled(error))
 

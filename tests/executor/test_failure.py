@@ -4,6 +4,8 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from aflint.errors import FetchFailedError, UnportableKeyError
 from aflint.executor.aggregate import combine_into, identity
 from aflint.executor.failure import describe, hint_for
@@ -52,6 +54,20 @@ def test_notes_causes_and_several_lines() -> None:
     assert "a note" in message
     assert "KeyError: 'why'" in message
     assert describe(raised(compile, "x =", "f", "exec"), TASK).message.startswith("SyntaxError:")
+
+
+def test_a_missing_module_says_how_it_comes_to_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    def function() -> None:
+        from no_such_package.part import x  # type: ignore[import-not-found]  # noqa: F401
+
+    assert "--py-files" not in describe(raised(function), TASK).message  # a worker of this machine
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "aflint-1769")
+    message = describe(raised(function), TASK).message
+    assert message.startswith("ModuleNotFoundError: No module named 'no_such_package' (in part")
+    assert "--package no_such_package" in message
+    assert "`requirements`" in message
+    assert message.endswith("--py-files.")
+    assert "aflint submit" not in describe(raised(lambda: 1 / 0), TASK).message
 
 
 def test_hints_are_for_aflints_own_loops_alone() -> None:
