@@ -49,7 +49,8 @@ def read_file(path: Path, settings: Mapping[str, Setting]) -> Found:
     for name, (value, origin) in found.items():
         if isinstance(value, dict) and name not in settings:
             raise ConfigError(
-                f"{origin}: there is no table [{name}]; settings stand at the top, in no table."
+                f"{origin}: there is no table [{name}]; write settings at the top of the file, "
+                "outside of tables."
             )
     return found
 

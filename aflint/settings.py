@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
+_MOST_SUGGESTED: Final = 5
 _TRUE: Final = ("1", "true", "yes", "on")
 _FALSE: Final = ("0", "false", "no", "off")
 _NOUNS: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
@@ -95,10 +96,15 @@ class Setting:
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """Return a sentence naming what `name` was perhaps meant to be, or naming all there is."""
-    known = sorted(names)
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
-    return f"Did you mean {close[0]}?" if close else f"The settings are {', '.join(known)}."
+    """Return a sentence naming what `name` was perhaps meant to be, or where all names are found.
+
+    A setting is like it that is spelled much as it is or, failing that, has a word in common.
+    """
+    known, wanted = sorted(names), name.lower().replace("-", "_")
+    words = set(wanted.split("_"))
+    close = difflib.get_close_matches(wanted, known, n=1)
+    like = close or [each for each in known if words & set(each.split("_"))][:_MOST_SUGGESTED]
+    return f"Did you mean {_either(like)}?" if like else "`aflint config` lists all settings."
 
 
 def _from_text(text: str, wanted: type) -> Any:

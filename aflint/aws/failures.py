@@ -146,7 +146,7 @@ def _element(text: str, name: str) -> str:
 
 def translate(refusal: Refusal, service: str, action: str, subject: str) -> BackendError:
     """Return the error for a refusal; `subject` names what the call was about, "queue x"."""
-    kind, advice = _verdict(refusal, service, action)
+    kind, advice = _verdict(refusal, service, action, subject)
     said = f"{refusal.code}: {refusal.message}".rstrip(": ")
     suffix = f" (request {refusal.request_id})" if refusal.request_id else ""
     error = kind(f"{service} {action}, {subject}: {said}{suffix}. {advice}".rstrip())
@@ -173,11 +173,39 @@ def _permission(service: str, action: str) -> str:
     return _PERMISSIONS.get(name, name.removesuffix("Batch") if service == "sqs" else name)
 
 
-def _verdict(refusal: Refusal, service: str, action: str) -> tuple[type[BackendError], str]:
+_READS = frozenset({"GetObject", "HeadObject", "HeadBucket", "ListObjectsV2"})
+
+
+def _how_to_allow(service: str, action: str, subject: str) -> str:
+    """Say who is to be allowed what, by which command.
+
+    A task runs as the functions' role and the driver with the user's credentials, and either may
+    have made the call. The objects may be aflint's own, or data of the user's.
+    """
+    needed = _permission(service, action)
+    bucket = re.search(r"s3://([^/]+)|bucket (\S+)", subject)
+    if service != "s3" or bucket is None:
+        return (
+            f"The credentials in use lack {needed}: add it to their policy (`aflint deploy "
+            "--print-iam` prints the policies that aflint needs)."
+        )
+    option = "read" if action in _READS else "write"
+    return (
+        f"This takes {needed}. If it is data of yours, `aflint deploy --{option} "
+        f"s3://{bucket[1] or bucket[2]}` allows it to the functions; the driver has your own "
+        "credentials, whose policy must allow it, too. If it is aflint's own bucket, `aflint "
+        "deploy --print-iam` prints the policy that the driver needs."
+    )
+
+
+def _verdict(
+    refusal: Refusal, service: str, action: str, subject: str
+) -> tuple[type[BackendError], str]:
     code, status = refusal.code, refusal.status
     if code in _REGION or _SCOPE_WORDS in refusal.message:
-        right = f" It is in {refusal.region}." if refusal.region else ""
-        return WrongRegionError, f"Set `region` to where it is.{right}"
+        if refusal.region:
+            return WrongRegionError, f"It is in {refusal.region}: set `region` to that."
+        return WrongRegionError, "It is in another region: set `region` to that one."
     if refusal.kind is Kind.SKEWED:
         return CredentialsError, "This machine's clock is wrong: set it."
     if refusal.kind is Kind.EXPIRED:
@@ -185,24 +213,20 @@ def _verdict(refusal: Refusal, service: str, action: str) -> tuple[type[BackendE
     if code in _UNKNOWN:
         return CredentialsError, "Check the access key, its secret and the profile in use."
     if code in _DENIED:
-        return (
-            AccessDeniedError,
-            "The credentials in use may not do this: let their policy allow "
-            f"{_permission(service, action)} (`aflint deploy --print-iam` prints the policies that "
-            "aflint needs).",
-        )
+        return AccessDeniedError, _how_to_allow(service, action, subject)
     if code == "NoSuchBucket" or (service == "s3" and action == "HeadBucket" and status == 404):
         return (
             BucketNotFoundError,
-            "Create it with `aflint deploy`, or set `bucket` to one of yours.",
+            "Check the bucket's name, or create it: `aflint deploy` creates the one that aflint "
+            "keeps its own objects in, and no other.",
         )
     if service == "s3" and (status in (404, 416)):
-        return ObjectNotFoundError, "It was removed meanwhile, or never written."
+        return ObjectNotFoundError, "It was never written, or has been removed."
     if code in _NO_QUEUE:
         return (
             QueueDeletedError,
-            "Someone deleted it while its job was running (or the job is over): run the job again, "
-            "and let nothing remove queues of running jobs.",
+            "It was deleted while its job was running, or the job is over. Run the job again, and "
+            "see to it that nothing else removes the queues of running jobs.",
         )
     if service == "lambda" and status == 404:
         return (
@@ -212,5 +236,5 @@ def _verdict(refusal: Refusal, service: str, action: str) -> tuple[type[BackendE
     if code in _TOO_LARGE or status == 413:
         return PayloadTooLargeError, "Use more partitions, so that each carries less."
     if refusal.kind in (Kind.THROTTLED, Kind.TRANSIENT):
-        return ServiceUnavailableError, "It went on after several tries: try again later."
+        return ServiceUnavailableError, "It failed at every one of several tries: try again later."
     return BackendError, ""

@@ -23,7 +23,7 @@ def duration_s(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip().lower())
     if match is None:
         raise InvalidArgumentError(
-            f"--older-than {text!r} is no duration; write 90s, 15m, 6h or 2d, or 0 for everything."
+            f"--older-than {text!r} is not a duration: write 90s, 15m, 6h or 2d; 0 is everything."
         )
     return float(match[1]) * _UNITS[match[2]]
 

@@ -131,10 +131,11 @@ def register(app: typer.Typer) -> None:
             int, typer.Option("--expire-days", help="Days after which the bucket's objects go.")
         ] = 3,
         role: Annotated[
-            str | None, typer.Option("--role", help="ARN of a role made by somebody else.")
+            str | None, typer.Option("--role", help="ARN of an existing role to use.")
         ] = None,
         refresh: Annotated[
-            bool, typer.Option("--refresh", help="Build the bundle anew, not from the cache.")
+            bool,
+            typer.Option("--refresh", help="Build the bundle again instead of using the cache."),
         ] = False,
         rotate_secret: Annotated[
             bool,

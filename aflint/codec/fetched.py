@@ -13,8 +13,8 @@ def checked(data: bytes, expected: str, what: str) -> bytes:
     """Return `data`, which has this digest. Raises PayloadRefusedError for other bytes."""
     if not hmac.compare_digest(digest(data), expected):
         raise PayloadRefusedError(
-            f"{what} was altered in storage: {len(data):,} bytes are there whose digest is not "
-            f"{expected}. It was not decoded. Run the job again, and look at who may write there"
+            f"{what} was altered in storage: the digest of its {len(data):,} bytes is not "
+            f"{expected}. It was not decoded. Run the job again, and check who may write there"
         )
     return data
 

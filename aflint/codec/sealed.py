@@ -63,8 +63,8 @@ class Refusal(StrEnum):
 _ADVICE = {
     Refusal.VERSION: "Run the same aflint in driver and executors: `aflint deploy`",
     Refusal.ALTERED: (
-        "If the deployment was given a new secret since this session began, connect anew; "
-        "if not, somebody else called"
+        "If the deployment was given a new secret since this session began, connect again; "
+        "if not, it was sent by a caller that does not have the secret"
     ),
     Refusal.EXPIRED: "Set the driver's clock right",
 }

@@ -105,8 +105,8 @@ class Applier:
             if error.code != "BucketAlreadyExists":
                 raise
             raise NameTakenError(
-                f"The bucket {name} belongs to somebody else: bucket names are worldwide. Set "
-                "`bucket` to another name."
+                f"The bucket {name} belongs to another account: bucket names are unique worldwide. "
+                "Set `bucket` to another name."
             ) from error
 
     async def _bucket(self, step: Step) -> None:

@@ -221,7 +221,7 @@ def _read(folder: Path) -> Bundle:
         return Bundle(path=folder / "bundle.zip", **described)
     except (OSError, ValueError, TypeError) as error:
         raise BundleError(
-            f"The cached bundle {folder} is damaged; build it anew: aflint deploy --refresh."
+            f"The cached bundle {folder} is damaged: build another with `aflint deploy --refresh`."
         ) from error
 
 

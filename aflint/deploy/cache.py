@@ -74,7 +74,7 @@ def _private_folder() -> Path:
         raise _unusable(folder, error) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o077:
         raise ConfigError(
-            f"Bundles are not kept in {folder}: it is not a folder that only this user may enter. "
+            f"Bundles cannot be kept in {folder}: it must be a folder that only you may enter. "
             f"{CACHE_ADVICE}"
         )
     return folder / "bundles"

@@ -103,8 +103,8 @@ def names_of(config: Config, account: str, region: str) -> Names:
     """
     if not _FUNCTION.fullmatch(config.function):
         raise ConfigError(
-            f'{config.origin("function")}: function = "{config.function}", but what is deployed '
-            "needs a plain name of at most 58 letters, digits, - and _, without ARN or version."
+            f'{config.origin("function")}: function = "{config.function}" cannot be '
+            "deployed: give a plain name of at most 58 letters, digits, - and _, not an ARN."
         )
     bucket = config.bucket or default_bucket(config.function, account, region)
     return Names(config.function, config.prefix, bucket, account, region)

@@ -111,7 +111,7 @@ def data_policy(region: str, reads: Sequence[str], writes: Sequence[str]) -> Pol
 def _split(address: str) -> tuple[str, str]:
     parts = urlsplit(address)
     if parts.scheme not in ("s3", "s3a", "s3n") or not parts.netloc:
-        raise InvalidArgumentError(f"{address!r} is no address of the form s3://bucket/prefix.")
+        raise InvalidArgumentError(f"{address!r} is not of the form s3://bucket/prefix.")
     return parts.netloc, parts.path.lstrip("/").rstrip("*")
 
 

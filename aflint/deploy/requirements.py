@@ -131,10 +131,10 @@ def _is_file(item: str) -> bool:
 def _check(package: str) -> str:
     package = package.strip()
     if package.endswith(".whl") and not _is_file(package):
-        raise RequirementError(f"The wheel {package} is not there.")
+        raise RequirementError(f"There is no wheel {package}: check the path.")
     if not _is_file(package) and _parse(package) is None:
         raise RequirementError(
-            f"{package!r} is no requirement; write a package as pip does, such as numpy, "
+            f"{package!r} is not a requirement; write a package as pip does, such as numpy, "
             "'numpy>=2', or the path of a .whl file."
         )
     return package

@@ -195,8 +195,8 @@ class Watch:
         tail = account.tail(now)
         if tail:
             text += (
-                f". Lambda runs invocations to their end: at most {format_dollars(tail)} more may "
-                "be billed for those that nobody waits for, and what they ask of SQS and S3"
+                f". Lambda cannot be told to stop them: at most {format_dollars(tail)} more may be "
+                "billed for their time, and their requests to SQS and S3"
             )
         error = kind(f"{text}. {advice}")
         error.spent_usd = spent

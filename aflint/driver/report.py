@@ -345,13 +345,13 @@ def add_metrics(a: TaskMetrics, b: TaskMetrics) -> TaskMetrics:
 
 
 def _warn_of_rejected(report: JobReport) -> None:
-    """Say what a job was given that was not its own: somebody wrote to its queues or objects."""
+    """Warn of frames that were not the job's own: something else wrote to its queues or objects."""
     rejected = report.metrics.rejected_frames
     if rejected:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(rejected.items()))
         _log.warning(
             "job %s (%s) dropped %d frames that were not its own: %s. None of them was decoded. "
-            "Look at who may write to its queues and to its bucket",
+            "Check who may write to its queues and to its bucket",
             report.id, report.name, sum(rejected.values()), reasons,
         )  # fmt: skip
 

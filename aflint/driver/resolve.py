@@ -140,7 +140,7 @@ def _zipped(node: Zipped) -> Zipped:
     left, right = partition_count(node.left), partition_count(node.right)
     if left != right:
         raise InvalidArgumentError(
-            f"zip: the RDDs have {left} and {right} partitions; they need as many of each, and as "
-            "many records in each. Use repartition or coalesce first."
+            f"zip: the RDDs have {left} and {right} partitions; they must have equally many, with "
+            "equally many records in each. Use repartition or coalesce first."
         )
     return node

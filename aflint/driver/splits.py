@@ -25,7 +25,9 @@ def check_encoding(encoding: str, errors: str) -> None:
         "x".encode(encoding)
         codecs.lookup_error(errors)
     except LookupError as error:
-        raise InvalidArgumentError(f"{error}; see Python's list of codecs and handlers") from error
+        raise InvalidArgumentError(
+            f"{error}; the documentation of Python's module codecs lists those that there are"
+        ) from error
 
 
 def cut_text(

@@ -102,12 +102,12 @@ def parse(
         if key is not None and not hmac.compare_digest(tag, _tag(key, index, head, data)):
             raise PayloadRefusedError(
                 f"block {index} of {path} was altered in storage; it was not decoded. Run the job "
-                "again, and look at who may write there"
+                "again, and check who may write there"
             )
         if head == END:
             return
         if _sum(data, count) != expected:
-            raise CorruptInputError(f"{path} is damaged in its block {index}; write it anew")
+            raise CorruptInputError(f"{path} is damaged in its block {index}; write it again")
         index += 1
         if index > skip:
             yield count, unpack_block(data) if decode else []
@@ -122,7 +122,7 @@ def _exact_reader(pieces: Iterable[bytes], path: str) -> Callable[[int], bytes]:
             piece = next(source, None)
             if piece is None:
                 raise CorruptInputError(
-                    f"{path} is truncated: the writer did not finish it; write it anew"
+                    f"{path} is truncated: the writer did not finish it; write it again"
                 )
             buffer.extend(piece)
         data = bytes(memoryview(buffer)[:size])

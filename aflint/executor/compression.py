@@ -57,11 +57,11 @@ def decompress(pieces: Iterable[bytes], compression: str, path: str) -> Iterator
         raise
     except EOFError as error:
         raise CorruptInputError(
-            f"{path} is truncated: it ends in the middle of its {compression} data; copy it anew"
+            f"{path} is truncated: it ends in the middle of its {compression} data; copy it again"
         ) from error
     except (zlib.error, OSError, ValueError) as error:
         raise CorruptInputError(
-            f"{path} is damaged, or no {compression} file: {error}; copy it anew or rename it"
+            f"{path} is damaged or not a {compression} file: {error}; copy it again, or rename it"
         ) from error
 
 

@@ -94,7 +94,9 @@ def _opener() -> Opener:
     try:
         return Opener(Secret.from_text(os.environ.pop(SECRET_VARIABLE)))
     except (KeyError, ValueError):
-        raise BundleMismatchError(f"the function has no {SECRET_VARIABLE}") from None
+        raise BundleMismatchError(
+            f"the function has no {SECRET_VARIABLE}: run `aflint deploy`"
+        ) from None
 
 
 @cache

@@ -96,7 +96,7 @@ class LambdaInvoker(Invoker):
         EndpointUnreachableError, BundleMismatchError, or ConfigError where this process may not
         open as many connections as `concurrency`.
         """
-        _allow_files(self._concurrency + _OTHER_FILES)
+        _allow_files(self._concurrency)
         function, tried = self._function_for(0), 0
         while True:
             tried += 1
@@ -279,14 +279,18 @@ def _unexpected(answer: Any, function: str, what: str) -> AflintError:
     )
 
 
-def _allow_files(wanted: int) -> None:
-    """Let this process open as many files as it will need connections."""
+def _allow_files(concurrency: int) -> None:
+    """Let this process open a connection for each invocation, and the other files of a driver."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = concurrency + _OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
     if hard != resource.RLIM_INFINITY and hard < wanted:
+        lower = hard - _OTHER_FILES
         raise ConfigError(
-            f"concurrency needs about {wanted} open files, and this process may have {hard}: "
-            "raise the limit (`ulimit -n`), or lower `concurrency`."
+            f"this process may open {hard} files, and a driver needs {_OTHER_FILES} beside one for "
+            f"each of {concurrency} invocations at once (`concurrency`): allow it {wanted} "
+            f"(`ulimit -n {wanted}`)"
+            + (f", or set `concurrency` to {lower}." if lower > 0 else ".")
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -219,7 +219,8 @@ class LocalInvoker(Invoker):
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
             await self._discard(worker)
             raise WorkerLostError(
-                f"a worker process did not start ({sys.executable}){worker.last_words()}"
+                f"a worker process ({sys.executable}) ended, or said nothing for "
+                f"{_START_TIMEOUT_S:g} s, before it was ready{worker.last_words()}"
             ) from None
         except BaseException:
             await to_the_end(self._discard(worker))
@@ -227,7 +228,9 @@ class LocalInvoker(Invoker):
         if version != sys.version_info[:2]:
             await self._discard(worker)
             raise VersionMismatchError(
-                f"Workers run Python {version}, the driver {sys.version_info[:2]}."
+                f"{sys.executable} runs Python {version[0]}.{version[1]} in workers and "
+                f"{sys.version_info[0]}.{sys.version_info[1]} in the driver: check what changes "
+                "it (a wrapper, PYTHONHOME)."
             )
 
 
@@ -236,7 +239,11 @@ def _lost(worker: _Worker, what: str) -> WorkerLostError:
     how = f"exit status {status}"
     if status < 0:
         how = f"signal {signal.Signals(-status).name}"
-    hint = ": the system may have run out of memory" if status == -signal.SIGKILL else ""
+    hint = (
+        " (killed from outside, most often because the machine ran out of memory)"
+        if status == -signal.SIGKILL
+        else ""
+    )
     return WorkerLostError(f"{what} ended with {how}{hint}{worker.last_words()}")
 
 

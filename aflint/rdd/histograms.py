@@ -43,7 +43,9 @@ async def _even_borders(rdd: RDD[Any], buckets: int) -> list[Any]:
     if low == high or buckets == 1:
         return [low, high]
     if not all(isinstance(border, int | float) for border in (low, high)):
-        raise InvalidArgumentError("histogram makes even buckets of numbers only; give borders")
+        raise InvalidArgumentError(
+            "histogram makes even buckets only of numbers; give a list of borders for other records"
+        )
     if math.isinf(low) or math.isinf(high):
         raise InvalidArgumentError("histogram cannot make even buckets up to infinity")
     step = (high - low) / buckets
@@ -58,7 +60,9 @@ def _given_borders(borders: Any) -> list[Any]:
             "histogram needs a number of buckets, or a list of at least two borders"
         )
     if any(border is None or border != border for border in borders):
-        raise InvalidArgumentError("histogram: None and nan cannot be borders of buckets")
+        raise InvalidArgumentError("histogram: None and nan cannot be borders")
     if list(borders) != sorted(borders) or len(set(borders)) != len(borders):
-        raise InvalidArgumentError("histogram: borders must be sorted, and each there once")
+        raise InvalidArgumentError(
+            "histogram: borders must be in ascending order, without duplicates"
+        )
     return list(borders)

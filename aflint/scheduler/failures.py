@@ -66,7 +66,7 @@ def exhausted(loss: Loss, id: TaskId, stage: str, losses: int) -> errors.Attempt
     """Return the error of a task that was lost too often, with the last loss as its cause."""
     error = errors.AttemptsExhaustedError(
         f"partition {id.partition} of stage {id.stage} ({stage}) was lost {losses} times, "
-        f"and max_attempts allows no more. The last time: {loss.text}. {_advice(loss.kind)}"
+        f"which is all that `max_attempts` allows. The last time: {loss.text}. {_advice(loss.kind)}"
     )
     error.__cause__ = rebuilt(loss.cause)
     return error
@@ -127,6 +127,7 @@ def _advice(kind: type[BaseException]) -> str:
         return "Use more partitions, or raise the function's time limit"
     if issubclass(kind, errors.WorkerLostError):
         return (
-            "Look for what ends its process: memory, a crash in native code, a kill by the system"
+            "Find out what ended its process: too little memory, a crash in native code, a kill "
+            "by the system"
         )
-    return "If it happens at times only, raise max_attempts"
+    return "If it happens only now and then, raise `max_attempts`"

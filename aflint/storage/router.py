@@ -86,7 +86,9 @@ class RoutedStorage(Storage):
 
     async def move(self, source: str, target: str) -> None:
         if scheme_of(source) != scheme_of(target):
-            raise InvalidArgumentError(f"{source} cannot be moved to {target}: another storage")
+            raise InvalidArgumentError(
+                f"{source} cannot be moved to {target}, which is on another storage"
+            )
         await self.at(source).move(source, target)
 
     async def delete(self, path: str) -> None:

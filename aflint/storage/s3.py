@@ -50,7 +50,9 @@ def _reading(path: str) -> Iterator[None]:
     """Turn what is not there into aflint's error for paths."""
     try:
         yield
-    except (ObjectNotFoundError, BucketNotFoundError) as error:
+    except BucketNotFoundError as error:
+        raise PathNotFoundError(f"{path} does not exist: there is no such bucket") from error
+    except ObjectNotFoundError as error:
         raise PathNotFoundError(f"{path} does not exist; check the path ({error})") from error
 
 

@@ -80,14 +80,15 @@ def make_folder(path: str) -> None:
         if error.errno in _FULL:
             raise _full(path) from error
         raise ConfigError(
-            f"shuffles cannot be kept in {path}: {error.strerror}; choose another work folder"
+            f"shuffles cannot be kept in {path}: {error.strerror}; set `scratch_dir` to another "
+            "folder"
         ) from error
 
 
 def _full(path: str) -> DiskFullError:
     return DiskFullError(
-        f"no room is left on the disk of {path} for shuffled data; free some, or set the work "
-        "folder to a larger disk"
+        f"no room is left on the disk of {path} for shuffled data; free some, or set "
+        "`scratch_dir` to a folder on a larger disk"
     )
 
 

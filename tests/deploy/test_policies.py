@@ -71,7 +71,7 @@ def test_data_may_be_read_and_written_where_asked_for() -> None:
     assert allows(policy, "s3:PutObject", "arn:aws:s3:::out/x/part-0")
     assert not allows(policy, "s3:PutObject", "arn:aws:s3:::in/trips/2015.csv")
     assert not allows(policy, "s3:GetObject", "arn:aws:s3:::in/other")
-    with pytest.raises(InvalidArgumentError, match="no address of the form"):
+    with pytest.raises(InvalidArgumentError, match="is not of the form s3"):
         data_policy("eu-west-1", ["/home/x"], [])
 
 

@@ -116,9 +116,7 @@ async def test_the_secret_is_in_no_argument_and_no_variable(invoker: LocalInvoke
 async def test_a_lost_worker_is_named_and_replaced(invoker: LocalInvoker) -> None:
     with pytest.raises(WorkerLostError, match="partition 3 of stage 0 ended with exit status 9"):
         await invoker.invoke(task(lambda _: os._exit(9), 3))
-    with pytest.raises(
-        WorkerLostError, match="signal SIGKILL: the system may have run out of memory"
-    ):
+    with pytest.raises(WorkerLostError, match=r"signal SIGKILL .*the machine ran out of memory"):
         await invoker.invoke(task(lambda _: os.kill(os.getpid(), signal.SIGKILL)))
     with pytest.raises(WorkerLostError, match=r"last words:\n.*on its way out"):
         await invoker.invoke(task(lambda _: (os.write(2, b"on its way out"), os._exit(1))))

@@ -91,7 +91,7 @@ async def test_job_names_do_not_lead_out_of_the_folder(
 
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"file/.*choose another work folder"):
+    with pytest.raises(ConfigError, match=r"file/.*set `scratch_dir` to another folder"):
         await FileTransport(str(tmp_path / "file")).open("job", 1, 1)
 
 
