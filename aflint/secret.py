@@ -1,8 +1,8 @@
-"""The secret that driver and executors share, and the keys that are derived from it.
+"""The secret that driver and executors share, the keys derived from it, and tags under those keys.
 
-A deployment has one (on `local`, a session has one). No key travels: whoever knows the secret
-derives the key of a job by its id, so that frames and payloads can be checked, and a resumed driver
-can read what tasks of the one before it wrote.
+A deployment has one (on `local`, a session has one). No key travels: a process that knows the
+secret derives the key of a job by its id, so that frames and payloads can be checked, and a resumed
+driver can read what tasks of the one before it wrote.
 """
 
 from __future__ import annotations
@@ -24,6 +24,21 @@ SECRET_FILE: Final = "secret"
 
 SECRET_VARIABLE: Final = "AFLINT__SECRET"
 """The environment variable of a deployed function that holds the deployment's."""
+
+
+def tag(key: bytes, *parts: bytes | bytearray | memoryview, size: int, use: bytes = b"") -> bytes:
+    """Return the keyed BLAKE2b digest of `parts`, one after the other: `size` bytes.
+
+    `use`, of up to 16 bytes, names what is tagged: a tag for one use is none for another, even
+    under the same key. Compare tags with `hmac.compare_digest`. Raises ValueError for an empty key,
+    under which anyone could make tags.
+    """
+    if not key:
+        raise ValueError("a tag's key is empty: anyone could make that tag")
+    digest = blake2b(key=key, digest_size=size, person=use)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
 
 
 class Secret:
@@ -72,7 +87,7 @@ class Secret:
         Keys of different purposes or names tell nothing of each other, or of the secret.
         """
         words = f"{len(purpose)}:{purpose}:{name}".encode()
-        return blake2b(words, key=self._bytes[:64], digest_size=_KEY_BYTES).digest()
+        return tag(self._bytes[:64], words, size=_KEY_BYTES)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and hmac.compare_digest(self._bytes, other._bytes)

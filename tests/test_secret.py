@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from aflint.secret import Secret
+from aflint.secret import Secret, tag
 
 
 def test_a_secret_is_shown_nowhere() -> None:
@@ -48,3 +48,24 @@ def test_secrets_are_compared_by_what_they_are_and_survive_as_text() -> None:
 def test_what_can_be_guessed_is_refused() -> None:
     with pytest.raises(ValueError, match="16 or more"):
         Secret(b"short")
+
+
+def test_a_tag_is_of_one_key_one_use_and_these_bytes() -> None:
+    tags = [
+        tag(b"k", b"body", size=16),
+        tag(b"l", b"body", size=16),
+        tag(b"k", b"bodies", size=16),
+        tag(b"k", b"body", size=16, use=b"frames"),
+        tag(b"k", b"body", size=16, use=b"payloads"),
+        tag(b"k", b"body", size=8),
+    ]
+    assert len(set(tags)) == len(tags)
+    assert [len(each) for each in tags] == [16, 16, 16, 16, 16, 8]
+    assert tag(b"k", b"bo", bytearray(b"d"), memoryview(b"y"), size=16) == tags[0]
+    with pytest.raises(ValueError, match="key is empty"):
+        tag(b"", b"body", size=16)
+
+
+def test_tags_stay_as_they_are() -> None:
+    """Journals and cached files of an earlier aflint are read by the next one."""
+    assert tag(b"k", b"body", size=8, use=b"AFLINTF").hex() == "08f3a46b758588c9"

@@ -19,7 +19,6 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import blake2b
 from typing import NamedTuple
 
 import lz4.block
@@ -27,6 +26,7 @@ import lz4.frame
 import msgpack
 
 from aflint.errors import FrameError, RecordTooLargeError
+from aflint.secret import tag
 
 Buffer = bytes | bytearray | memoryview
 
@@ -111,8 +111,8 @@ def encode_frame(header: FrameHeader, payload: Buffer, key: bytes) -> bytes:
     stored, compressed = _shrink(payload)
     front = _pack_front(header, raw_size, compressed) + _TAG_HEAD
     stored_head = _bin_head(len(stored))
-    tag = _tag(key, front + stored_head, stored)
-    return b"".join((front, tag, stored_head, stored))
+    signed = tag(key, front, stored_head, stored, size=TAG_BYTES)
+    return b"".join((front, signed, stored_head, stored))
 
 
 def decode_frame(data: Buffer, key: bytes, job: str) -> tuple[FrameHeader, bytes]:
@@ -134,7 +134,7 @@ def decode_frame(data: Buffer, key: bytes, job: str) -> tuple[FrameHeader, bytes
             f"{_describe(header)} is {envelope.end} bytes long, but {len(view)} were read",
         )
     tag_end = envelope.tag_end
-    expected = _tag(key, view[: tag_end - TAG_BYTES], view[tag_end:])
+    expected = tag(key, view[: tag_end - TAG_BYTES], view[tag_end:], size=TAG_BYTES)
     if not hmac.compare_digest(envelope.tag, expected):
         raise RejectedFrameError(
             Reason.ALTERED,
@@ -208,12 +208,13 @@ def _parse(view: memoryview) -> _Envelope:
         raise _malformed(len(view)) from None
     except ValueError as error:
         raise _malformed(len(view)) from error
-    raw_size, compressed, tag = front[9:]
-    if type(tag) is not bytes:  # of the other types, the tag answers for
+    raw_size, compressed, found = front[9:]
+    # Only the tag's own type is looked at: the others are right if the tag is.
+    if type(found) is not bytes:
         raise _malformed(len(view))
     tag_end = unpacker.tell()
     start, end = _find_payload(view, tag_end)
-    return _Envelope(FrameHeader(*front[1:9]), raw_size, compressed, tag, tag_end, start, end)
+    return _Envelope(FrameHeader(*front[1:9]), raw_size, compressed, found, tag_end, start, end)
 
 
 def _check_version(view: memoryview) -> None:
@@ -257,14 +258,6 @@ def _restore(stored: memoryview, envelope: _Envelope) -> bytes:
             Reason.ALTERED, f"{_describe(envelope.header)} cannot be decompressed: {error}"
         ) from error
     return raw
-
-
-def _tag(key: bytes, before: Buffer, after: Buffer) -> bytes:
-    if not key:
-        raise ValueError("a frame's key is empty: anyone could write frames of this job")
-    tag = blake2b(before, key=key, digest_size=TAG_BYTES)
-    tag.update(after)
-    return tag.digest()
 
 
 def _describe(header: FrameHeader) -> str:

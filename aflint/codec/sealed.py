@@ -17,12 +17,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import blake2b
 from heapq import heappop, heappush
 from typing import Final
 
 from aflint.errors import InvalidArgumentError, PayloadRefusedError
-from aflint.secret import Secret
+from aflint.secret import Secret, tag
 
 VERSION: Final = 1
 TAG_BYTES: Final = 32
@@ -39,7 +38,7 @@ MOST_REMEMBERED: Final = 32_768
 """Nonces of one process, some 6 MB. In one process that many take longer than the payload that was
 overtaken by all of them could be on its way; it would be refused as one that may be repeated."""
 
-_PERSON = b"aflint payload"
+_USE = b"aflint payload"
 """Tags of payloads are no tags of frames, though both have the job's key."""
 
 _NS = 1_000_000_000
@@ -83,8 +82,8 @@ def seal(secret: Secret, purpose: str, job: str, body: bytes, now: float | None 
         VERSION, bytes(TAG_BYTES), issued, os.urandom(16), len(purpose_name), len(job_name)
     )
     names = purpose_name + job_name
-    tag = _tag(secret, job, front[:1], front[1 + TAG_BYTES :], names, body)
-    return b"".join((front[:1], tag, front[1 + TAG_BYTES :], names, body))
+    signed = _tag(secret, job, front[:1], front[1 + TAG_BYTES :], names, body)
+    return b"".join((front[:1], signed, front[1 + TAG_BYTES :], names, body))
 
 
 @dataclass(slots=True)
@@ -110,7 +109,7 @@ class Opener:
             raise refused(Refusal.VERSION, f"version {sealed[0]}, and this aflint has {VERSION}")
         if len(sealed) < _HEAD.size:
             raise refused(Refusal.TRUNCATED, f"{len(sealed)} bytes")
-        version, tag, issued, nonce, purpose_size, job_size = _HEAD.unpack_from(sealed)
+        version, found, issued, nonce, purpose_size, job_size = _HEAD.unpack_from(sealed)
         view = memoryview(sealed)
         start = _HEAD.size + purpose_size + job_size
         if len(view) < start:
@@ -118,7 +117,7 @@ class Opener:
         claimed = bytes(view[_HEAD.size : _HEAD.size + purpose_size])
         job = str(view[_HEAD.size + purpose_size : start], "utf-8", "replace")
         expected = _tag(self.secret, job, bytes((version,)), view[1 + TAG_BYTES :])
-        if not hmac.compare_digest(tag, expected):
+        if not hmac.compare_digest(found, expected):
             raise refused(Refusal.ALTERED)
         if claimed != purpose.encode():
             raise refused(Refusal.PURPOSE, f"{claimed.decode()}, not {purpose}")
@@ -149,7 +148,4 @@ def refused(refusal: Refusal, detail: str = "") -> PayloadRefusedError:
 
 
 def _tag(secret: Secret, job: str, *parts: bytes | memoryview) -> bytes:
-    tag = blake2b(key=secret.key("job", job), digest_size=TAG_BYTES, person=_PERSON)
-    for part in parts:
-        tag.update(part)
-    return tag.digest()
+    return tag(secret.key("job", job), *parts, size=TAG_BYTES, use=_USE)

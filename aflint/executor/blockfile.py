@@ -16,11 +16,11 @@ import hmac
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import blake2b
 from typing import Any
 
 from aflint.codec import frame, records
 from aflint.errors import CorruptInputError, PayloadRefusedError
+from aflint.secret import tag
 
 MAGIC = b"aflint\x00\x01"
 TAGGED_MAGIC = b"aflint\x00\x02"
@@ -65,10 +65,7 @@ def tagged_end(key: bytes, index: int) -> bytes:
 
 
 def _tag(key: bytes, index: int, head: bytes, data: bytes) -> bytes:
-    tag = blake2b(index.to_bytes(8, "little"), key=key, digest_size=_TAG_BYTES)
-    tag.update(head)
-    tag.update(data)
-    return tag.digest()
+    return tag(key, index.to_bytes(8, "little"), head, data, size=_TAG_BYTES)
 
 
 def _sum(data: bytes, count: int) -> int:
@@ -97,9 +94,9 @@ def parse(
     while True:
         head = read(_HEAD.size)
         size, count, expected = _HEAD.unpack(head)
-        tag = read(_TAG_BYTES) if key is not None else b""
+        found = read(_TAG_BYTES) if key is not None else b""
         data = read(size)
-        if key is not None and not hmac.compare_digest(tag, _tag(key, index, head, data)):
+        if key is not None and not hmac.compare_digest(found, _tag(key, index, head, data)):
             raise PayloadRefusedError(
                 f"block {index} of {path} was altered in storage; it was not decoded. Run the job "
                 "again, and check who may write there"

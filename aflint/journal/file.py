@@ -17,13 +17,13 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from hashlib import blake2b
 from typing import Final
 
 from aflint.journal.base import Journal
 from aflint.journal.entries import Entry
 from aflint.journal.refusals import damaged, of_another_version
 from aflint.journal.segment import decode, encode, size_of
+from aflint.secret import tag
 
 _log = logging.getLogger(__name__)
 
@@ -132,8 +132,8 @@ def _segments(
 
 def _head(committed: int, key: bytes) -> bytes:
     number = committed.to_bytes(8, "little")
-    tag = blake2b(number, key=key, digest_size=_TAG_BYTES, person=_MAGIC).digest()
-    return _HEAD.pack(_MAGIC, VERSION, committed, tag)
+    signed = tag(key, number, size=_TAG_BYTES, use=_MAGIC)
+    return _HEAD.pack(_MAGIC, VERSION, committed, signed)
 
 
 def _committed(data: bytes, path: str, key: bytes) -> int:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import hmac
 import struct
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Final
 
 from aflint.errors import FrameError
 from aflint.journal.entries import Entry
 from aflint.journal.refusals import damaged, of_another_version
+from aflint.secret import tag
 from aflint.wire import pack, unpack
 
 VERSION: Final = 2
@@ -79,4 +79,4 @@ def decode(
 
 
 def _tag(body: bytes | memoryview, key: bytes) -> bytes:
-    return blake2b(body, key=key, digest_size=_TAG_BYTES, person=MAGIC + bytes([VERSION])).digest()
+    return tag(key, body, size=_TAG_BYTES, use=MAGIC + bytes([VERSION]))
