@@ -1,4 +1,4 @@
-"""What was fetched from storage, checked by its digest before anything of it is decoded."""
+"""Checks what was fetched from storage by its digest, before anything of it is decoded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aflint.task import Blob
 
 
 def checked(data: bytes, expected: str, what: str) -> bytes:
-    """Return `data`, which has this digest. Raises PayloadRefusedError for other bytes."""
+    """Return `data` if it has this digest. Raises PayloadRefusedError for other bytes."""
     if not hmac.compare_digest(digest(data), expected):
         raise PayloadRefusedError(
             f"{what} was altered in storage: the digest of its {len(data):,} bytes is not "
@@ -20,5 +20,5 @@ def checked(data: bytes, expected: str, what: str) -> bytes:
 
 
 def checked_blob(data: bytes, blob: Blob) -> bytes:
-    """Return what was read from where a blob lies. Raises PayloadRefusedError for other bytes."""
-    return checked(data, blob.digest, f"what lies at {blob.location}")
+    """Return what was read from a blob's location. Raises PayloadRefusedError for other bytes."""
+    return checked(data, blob.digest, f"the object at {blob.location}")

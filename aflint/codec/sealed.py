@@ -1,11 +1,11 @@
-"""Sealed payloads: by them an executor can tell that a driver of its own sent what it received.
+"""Sealed payloads: an executor opens only what a driver of its own deployment sent to it.
 
     version (1 byte) | tag (32) | issued (8) | nonce (16) | sizes of the two names (1, 1) |
     purpose | job | body
 
 `issued` is in nanoseconds since 1970. The tag is BLAKE2b, keyed with the job's key, over every byte
-but its own. Nothing of the body is looked at before the tag was found right, the payload found
-fresh, and found to be opened for the first time.
+but its own. The body is not looked at before the tag is verified and the payload is known to be
+fresh and not to have been opened here before.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ VERSION: Final = 1
 TAG_BYTES: Final = 32
 
 FRESH_S: Final = 900.0
-"""How far a payload's time may be from the clock of who opens it.
+"""How far a payload's time may be from the executor's clock.
 
-It is sealed as it is sent. After that it may wait for a connection, be signed again once AWS calls
-its signature late (5 minutes), and wait for a new environment (some 10 s, a minute for a large
-image); the two clocks may differ by the 5 minutes that AWS lets pass. With some room: 15 minutes.
+A payload is sealed when it is sent. After that it may wait for a connection, be signed again when
+AWS calls its signature too old (5 minutes), and wait for a new environment (some 10 s, a minute for
+a large image); and AWS lets the two clocks differ by 5 minutes. With some room: 15 minutes.
 """
 
 MOST_REMEMBERED: Final = 32_768
-"""Nonces of one process, some 6 MB. In one process that many take longer than the payload that was
-overtaken by all of them could be on its way; it would be refused as one that may be repeated."""
+"""Nonces that one process keeps, some 6 MB. A payload that so many others overtook is refused, as
+it may be a repetition; one process takes longer to open so many than a payload can be under way."""
 
 _USE = b"aflint payload"
-"""Tags of payloads are no tags of frames, though both have the job's key."""
+"""The tag of a frame, made under the same key, is not one of a payload."""
 
 _NS = 1_000_000_000
 _HEAD = struct.Struct(">B32sQ16sBB")
 _LONGEST_NAME = 255
 MOST_ADDED: Final = _HEAD.size + 2 * _LONGEST_NAME
-"""By how many bytes at most a sealed payload is longer than its body."""
+"""The most bytes by which a sealed payload is longer than its body."""
 
 
 class Refusal(StrEnum):
@@ -88,7 +88,7 @@ def seal(secret: Secret, purpose: str, job: str, body: bytes, now: float | None 
 
 @dataclass(slots=True)
 class Opener:
-    """Opens what was sealed with a secret; one for each process, as it remembers what it opened.
+    """Opens what was sealed with a secret. A process has one, which remembers what it opened.
 
     `clock` gives seconds since 1970.
     """
@@ -96,8 +96,10 @@ class Opener:
     secret: Secret = field(repr=False)
     clock: Callable[[], float] = time.time
     most: int = MOST_REMEMBERED
+    # The nonces of opened payloads, and a heap of them by the time at which they were issued.
     _seen: set[bytes] = field(init=False, default_factory=set, repr=False)
     _by_time: list[tuple[int, bytes]] = field(init=False, default_factory=list, repr=False)
+    # The latest time of a nonce that was dropped: anything as old may have been opened before.
     _floor: int = field(init=False, default=-1)
 
     def open(self, sealed: bytes, purpose: str) -> tuple[str, memoryview]:
@@ -116,6 +118,7 @@ class Opener:
             raise refused(Refusal.TRUNCATED, f"{len(view)} bytes")
         claimed = bytes(view[_HEAD.size : _HEAD.size + purpose_size])
         job = str(view[_HEAD.size + purpose_size : start], "utf-8", "replace")
+        # The key is that of the job that the payload claims: a false claim makes a wrong tag.
         expected = _tag(self.secret, job, bytes((version,)), view[1 + TAG_BYTES :])
         if not hmac.compare_digest(found, expected):
             raise refused(Refusal.ALTERED)
@@ -142,9 +145,9 @@ class Opener:
 
 def refused(refusal: Refusal, detail: str = "") -> PayloadRefusedError:
     """Return the error for a payload that was not opened."""
-    told = f" ({detail})" if detail else ""
+    shown = f" ({detail})" if detail else ""
     advice = f". {_ADVICE[refusal]}" if refusal in _ADVICE else ""
-    return PayloadRefusedError(f"an executor refused a payload: {refusal}{told}{advice}")
+    return PayloadRefusedError(f"an executor refused a payload: {refusal}{shown}{advice}")
 
 
 def _tag(secret: Secret, job: str, *parts: bytes | memoryview) -> bytes:

@@ -17,18 +17,18 @@ class Invoker(ABC):
 
     @abstractmethod
     async def start(self) -> None:
-        """Make ready. Raises what a user must know before any job runs (versions, access)."""
+        """Make ready. Raises what would fail every job: other versions, no access."""
 
     @abstractmethod
     async def invoke(self, task: TaskDescription) -> TaskResult:
         """Run one attempt and return its result; a failure inside the task is such a result.
 
-        Raises a retriable or final AttemptError where no result came back (a lost worker, a
-        throttled call). Cancelling the call stops the attempt.
+        Raises an AttemptError, retriable or not, if no result came back: a lost worker, a throttled
+        call. Cancelling the call stops the attempt.
         """
 
     async def warm(self, count: int) -> int:
-        """Have executors ready before they are needed; return how many were started anew."""
+        """Start executors before they are needed; return how many were started."""
         return 0
 
     @abstractmethod

@@ -51,7 +51,7 @@ class _Worker:
         self.ended = asyncio.create_task(self.wake_at_exit())
 
     def send(self, message: bytes) -> None:
-        """Send a message, at the latest while the next is waited for."""
+        """Queue a message; it is sent by the time that the next `read` waits."""
         self.writer.write(_LENGTH.pack(len(message)) + message)
 
     async def ask(self, message: bytes) -> Any:
@@ -69,26 +69,26 @@ class _Worker:
         return unpack(await self.reader.readexactly(_LENGTH.unpack(head)[0]))
 
     async def wake_at_exit(self) -> None:
-        """Wait for the process to end, and have reads end then, too.
+        """Wait for the process to end, and end its reads.
 
-        They would wait for ever if a child of the process held the other end of the channel.
+        A child of the process may hold the other end of the channel: reads would never end then.
         """
         await self.process.wait()
         with suppress(OSError):
             self.writer.get_extra_info("socket").shutdown(socket.SHUT_RD)
 
     def kill(self, why: AttemptError | None = None) -> None:
-        """End the process and what it started, at once; stopped ones, too.
+        """End the process and all that it started, even if they are stopped.
 
-        The signal is sent without Process.kill: that would reap a process that has just ended, and
-        its exit status would be lost.
+        Not by Process.kill: that would reap a process that has just ended, and its exit status
+        would be lost.
         """
         self.why = why
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
     async def stop(self) -> None:
-        """End the process and what it started, and let go of all that it holds."""
+        """End the process and all that it started, and close its channel and its lifeline."""
         self.kill(self.why)
         await self.ended
         os.close(self.lifeline)
@@ -108,9 +108,9 @@ class _Worker:
 class LocalInvoker(Invoker):
     """At most `workers` processes, each running one attempt at a time.
 
-    `folder` is where workers spill; each has a folder of its own in it, removed by the session.
-    They are given `secret` over the channel, where no other process sees it. One that is stopped
-    for `stopped_s`, or holds more than `memory_limit_mb` of its own, is killed, and its attempt is
+    Each worker spills to a folder of its own in `folder`, which the session removes. It is given
+    `secret` over its channel, where no other process sees it. A worker that is stopped for
+    `stopped_s`, or that holds more than `memory_limit_mb` of its own, is killed, and its attempt is
     lost.
     """
 
@@ -181,7 +181,7 @@ class LocalInvoker(Invoker):
         ours, theirs = socket.socketpair()
         try:
             reader, writer = await asyncio.open_connection(sock=ours)
-        except BaseException:  # a cancellation, mostly: nobody else would close them
+        except BaseException:  # mostly a cancellation; no _Worker owns the sockets yet
             ours.close()
             theirs.close()
             raise

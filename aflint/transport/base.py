@@ -16,7 +16,7 @@ from aflint.task import TransferCounts as TransferCounts
 
 @dataclass(frozen=True, slots=True)
 class TransportTraits:
-    """What a transport can do; the engine asks here and never for a transport's name.
+    """What a transport can do: the engine decides by these, never by a transport's name.
 
     `max_frame_bytes`: the largest frame that can be written. `target_frame_bytes`: the size that
     wastes least, at most that. `rereadable`: a partition can be read again, and by several readers
@@ -30,7 +30,7 @@ class TransportTraits:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Where the frames lie that did not go into a queue or into memory."""
+    """Where a map attempt's frames lie, unless they went into queues or memory."""
 
     object: str = ""
     extents: dict[int, tuple[Extent, ...]] | None = None
@@ -43,18 +43,18 @@ class ShuffleWriter(ABC):
 
     @abstractmethod
     async def write(self, partition: int, frame: bytes) -> None:
-        """Accept a frame; returns when there is room for the next, not when it is safe.
+        """Accept a frame; return when there is room for the next, not when this one is stored.
 
-        Raises what an earlier write met.
+        Raises the failure of an earlier write.
         """
 
     @abstractmethod
     async def finish(self) -> Written:
-        """Make every accepted frame readable by others, and say where those outside queues lie."""
+        """Make every accepted frame readable by others; return where those outside queues lie."""
 
     @abstractmethod
     async def abort(self) -> None:
-        """Give up: free what can be freed. What was sent may still arrive, and is ignored."""
+        """Give up: free what can be freed. Frames already sent may arrive; readers drop them."""
 
 
 class ShuffleReader(ABC):
@@ -66,14 +66,14 @@ class ShuffleReader(ABC):
     def frames(self) -> AsyncIterator[bytes]:
         """Yield frames, each at least once, in any order, and perhaps strays of other attempts.
 
-        A transport that can tell ends when it has given all that the manifest names; a queue does
-        not end. Raises FetchFailedError where it knows that frames are lost. The consumer closes
-        the iterator as soon as it has all it needs.
+        Files and objects end once they have yielded all that the manifest names; a queue never
+        ends. Raises FetchFailedError if frames are known to be lost. The consumer closes the
+        iterator as soon as it has all it needs.
         """
 
     @abstractmethod
     async def close(self, *, consumed: bool) -> None:
-        """Let go. `consumed` says that the partition will not be read again."""
+        """Release what the reader holds. `consumed`: the partition will not be read again."""
 
 
 class Transport(ABC):
@@ -86,7 +86,7 @@ class Transport(ABC):
 
     @abstractmethod
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
-        """Make ready what the shuffle needs (queues, a folder)."""
+        """Make what the shuffle needs: queues, a folder."""
 
     @abstractmethod
     async def close(self, handle: ShuffleHandle) -> None:
@@ -101,15 +101,15 @@ class Transport(ABC):
         """Return a reader of what the manifest names."""
 
     async def survives(self, handle: ShuffleHandle) -> bool:
-        """Say whether a shuffle that a driver before this one opened can still be read.
+        """Say whether a shuffle that an earlier driver opened can still be read.
 
-        Single frames may be missing from it. False, as by default, has all of it made again. A
-        transport that says True here has a `sweep` of its own.
+        Single frames may be missing from it. After False, the default, all of it is made again. A
+        transport that returns True also implements `sweep`.
         """
         return False
 
     async def sweep(self, session: str) -> None:
-        """Remove what shuffles of a session's jobs left anywhere, those nobody has a handle of.
+        """Remove what shuffles of a session's jobs left anywhere, even those whose handle is lost.
 
         The names of its jobs begin with the session's and a hyphen.
         """
@@ -117,9 +117,9 @@ class Transport(ABC):
 
     @property
     def counts(self) -> TransferCounts:
-        """What opening and closing shuffles has asked of AWS so far."""
+        """The requests to AWS that opening and closing shuffles have made so far."""
         return TransferCounts()
 
     async def aclose(self) -> None:
-        """Let go of clients and files that this transport holds open."""
+        """Close the clients and files that this transport holds open."""
         return None

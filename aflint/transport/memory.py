@@ -1,4 +1,4 @@
-"""Frames kept in this process: for tests and simulations."""
+"""Frames kept in this process: for tests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Shuffle:
 
 
 class MemoryTransport(Transport):
-    """Holds all open shuffles; executors must be given this very object."""
+    """Holds all open shuffles; driver and executors share the object."""
 
     def __init__(
         self,
