@@ -98,7 +98,7 @@ async def test_a_session_whose_secret_was_replaced_is_told(
         rotated = await deploy(config, DeployOptions(rotate_secret=True))
         assert rotated.secret != old
         assert "update secret" in " ".join(map(str, rotated.steps))
-        with pytest.raises(AttemptsExhaustedError, match="connect anew") as caught:
+        with pytest.raises(AttemptsExhaustedError, match="connect again") as caught:
             await numbers.count()
         assert isinstance(caught.value.__cause__, PayloadRefusedError)
     async with deployed.connect() as session:

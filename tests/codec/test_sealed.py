@@ -78,7 +78,7 @@ def test_each_refusal_says_what_is_wrong_and_what_to_do() -> None:
     assert "aflint deploy" in refusal(lambda: opener().open(b"\x09" + made[1:], "task"))
     assert "another purpose (task, not hold)" in refusal(lambda: opener().open(made, "hold"))
     other = opener(secret=Secret(b"t" * 32))
-    assert "connect anew" in refusal(lambda: other.open(made, "task"))
+    assert "connect again" in refusal(lambda: other.open(made, "task"))
     late = refusal(lambda: opener(NOW + FRESH_S + 1).open(made, "task"))
     assert "+901 s" in late
     assert "clock" in late
