@@ -24,7 +24,7 @@ _EXPLAINING = ("aflint.executor.operators", "aflint.executor.pipe", "aflint.exec
 """Modules whose errors say it all."""
 
 _PAIRS = (
-    "This step works on (key, value) pairs, and a record is none. Make pairs first: "
+    "This step works on (key, value) pairs, and a record is not one. Make pairs first: "
     "key_by(function), or map(lambda record: (key, value))."
 )
 _ORDER = (
