@@ -83,3 +83,30 @@ class JobEnded:
 
 Event = JobStarted | StageStarted | TaskStarted | TaskEnded | TaskRecovered | StageEnded | JobEnded
 Listener = Callable[[Event], None]
+
+
+def line_of(event: Event) -> str:
+    """Return an event as a line of a log that begins with its ids: job/stage/partition/attempt."""
+    match event:
+        case JobStarted(job, name, stages):
+            tasks = sum(count for _, _, count in stages)
+            return f"{job} starts: {name}, {tasks} tasks in {len(stages)} stages"
+        case StageStarted(job, stage):
+            return f"{job}/{stage} starts"
+        case TaskStarted(id, speculative, memory_mb):
+            memory = f", with {memory_mb} MB" if memory_mb else ""
+            return f"{id} starts{' beside another attempt' if speculative else ''}{memory}"
+        case TaskEnded(id, accepted, error, metrics, refused=refused):
+            if accepted:
+                return f"{id} is accepted after {metrics.seconds:.3f} s"
+            first = error.partition("\n")[0]
+            return f"{id} is {'throttled' if refused else 'over'}: {first or 'not needed further'}"
+        case TaskRecovered(id):
+            return f"{id} was accepted by an earlier driver"
+        case StageEnded(job, stage):
+            return f"{job}/{stage} ends"
+        case JobEnded(job, error):
+            first = error.partition("\n")[0]
+            return f"{job} ends{f' with {first}' if first else ''}"
+        case _:
+            return repr(event)

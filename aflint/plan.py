@@ -71,6 +71,7 @@ class TaskSettings:
     max_result_bytes: int = 0
     fetch_timeout_s: float = 60.0
     logs: bool = False
+    debug: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,11 @@ class TaskId:
     attempt: int
     link: int = 0
 
+    def __str__(self) -> str:
+        """Return the ids as a path, job/stage/partition/attempt, by which logs can be searched."""
+        path = f"{self.job}/{self.stage}/{self.partition}/{self.attempt}"
+        return f"{path}.{self.link}" if self.link else path
+
 
 @wire
 @dataclass(frozen=True, slots=True)
@@ -224,6 +229,8 @@ class TaskDescription:
     max_result_bytes: int = 0
     fetch_timeout_s: float = 60.0
     logs: bool = False
+    debug: bool = False
+    """Whether aflint's own debug log is written while it runs."""
     continuation: Continuation | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack
 
 from aflint import limits
@@ -56,6 +57,7 @@ async def assemble(
         max_result_bytes=MOST_RESPONSE - _RESULT_SLACK,
         fetch_timeout_s=config.fetch_timeout_s,
         logs=config.task_logs,
+        debug=logging.getLogger("aflint").isEnabledFor(logging.DEBUG),
     )
     sizes = tuple(sorted(found.functions))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -38,6 +39,7 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
         memory_mb=config.worker_memory_mb,
         fetch_timeout_s=config.fetch_timeout_s,
         logs=config.task_logs,
+        debug=logging.getLogger("aflint").isEnabledFor(logging.DEBUG),
     )
     return Backend(
         invoker=invoker,

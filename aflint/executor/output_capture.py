@@ -35,16 +35,18 @@ class _Tail(io.TextIOBase):
 
 
 @contextmanager
-def captured_output(wanted: bool) -> Iterator[_Tail]:
+def captured_output(wanted: bool, debug: bool = False) -> Iterator[_Tail]:
     """Redirect what is printed, and logged at INFO and above, into the text that is yielded.
 
-    Nothing is kept unless it is wanted.
+    Nothing is kept unless it is wanted. With `debug`, aflint's own debug log is written, too.
     """
     tail = _Tail(MOST_CHARACTERS if wanted else 0)
     handler = logging.StreamHandler(tail)
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    level = root.level
+    root, ours = logging.getLogger(), logging.getLogger("aflint")
+    level, our_level = root.level, ours.level
+    if debug:
+        ours.setLevel(logging.DEBUG)
     if wanted:
         root.addHandler(handler)
         root.setLevel(min(level, logging.INFO))
@@ -54,3 +56,4 @@ def captured_output(wanted: bool) -> Iterator[_Tail]:
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
+        ours.setLevel(our_level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 import time
 from collections import OrderedDict
@@ -42,6 +43,8 @@ from aflint.task import (
 )
 from aflint.transport.base import Transport
 
+_log = logging.getLogger("aflint.executor")
+
 _MOST_PROGRAMS = 32
 
 
@@ -72,11 +75,13 @@ class Executor:
         """
         started, cpu = time.perf_counter(), time.process_time()
         before = self.storage.counts + TransferCounts()
-        with captured_output(task.logs) as logs:
+        with captured_output(task.logs, task.debug) as logs:
+            _log.debug("%s runs program %s", task.id, task.program.digest)
             try:
                 result = self._attempt(task, TimeLimit(deadline, self.clock))
             except BaseException as error:  # sys.exit() in user code is an error like any other
                 result = TaskResult(task.id, failure=describe(error, task.id))
+            _log.debug("%s ends: %s", task.id, result.failure.kind if result.failure else "done")
         asked = self.storage.counts - before
         metrics = replace(
             result.metrics,

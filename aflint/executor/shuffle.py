@@ -7,6 +7,7 @@ when it has seen each of them once: never because a queue looks empty.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable
 from contextlib import aclosing
@@ -19,6 +20,8 @@ from aflint.errors import FetchFailedError, RecordTooLargeError
 from aflint.executor.io_loop import IOLoop
 from aflint.task import Manifest, MapStatus, ShuffleHandle, TaskId
 from aflint.transport.base import ShuffleReader, ShuffleWriter, Transport, TransportTraits
+
+_log = logging.getLogger("aflint.executor")
 
 _SAMPLE = 128
 _FILL = 0.97
@@ -155,6 +158,10 @@ class ShuffleOutput:
         """Write the rest and say what there is to read."""
         self.flush()
         written = self._io.run(self._writer.finish())
+        _log.debug(
+            "%s wrote shuffle %d: %d frames, %d bytes",
+            self._task, self._handle.shuffle, sum(self._frames), sum(self._sizes),
+        )  # fmt: skip
         return MapStatus(
             map=self._task.partition,
             attempt=self._task.attempt,

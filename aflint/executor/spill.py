@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import heapq
+import logging
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -21,8 +22,11 @@ from aflint.codec import frame, records
 from aflint.codec.closure import digest
 from aflint.codec.fetched import checked
 from aflint.errors import DiskFullError, InternalError
+from aflint.executor.context import in_task, task_context
 from aflint.executor.io_loop import IOLoop
 from aflint.storage.base import Storage
+
+_log = logging.getLogger("aflint.executor")
 
 Triple = tuple[Any, Any, Any]
 
@@ -194,7 +198,11 @@ class Runs:
 
     def add(self, triples: Iterable[Triple]) -> None:
         """Write triples, already in order, as one more run."""
+        before = self._folder.bytes
         self._files.append(self._write(iter(triples)))
+        if in_task():
+            size = self._folder.bytes - before
+            _log.debug("%s spilled run %d: %d bytes", task_context().id, len(self._files), size)
         if len(self._files) >= MAX_FAN_IN:
             merged = self._write(self._merge(self._files))
             self._close()

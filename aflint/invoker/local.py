@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -27,6 +28,8 @@ from aflint.invoker.watchdog import Watchdog
 from aflint.secret import Secret
 from aflint.task import TaskDescription, TaskResult
 from aflint.wire import unpack
+
+_log = logging.getLogger("aflint.invoker")
 
 _LENGTH = struct.Struct("<Q")
 _START_TIMEOUT_S = 60.0
@@ -147,6 +150,7 @@ class LocalInvoker(Invoker):
                 f"the worker process running partition {task.id.partition} of stage {task.id.stage}"
             )
             try:
+                _log.debug("%s goes to worker %d", task.id, worker.process.pid)
                 with self._watchdog.watching(worker.process.pid, what, worker.kill):
                     answer = await worker.ask(seal_task(self._secret, task))
             except EOFError:
@@ -172,6 +176,7 @@ class LocalInvoker(Invoker):
         if worker in self._all:
             self._all.remove(worker)
             await worker.stop()
+            _log.debug("worker %d is gone (%s)", worker.process.pid, worker.process.returncode)
 
     async def _start_worker(self) -> _Worker:
         self._started += 1
@@ -210,6 +215,7 @@ class LocalInvoker(Invoker):
         self._all.add(worker)
         worker.send(self._secret.reveal())
         await self._greet(worker)
+        _log.debug("worker %d is ready; its log is %s", process.pid, log)
         return worker
 
     async def _greet(self, worker: _Worker) -> None:

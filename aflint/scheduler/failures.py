@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from aflint import errors
 from aflint.task import TaskFailure, TaskId, TaskMetrics
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("aflint.scheduler")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from aflint.errors import (
     JobCancelledError,
     SessionError,
 )
-from aflint.events import Event
+from aflint.events import Event, line_of
 from aflint.invoker.base import Invoker
 from aflint.plan import Job
 from aflint.scheduler.failures import as_error
@@ -53,7 +53,7 @@ from aflint.scheduler.policy import Policy
 from aflint.scheduler.recovery import NOTHING, Recovery
 from aflint.task import ShuffleHandle, TaskDescription, TaskId, TaskResult
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("aflint.scheduler")
 
 Acceptor = Callable[[TaskResult, bool], None]
 _Answer = tuple[int, TaskResult]
@@ -285,6 +285,7 @@ class Scheduler:
             self._post(ShuffleOpenFailed(job, shuffle, wrapped))
         else:
             # Before the machine hears of it: tasks write only to a shuffle that is written down.
+            _log.debug("%s shuffle %d is open at %s", job, shuffle, handle.address)
             if job in self._jobs:
                 self._tell(job, self._jobs[job].on_open, handle)
             self._post(ShuffleOpened(job, shuffle, handle))
@@ -299,6 +300,8 @@ class Scheduler:
                 wanted.shuffle,
                 wanted.job,
             )
+        else:
+            _log.debug("%s shuffle %d is removed", wanted.job, wanted.shuffle)
         self._post(ShuffleClosed(wanted.job, wanted.shuffle))
 
     def _tell(self, job: str, listener: Callable[..., None], *news: Any) -> None:
@@ -309,6 +312,8 @@ class Scheduler:
             self._post(JobCancelled(job, error))
 
     def _emit(self, event: Event) -> None:
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s", line_of(event))
         if self._listener is None:
             return
         try:

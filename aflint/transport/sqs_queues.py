@@ -13,7 +13,7 @@ from aflint.aws.sqs import Sqs, queue_name
 from aflint.errors import AflintError, QueueDeletedError
 from aflint.transport.base import TransferCounts
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("aflint.transport")
 
 _AT_ONCE = 32
 _PREFIX = 32
@@ -57,6 +57,7 @@ async def create_queues(
     except BaseException:
         await asyncio.shield(_remove_again(sqs, stem))
         raise
+    _log.debug("%s has %d queues %s*, messages of %d bytes", job, partitions, stem, most)
     return first.removesuffix("0"), min(limit_bytes, most)
 
 
@@ -68,6 +69,7 @@ async def delete_queues(sqs: Sqs, url_stem: str, partitions: int, counts: Transf
         await _delete(sqs, f"{url_stem}{partition}")
 
     await _each(delete, range(partitions))
+    _log.debug("%d queues %s* are deleted", partitions, queue_name(url_stem))
 
 
 async def queues_there(sqs: Sqs, url_stem: str, partitions: int, counts: TransferCounts) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from binascii import b2a_base64
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from aflint.aws.sqs import FailedEntry, Sqs, queue_name
 from aflint.cost import billed_sqs_requests
 from aflint.errors import BackendError, ServiceUnavailableError
 from aflint.transport.base import TransferCounts
+
+_log = logging.getLogger("aflint.transport")
 
 HELD_BYTES = 32 * limits.MIB
 """Bodies held back for batches that are not full yet; past it, all are sent as they are."""
@@ -99,6 +102,7 @@ class Batches:
                 raise _refused(url, failed[0])
             bodies = [bodies[entry.index] for entry in failed]
             if bodies:
+                _log.debug("%s: %d entries again, after %s", url, len(bodies), failed[0].code)
                 await asyncio.sleep(_RETRIES.wait(tried, random.random()))
 
 
