@@ -28,6 +28,7 @@ from aflint.driver.progress import open_progress
 from aflint.driver.report import JobReport, Reporter
 from aflint.driver.scratch import ScratchFolder
 from aflint.driver.shuffles import OwnShuffles
+from aflint.driver.signals import SignalGuard
 from aflint.driver.splits import Paths
 from aflint.driver.task_logs import show_task_logs
 from aflint.errors import (
@@ -120,6 +121,7 @@ class Session:
         if self._stack is not None:
             raise SessionError("a session can be entered only once; connect() again")
         async with AsyncExitStack() as stack:
+            self._signals = stack.enter_context(SignalGuard())
             await self._start(stack)
             self._stack = stack.pop_all()
         return self
@@ -130,7 +132,7 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._closed = True
+        self._closed = self._signals.leaving = True
         self._failed = error is not None
         if self._runner is not None:
             self._runner.closed = True

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from aflint.config import Config
+from aflint.driver.signals import held_back
 from aflint.errors import JobCancelledError
 from aflint.lineage import Node
 from aflint.pyspark.calls import Call, Calls
@@ -165,7 +166,7 @@ class Engine:
         with suppress(RuntimeError):  # closed before
             self._loop.call_soon_threadsafe(self._stopping.set)
         if self._thread is not threading.current_thread():
-            with self._running:
+            with held_back(), self._running:
                 self._thread.join()
                 error, self._error = self._error, None
             if error is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-import signal
 import sys
 import types
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from io import open_code
 from pathlib import Path
 
+from aflint.driver.signals import exit_on_signals
 from aflint.errors import AflintError, ConfigError
 
 _KEYS = {
@@ -132,6 +132,5 @@ def _run(submission: Submission, program: types.CodeType) -> None:
     sys.modules["__main__"] = module
     sys.argv = [submission.app, *submission.arguments]
     sys.path[0] = os.path.dirname(os.path.abspath(submission.app))
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # so that the context is stopped
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    exit_on_signals()  # so that the context is stopped
     exec(program, module.__dict__)

@@ -117,11 +117,14 @@ async def driver(deployed: Deployed) -> AsyncIterator[asyncio.subprocess.Process
         await process.communicate()
 
 
-async def test_after_an_interrupt_from_the_keyboard(deployed: Deployed) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_after_a_signal_that_ends_the_driver(
+    deployed: Deployed, number: signal.Signals
+) -> None:
     async with driver(deployed) as process:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, said = await process.communicate()
-    assert b"KeyboardInterrupt" in said
+    assert (b"KeyboardInterrupt" in said) == (number == signal.SIGINT)
     deployed.assert_empty()
 
 

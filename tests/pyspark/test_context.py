@@ -314,7 +314,10 @@ def test_stopping_twice_and_using_a_stopped_context(
     assert run_text(run_program, tmp_path, text).stdout.split() == ["[1]", "AflintSparkError"]
 
 
-def test_a_program_that_is_terminated_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_program_that_is_ended_by_a_signal_leaves_nothing(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     scratch = tmp_path / "scratch"
     program = tmp_path / "program.py"
     program.write_text(
@@ -330,8 +333,8 @@ def test_a_program_that_is_terminated_leaves_nothing(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == b"[1]\n"
-        running.terminate()
-    assert running.returncode == 128 + signal.SIGTERM
+        running.send_signal(number)
+    assert running.returncode == 128 + number
     assert not list(scratch.iterdir())
 
 
