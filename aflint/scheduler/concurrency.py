@@ -19,12 +19,18 @@ class Concurrency:
     """
 
     def __init__(self, policy: Policy, slots: int) -> None:
+        # What the invoker can run at once.
         self.slots = slots
+        # Attempts that occupy a slot, those being stopped included.
         self.running = 0
         self._policy = policy
+        # The limit after throttles; infinite when the last one is overcome.
         self._cap = math.inf
+        # When the cap was last cut: throttles of attempts launched before that say nothing new.
         self._cut_at = -math.inf
+        # Environments that are taken to be there, busy or idle.
         self._environments = 0
+        # Environments that the ramp lets start now, and when that was computed.
         self._tokens = float(policy.ramp_burst or 0)
         self._refilled_at: float | None = None
         self._idle_since = -math.inf
@@ -39,7 +45,7 @@ class Concurrency:
         return self.running < self.limit and self._environment_free(now)
 
     def opens_at(self, now: float) -> float | None:
-        """Return when the ramp will let more in, or None where it is not the ramp that waits."""
+        """Return when the ramp will let more in; None if something else holds work back."""
         if self.running >= self.limit or self._environment_free(now):
             return None
         rate = self._policy.ramp_environments / self._policy.ramp_s
@@ -66,8 +72,8 @@ class Concurrency:
             self._cap = math.inf
 
     def throttled(self, started: float, now: float) -> None:
-        """Lower the limit, unless an attempt started before the last cut tells what is known."""
-        self._environments = max(0, self._environments - 1)  # it never had one
+        """Lower the limit, once for each burst: not for an attempt launched before the last cut."""
+        self._environments = max(0, self._environments - 1)  # the refused attempt never had one
         if started <= self._cut_at:
             return
         self._cut_at = now

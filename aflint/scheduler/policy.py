@@ -21,33 +21,38 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Settings of the scheduler. Times are in seconds.
+    """Settings of the scheduler. Times are in seconds."""
 
-    `max_attempts`: how often one task may be lost before its job fails. `max_fetch_rounds`: how
-    often map tasks of one stage may be run again because their output was lost.
-    `memory_sizes_mb`: the function sizes, ascending, that a task killed at its memory limit moves
-    up through. `rereadable`: whether two attempts may read one partition of a shuffle at once;
-    reduce tasks are not speculated on otherwise. `ramp_burst`: how many environments may start at
-    once; None means no ramp.
-    """
-
+    # How often one task may be lost before its job fails.
     max_attempts: int = 4
+    # How often map tasks of one stage may be run again because their output was lost.
     max_fetch_rounds: int = 4
+    # Whether an exception of the user's code is retried as a lost attempt is.
     retry_user_errors: bool = False
+    # The function sizes, ascending, that a task killed at its memory limit moves up through.
     memory_sizes_mb: tuple[int, ...] = ()
+    # Whether two attempts may read one partition of a shuffle at once, as they can files and
+    # objects but not queues. Without that, tasks that read a shuffle are not speculated on.
     rereadable: bool = True
 
+    # A throttled task waits base, 2 * base, 4 * base ... up to the most, with jitter by the seed.
     throttle_base_s: float = 0.25
     throttle_max_s: float = 20.0
+    seed: int = 0
+    # The limit on attempts in flight (AIMD): a throttle cuts it to this share of what was in
+    # flight, and it grows by `gain` attempts each time that a limit's worth of them succeeded.
     throttle_cut: float = 0.7
     throttle_gain: float = 10.0
-    seed: int = 0
 
+    # Second attempts begin once this share of a stage is accepted, for tasks that have run this
+    # many times the median, and at least so long.
     speculation: bool = False
     speculation_quantile: float = 0.75
     speculation_multiplier: float = 1.5
     speculation_min_s: float = 1.0
 
+    # Lambda's ramp: environments that may start at once (None: no ramp), and how many more in each
+    # `ramp_s`. After so long without work the environments are taken to be gone.
     ramp_burst: int | None = None
     ramp_environments: int = limits.LAMBDA_RAMP_ENVIRONMENTS
     ramp_s: float = float(limits.LAMBDA_RAMP_S)
