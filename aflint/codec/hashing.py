@@ -11,18 +11,21 @@ import enum
 import sys
 import types
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, Union, get_origin
 
 from aflint.errors import UnportableKeyError
 
 _PLAIN = frozenset({str, int, bytes, bool})
 _STABLE = _PLAIN | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
-_BY_ADDRESS = (
-    types.MethodType,
+_BY_ADDRESS = (types.MethodType, types.MethodWrapperType, types.CodeType)
+_BY_NAME = (
+    type,
+    types.FunctionType,
     types.BuiltinFunctionType,
-    types.MethodWrapperType,
-    types.CodeType,
+    types.MethodDescriptorType,
+    types.ModuleType,
 )
+_HASHED_BY_ADDRESS = (object.__hash__, types.BuiltinFunctionType.__hash__)
 _SEED = 0x345678
 _FACTOR = 1000003
 _MASK = sys.maxsize
@@ -33,10 +36,11 @@ def portable_hash(key: Any) -> int:
 
     Equal keys hash equal, whatever their types. None is 0, as is every nan; tuples are hashed by
     their elements as in PySpark, and frozensets, ranges and frozen dataclasses by their parts too,
-    so that a None inside does no harm (before Python 3.12 its own hash is an address).
+    so that a None inside does no harm (before Python 3.12 its own hash is an address). Classes,
+    modules, and functions that can be imported are hashed by their names.
 
     Raises UnportableKeyError for a key that cannot be hashed (list, dict, set) or that is hashed by
-    its address (an object without `__hash__`, a function, a class). What a user's own `__hash__`
+    its address (an object without `__hash__`, a method, a lambda). What a user's own `__hash__`
     returns is taken as it is.
     """
     try:
@@ -86,6 +90,10 @@ def _hash(key: Any) -> int:
         return hash(frozenset(map(_hash, key)))
     if kind is range:
         return _hash_tuple(_range_identity(key))
+    if isinstance(key, _BY_NAME) and method in _HASHED_BY_ADDRESS:
+        return _hash_tuple(_name(key))
+    if kind.__module__ in ("types", "typing") and hasattr(key, "__args__"):
+        return _hash_generic(key)
     if method is object.__hash__ or isinstance(key, _BY_ADDRESS):
         raise _UnportableError(
             key, "its hash is its address, which differs from process to process"
@@ -94,6 +102,32 @@ def _hash(key: Any) -> int:
     if fields is not None:
         return _hash_tuple(tuple(getattr(key, name) for name in fields))
     return 0 if _is_nan(key) else _own_hash(key)
+
+
+def _name(key: Any) -> tuple[str, str]:
+    """The name by which every process knows a class, a function or a module.
+
+    Of classes, cloudpickle keeps the identity also where they travel by value; a function that does
+    is another one, with each copy.
+    """
+    if isinstance(key, types.ModuleType):
+        return "", key.__name__
+    module = getattr(key, "__module__", None) or getattr(key, "__objclass__", key).__module__ or ""
+    name = key.__qualname__
+    if not isinstance(key, type):
+        found: Any = sys.modules.get(module)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is not key:
+            raise _UnportableError(key, "it cannot be imported, and each process has its own copy")
+    return module, name
+
+
+def _hash_generic(key: Any) -> int:
+    """The hash of `list[int]`, `int | str` and their kin, whose own is made of addresses."""
+    if get_origin(key) in (Union, types.UnionType, Literal):  # equal in any order
+        return hash(frozenset(map(_hash, key.__args__)))
+    return _hash_tuple((key.__origin__, *key.__args__))
 
 
 def _own_hash(key: Any) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import abc
 import dataclasses
 import datetime
 import decimal
@@ -9,7 +10,7 @@ import math
 import os
 import subprocess
 import sys
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_nan_is_stable_wherever_it_is() -> None:
 
 
 PROGRAM = """
-import dataclasses, datetime, decimal, enum, fractions, uuid
+import dataclasses, datetime, decimal, enum, fractions, os, typing, uuid
 from aflint.codec.hashing import portable_hash
 @dataclasses.dataclass(frozen=True)
 class Key:
@@ -81,7 +82,9 @@ class Colour(enum.Enum):
 keys = [None, "a", b"a", 1, 1.5, float("nan"), (None, ("a", None)), frozenset({None, "a", (None,)}),
     Key("a", None), Key("b", (None, float("nan"))), Colour.RED, range(0), range(3), complex("nan"),
     decimal.Decimal("nan"), fractions.Fraction(1, 3), uuid.UUID(int=5),
-    datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), datetime.timedelta(1), (Key("a", None),)]
+    datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), datetime.timedelta(1), (Key("a", None),),
+    int, Key, Colour, ("a", uuid.UUID), len, os.path.join, str.upper, os, list[int], int | None,
+    typing.List[Key], typing.Optional[Key], typing.Callable[[int], str], typing.Literal["a", 1]]
 print([portable_hash(key) for key in keys])
 """
 
@@ -101,7 +104,7 @@ def test_hashes_are_the_same_in_every_process() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [[1], {}, {1}, bytearray(b"a"), ByAddress(), len, int, lambda: 0, [].append, ...]
+    "key", [[1], {}, {1}, bytearray(b"a"), ByAddress(), Own().__hash__, lambda: 0, [].append, ...]
 )
 def test_keys_that_have_no_stable_hash_are_refused(key: Any) -> None:
     for whole in (key, ("a", (key,))):
@@ -116,6 +119,34 @@ def test_keys_that_have_no_stable_hash_are_refused(key: Any) -> None:
 def test_the_error_says_which_key_its_type_and_what_to_do() -> None:
     with pytest.raises(UnportableKeyError, match=r"\[1, 2\] \(type list\).*tuple\(key\)"):
         hashing.portable_hash([1, 2])
+
+
+def test_what_travels_by_name_is_hashed_by_name() -> None:
+    keys = [
+        int,
+        ByAddress,
+        Colour,
+        abc.ABC,
+        len,
+        os.path.join,
+        str.upper,
+        math,
+        list[int],
+        int | str,
+    ]
+    hashes = list(map(hashing.portable_hash, keys))
+    assert len(set(hashes)) == len(keys)
+    assert hashing.portable_hash(("a", int)) == hashing.portable_hash(("a", (3).__class__))
+    assert hashing.portable_hash(int | str) == hashing.portable_hash(Union[str, int])  # noqa: UP007
+    assert hashing.portable_hash(Optional[int]) == hashing.portable_hash(None | int)  # noqa: UP045
+
+
+def test_a_class_that_has_a_hash_of_its_own_keeps_it() -> None:
+    class Meta(type):
+        def __hash__(cls) -> int:
+            return 7
+
+    assert hashing.portable_hash(Meta("Made", (), {})) == 7
 
 
 def test_a_frozen_dataclass_hashes_as_its_compared_fields() -> None:

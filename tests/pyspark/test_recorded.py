@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import enum
+import math
+import operator
+import os
 from typing import Any
 
 import pytest
@@ -47,3 +51,20 @@ def test_pipelines_that_are_placed_alike_have_functions_of_their_own(sc: Any) ->
     ]
     once = [(0, 1), (1, 2), (0, 3), (1, 4), (0, 5), (1, 6), (0, 7), (1, 8)]
     assert counted.union(counted).collect() == once + once
+
+
+class Letter(enum.Enum):
+    A = "a"
+
+
+def test_classes_functions_and_enums_are_keys(sc: Any) -> None:
+    mixed = sc.parallelize([1, "a", 2.0, 1, Counting(), "b"], 3)
+    assert set(mixed.map(type).distinct().collect()) == {int, str, float, Counting}
+    assert mixed.map(lambda x: (type(x), 1)).reduceByKey(operator.add, 2).collectAsMap() == {
+        int: 2,
+        str: 2,
+        float: 1,
+        Counting: 1,
+    }
+    for key in (len, os.path.join, Letter.A, math):
+        assert mixed.map(lambda x, key=key: key).distinct(2).collect() == [key]
