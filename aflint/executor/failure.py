@@ -52,6 +52,7 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
     """
     if isinstance(error, AflintError):
         return TaskFailure(type(error).__name__, str(error), _plain(vars(error)))
+    error = _without_generator(error)
     hint, explained = hint_for(error), _is_explained(error)
     part = None if hint or explained else _users_part(error)
     shown = "".join(traceback.format_exception(type(error), error, part))
@@ -62,6 +63,21 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
         more += f"\n{advice_on_missing(error)}."
     message = f"{_one_line(error)} ({where}){more}"
     return TaskFailure(TaskError.__name__, message, details, _pickled(error))
+
+
+def _without_generator(error: BaseException) -> BaseException:
+    """Return an error that says where StopIteration was raised, for one made of it by a generator.
+
+    Most records pass through generators of aflint's, whose own lines say nothing to the user.
+    """
+    stop = error.__cause__
+    if not isinstance(error, RuntimeError) or not isinstance(stop, StopIteration):
+        return error
+    told = RuntimeError(
+        f"a function raised {stop!r}, which an iterator would take for the end of the records: "
+        "return, or raise another error"
+    )
+    return told.with_traceback(stop.__traceback__)
 
 
 def hint_for(error: BaseException) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import chain, count, repeat
 from typing import Any
 
+from aflint.executor.lazily import checked
+
 Records = Iterator[Any]
 
 
@@ -32,7 +34,7 @@ def map_partition_with_index(
 
 def _iterator(result: Any, function: Callable[..., Any]) -> Records:
     try:
-        return iter(result)
+        return checked(iter(result))
     except TypeError:
         name = getattr(function, "__qualname__", repr(function))
         raise TypeError(

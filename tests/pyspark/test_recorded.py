@@ -68,3 +68,31 @@ def test_classes_functions_and_enums_are_keys(sc: Any) -> None:
     }
     for key in (len, os.path.join, Letter.A, math):
         assert mixed.map(lambda x, key=key: key).distinct(2).collect() == [key]
+
+
+def test_stop_iteration_of_a_function_fails_the_task(sc: Any) -> None:
+    def stop(x: int, y: int = 0) -> int:
+        raise StopIteration("mine")
+
+    numbers = sc.parallelize(range(4), 1)
+    pairs = numbers.keyBy(lambda x: 0)
+    for run in (
+        numbers.map(stop).collect,
+        numbers.filter(stop).collect,
+        numbers.flatMap(lambda x: [stop(x)]).collect,
+        numbers.mapPartitions(lambda records: [stop(x) for x in records]).collect,
+        # Of these two, PySpark loses the records without a word.
+        numbers.mapPartitions(lambda records: map(stop, records)).collect,
+        numbers.mapPartitionsWithIndex(lambda _, records: filter(stop, records)).collect,
+        pairs.mapValues(stop).collect,
+        pairs.reduceByKey(stop).collect,
+        pairs.partitionBy(2, stop).collect,
+        numbers.sortBy(stop).collect,
+        lambda: numbers.foreach(stop),
+        lambda: numbers.reduce(stop),
+        lambda: numbers.fold(0, stop),
+        lambda: numbers.top(2, key=stop),
+        lambda: numbers.max(key=stop),
+    ):
+        with pytest.raises(Exception, match="StopIteration"):
+            run()
