@@ -135,8 +135,8 @@ def _reads_shuffle(node: Node) -> bool:
     return False
 
 
-PackProgram = Callable[[Program, str], Blob]
-"""Makes the blob of a stage's program; the second argument names the stage in errors."""
+PackProgram = Callable[[Program, str, int], Blob]
+"""Makes the blob of a stage's program, given the stage's name, for errors, and its tasks."""
 
 Inputs = list[tuple[Input, ...]]
 
@@ -202,7 +202,7 @@ class _Planner:
         builder = _StageBuilder(self)
         step, inputs = builder.build(root)
         program = Program(step, sink)
-        blob = self.pack(program, name)
+        blob = self.pack(program, name, len(inputs))
         parents = tuple(sorted(builder.parents))
         stage = Stage(len(self.stages), name, blob, inputs, parents, writes)
         self.stages.append(stage)

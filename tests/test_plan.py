@@ -64,7 +64,7 @@ def summed(parent: Node, partitions: int) -> Shuffled:
 def planned(root: Node, *, share: bool = True) -> tuple[tuple[Stage, ...], list[Program]]:
     programs: list[Program] = []
 
-    def pack(program: Program, name: str) -> Blob:
+    def pack(program: Program, name: str, tasks: int) -> Blob:
         programs.append(program)
         return Blob(str(len(programs)), 0, b"")
 

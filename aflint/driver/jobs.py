@@ -74,9 +74,10 @@ class JobRunner(Runner):
     journal: Journal = field(default_factory=Unjournaled)
     past: Past = field(default_factory=lambda: Past(""))
     closed: bool = False
-    wrap: Callable[[Program, Program], Any] | None = None
-    """Given a stage's program, and the program as it is packed, returns what travels in place of
-    the latter, and is unpickled as it."""
+    wrap: Callable[[Program, Program, int], Any] | None = None
+    """Given a stage's program, the program as it is packed, and how many tasks run it, returns what
+    travels in place of the packed one, and is unpickled as it.
+    """
     _numbers: itertools.count[int] = field(init=False)
     _asking: Counter[asyncio.Task[Any] | None] = field(default_factory=Counter)
     _stored: dict[int, Source] = field(default_factory=dict)
@@ -198,8 +199,8 @@ class JobRunner(Runner):
         folder = self.defaults.folder
         programs: dict[str, str] = {}
 
-        def pack(program: Program, name: str) -> Blob:
-            blob = self._pack(program, name)
+        def pack(program: Program, name: str, tasks: int) -> Blob:
+            blob = self._pack(program, name, tasks)
             programs[blob.digest] = self._fingerprint(program, blob)
             return blob
 
@@ -224,10 +225,10 @@ class JobRunner(Runner):
         except Exception:  # taking an object apart runs the user's code; pickling it went well
             return blob.digest
 
-    def _pack(self, program: Program, name: str) -> Blob:
+    def _pack(self, program: Program, name: str, tasks: int) -> Blob:
         carried: Any = separated(program, name)
         if self.wrap is not None:
-            carried = self.wrap(program, carried)
+            carried = self.wrap(program, carried, tasks)
         data = frame.compress(closure.dumps(carried, name))
         return self.blob(data)
 
@@ -304,7 +305,7 @@ class JobRunner(Runner):
                 resolved,
                 Count(),
                 node.name,
-                pack=lambda program, name: Blob("", 0, b""),
+                pack=lambda program, name, tasks: Blob("", 0, b""),
                 store_folder="",
                 checkpoint_folder="",
                 share_reads=self.defaults.share_reads,

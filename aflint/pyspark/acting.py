@@ -20,6 +20,7 @@ from aflint.pyspark.estimate import count_distinct
 from aflint.pyspark.names import BoundedFloat, engine_rdd, lineage_of, node_of
 from aflint.pyspark.narrow import given
 from aflint.pyspark.paths import codec_named, engine_path
+from aflint.rdd import RDD as EngineRDD
 
 COLLECT = Return(in_tasks.collect, operator.add)
 
@@ -29,6 +30,8 @@ def run_partitions(rdd: Any, function: Any, partitions: Any, name: str) -> list[
     target = engine_rdd(rdd).map_partitions(given(function))
     wanted = None if partitions is None else list(map(operator.index, partitions))
     parts = rdd.ctx._act(lambda: target._run(COLLECT, name, wanted))
+    if wanted is not None:
+        _write_checkpoints(rdd)
     return [record for part in parts for record in part]
 
 
@@ -55,6 +58,7 @@ class Acting:
         if num <= 0:
             return []
         found: list[Any] = self.ctx._act(partial(engine_rdd(self).take, int(num)))
+        _write_checkpoints(self)
         return found
 
     def lookup(self, key: Any) -> list[Any]:
@@ -63,6 +67,7 @@ class Acting:
             values = self.filter(partial(_has_key, key)).values().collect()  # type: ignore[attr-defined]
             return values
         values = self.ctx._act(partial(engine_rdd(self).lookup, key))
+        _write_checkpoints(self)
         return values
 
     def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Any]:
@@ -115,7 +120,7 @@ class Acting:
         if not isinstance(storageLevel, StorageLevel):
             raise TypeError("storageLevel must be of type pyspark.StorageLevel")
         lineage = lineage_of(self)
-        if lineage.level is not None and lineage.level != storageLevel:
+        if lineage.level not in (None, storageLevel) and not lineage.is_local:
             raise RefusedError(
                 "Cannot change storage level of an RDD after it was already assigned a level: call "
                 "unpersist() first"
@@ -142,18 +147,24 @@ class Acting:
         node_of(self).checkpointed = True
 
     def isCheckpointed(self) -> bool:
-        checkpointed: bool = self.ctx._engine_running().jobs.is_checkpointed(node_of(self))
+        engine, lineage = self.ctx._engine_running(), lineage_of(self)
+        if lineage.is_local:
+            kept: bool = engine.is_kept(lineage.node)
+            return kept
+        checkpointed: bool = engine.jobs.is_checkpointed(lineage.node)
         return checkpointed
 
     def localCheckpoint(self) -> None:
-        node_of(self).persisted = True
-        lineage_of(self).is_local = True
+        lineage = lineage_of(self)
+        lineage.node.persisted = True
+        lineage.is_local = True
+        lineage.level = lineage.level or StorageLevel.MEMORY_AND_DISK_DESER
 
     def isLocallyCheckpointed(self) -> bool:
         return lineage_of(self).is_local
 
     def getCheckpointFile(self) -> str | None:
-        if not self.isCheckpointed():
+        if lineage_of(self).is_local or not self.isCheckpointed():
             return None
         found: str = self.ctx._checkpoint_path(node_of(self))
         return found
@@ -184,12 +195,30 @@ class Acting:
         return barrier
 
     def withResources(self, profile: Any) -> Any:
-        self.has_resource_profile = True
-        lineage_of(self).profile = profile
-        return self
+        raise RefusedError(
+            "ResourceProfiles are only supported on clusters that start executors to fit a stage: "
+            "aflint gives all tasks the same CPUs and memory, those that spark.task.cpus and the "
+            "settings worker_memory_mb and memory_mb say. See docs/pyspark.md"
+        )
 
-    def getResourceProfile(self) -> Any:
-        return lineage_of(self).profile
+    def getResourceProfile(self) -> None:
+        """Return None: see withResources."""
+
+
+def _write_checkpoints(rdd: Any) -> None:
+    """Write the checkpoints in the lineage of an RDD, as Spark does after an action over it.
+
+    A job over all partitions has written them on its way; one over a few of them has not.
+    """
+    engine = rdd.ctx._engine_running()
+    waiting, seen = [node_of(rdd)], {node_of(rdd).id}
+    while waiting:
+        node = waiting.pop()
+        if not node.checkpointed:
+            waiting += [parent for parent in node.parents if parent.id not in seen]
+            seen.update(parent.id for parent in node.parents)
+        elif not engine.jobs.is_checkpointed(node):
+            rdd.ctx._act(EngineRDD[Any](node, engine.jobs).count)
 
 
 def _text(record: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import getpass
 import logging
+import math
 import os
 import pickle
 import secrets
@@ -21,14 +22,15 @@ from aflint.driver.scratch import ScratchFolder
 from aflint.program import Program
 from aflint.pyspark import names
 from aflint.pyspark.added import AddedFiles
-from aflint.pyspark.conf import DEFAULTS, NAME, PARALLELISM, engine_config
+from aflint.pyspark.conf import DEFAULTS, NAME, PARALLELISM, Tasks, engine_config
 from aflint.pyspark.engine import Engine
-from aflint.pyspark.errors import AflintSparkError, translated
+from aflint.pyspark.errors import AflintSparkError, RefusedError, translated
 from aflint.pyspark.package import packed_pyspark
-from aflint.pyspark.paths import engine_path
+from aflint.pyspark.paths import absolute, engine_path, spark_path
 from aflint.pyspark.shared import SharedBroadcast, next_broadcast_id
 from aflint.pyspark.status import AflintStatusTracker
-from aflint.pyspark.tracking import DESCRIPTION, GROUP, TAGS
+from aflint.pyspark.tracking import DESCRIPTION, GROUP, TAGS, is_barrier
+from aflint.pyspark.unheeded import warn_of_unheeded
 from aflint.pyspark.worker import Environment, Prepared
 from aflint.task import Blob
 
@@ -92,7 +94,6 @@ class Life:
         self.master = settings.get("spark.master")
         self.appName = settings.get(NAME)
         self.sparkHome = settings.get("spark.home", None)
-        self.environment = _executor_environment(settings)
         self.pythonExec, self.pythonVer = sys.executable, "{}.{}".format(*sys.version_info[:2])
         self.profiler_collector = None
         self._started = int(time.time() * 1000)
@@ -107,7 +108,10 @@ class Life:
             self.addArchive(path)
 
     def _start_engine(self: Any) -> None:
-        config = engine_config(dict(self._conf.getAll()))
+        config, self._tasks = engine_config(conf := dict(self._conf.getAll()))
+        warn_of_unheeded(conf)
+        if level := conf.get("spark.log.level"):
+            self.setLogLevel(level)
         run = config.run_id or secrets.token_hex(4)
         config = config.replace(run_id=run)
         self._folder = ScratchFolder(config.scratch_dir, f"{run}.files", named=True)
@@ -122,12 +126,15 @@ class Life:
         names.SparkFiles._root_directory = str(root)
         with translated():
             self._engine = Engine(config)
+        self.environment = _executor_environment(self._conf, self._tasks)
         self._jsc = self._engine  # PySpark asks for this to know whether a context is stopped
         if config.backend != "local":
             packed_pyspark()  # now, rather than on the loop that runs the first job
-        self._checkpoint_dir = config.checkpoint_dir
+        self._checkpoint_dir = None
         self._engine.jobs.wrap = self._prepared
         atexit.register(self.stop)
+        if config.checkpoint_dir is not None:
+            self.setCheckpointDir(config.checkpoint_dir)
 
     def stop(self: Any) -> None:
         """Stop what runs, and remove what the context left behind. May be called again."""
@@ -163,7 +170,7 @@ class Life:
         with translated():
             return engine.act(function)
 
-    def _prepared(self: Any, program: Program, packed: Program) -> Any:
+    def _prepared(self: Any, program: Program, packed: Program, tasks: int) -> Any:
         """Return what travels of a program: with it, the surroundings of its tasks."""
         stage, properties = self._engine.tracker.next_stage(program)
         environment = Environment(
@@ -175,6 +182,9 @@ class Life:
             files=self._file_blobs(),
             packages=tuple(self._added.packages),
             pyspark=self._archive(),
+            barrier_tasks=tasks if is_barrier(program) else 0,
+            cpus=self._tasks.cpus,
+            memory_mb=self._tasks.memory_mb,
         )
         return Prepared(environment, packed)
 
@@ -227,13 +237,21 @@ class Sharing:
 
     def setCheckpointDir(self: Any, dirName: str) -> None:
         engine = self._engine_running()
-        self._checkpoint_dir = engine_path(dirName)
-        engine.jobs.defaults = replace(engine.jobs.defaults, checkpoint_dir=self._checkpoint_dir)
+        folder = absolute(engine_path(dirName))
+        if "://" not in folder:  # S3 has no folders to make
+            try:
+                os.makedirs(f"{folder}/{engine.session.id}", exist_ok=True)
+            except OSError as error:
+                raise RefusedError(
+                    f"setCheckpointDir: the folder {folder} cannot be made: {error.strerror}"
+                ) from error
+        self._checkpoint_dir = folder
+        engine.jobs.defaults = replace(engine.jobs.defaults, checkpoint_dir=folder)
 
     def getCheckpointDir(self: Any) -> str | None:
         if self._checkpoint_dir is None:
             return None
-        return f"file:{self._checkpoint_dir}/{self._engine_running().session.id}"
+        return spark_path(f"{self._checkpoint_dir}/{self._engine_running().session.id}")
 
     def _check_checkpoint_dir(self: Any) -> None:
         if self._checkpoint_dir is None:
@@ -337,7 +355,12 @@ class Asking:
     def defaultParallelism(self: Any) -> int:
         engine = self._engine_running()
         asked = self._conf.get(PARALLELISM)
-        parallelism: int = engine.session.default_parallelism
+        # Not the session's: with more than one CPU for a task, it has fewer workers than cores.
+        parallelism: int = (
+            self._tasks.cores
+            if engine.config.backend == "local" and engine.config.default_parallelism is None
+            else engine.session.default_parallelism
+        )
         return int(asked) if asked else parallelism
 
     @property
@@ -374,10 +397,11 @@ def system_properties() -> dict[str, str]:
     return {k: v for k, v in _system_properties.items() if k.startswith("spark.")}
 
 
-def _executor_environment(settings: Any) -> dict[str, str]:
+def _executor_environment(settings: Any, tasks: Tasks) -> dict[str, str]:
+    """Return the environment variables of tasks: as on Spark, numpy's threads are a task's CPUs."""
     prefix = "spark.executorEnv."
     found = {k.removeprefix(prefix): v for k, v in settings.getAll() if k.startswith(prefix)}
-    return {**found, "PYTHONHASHSEED": "0"}
+    return {"OMP_NUM_THREADS": str(math.ceil(tasks.cpus)), **found, "PYTHONHASHSEED": "0"}
 
 
 def _listed(settings: Any, key: str) -> list[str]:

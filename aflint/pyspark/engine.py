@@ -161,6 +161,10 @@ class Engine:
         answer = self.jobs._answers.get(node.id)
         return node.id if answer is None else answer.id
 
+    def is_kept(self, node: Node) -> bool:
+        """Say whether all partitions of a node are kept."""
+        return self.kept_id(node) in self.jobs._stored
+
     def close(self) -> None:
         """Stop what runs, and end the session. Raises what its end raised, the first time."""
         with suppress(RuntimeError):  # closed before

@@ -90,7 +90,7 @@ def _install_context(names: Any) -> None:
 
 
 def _install_conf(conf: Any, system_properties: Any) -> None:
-    from aflint.pyspark.conf import submitted
+    from aflint.pyspark.launch import submitted_settings
 
     original = conf.__init__
 
@@ -99,7 +99,7 @@ def _install_conf(conf: Any, system_properties: Any) -> None:
     ) -> None:
         original(self, loadDefaults, _jvm, _jconf)
         if loadDefaults and self._conf is not None:
-            for key, value in {**submitted, **system_properties()}.items():
+            for key, value in {**submitted_settings(), **system_properties()}.items():
                 self._conf.setdefault(key, value)
 
     conf.__init__ = __init__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import shlex
 import sys
 import types
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from aflint.driver.signals import exit_on_signals
 from aflint.errors import AflintError, ConfigError
+from aflint.pyspark.pyfiles import make_importable, matched
 
 _KEYS = {
     "--master": "spark.master",
@@ -31,6 +33,9 @@ _KEYS = {
 }
 _NEEDS_JVM = ("--class", "--jars", "--packages", "--repositories", "--driver-class-path")
 _SWITCHES = ("--verbose", "-v", "--supervise")
+
+submitted: dict[str, str] = {}
+"""What the command line of `aflint submit` set."""
 
 USAGE = """\
 Usage: aflint submit [OPTIONS] app.py [ARGUMENTS]
@@ -54,6 +59,14 @@ class Submission:
 
 def parse(words: Sequence[str]) -> Submission:
     """Read a command line. Raises ConfigError for an option that is unknown, or needs a JVM."""
+    settings, rest = read_options(words)
+    if not rest:
+        raise ConfigError(f"no program was named.\n{USAGE}")
+    return Submission(rest[0], rest[1:], settings)
+
+
+def read_options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the settings that options ask for, and the words behind them. Raises as `parse`."""
     settings: dict[str, str] = {}
     waiting = list(words)
     while waiting and waiting[0].startswith("-"):
@@ -77,9 +90,14 @@ def parse(words: Sequence[str]) -> Submission:
             settings = {**properties(Path(value)), **settings}
         else:
             settings[_KEYS[option]] = value
-    if not waiting:
-        raise ConfigError(f"no program was named.\n{USAGE}")
-    return Submission(waiting[0], waiting[1:], settings)
+    return matched(settings), waiting
+
+
+def submitted_settings() -> dict[str, str]:
+    """Return the defaults of every SparkConf: what the command line set, or for a program that
+    another command runs, PYSPARK_SUBMIT_ARGS. Raises as `parse`.
+    """
+    return submitted or read_options(shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", "")))[0]
 
 
 def properties(path: Path) -> dict[str, str]:
@@ -104,7 +122,6 @@ def main(words: Sequence[str]) -> None:
     try:
         submission = parse(words)
         program = _compiled(submission.app)
-        from aflint.pyspark.conf import submitted
         from aflint.pyspark.install import install
 
         install()
@@ -132,5 +149,6 @@ def _run(submission: Submission, program: types.CodeType) -> None:
     sys.modules["__main__"] = module
     sys.argv = [submission.app, *submission.arguments]
     sys.path[0] = os.path.dirname(os.path.abspath(submission.app))
+    make_importable(submission.settings.get("spark.submit.pyFiles", ""))
     exit_on_signals()  # so that the context is stopped
     exec(program, module.__dict__)

@@ -49,14 +49,13 @@ InheritableThread = util_module.InheritableThread
 class Lineage:
     """Stands where an RDD of PySpark's keeps its Java RDD."""
 
-    __slots__ = ("is_local", "level", "name", "node", "profile")
+    __slots__ = ("is_local", "level", "name", "node")
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.name: str | None = None
         self.level: Any = None
         self.is_local = False
-        self.profile: Any = None
 
     def id(self) -> int:
         """Return the number of the RDD."""

@@ -12,6 +12,7 @@ from aflint.driver.callsite import named_here
 from aflint.executor import operators
 from aflint.lineage import AlignedUnion, Union
 from aflint.pyspark.names import PipelinedRDD, engine_rdd, init_rdd, make_rdd, node_of
+from aflint.pyspark.worker import BarrierStep
 from aflint.rdd import RDD as EngineRDD
 
 
@@ -91,7 +92,9 @@ class Narrow:
     def _narrow(self, made: EngineRDD[Any]) -> Any:
         """Return what a narrow step made, placed as this RDD is where the step keeps that."""
         keeps = made._node.preserves_partitioning  # type: ignore[attr-defined]
-        return derived(self, made, self.partitioner if keeps else None)
+        rdd = derived(self, made, self.partitioner if keeps else None)
+        rdd.is_barrier = self._is_barrier()  # type: ignore[attr-defined]
+        return rdd
 
     def union(self, other: Any) -> Any:
         return union_of(self.ctx, [self, other])
@@ -119,18 +122,16 @@ class Narrow:
 
 
 class Pipelined:
-    """Members of PipelinedRDD: PySpark's own code makes one from any function over partitions.
-
-    A barrier stage runs as any other; what needs its tasks to run at once, as
-    `BarrierTaskContext.get().barrier()`, raises PySparkRuntimeError in the task.
-    """
+    """Members of PipelinedRDD: PySpark's own code makes one from any function over partitions."""
 
     def __init__(
         self, prev: Any, func: Any, preservesPartitioning: bool = False, isFromBarrier: bool = False
     ) -> None:
         keeps = bool(preservesPartitioning)
-        made = engine_rdd(prev).map_partitions_with_index(given(func), keeps)
-        init_rdd(self, prev.ctx, made._node, prev.partitioner if keeps else None)
+        node: Any = engine_rdd(prev).map_partitions_with_index(given(func), keeps)._node
+        if isFromBarrier:
+            node.operator = BarrierStep(node.operator.function)
+        init_rdd(self, prev.ctx, node, prev.partitioner if keeps else None)
         self.is_barrier = isFromBarrier or prev._is_barrier()
         self.prev = prev
         self.func = func

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Literal
 
@@ -37,6 +38,11 @@ def _one(path: str) -> str:
     if "/" not in rest[:1]:
         return path
     raise unsupported(f"The file system {scheme}: of {path}", "Use a local path or s3://.")
+
+
+def absolute(path: str) -> str:
+    """Return where a path leads from the working directory of now."""
+    return path if "://" in path else os.path.abspath(path)
 
 
 def spark_path(path: str) -> str:

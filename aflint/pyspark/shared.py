@@ -9,6 +9,8 @@ from typing import Any
 
 from pyspark.accumulators import Accumulator
 
+from aflint.driver.callsite import named_here
+from aflint.errors import SessionError
 from aflint.executor.context import in_task, task_context
 from aflint.pyspark.names import Broadcast, pending_accumulator
 from aflint.variables import Accumulator as EngineAccumulator
@@ -23,43 +25,52 @@ class SharedBroadcast(Broadcast):  # type: ignore[misc]
     def __init__(self, shared: EngineBroadcast[Any], id: int = -1) -> None:
         self._shared = shared
         self._id = id
-        self._destroyed = False
+        self._destroyed = ""  # or where it was
 
     @property
     def value(self) -> Any:
         """The value. Raises PySparkRuntimeError once it was destroyed."""
-        if self._destroyed:
-            raise _gone(self._id)
+        self._check_there()
         return self._shared.value
 
     def unpersist(self, blocking: bool = False) -> None:
         """Do nothing in the driver: tasks keep the latest few broadcasts only."""
         _check_driver("unpersisted")
+        self._check_there()
         self._shared.unpersist()
 
     def destroy(self, blocking: bool = False) -> None:
         """Make the value unusable, here and in tasks to come."""
         _check_driver("destroyed")
-        self._destroyed = True
+        self._check_there()
+        self._destroyed = named_here("destroy")
         self._shared.destroy()
 
     def __reduce__(self) -> Any:
-        if self._destroyed:
-            raise _gone(self._id)
+        if self._destroyed:  # an error of aflint's: its pickler adds who used the broadcast
+            raise SessionError(f"Task not serializable: {self._gone()}")
         return (SharedBroadcast, (self._shared, self._id))
+
+    def _check_there(self) -> None:
+        if self._destroyed:
+            from aflint.pyspark.errors import RefusedError
+
+            raise RefusedError(self._gone())
+
+    def _gone(self) -> str:
+        return (
+            f"[INTERNAL_ERROR_BROADCAST] Attempted to use Broadcast({self._id}) after it was "
+            f"destroyed ({self._destroyed})"
+        )
 
 
 def _check_driver(operation: str) -> None:
     if in_task():
         from aflint.pyspark.errors import AflintSparkError
 
-        raise AflintSparkError(f"Broadcast can only be {operation} in driver.")
-
-
-def _gone(id: int) -> Exception:
-    from aflint.pyspark.errors import AflintSparkError
-
-    return AflintSparkError(f"Attempted to use Broadcast({id}) after it was destroyed")
+        raise AflintSparkError(
+            f"[INVALID_BROADCAST_OPERATION] Broadcast can only be {operation} in driver."
+        )
 
 
 def next_broadcast_id() -> int:

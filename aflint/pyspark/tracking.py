@@ -18,8 +18,9 @@ from typing import Any
 from aflint.driver.jobs import RunJob
 from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
 from aflint.plan import Job, ShuffleRead, Stage
-from aflint.program import CoGroup, Program, ReadShuffle
+from aflint.program import CoGroup, Program, ReadShuffle, Step, Transform
 from aflint.pyspark.calls import Call
+from aflint.pyspark.worker import BarrierStep
 
 _log = logging.getLogger(__name__)
 
@@ -208,17 +209,33 @@ def _never_failing() -> Iterator[None]:
 
 def joined_leaves(program: Program) -> Leaves:
     """Return, for each join in a stage, which of its inputs come from shuffles."""
-    found = []
+    return tuple(
+        tuple(m.leaf for m in step.members if isinstance(m, ReadShuffle))
+        for step in _steps(program)
+        if isinstance(step, CoGroup)
+    )
+
+
+def is_barrier(program: Program) -> bool:
+    """Say whether a stage is a barrier stage: one step in it makes all of it one."""
+    return any(
+        isinstance(operator, BarrierStep)
+        for step in _steps(program)
+        if isinstance(step, Transform)
+        for operator in step.operators
+    )
+
+
+def _steps(program: Program) -> Iterator[Step]:
+    """Yield all steps of a stage's tree."""
     waiting: list[Any] = [program.root]
     while waiting:
         step = waiting.pop()
-        if isinstance(step, CoGroup):
-            found.append(tuple(m.leaf for m in step.members if isinstance(m, ReadShuffle)))
+        yield step
         waiting += getattr(step, "members", ())
         waiting += [
             getattr(step, name) for name in ("parent", "left", "right") if hasattr(step, name)
         ]
-    return tuple(found)
 
 
 def shown_stages(stages: Sequence[Stage], joined: Sequence[Leaves]) -> list[int]:

@@ -9,13 +9,17 @@ import importlib
 import importlib.abc
 import importlib.util
 import io
+import math
 import os
+import resource
 import shutil
 import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +27,7 @@ from typing import Any
 
 from aflint.errors import VersionMismatchError
 from aflint.executor.context import task_context
+from aflint.lineage import PerPartition
 from aflint.program import Program
 from aflint.task import Blob
 
@@ -35,7 +40,8 @@ _FILES = ("pyspark.core.files", "pyspark.files")
 class Environment:
     """What every task of a stage is told. `files` are those of addFile: name, content, whether it
     is a package; they lie in `root` on the driver's machine. `pyspark` is the archive of PySpark,
-    for a task that imports it where it is not installed.
+    for a task that imports it where it is not installed. `barrier_tasks`: how many tasks a barrier
+    stage has; 0 in any other. `memory_mb`: the most address space of a task's process.
     """
 
     stage: int
@@ -46,6 +52,14 @@ class Environment:
     files: tuple[tuple[str, Blob], ...] = ()
     packages: tuple[str, ...] = ()
     pyspark: Blob | None = None
+    barrier_tasks: int = 0
+    cpus: Decimal = Decimal(1)
+    memory_mb: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierStep(PerPartition):
+    """A step of `RDD.barrier()`: its whole stage is a barrier stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +100,20 @@ def enter(environment: Environment) -> None:
             # Not while it is imported: that locks all imports, also the one that fetching may need.
             _archive = task_context().fetch(environment.pyspark)
         sys.meta_path.insert(0, _Finder())
+        if environment.memory_mb is not None:
+            _limit_memory(environment.memory_mb << 20)
     if before is None or before.root != environment.root or before.files != environment.files:
         _place_files(environment)
     for name in (_CONTEXT, *_FILES):
         if name in sys.modules:
             adopt(sys.modules[name])
+
+
+def _limit_memory(size: int) -> None:
+    """Have allocations past a size raise MemoryError in this process, as Spark's workers do."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY or size < soft:
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
 def _place_files(environment: Environment) -> None:
@@ -131,15 +154,46 @@ def adopt(module: ModuleType) -> None:
         return
     check_version(_entered.version)
     task, stage = task_context().id, _entered.stage
-    context = object.__new__(module.TaskContext)
+    context = object.__new__(
+        module.BarrierTaskContext if _entered.barrier_tasks else module.TaskContext
+    )
     context._stageId = stage
     context._partitionId = task.partition
     context._attemptNumber = task.attempt
     context._taskAttemptId = (stage << 28) + (task.partition << 8) + task.attempt
     context._localProperties = _entered.properties
-    context._cpus = 1
+    context._cpus = math.ceil(_entered.cpus)
+    context._cpuAmount = _entered.cpus
     context._resources = {}
+    if _entered.barrier_tasks:
+        _enter_barrier(context, _entered)
     module.TaskContext._taskContext = context
+
+
+def _enter_barrier(context: Any, environment: Environment) -> None:
+    """Have a BarrierTaskContext name all tasks of its stage, and refuse to wait for them."""
+    # Spark's own getTaskInfos reads a local property, once there is a connection to wait by.
+    addresses = ",".join([_NOWHERE] * environment.barrier_tasks)
+    context._localProperties = {**environment.properties, "addresses": addresses}
+    context._conn_info = 0
+    # On the instance: a context that a task returns must unpickle as Spark's own class.
+    context.barrier = partial(_cannot_wait, "barrier")
+    context.allGather = partial(_cannot_wait, "allGather")
+
+
+_NOWHERE = "localhost:0"
+"""The address of every task: none can be reached while it runs."""
+
+
+def _cannot_wait(name: str, *_: object) -> None:
+    from pyspark.errors import PySparkRuntimeError
+
+    raise PySparkRuntimeError(
+        f"BarrierTaskContext.{name}() waits for all tasks of its stage, which must run at once for "
+        "that. On aflint they need not: a task starts when a worker or function is free, and may "
+        "run again alone. Cut the stage in two where its tasks meet, and pass what they exchange "
+        "through collect() and broadcast(). See docs/pyspark.md"
+    )
 
 
 def check_version(wanted: str) -> None:

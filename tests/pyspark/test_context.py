@@ -72,9 +72,6 @@ def test_broadcasts(sc: Any) -> None:
     assert sc.parallelize(range(4), 4).map(lambda x: shared.value[x]).collect()[3] == "3" * 10
     shared.unpersist()
     assert sc.parallelize([7]).map(lambda x: len(shared.value)).collect() == [50_000]
-    shared.destroy()
-    with pytest.raises(Exception, match="destroyed"):
-        sc.parallelize([1]).map(lambda x: len(shared.value)).collect()
     many = [sc.broadcast(i) for i in range(30)]
     assert sc.parallelize([0]).map(lambda x: sum(b.value for b in many)).collect() == [435]
     with pytest.raises(pickle.PicklingError, match="serialize broadcast"):
@@ -84,13 +81,38 @@ def test_broadcasts(sc: Any) -> None:
     assert isinstance(many[0], Broadcast)
 
 
+def test_a_destroyed_broadcast_says_so_by_the_errors_that_programs_catch(sc: Any) -> None:
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkRuntimeError
+
+    shared = sc.broadcast([1])
+    other = sc.broadcast(2)
+    shared.destroy()
+    message = (
+        r"Attempted to use Broadcast\(\d+\) after it was destroyed \(destroy at test_context.py"
+    )
+    for use in (
+        lambda: shared.value,
+        shared.destroy,
+        shared.unpersist,
+        sc.parallelize([1]).map(lambda x: len(shared.value)).collect,
+    ):
+        with pytest.raises(PySparkRuntimeError, match=message) as caught:
+            use()
+        assert isinstance(caught.value, Py4JJavaError)
+    assert sc.parallelize([1]).map(lambda x: other.value).collect() == [2]
+    for operation in ("destroy", "unpersist"):
+        with pytest.raises(PySparkRuntimeError, match="INVALID_BROADCAST_OPERATION"):
+            sc.parallelize([1]).foreach(lambda _: getattr(other, operation)())  # noqa: B023
+
+
 def test_large_closures(sc: Any) -> None:
     data = bytes(os.urandom(3 << 20))
     assert sc.parallelize(range(3), 3).map(lambda x: len(data)).collect() == [3 << 20] * 3
 
 
 def test_task_context(sc: Any) -> None:
-    from pyspark import BarrierTaskContext, TaskContext
+    from pyspark import TaskContext
 
     assert TaskContext.get() is None
     rdd = sc.parallelize(range(4), 4)
@@ -106,8 +128,61 @@ def test_task_context(sc: Any) -> None:
     assert rdd.map(lambda x: TaskContext.get().resources()).first() == {}
     reduced = rdd.map(lambda x: (0, 1)).reduceByKey(lambda a, b: TaskContext.get().partitionId())
     assert reduced.count() == 1
-    with pytest.raises(Exception, match="NOT_IN_BARRIER_STAGE"):
-        rdd.barrier().mapPartitions(lambda r: BarrierTaskContext.get().barrier() or r).collect()
+
+
+def test_all_functions_of_a_barrier_stage_find_its_context(sc: Any) -> None:
+    from pyspark import BarrierTaskContext, TaskContext
+
+    def kind(_: Any) -> str:
+        return type(TaskContext.get()).__name__
+
+    def place(partition: int, records: Any) -> list[Any]:
+        task = BarrierTaskContext.get()
+        assert task is TaskContext.get()
+        assert task.partitionId() == partition
+        return [(task.stageId(), task.attemptNumber(), task.cpus(), task.resources())]
+
+    rdd = sc.parallelize(range(10), 2)
+    barrier = rdd.mapPartitions(lambda r: [kind(r)]).barrier().mapPartitions(lambda r: r)
+    after = barrier.map(lambda before: (before, kind(before)))
+    assert (rdd._is_barrier(), barrier._is_barrier(), after._is_barrier()) == (False, True, True)
+    assert after.collect() == [("BarrierTaskContext",) * 2] * 2
+    placed = rdd.barrier().mapPartitionsWithIndex(place).collect()
+    assert len(set(map(str, placed))) == 1
+    assert placed[0][1:] == (0, 1, {})
+    sc.setLocalProperty("color", "green")
+    task = rdd.barrier().mapPartitions(lambda r: [BarrierTaskContext.get()]).first()
+    assert [info.address for info in task.getTaskInfos()] == ["localhost:0"] * 2
+    assert task.getLocalProperty("color") == "green"
+
+
+def test_a_barrier_stage_ends_at_its_shuffle_and_leaves_nothing_in_its_workers(sc: Any) -> None:
+    from pyspark import BarrierTaskContext, TaskContext
+
+    def no_barrier(_: Any) -> list[str]:
+        try:
+            return [str(BarrierTaskContext.get())]
+        except RuntimeError as error:
+            return [type(TaskContext.get()).__name__, str(error)]
+
+    pairs = sc.parallelize(range(4), 2).barrier().mapPartitions(lambda r: ((x, x) for x in r))
+    plain = ["TaskContext", "[NOT_IN_BARRIER_STAGE] It is not in a barrier stage."]
+    assert pairs.partitionBy(2).mapPartitions(no_barrier).collect() == plain * 2
+    assert sc.parallelize(range(4), 2).mapPartitions(no_barrier).collect() == plain * 2
+
+
+@pytest.mark.parametrize("wait", ["barrier", "allGather"])
+def test_tasks_that_would_wait_for_each_other_are_told_why_they_cannot(wait: str, sc: Any) -> None:
+    from pyspark import BarrierTaskContext
+    from pyspark.errors import PySparkRuntimeError
+
+    rdd = (
+        sc.parallelize([1])
+        .barrier()
+        .mapPartitions(lambda _: [getattr(BarrierTaskContext.get(), wait)()])
+    )
+    with pytest.raises(PySparkRuntimeError, match=rf"{wait}\(\) waits .* must run at once"):
+        rdd.collect()
 
 
 def test_no_context_inside_of_a_task(sc: Any) -> None:
@@ -229,6 +304,41 @@ def test_settings_of_the_command_line(run_program: RunProgram, tmp_path: Path) -
     assert not list((tmp_path / "scratch").iterdir())
 
 
+def test_modules_of_py_files_are_found_from_the_programs_first_line_on(
+    run_program: RunProgram, tmp_path: Path
+) -> None:
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    (libraries / "single.py").write_text("def f(x): return -x\n")
+    (libraries / "sibling.py").write_text("")
+    (libraries / "beside.py").write_text("WHERE = 'py-files'\n")
+    (tmp_path / "beside.py").write_text("WHERE = 'the program'\n")
+    with zipfile.ZipFile(libraries / "one.zip", "w") as archive:
+        archive.writestr("one.py", "NAME = 'one'\n")
+    with zipfile.ZipFile(libraries / "two.zip", "w") as archive:
+        archive.writestr("package/__init__.py", "def f(x): return x * 10\n")
+        archive.writestr("package/late.py", "def f(x): return x + 1\n")
+    text = """
+        import beside, one, package, single
+        from package import late
+        try:
+            import sibling
+        except ImportError:
+            print("no sibling", beside.WHERE, one.NAME)
+        from pyspark import SparkContext
+        numbers = SparkContext("local[1]").parallelize([1, 2], 1)
+        named = numbers.map(lambda x: (one.NAME, x))
+        print(named.mapValues(single.f).mapValues(package.f).mapValues(late.f).collect())
+    """
+    files = "libraries/*.zip, libraries/single.py,libraries/beside.py"
+    (tmp_path / "defaults.conf").write_text(f"spark.submit.pyFiles {files}\n")
+    done = run_text(run_program, tmp_path, text, "--properties-file", "defaults.conf")
+    assert done.stdout.splitlines() == [
+        "no sibling the program one",
+        "[('one', -9), ('one', -19)]",
+    ]
+
+
 def test_config_file_and_keys(run_program: RunProgram, tmp_path: Path) -> None:
     (tmp_path / "aflint.toml").write_text("workers = 1\n")
     text = """
@@ -252,6 +362,8 @@ def test_config_file_and_keys(run_program: RunProgram, tmp_path: Path) -> None:
         (("--conf", "nonsense"), "write it as key=value"),
         (("--jars", "x.jar"), "without a JVM"),
         (("--nonsense", "x"), "no option --nonsense"),
+        (("--py-files", "missing.zip"), "spark.submit.pyFiles: there is no file missing.zip"),
+        (("--files", "data-*.txt"), "spark.files: there is no file data-*.txt"),
     ],
 )
 def test_wrong_settings_are_named(

@@ -416,10 +416,38 @@ def test_checkpoints(sc: Any, tmp_path: Path) -> None:
     assert os.path.dirname(os.path.dirname(file)) == f"file:{tmp_path}"
     assert os.path.dirname(file) == sc.getCheckpointDir()
     assert sc._checkpointFile(file, rdd._jrdd_deserializer).collect() == result
-    local = sc.parallelize([1, 2]).map(str)
+
+
+def test_checkpoints_lie_in_a_folder_of_their_own_that_is_made_at_once(
+    sc: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sc.setCheckpointDir("a/b")
+    (folder,) = (tmp_path / "a" / "b").iterdir()
+    assert sc.getCheckpointDir() == f"file:{folder}"
+    rdd = sc.parallelize([1, 2, 3], 3).map(str)
+    rdd.checkpoint()
+    assert rdd.first() == "1"  # Spark writes all of it, too
+    assert rdd.isCheckpointed()
+    assert len(list(folder.iterdir())) == 3
+    (tmp_path / "file").touch()
+    with pytest.raises(py4j.Py4JJavaError, match="Not a directory"):
+        sc.setCheckpointDir("file")
+    assert sc.getCheckpointDir() == f"file:{folder}"
+
+
+def test_a_local_checkpoint_is_one_once_an_action_has_computed_all_of_it(sc: Any) -> None:
+    local = sc.parallelize([1, 2], 2).map(str)
     local.localCheckpoint()
     assert local.isLocallyCheckpointed()
+    assert not local.isCheckpointed()
+    assert str(local.getStorageLevel()) == "Disk Memory Deserialized 1x Replicated"
+    assert local.take(1) == ["1"]
+    assert not local.isCheckpointed()
     assert local.collect() == ["1", "2"]
+    assert local.isCheckpointed()
+    assert local.getCheckpointFile() is None
+    assert local.persist().collect() == ["1", "2"]
 
 
 def test_errors_carry_the_users_traceback(sc: Any) -> None:

@@ -1,0 +1,56 @@
+"""Settings of Spark's that would change what a program does, and cannot here: warned of."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+_log = logging.getLogger(__name__)
+
+UNHEEDED: Final[Mapping[str, str]] = {
+    "spark.python.worker.reuse=false": "a worker process is kept for further tasks",
+    "spark.python.profile=true": "no profiles are made",
+    "spark.python.profile.memory=true": "no profiles are made",
+    "spark.eventLog.enabled=true": "no event log is written",
+    "spark.executor.resource.*": "there are no resources to hand out",
+    "spark.driver.resource.*": "there are no resources to hand out",
+    "spark.driver.maxResultSize": "results of any size are collected",
+    "spark.files.ignoreMissingFiles=true": "a missing file is an error",
+    "spark.files.ignoreCorruptFiles=true": "a corrupt file is an error",
+    "spark.jars*": "Java classes are not loaded",
+    "spark.plugins": "Java classes are not loaded",
+    "spark.extraListeners": "Java classes are not loaded",
+    "spark.driver.extraClassPath": "Java classes are not loaded",
+    "spark.executor.extraClassPath": "Java classes are not loaded",
+    "spark.hadoop.*": (
+        "Hadoop's settings are not read; for S3, credentials come from AWS's own settings, and "
+        "`profile`, `region` and `endpoint_url` are settings of aflint"
+    ),
+    "spark.pyspark.python": f"tasks run on the driver's Python, {sys.executable}, or on Lambda's",
+}
+"""What happens instead, by the key, or key and value. A * at the end stands for any ending."""
+
+
+def warn_of_unheeded(conf: Mapping[str, str]) -> None:
+    """Warn of each setting that changes what a program does on Spark, and does not here."""
+    for key, instead in _unheeded(conf):
+        _log.warning("%s has no effect on aflint: %s", key, instead)
+
+
+def _unheeded(conf: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for key, value in sorted(conf.items()):
+        for pattern, instead in UNHEEDED.items():
+            wanted, _, only = pattern.partition("=")
+            named = re.fullmatch(re.escape(wanted).replace(r"\*", ".*"), key)
+            if named and only in ("", value.lower()) and not _is_here(key, value):
+                yield key, instead
+
+
+def _is_here(key: str, value: str) -> bool:
+    """Say whether an interpreter that is asked for is the one that runs this."""
+    same = os.path.realpath(value) == os.path.realpath(sys.executable)
+    return key == "spark.pyspark.python" and same
