@@ -44,8 +44,8 @@ from aflint.events import Event, Listener
 from aflint.executor import actions as in_tasks
 from aflint.executor.blockfile import pack_block
 from aflint.journal import Entry, Journal, Past, Unjournaled, open_journal
-from aflint.lineage import Node, Source, Unresolved
-from aflint.program import Return
+from aflint.plan.lineage import Node, Source, Unresolved
+from aflint.plan.program import Return
 from aflint.rdd import RDD, check_function, check_partitions
 from aflint.scheduler.loop import Scheduler
 from aflint.task import DataSplit, RangeSplit

@@ -57,7 +57,7 @@ class Broadcast(Generic[T]):
 
     def __fingerprint__(self) -> Any:
         if self._fingerprint is None:
-            from aflint.fingerprint import fingerprint  # only here: tasks do without
+            from aflint.journal.fingerprint import fingerprint  # only here: tasks do without
 
             self._fingerprint = fingerprint(self._value)
         return self._fingerprint

@@ -6,7 +6,7 @@ import pytest
 
 from aflint.driver.resolve import Resolver, with_count
 from aflint.errors import InvalidArgumentError
-from aflint.lineage import (
+from aflint.plan.lineage import (
     CoGrouped,
     HashPartitioner,
     Mapped,
@@ -19,8 +19,8 @@ from aflint.lineage import (
     Unresolved,
     Zipped,
 )
-from aflint.plan import partition_count
-from aflint.program import Count
+from aflint.plan.planner import partition_count
+from aflint.plan.program import Count
 from aflint.task import RangeSplit
 
 

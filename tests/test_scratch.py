@@ -14,7 +14,7 @@ import pytest
 
 from aflint.driver.scratch import ScratchFolder
 from aflint.errors import ConfigError, RunInUseError
-from aflint.locks import LOCK, PREFIX
+from aflint.journal.locks import LOCK, PREFIX
 from tests.interrupts import interrupted
 
 

@@ -5,15 +5,21 @@ A generated part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Callable, Iterable
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aflint import limits
 from aflint.config import settings
+from tools.import_walls import ANYWHERE, find_room
+from tools.import_walls import ROOT as ROOT_ROOM
 
-DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+ROOT: Final = Path(__file__).resolve().parent.parent
+DOCS: Final = ROOT / "docs"
 
 
 def settings_table() -> str:
@@ -34,13 +40,70 @@ def limits_table() -> str:
     return _table(("limit", "value", "unit", "remark", "checked"), rows)
 
 
+def rooms_table() -> str:
+    """Return every room as a Markdown table: what it is for, and which others it may import.
+
+    The rules are those of `make walls`; what a room is for stands in its docstring.
+    """
+    rules = _import_rules()
+    leaves: list[str] = rules["leaves"]
+    rooms = dict(_rule(line) for line in rules["rooms"])
+    rows = [(f"`{leaf}`", _purpose(leaf), "the other leaves") for leaf in leaves]
+    for room, imports in rooms.items():
+        names = ", ".join(f"`{each}`" for each in imports)
+        rows.append((f"`{room}`", _purpose(room), "all" if ANYWHERE in imports else names))
+    table = _table(("room", "what it is", "imports, beside leaves"), rows)
+    return f"{table}\n\n{_cycle(rooms)}"
+
+
+def _import_rules() -> Mapping[str, Any]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = project["tool"]["importlinter"]["contracts"]
+    assert isinstance(contract, dict)
+    return contract
+
+
+def _rule(line: str) -> tuple[str, list[str]]:
+    room, _, imports = line.partition("->")
+    return room.strip(), [each.strip() for each in imports.split(",") if each.strip()]
+
+
+def _purpose(room: str) -> str:
+    """Return the first paragraph of a room's docstring."""
+    path = ROOT / "aflint" / room.replace(".", "/")
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    paragraph = (ast.get_docstring(ast.parse(file.read_text())) or "").partition("\n\n")[0]
+    return " ".join(paragraph.split()).rstrip(".")
+
+
+def _cycle(rooms: Mapping[str, list[str]]) -> str:
+    """Say which rooms import each other, through however many others."""
+    graph = {
+        room: {find_room(each, rooms) or each for each in imports} - {room, ROOT_ROOM}
+        for room, imports in rooms.items()
+        if ANYWHERE not in imports
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return f"These import each other: {', '.join(f'`{room}`' for room in error.args[1][:-1])}."
+    return (
+        "No two rooms import each other, not by way of others either; `__init__`, which gives them "
+        "all by name, imports a room only when a name of it is asked for."
+    )
+
+
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [list(head), *map(list, rows)]
     lines.insert(1, ["---"] * len(lines[0]))
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-PARTS: Final[dict[str, Callable[[], str]]] = {"limits": limits_table, "settings": settings_table}
+PARTS: Final[dict[str, Callable[[], str]]] = {
+    "limits": limits_table,
+    "rooms": rooms_table,
+    "settings": settings_table,
+}
 
 
 def fill(text: str) -> str:

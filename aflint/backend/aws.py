@@ -13,7 +13,7 @@ from aflint.config import Config
 from aflint.cost import Usage
 from aflint.deploy.found import Found, find_deployment
 from aflint.invoker.lambda_ import LambdaInvoker
-from aflint.plan import TaskSettings
+from aflint.plan.planner import TaskSettings
 from aflint.storage.local import LocalStorage
 from aflint.storage.router import RoutedStorage
 from aflint.storage.s3 import S3Storage

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aflint.codec.secret import Secret
 from aflint.config import Config
 from aflint.cost import Usage
 from aflint.invoker.base import Invoker
-from aflint.plan import TaskSettings
+from aflint.plan.planner import TaskSettings
 from aflint.scheduler.policy import Policy
-from aflint.secret import Secret
 from aflint.storage.base import Storage
 from aflint.transport.base import Transport
 

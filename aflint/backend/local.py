@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from aflint.backend.base import Backend, policy_of
+from aflint.codec.secret import SECRET_FILE, Secret
 from aflint.config import Config
 from aflint.invoker.local import LocalInvoker
-from aflint.plan import TaskSettings
-from aflint.secret import SECRET_FILE, Secret
+from aflint.plan.planner import TaskSettings
 from aflint.storage.router import open_storage
 from aflint.transport import create_transport
 

@@ -16,7 +16,7 @@ from aflint.cli.panels import Panel
 from aflint.config import Config
 
 if TYPE_CHECKING:
-    from aflint.resuming import Resumable
+    from aflint.journal.resuming import Resumable
 
 
 def runs_table(found: list[Resumable], now: float) -> Table:
@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Start the program of a killed driver again; what its tasks had computed is kept."""
-        from aflint.resuming import choose, find_resumable, start_again
+        from aflint.journal.resuming import choose, find_resumable, start_again
 
         found = run(find_resumable(config))
         if run_id is None:

@@ -20,7 +20,7 @@ import cloudpickle
 
 _DEEPEST = 100
 _STEPS_SHOWN = 8
-_OF_LINEAGE = re.compile(r" of aflint\.(program|lineage)\.")
+_OF_LINEAGE = re.compile(r" of aflint\.plan\.(program|lineage)\.")
 
 Part = tuple[str, Any]
 

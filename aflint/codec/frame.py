@@ -25,8 +25,8 @@ import lz4.block
 import lz4.frame
 import msgpack
 
+from aflint.codec.secret import tag
 from aflint.errors import FrameError, RecordTooLargeError
-from aflint.secret import tag
 
 Buffer = bytes | bytearray | memoryview
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aflint.codec.sealed import Opener, Refusal, refused, seal
-from aflint.secret import Secret
+from aflint.codec.secret import Secret
 from aflint.task import TaskDescription
 from aflint.wire import pack, unpack
 

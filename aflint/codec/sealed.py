@@ -20,8 +20,8 @@ from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Final
 
+from aflint.codec.secret import Secret, tag
 from aflint.errors import InvalidArgumentError, PayloadRefusedError
-from aflint.secret import Secret, tag
 
 VERSION: Final = 1
 TAG_BYTES: Final = 32

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from aflint.codec.secret import SECRET_VARIABLE
 from aflint.deploy.clients import Answer, Clients
 from aflint.deploy.errors import NameTakenError
 from aflint.deploy.names import Names
@@ -30,7 +31,6 @@ from aflint.deploy.steps import (
 from aflint.deploy.together import together
 from aflint.deploy.upload import Upload
 from aflint.errors import BackendError
-from aflint.secret import SECRET_VARIABLE
 
 OnStep = Callable[[Step], object]
 

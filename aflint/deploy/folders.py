@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aflint.locks import LOCK, open_lock, own_folders
+from aflint.journal.locks import LOCK, open_lock, own_folders
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aflint.codec.secret import Secret
 from aflint.config import Config
 from aflint.deploy.clients import open_clients
 from aflint.deploy.names import function_name, memory_sizes, names_of
 from aflint.deploy.reading import find_account, read_function
 from aflint.deploy.together import together
 from aflint.errors import BundleMismatchError, FunctionNotFoundError
-from aflint.secret import Secret
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.deploy.clients import Clients
 from aflint.deploy.errors import NameTakenError
 from aflint.deploy.names import Names
@@ -20,7 +21,6 @@ from aflint.deploy.state import (
 )
 from aflint.deploy.together import together
 from aflint.errors import AccessDeniedError, BackendError, WrongRegionError
-from aflint.secret import SECRET_VARIABLE, Secret
 
 NO_FUNCTION = ("ResourceNotFoundException",)
 NO_ROLE = ("NoSuchEntity",)

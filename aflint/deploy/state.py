@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aflint.secret import Secret
+from aflint.codec.secret import Secret
 
 HANDLER: Final = "aflint.executor.handler.handler"
 ROLE_POLICY: Final = "aflint"

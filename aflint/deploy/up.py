@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from aflint.aws import endpoints
 from aflint.aws.signing import Credentials
+from aflint.codec.secret import Secret
 from aflint.config import Config
 from aflint.deploy.apply import Applier, OnStep
 from aflint.deploy.bundle import Bundle, build_bundle
@@ -25,7 +26,6 @@ from aflint.deploy.steps import Step
 from aflint.deploy.target import Target, host_target, lambda_target
 from aflint.deploy.upload import Upload
 from aflint.deploy.wanted import wanted_of
-from aflint.secret import Secret
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from aflint import __version__
+from aflint.codec.secret import Secret
 from aflint.config import Config
 from aflint.deploy.names import (
     BUCKET_TAG,
@@ -31,7 +32,6 @@ from aflint.deploy.state import (
     Settings,
 )
 from aflint.deploy.target import Target
-from aflint.secret import Secret
 
 TMP_VARIABLE: Final = "AFLINT__TMP_MB"
 """How `aflint.executor.handler` is told the size of /tmp."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from aflint.codec import closure
-from aflint.lineage import Aggregator
-from aflint.program import (
+from aflint.plan.lineage import Aggregator
+from aflint.plan.program import (
     Aggregate,
     Anew,
     CoGroup,

@@ -26,11 +26,11 @@ from aflint.errors import (
     RunInUseError,
     SessionError,
 )
-from aflint.fingerprint import fingerprint
 from aflint.journal import Journal, Past, PastJob, Unjournaled
-from aflint.lineage import Node, Source, Unresolved
-from aflint.plan import Job, Stage, TaskSettings, partition_count, plan, shuffled_side
-from aflint.program import Count, Program, Sink
+from aflint.journal.fingerprint import fingerprint
+from aflint.plan.lineage import Node, Source, Unresolved
+from aflint.plan.planner import Job, Stage, TaskSettings, partition_count, plan, shuffled_side
+from aflint.plan.program import Count, Program, Sink
 from aflint.scheduler.loop import RunningJob
 from aflint.scheduler.recovery import Recovery
 from aflint.storage.base import Storage

@@ -17,7 +17,7 @@ from aflint.journal.entries import (
     TaskAccepted,
 )
 from aflint.journal.rows import Row, row_of
-from aflint.plan import ShuffleRead, Stage
+from aflint.plan.planner import ShuffleRead, Stage
 from aflint.task import DataSplit, ShuffleHandle, TaskResult
 from aflint.wire import pack
 

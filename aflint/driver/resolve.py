@@ -14,7 +14,7 @@ from typing import Any
 
 from aflint.driver.deep import deep_recursion
 from aflint.errors import InvalidArgumentError
-from aflint.lineage import (
+from aflint.plan.lineage import (
     AlignedUnion,
     Cartesian,
     Coalesced,
@@ -29,7 +29,7 @@ from aflint.lineage import (
     Unresolved,
     Zipped,
 )
-from aflint.plan import partition_count
+from aflint.plan.planner import partition_count
 
 RunNeed = Callable[[Node, Any], Awaitable[list[Any]]]
 """Runs a job that an unresolved node needs: (node, sink) to the values of all partitions."""

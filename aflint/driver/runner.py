@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from aflint.lineage import Node
-from aflint.program import Sink
+from aflint.plan.lineage import Node
+from aflint.plan.program import Sink
 
 
 class ActionJob(Protocol):

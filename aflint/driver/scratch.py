@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from aflint.errors import ConfigError, RunInUseError
-from aflint.locks import LOCK, PREFIX, open_lock, own_folders
+from aflint.journal.locks import LOCK, PREFIX, open_lock, own_folders
 
 
 class ScratchFolder:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aflint.errors import UnportableKeyError
 from aflint.executor.partition import indices
-from aflint.lineage import HashPartitioner
+from aflint.plan.lineage import HashPartitioner
 from aflint.statistics import Stats
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from aflint.errors import UnportableKeyError
 from aflint.executor.group import Group, GroupBuilder, pieces
 from aflint.executor.memory import MemoryWatch, chunks, give_back
 from aflint.executor.spill import Runs, SpillFolder, Triple
-from aflint.lineage import Aggregator, Ordering
+from aflint.plan.lineage import Aggregator, Ordering
 
 Pair = tuple[Any, Any]
 Table = dict[Any, Any]

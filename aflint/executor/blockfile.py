@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from aflint.codec import frame, records
+from aflint.codec.secret import tag
 from aflint.errors import CorruptInputError, PayloadRefusedError
-from aflint.secret import tag
 
 MAGIC = b"aflint\x00\x01"
 TAGGED_MAGIC = b"aflint\x00\x02"

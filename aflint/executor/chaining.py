@@ -15,8 +15,8 @@ from typing import Any
 from aflint.errors import UncuttableTaskError
 from aflint.executor.order import comes_in_any_order
 from aflint.executor.sources import Source
-from aflint.lineage import Aggregator, RoundRobinPartitioner
-from aflint.program import (
+from aflint.plan.lineage import Aggregator, RoundRobinPartitioner
+from aflint.plan.program import (
     CoGroup,
     Concatenate,
     Count,

@@ -22,7 +22,7 @@ from functools import lru_cache, partial
 from itertools import repeat
 from typing import Any
 
-from aflint.lineage import PerRecord, RecordStep
+from aflint.plan.lineage import PerRecord, RecordStep
 
 Loop = Callable[[Iterator[Any]], Iterator[Any]]
 

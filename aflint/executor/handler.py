@@ -21,6 +21,7 @@ from aflint.aws import envelope
 from aflint.codec import payload
 from aflint.codec.closure import digest
 from aflint.codec.sealed import Opener
+from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.errors import BundleMismatchError, FrameError, PayloadRefusedError
 from aflint.executor.descriptors import (
     closed_since,
@@ -31,7 +32,6 @@ from aflint.executor.descriptors import (
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.runner import Executor
 from aflint.limits import LAMBDA_TMP_MIN_MB
-from aflint.secret import SECRET_VARIABLE, Secret
 from aflint.storage.router import open_storage
 from aflint.task import TaskDescription, TaskResult
 from aflint.transport import create_transport

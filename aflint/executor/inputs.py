@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from aflint.codec.secret import Secret
 from aflint.errors import InternalError
 from aflint.executor.aggregate import Spiller
 from aflint.executor.chaining import Chain
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.shuffle import ReadCounts
 from aflint.executor.sources import Source, SourceCounts, open_source
-from aflint.secret import Secret
 from aflint.storage.base import Storage
 from aflint.task import BlocksSplit, Manifest, TaskDescription
 from aflint.transport.base import Transport

@@ -17,8 +17,8 @@ from typing import Any
 
 from aflint.codec.pickling import dumps
 from aflint.executor.aggregate import Spiller, sort
-from aflint.lineage import Ordering
-from aflint.program import (
+from aflint.plan.lineage import Ordering
+from aflint.plan.program import (
     Aggregate,
     Anew,
     CoGroup,

@@ -10,7 +10,12 @@ from typing import Any
 
 from aflint.codec.hashing import partition_indices
 from aflint.executor.memory import chunks
-from aflint.lineage import HashPartitioner, Partitioner, RangePartitioner, RoundRobinPartitioner
+from aflint.plan.lineage import (
+    HashPartitioner,
+    Partitioner,
+    RangePartitioner,
+    RoundRobinPartitioner,
+)
 
 _key = itemgetter(0)
 

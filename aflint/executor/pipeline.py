@@ -21,8 +21,8 @@ from aflint.executor.reading import (
     split_blocks,
 )
 from aflint.executor.store import store
-from aflint.lineage import Operator, PerPartition, PerRecord
-from aflint.program import (
+from aflint.plan.lineage import Operator, PerPartition, PerRecord
+from aflint.plan.program import (
     Aggregate,
     Anew,
     CoGroup,

@@ -20,8 +20,8 @@ from aflint.executor.inputs import Inputs
 from aflint.executor.shuffle import Completeness, FrameId, read_blocks
 from aflint.executor.sinks import BlockFileWriter
 from aflint.executor.text import TextSource
-from aflint.lineage import Aggregator, Grouping, Ordering
-from aflint.program import ReadShuffle, Step
+from aflint.plan.lineage import Aggregator, Grouping, Ordering
+from aflint.plan.program import ReadShuffle, Step
 from aflint.task import BlocksSplit
 
 Pairs = Iterator[tuple[Any, Any]]

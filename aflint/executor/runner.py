@@ -14,6 +14,7 @@ from typing import Any
 
 from aflint.codec import closure, frame, records
 from aflint.codec.fetched import checked_blob
+from aflint.codec.secret import Secret
 from aflint.executor import pipeline
 from aflint.executor.aggregate import Spiller, combine_partially
 from aflint.executor.chaining import Chain, PausedError, TimeLimit, is_cuttable
@@ -28,9 +29,8 @@ from aflint.executor.partition import place
 from aflint.executor.shuffle import ShuffleOutput
 from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
-from aflint.lineage import RoundRobinPartitioner
-from aflint.program import Count, Partition, Program, Return, SavePickle, SaveText, Sink
-from aflint.secret import Secret
+from aflint.plan.lineage import RoundRobinPartitioner
+from aflint.plan.program import Count, Partition, Program, Return, SavePickle, SaveText, Sink
 from aflint.storage.base import Storage
 from aflint.task import (
     Blob,

@@ -22,11 +22,11 @@ from typing import Any
 
 from aflint.codec.payload import open_task
 from aflint.codec.sealed import Opener
+from aflint.codec.secret import Secret
 from aflint.errors import PayloadRefusedError, RecordTooLargeError
 from aflint.executor.failure import describe
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.runner import Executor
-from aflint.secret import Secret
 from aflint.storage.router import open_storage
 from aflint.task import TaskResult
 from aflint.transport import create_transport

@@ -22,6 +22,7 @@ from aflint.aws.parser import Response
 from aflint.codec import payload
 from aflint.codec.fetched import checked
 from aflint.codec.sealed import MOST_ADDED
+from aflint.codec.secret import Secret
 from aflint.errors import (
     AflintError,
     AttemptError,
@@ -34,7 +35,6 @@ from aflint.errors import (
 )
 from aflint.groups import first_error
 from aflint.invoker.base import Invoker
-from aflint.secret import Secret
 from aflint.storage.base import Storage
 from aflint.task import TaskDescription, TaskResult
 from aflint.wire import pack, unpack

@@ -17,6 +17,7 @@ from typing import Any
 
 from aflint.aio import to_the_end, together
 from aflint.codec.payload import seal_task
+from aflint.codec.secret import Secret
 from aflint.errors import (
     AttemptError,
     PayloadRefusedError,
@@ -25,7 +26,6 @@ from aflint.errors import (
 )
 from aflint.invoker.base import Invoker
 from aflint.invoker.watchdog import Watchdog
-from aflint.secret import Secret
 from aflint.task import TaskDescription, TaskResult
 from aflint.wire import unpack
 

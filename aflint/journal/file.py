@@ -19,11 +19,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+from aflint.codec.secret import tag
 from aflint.journal.base import Journal
 from aflint.journal.entries import Entry
 from aflint.journal.refusals import damaged, of_another_version
 from aflint.journal.segment import decode, encode, size_of
-from aflint.secret import tag
 
 _log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
+from aflint.codec.secret import tag
 from aflint.errors import FrameError
 from aflint.journal.entries import Entry
 from aflint.journal.refusals import damaged, of_another_version
-from aflint.secret import tag
 from aflint.wire import pack, unpack
 
 VERSION: Final = 2

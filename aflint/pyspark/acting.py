@@ -12,8 +12,8 @@ from pyspark.storagelevel import StorageLevel
 from aflint.driver.callsite import named_here
 from aflint.errors import InternalError
 from aflint.executor import actions as in_tasks
-from aflint.plan import partition_count
-from aflint.program import Return
+from aflint.plan.planner import partition_count
+from aflint.plan.program import Return
 from aflint.pyspark.drawing import described, draw
 from aflint.pyspark.errors import RefusedError, translated
 from aflint.pyspark.estimate import count_distinct

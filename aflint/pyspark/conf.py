@@ -12,8 +12,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from aflint.config import Config, cpu_count, load_config, settings
+from aflint.config.setting import suggest
 from aflint.errors import ConfigError
-from aflint.settings import suggest
 
 PREFIX = "spark.aflint."
 CONFIG_FILE = "spark.aflint.config"

@@ -19,7 +19,7 @@ from typing import Any, cast
 from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer
 
 from aflint.driver.scratch import ScratchFolder
-from aflint.program import Program
+from aflint.plan.program import Program
 from aflint.pyspark import names
 from aflint.pyspark.added import AddedFiles
 from aflint.pyspark.conf import DEFAULTS, NAME, PARALLELISM, Tasks, engine_config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aflint.lineage import CoGrouped, Node, Shuffled, Source
+from aflint.plan.lineage import CoGrouped, Node, Shuffled, Source
 from aflint.task import RangeSplit
 
 _NAMES = {

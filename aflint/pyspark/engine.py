@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from aflint.config import Config
 from aflint.driver.signals import held_back
 from aflint.errors import JobCancelledError
-from aflint.lineage import Node
+from aflint.plan.lineage import Node
 from aflint.pyspark.calls import Call, Calls
 from aflint.pyspark.tracking import Action, Tracker
 from aflint.session import Session

@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.resultiterable import ResultIterable
 
 from aflint.executor.partition import indices
-from aflint.lineage import Mapped, Ordering, PerRecord, RangePartitioner, RecordStep
+from aflint.plan.lineage import Mapped, Ordering, PerRecord, RangePartitioner, RecordStep
 from aflint.pyspark.names import Partitioner, engine_rdd, make_rdd, portable_hash
 from aflint.pyspark.narrow import derived, given, partition_number, union_of
 from aflint.rdd import RDD as EngineRDD

@@ -9,7 +9,7 @@ from typing import Any
 
 from aflint.driver.callsite import named_here
 from aflint.executor.blockfile import pack_block
-from aflint.lineage import Node, Source, Union
+from aflint.plan.lineage import Node, Source, Union
 from aflint.pyspark.errors import AflintSparkError, translated, unsupported
 from aflint.pyspark.names import make_rdd
 from aflint.pyspark.narrow import partition_number, union_of

@@ -15,7 +15,7 @@ from pyspark import util as util_module
 from pyspark.conf import SparkConf as SparkConf
 from pyspark.serializers import AutoBatchedSerializer, CPickleSerializer
 
-from aflint.lineage import Node
+from aflint.plan.lineage import Node
 from aflint.rdd import RDD as EngineRDD
 
 

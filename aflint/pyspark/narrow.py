@@ -10,7 +10,7 @@ from typing import Any
 
 from aflint.driver.callsite import named_here
 from aflint.executor import operators
-from aflint.lineage import AlignedUnion, Union
+from aflint.plan.lineage import AlignedUnion, Union
 from aflint.pyspark.names import PipelinedRDD, engine_rdd, init_rdd, make_rdd, node_of
 from aflint.pyspark.worker import BarrierStep
 from aflint.rdd import RDD as EngineRDD

@@ -17,8 +17,8 @@ from typing import Any
 
 from aflint.driver.jobs import RunJob
 from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
-from aflint.plan import Job, ShuffleRead, Stage
-from aflint.program import CoGroup, Program, ReadShuffle, Step, Transform
+from aflint.plan.planner import Job, ShuffleRead, Stage
+from aflint.plan.program import CoGroup, Program, ReadShuffle, Step, Transform
 from aflint.pyspark.calls import Call
 from aflint.pyspark.worker import BarrierStep
 

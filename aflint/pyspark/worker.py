@@ -27,8 +27,8 @@ from typing import Any
 
 from aflint.errors import VersionMismatchError
 from aflint.executor.context import task_context
-from aflint.lineage import PerPartition
-from aflint.program import Program
+from aflint.plan.lineage import PerPartition
+from aflint.plan.program import Program
 from aflint.task import Blob
 
 _ARCHIVED = ("pyspark", "py4j")

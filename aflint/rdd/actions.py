@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aflint.driver.callsite import method_here, named_here
 from aflint.errors import InvalidArgumentError, UnportableKeyError
-from aflint.lineage import HashPartitioner, Source
-from aflint.program import Return
+from aflint.plan.lineage import HashPartitioner, Source
+from aflint.plan.program import Return
 from aflint.task import RangeSplit
 
 if TYPE_CHECKING:

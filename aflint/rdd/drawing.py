@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aflint.lineage import Node, Shuffled
+from aflint.plan.lineage import Node, Shuffled
 
 
 def draw_lineage(root: Node) -> str:

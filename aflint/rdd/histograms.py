@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aflint.errors import InvalidArgumentError
-from aflint.program import Return
+from aflint.plan.program import Return
 
 if TYPE_CHECKING:
     from aflint.rdd.rdd import RDD

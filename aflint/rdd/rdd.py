@@ -15,7 +15,7 @@ from aflint.executor import joins, operators
 from aflint.executor.aggregate import identity
 from aflint.executor.group import Group
 from aflint.executor.pipe import pipe as pipe_records
-from aflint.lineage import (
+from aflint.plan.lineage import (
     Aggregator,
     Cartesian,
     Coalesced,
@@ -36,7 +36,7 @@ from aflint.lineage import (
     Unresolved,
     Zipped,
 )
-from aflint.program import Count, Return, SavePickle, SaveText
+from aflint.plan.program import Count, Return, SavePickle, SaveText
 from aflint.rdd import actions, drawing, histograms, sampling
 from aflint.statistics import Stats
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aflint.driver.callsite import method_here
 from aflint.errors import InvalidArgumentError
-from aflint.program import Return
+from aflint.plan.program import Return
 
 if TYPE_CHECKING:
     from aflint.rdd.rdd import RDD

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aflint import events
-from aflint.plan import Job
+from aflint.plan.planner import Job
 from aflint.scheduler.failures import Loss
 from aflint.scheduler.messages import CloseShuffle, Emit, FailJob, JobOver, Stop
 from aflint.scheduler.policy import Policy

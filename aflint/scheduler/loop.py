@@ -20,7 +20,7 @@ from aflint.errors import (
 )
 from aflint.events import Event, line_of
 from aflint.invoker.base import Invoker
-from aflint.plan import Job
+from aflint.plan.planner import Job
 from aflint.scheduler.failures import as_error
 from aflint.scheduler.machine import StateMachine
 from aflint.scheduler.messages import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aflint import events
-from aflint.plan import Job
+from aflint.plan.planner import Job
 from aflint.scheduler.recovery import NOTHING, Recovery
 from aflint.task import ShuffleHandle, TaskDescription, TaskFailure, TaskId, TaskResult
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aflint import events
-from aflint.plan import ShuffleRead
+from aflint.plan.planner import ShuffleRead
 from aflint.scheduler.jobs import fail, is_there, settle
 from aflint.scheduler.messages import Emit, OpenShuffle, PartitionDone
 from aflint.scheduler.queues import admit, release_waiters

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from aflint.plan import Job, Stage
+from aflint.plan.planner import Job, Stage
 from aflint.scheduler.concurrency import Concurrency
 from aflint.scheduler.messages import Instruction
 from aflint.scheduler.policy import Policy

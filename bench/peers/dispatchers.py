@@ -30,8 +30,8 @@ async def aflint_invoker(url: str, calls: int) -> Measured:
     from aflint.aws.client import Aws
     from aflint.aws.credentials import FixedCredentials
     from aflint.aws.signing import Credentials
+    from aflint.codec.secret import Secret
     from aflint.invoker.lambda_ import LambdaInvoker
-    from aflint.secret import Secret
     from aflint.storage.router import open_storage
     from aflint.task import Blob, TaskDescription, TaskId
 

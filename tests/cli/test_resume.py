@@ -11,15 +11,15 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from aflint.cli import main
+from aflint.codec.secret import SECRET_FILE, Secret
 from aflint.driver.command import RUN_ID
 from aflint.errors import JournalDamagedError, RunInUseError, UnknownRunError
 from aflint.journal import NAME, Past
 from aflint.journal.entries import DriverBegan, Entry, JobBegan, TaskAccepted
 from aflint.journal.file import open_file
+from aflint.journal.locks import LOCK
+from aflint.journal.resuming import Resumable, choose, is_program
 from aflint.journal.rows import row_of
-from aflint.locks import LOCK
-from aflint.resuming import Resumable, choose, is_program
-from aflint.secret import SECRET_FILE, Secret
 from aflint.task import TaskId, TaskResult
 
 PROGRAM = (sys.executable, "job.py", "--day", "a b")

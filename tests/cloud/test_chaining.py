@@ -13,7 +13,7 @@ import pytest
 
 import aflint
 from aflint.executor import chaining
-from aflint.program import Program
+from aflint.plan.program import Program
 from examples.taxi import oracle
 from examples.taxi.generate import generate
 from tests.cloud.clouds import Ended, ask_all, localcloud

@@ -17,11 +17,11 @@ from aflint.aws.signing import Credentials
 from aflint.aws.sqs import Sqs
 from aflint.backend import Backend
 from aflint.backend.base import policy_of
+from aflint.codec.secret import Secret
 from aflint.config import load_config
 from aflint.invoker.local import LocalInvoker
 from aflint.limits import KIB
-from aflint.plan import TaskSettings
-from aflint.secret import Secret
+from aflint.plan.planner import TaskSettings
 from aflint.session import Session
 from aflint.storage.local import LocalStorage
 from aflint.storage.router import RoutedStorage

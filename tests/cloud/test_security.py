@@ -20,6 +20,7 @@ from aflint import __version__
 from aflint.aws import envelope
 from aflint.aws.signing import Credentials
 from aflint.codec import payload
+from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.config import Config
 from aflint.deploy.checks import Level
 from aflint.deploy.doctor import examine
@@ -29,7 +30,6 @@ from aflint.deploy.status import read_status
 from aflint.deploy.up import deploy
 from aflint.errors import AttemptsExhaustedError, BundleMismatchError, PayloadRefusedError
 from aflint.localcloud import LocalCloud
-from aflint.secret import SECRET_VARIABLE, Secret
 from aflint.task import Blob, TaskDescription, TaskId
 from aflint.wire import pack
 from tests.cloud.clouds import Deployed, localcloud

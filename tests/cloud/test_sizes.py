@@ -9,6 +9,7 @@ import pytest
 from aiobotocore.session import get_session
 
 import aflint
+from aflint.codec.secret import SECRET_VARIABLE
 from aflint.config import Config
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.up import deploy
@@ -16,7 +17,6 @@ from aflint.errors import RecordTooLargeError
 from aflint.executor.handler import TMP_VARIABLE
 from aflint.limits import MIB
 from aflint.localcloud import LocalCloud
-from aflint.secret import SECRET_VARIABLE
 from tests.cloud.clouds import Deployed, Ended, assert_nothing_left, localcloud
 
 LARGE = 700_000

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from aflint.codec import payload, sealed
 from aflint.codec.sealed import FRESH_S, MOST_ADDED, Opener, seal
+from aflint.codec.secret import Secret
 from aflint.errors import InvalidArgumentError, PayloadRefusedError
-from aflint.secret import Secret
 from aflint.task import Blob, TaskDescription, TaskId
 from aflint.wire import pack
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aflint.deploy.folders import default_scratch, find_folders, remove_folder
 from aflint.driver.scratch import ScratchFolder
-from aflint.locks import LOCK
+from aflint.journal.locks import LOCK
 
 KILLED = """
 import os, signal, sys

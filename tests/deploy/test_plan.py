@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from aflint.codec.secret import Secret
 from aflint.config import load_config
 from aflint.deploy.errors import NameTakenError
 from aflint.deploy.names import OWNER_TAG, names_of
@@ -26,7 +27,6 @@ from aflint.deploy.steps import (
 )
 from aflint.deploy.target import lambda_target
 from aflint.deploy.wanted import wanted_of
-from aflint.secret import Secret
 
 CONFIG = load_config()
 NAMES = names_of(CONFIG, "123456789012", "us-east-1")

@@ -13,7 +13,7 @@ from aflint.driver.budget import Watch
 from aflint.driver.report import Reporter
 from aflint.errors import BudgetExceededError, DeadlineExceededError, ThrottledError
 from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskStarted
-from aflint.plan import Job
+from aflint.plan.planner import Job
 from aflint.scheduler.loop import Scheduler
 from aflint.task import TaskDescription, TaskId, TaskMetrics, TaskResult
 from aflint.testing import (

@@ -19,7 +19,7 @@ from aflint.executor.aggregate import (
 )
 from aflint.executor.memory import MemoryWatch
 from aflint.executor.spill import SpillFolder
-from aflint.lineage import Aggregator, Ordering
+from aflint.plan.lineage import Aggregator, Ordering
 
 
 class EagerWatch(MemoryWatch):

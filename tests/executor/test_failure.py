@@ -10,7 +10,7 @@ from aflint.errors import FetchFailedError, UnportableKeyError
 from aflint.executor.aggregate import combine_into, identity
 from aflint.executor.failure import describe, hint_for
 from aflint.executor.fusion import fuse
-from aflint.lineage import PerRecord, RecordStep
+from aflint.plan.lineage import PerRecord, RecordStep
 from aflint.task import TaskId
 from aflint.wire import pack, unpack
 

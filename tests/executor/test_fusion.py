@@ -7,7 +7,7 @@ import pytest
 
 from aflint.executor.fusion import fuse
 from aflint.executor.pipeline import transform
-from aflint.lineage import PerPartition, PerRecord, RecordStep
+from aflint.plan.lineage import PerPartition, PerRecord, RecordStep
 
 
 def step(kind: RecordStep, function: Any = None) -> PerRecord:

@@ -17,8 +17,8 @@ from aflint.executor.memory import MemoryWatch
 from aflint.executor.order import by_content, comes_in_any_order
 from aflint.executor.partition import place
 from aflint.executor.spill import SpillFolder
-from aflint.lineage import PerPartition, RoundRobinPartitioner
-from aflint.program import (
+from aflint.plan.lineage import PerPartition, RoundRobinPartitioner
+from aflint.plan.program import (
     CoGroup,
     Concatenate,
     Merge,

@@ -7,7 +7,12 @@ import pytest
 
 from aflint.codec.hashing import portable_hash
 from aflint.executor.partition import indices, place
-from aflint.lineage import HashPartitioner, Partitioner, RangePartitioner, RoundRobinPartitioner
+from aflint.plan.lineage import (
+    HashPartitioner,
+    Partitioner,
+    RangePartitioner,
+    RoundRobinPartitioner,
+)
 
 
 def placed(partitioner: Partitioner, records: list[Any], first: int = 0) -> dict[int, list[Any]]:

@@ -9,10 +9,10 @@ import pytest
 
 from aflint.codec import frame, records
 from aflint.codec.frame import FrameHeader
+from aflint.codec.secret import Secret
 from aflint.errors import FetchFailedError
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.shuffle import Completeness, ReadCounts, read_blocks
-from aflint.secret import Secret
 from aflint.task import Manifest, MapOutput
 from aflint.transport.memory import MemoryTransport
 

@@ -17,9 +17,9 @@ from aflint.aws import envelope
 from aflint.codec import frame, records
 from aflint.codec.payload import open_task, seal_task
 from aflint.codec.sealed import Opener
+from aflint.codec.secret import Secret
 from aflint.errors import AflintError, CorruptInputError, FrameError, PayloadRefusedError
 from aflint.executor import blockfile
-from aflint.secret import Secret
 from aflint.wire import unpack
 from tests.fuzz.damage import damaged
 from tests.fuzz.samples import ENVELOPES, FRAMES, KEY, PACKED, TASK

@@ -17,11 +17,11 @@ from aiobotocore.session import get_session
 from aflint.aws.client import Aws
 from aflint.aws.s3 import S3
 from aflint.codec import closure, frame, records
+from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.invoker.lambda_ import LambdaInvoker
 from aflint.localcloud import LocalCloud
 from aflint.localcloud.lambda_.function import RUNTIME
-from aflint.program import Program, ReadSplit, Return
-from aflint.secret import SECRET_VARIABLE, Secret
+from aflint.plan.program import Program, ReadSplit, Return
 from aflint.storage.router import RoutedStorage, open_storage
 from aflint.task import Blob, DataSplit, Input, TaskDescription, TaskId, TaskResult
 from tests.aws.clouds import BUCKET, connect

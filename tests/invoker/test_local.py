@@ -16,10 +16,10 @@ import pytest
 
 from aflint.codec import closure, frame, records
 from aflint.codec.payload import seal_task
+from aflint.codec.secret import Secret
 from aflint.errors import OutOfMemoryError, PayloadRefusedError, WorkerLostError
 from aflint.invoker.local import LocalInvoker
-from aflint.program import Program, ReadSplit, Return
-from aflint.secret import Secret
+from aflint.plan.program import Program, ReadSplit, Return
 from aflint.task import Blob, Input, RangeSplit, TaskDescription, TaskId
 from aflint.wire import pack
 
@@ -194,7 +194,7 @@ DRIVER = """
 import asyncio, sys
 from pathlib import Path
 from aflint.invoker.local import LocalInvoker
-from aflint.secret import Secret
+from aflint.codec.secret import Secret
 
 async def main():
     invoker = LocalInvoker(1, Path(sys.argv[1]), Secret(b"s" * 32))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aflint.plan import Job, TaskSettings
+from aflint.plan.planner import Job, TaskSettings
 from aflint.pyspark.tracking import Tracker
 from tests.pyspark.conftest import RunProgram
 from tests.pyspark.lineages import check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from aflint.plan import Job, ShuffleRead, ShuffleWrite, Stage, TaskSettings
+from aflint.plan.planner import Job, ShuffleRead, ShuffleWrite, Stage, TaskSettings
 from aflint.scheduler.machine import StateMachine
 from aflint.scheduler.messages import (
     AttemptEnded,

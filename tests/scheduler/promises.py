@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from aflint import errors, events
-from aflint.plan import Job, Stage
+from aflint.plan.planner import Job, Stage
 from aflint.scheduler.messages import (
     AttemptEnded,
     AttemptLost,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from aflint.plan import Job, Stage
+from aflint.plan.planner import Job, Stage
 from aflint.scheduler.recovery import GENERATION_BITS, Recovery
 from aflint.task import (
     Continuation,

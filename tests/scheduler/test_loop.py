@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from aflint import errors, events
-from aflint.plan import Job
+from aflint.plan.planner import Job
 from aflint.scheduler.loop import RunningJob, Scheduler
 from aflint.scheduler.policy import Policy
 from aflint.task import TaskDescription, TaskFailure, TaskResult

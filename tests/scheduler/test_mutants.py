@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from aflint.plan import Job
+from aflint.plan.planner import Job
 from aflint.scheduler import attempts, jobs, stages, state
 from aflint.scheduler.failures import Loss
 from aflint.scheduler.messages import Deliver

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aflint import events
-from aflint.plan import Job, ShuffleWrite
+from aflint.plan.planner import Job, ShuffleWrite
 from aflint.scheduler.messages import (
     AttemptEnded,
     CloseShuffle,

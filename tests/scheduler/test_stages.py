@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aflint import events
-from aflint.plan import ShuffleRead, ShuffleWrite, Stage
+from aflint.plan.planner import ShuffleRead, ShuffleWrite, Stage
 from aflint.scheduler.messages import (
     Deliver,
     JobSubmitted,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from aflint import errors
-from aflint.plan import Job, ShuffleWrite
+from aflint.plan.planner import Job, ShuffleWrite
 from aflint.scheduler.machine import StateMachine
 from aflint.scheduler.messages import (
     AttemptEnded,

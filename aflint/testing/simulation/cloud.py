@@ -12,7 +12,7 @@ from aflint import limits
 from aflint.backend.base import Backend
 from aflint.config import Config
 from aflint.journal import open_journal
-from aflint.plan import TaskSettings
+from aflint.plan.planner import TaskSettings
 from aflint.scheduler.policy import Policy
 from aflint.session import Session
 from aflint.storage.base import Storage

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from hashlib import blake2b
 
-from aflint.secret import Secret
+from aflint.codec.secret import Secret
 from aflint.testing.simulation.faults import Fault
 
 _WHOLE = float(2**64)

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from aflint import lineage, variables
+from aflint import variables
 from aflint.config import Config
 from aflint.errors import AflintError, OutputExistsError, RunInUseError
 from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
 from aflint.executor import context
+from aflint.plan import lineage
 from aflint.task import TaskId
 from aflint.testing.clock import VirtualClock, VirtualLoop
 from aflint.testing.simulation import programs

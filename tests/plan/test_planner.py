@@ -8,7 +8,7 @@ import pytest
 from aflint.driver.deep import deep_recursion
 from aflint.errors import InternalError
 from aflint.executor import operators
-from aflint.lineage import (
+from aflint.plan.lineage import (
     Aggregator,
     Cartesian,
     Coalesced,
@@ -27,8 +27,8 @@ from aflint.lineage import (
     Unresolved,
     Zipped,
 )
-from aflint.plan import ShuffleRead, Stage, partition_count, plan
-from aflint.program import (
+from aflint.plan.planner import ShuffleRead, Stage, partition_count, plan
+from aflint.plan.program import (
     Aggregate,
     CoGroup,
     Concatenate,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aflint.errors import InternalError
-from aflint.lineage import (
+from aflint.plan.lineage import (
     Aggregator,
     AlignedUnion,
     Cartesian,
@@ -27,7 +27,7 @@ from aflint.lineage import (
     Union,
     Zipped,
 )
-from aflint.program import (
+from aflint.plan.program import (
     Aggregate,
     CoGroup,
     Concatenate,

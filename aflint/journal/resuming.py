@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from aflint.aws.client import Aws
+from aflint.codec.secret import SECRET_FILE, Secret
 from aflint.config import Config
 from aflint.deploy.clean import names_cloud
 from aflint.deploy.folders import Folder, default_scratch, find_folders
@@ -25,7 +26,6 @@ from aflint.errors import (
 from aflint.journal import JOURNALS, NAME, Past
 from aflint.journal.file import read_file
 from aflint.journal.stored import read_stored
-from aflint.secret import SECRET_FILE, Secret
 from aflint.storage.s3 import S3Storage
 
 _PROMPTS = frozenset(("ipython", "ipython3", "IPython", "bpython", "ptpython", "jupyter-lab"))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from aflint.lineage import Aggregator, Grouping, Operator, Ordering, Partitioner
+from aflint.plan.lineage import Aggregator, Grouping, Operator, Ordering, Partitioner
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aflint import fingerprint as module
-from aflint.fingerprint import fingerprint
+from aflint.journal import fingerprint as module
+from aflint.journal.fingerprint import fingerprint
 from aflint.task import Blob
 from aflint.variables import Broadcast
 
@@ -25,7 +25,7 @@ EVERYTHING = '''
 """A program with about everything that a program has."""
 import abc, collections, dataclasses, enum, functools, math, operator, typing
 import numpy as np
-from aflint.fingerprint import fingerprint
+from aflint.journal.fingerprint import fingerprint
 from aflint.task import Blob
 from aflint.variables import Broadcast
 
@@ -192,7 +192,7 @@ for name, value in values.items():
 '''
 
 PROGRAM = """
-from aflint.fingerprint import fingerprint
+from aflint.journal.fingerprint import fingerprint
 {body}
 print(fingerprint({what}))
 """

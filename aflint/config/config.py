@@ -15,9 +15,9 @@ from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from aflint import limits
-from aflint.config_sources import Found, find_file, read_environment, read_file
+from aflint.config.setting import Setting, suggest
+from aflint.config.sources import Found, find_file, read_environment, read_file
 from aflint.errors import ConfigError
-from aflint.settings import Setting, suggest
 
 
 def cpu_count() -> int:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from aflint.config.setting import Setting, suggest
 from aflint.errors import ConfigError
-from aflint.settings import Setting, suggest
 
 FILE_NAME: Final = "aflint.toml"
 PREFIX: Final = "AFLINT_"

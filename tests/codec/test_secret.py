@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from aflint.secret import Secret, tag
+from aflint.codec.secret import Secret, tag
 
 
 def test_a_secret_is_shown_nowhere() -> None:
