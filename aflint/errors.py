@@ -219,7 +219,7 @@ class ThrottledError(AttemptError):
 class FetchFailedError(AttemptError):
     """Frames that the manifest names could not be read: `maps` are to be run again.
 
-    `waited`: they did not come in time, and may yet; else they are known to be lost.
+    `waited`: they did not come in time, and still may; otherwise they are known to be lost.
     """
 
     retriable = True
@@ -314,7 +314,7 @@ class ObjectNotFoundError(BackendError):
 
 
 class QueueDeletedError(BackendError):
-    """An SQS queue is not there: someone deleted it, or its job is over."""
+    """An SQS queue is not there: it was deleted, or its job is over."""
 
 
 class EndpointUnreachableError(BackendError):
@@ -334,7 +334,7 @@ class BundleMismatchError(BackendError, VersionMismatchError):
 
 
 class ServiceUnavailableError(BackendError):
-    """The service went on failing or throttling for as long as it is worth waiting."""
+    """The service kept failing or throttling until trying again was no longer worthwhile."""
 
     retriable = True
 

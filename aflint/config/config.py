@@ -77,14 +77,14 @@ class Config:
     )
     default_parallelism: int | None = _setting(
         None,
-        "Partitions of an RDD or a shuffle for which none are asked. "
+        "Partitions of an RDD or a shuffle where the program names no number. "
         "None: the workers, or the parents' partitions.",
         minimum=1,
     )
-    split_mb: int = _setting(32, "Size to which input files are split.", minimum=1)
+    split_mb: int = _setting(32, "Size of the pieces into which input files are split.", minimum=1)
     scratch_dir: str | None = _setting(
         None,
-        "Folder under which temporary files go. None: the system's.",
+        "Folder for temporary files. None: the system's.",
         path=True,
     )
     checkpoint_dir: str | None = _setting(
@@ -108,7 +108,8 @@ class Config:
     )
     max_attempts: int = _setting(4, "Attempts of one task before its job fails.", minimum=1)
     retry_user_errors: bool = _setting(
-        False, "Whether an exception in user code is tried again, like the loss of a worker."
+        False,
+        "Whether a task is tried again after an exception in user code, as after a lost worker.",
     )
     speculation: bool = _setting(False, "Whether a straggling task is started a second time.")
     speculation_quantile: float = _setting(
@@ -136,7 +137,8 @@ class Config:
         hint="1 to 20 letters, digits and _",
     )
     journal: bool = _setting(
-        True, "Whether what a run comes to is written down, so that another driver can resume it."
+        True,
+        "Whether a journal is kept of what a run has computed, for another driver to resume it.",
     )
     task_logs: bool = _setting(
         False, "Whether prints and logging of user code are forwarded to the driver."
@@ -155,7 +157,7 @@ class Config:
     profile: str | None = _setting(None, "Profile in AWS's own settings.")
     endpoint_url: str | None = _setting(
         None,
-        "Where AWS's services are emulated.",
+        "URL of an emulator of AWS's services.",
         pattern=r"https?://[^@\s/]+(/\S*)?",
         hint="a URL with http or https and no user or password",
     )
@@ -193,7 +195,7 @@ class Config:
     )
     prefix: str = _setting(
         "aflint",
-        "Begins the name of every queue and object that aflint makes.",
+        "Beginning of the name of every queue and object that aflint makes.",
         pattern=r"[A-Za-z0-9_-]{1,32}",
         hint="1 to 32 letters, digits, - and _",
     )

@@ -17,15 +17,16 @@ from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskRecovered,
 from aflint.task import TaskMetrics
 
 _PUNCTUAL_S: Final = 0.001
-"""A timer of the loop may ring this much early."""
+"""A timer of the loop may ring this much too early."""
 
 _MARGIN_S: Final = 0.05
-"""A budget is reached so long before it is: a busy loop rings late, and stopping takes a moment."""
+"""A job is stopped this long before it reaches its budget: a busy loop rings late, and stopping
+takes a moment."""
 
 
 @dataclass(slots=True)
 class _Watched:
-    """One job that runs. `stopped`: it has been told to end."""
+    """One running job. `stopped`: it was cancelled, and its last events are still to come."""
 
     name: str
     tasks: int
@@ -39,22 +40,23 @@ class _Watched:
 
 @dataclass(slots=True)
 class Watch:
-    """A listener that has a job cancelled before it costs more than `budget_usd`, and
-    when it has taken `deadline_s`; None is no limit.
+    """A listener that cancels a job before it costs more than `budget_usd`, and once it has taken
+    `deadline_s`; None is no limit.
 
-    What counts is what attempts that ended were billed, what those that run have cost so far, the
-    driver's own requests, and, as far as attempts of the same stage have shown it, the requests
-    of those that run. An attempt that cannot be paid for is not started, and a job whose attempts
-    go on and on is stopped in time. Two things can come on top. Requests to SQS and S3 that running
-    attempts make before any of their stage has ended are known too late. And nobody can stop
-    a Lambda invocation: it is billed to its end, or to the time limit of its function, after its
-    driver has hung up; the error says how much that can be at most.
+    Counted are what ended attempts were billed, what running ones have cost so far, the driver's
+    own requests, and the requests expected of running attempts, once others of their stage have
+    shown how many those are. An attempt that cannot be paid for is not started, and a job whose
+    attempts run on is stopped in time. Two costs can come on top. The requests to SQS and S3 of
+    running attempts are not known before the first of their stage has ended. And a Lambda
+    invocation cannot be stopped: it is billed to its end, or to the time limit of its function,
+    after its driver has hung up; the error says how much that can be at most.
 
-    `memory_mb` is that of attempts which do not ask for any, and of all where costs are an
-    `estimate`; `runs_on_s` is how long after its start an attempt may still run when nobody waits
-    for it. `driver_usd` returns what the driver's requests cost that no report has yet.
-    `cancel(job, error)` stops a job. It is called on the loop whose timers are used, and work for
-    each event does not grow with the number of tasks.
+    `memory_mb` is assumed for attempts that ask for no memory size, and for all where costs are an
+    `estimate`. An abandoned attempt may run until `runs_on_s` after its start. `driver_usd` returns
+    what the driver's requests cost that no report includes yet. `cancel(job, error)` stops a job.
+
+    It is called on the loop whose timers it uses. The work for each event does not grow with the
+    number of tasks.
     """
 
     budget_usd: float | None
@@ -125,7 +127,7 @@ class Watch:
         return job.account.committed(now + _MARGIN_S) + self.driver_usd()
 
     def _look(self, id: str, job: _Watched) -> None:
-        """Stop a job that is at a limit; else see to it that it will be looked at in time."""
+        """Stop a job that is at a limit; else set an alarm for when it can be at the nearest."""
         now = _clock() - job.began
         if self.budget_usd is not None:
             broke = job.account.reaches(self.budget_usd - self.driver_usd()) - _MARGIN_S
@@ -141,7 +143,7 @@ class Watch:
             self._set(id, job, min(broke, late))
 
     def _set(self, id: str, job: _Watched, at: float) -> None:
-        """Look again at that time. An alarm that rings too early is cheaper than one set anew."""
+        """Look again at that time. An early alarm costs less than moving it at every event."""
         if job.alarm is not None:
             job.alarm.cancel()
         job.rings_at = at

@@ -68,9 +68,9 @@ class StageReport:
 class JobReport:
     """One job of a session: its stages, its metrics summed over all attempts, its cost.
 
-    `usage` is what AWS bills: for the attempts, and for what the driver has asked of AWS since the
-    job before ended (queues, listings, programs and results that went through S3). Jobs that run
-    side by side share that: it goes to the one that ends first.
+    `usage` is what AWS bills: for the attempts, and for the driver's own requests since the job
+    before ended (queues, listings, programs and results that went through S3). Of jobs that run
+    side by side, the one that ends first is charged with those.
 
     Of `tasks`, `recovered_tasks` were accepted by a driver that was killed: their metrics and their
     usage are counted in, but not what its other attempts used.
@@ -325,12 +325,12 @@ class Reporter:
 
     @property
     def uncharged(self) -> Usage:
-        """What the driver has asked of AWS since the last job ended."""
+        """The driver's own requests since the last job ended."""
         return self._asked() - self._charged
 
     @property
     def usage(self) -> Usage:
-        """All that was used so far: by every job, and by the driver since the last one ended."""
+        """All that was used so far, by every job and by the driver itself."""
         return self._attempts + self._asked()
 
 
@@ -359,7 +359,7 @@ def _warn_of_rejected(report: JobReport) -> None:
 def task_usage(metrics: TaskMetrics, memory_mb: int, *, estimate: bool) -> Usage:
     """Return what AWS bills for an attempt; with `estimate`, what it would bill for a local one."""
     if not (metrics.billed_seconds or metrics.seconds):
-        return Usage()  # it was throttled, or nobody knows how long it ran
+        return Usage()  # it was throttled, or ended without saying how long it ran
     memory_mb = metrics.memory_mb or memory_mb
     compute = lambda_usage(metrics.billed_seconds or metrics.seconds, memory_mb)
     requests = metrics.sqs_requests

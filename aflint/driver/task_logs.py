@@ -11,8 +11,7 @@ from aflint.task import TaskId
 def show_task_logs(event: Event) -> None:
     """Write the output of a task that ended to standard error, each line with where it is from.
 
-    A listener; `task_logs` in the configuration asks for it. Lines of different tasks do not mix,
-    and a task's lines come when it ends.
+    A listener, added where the setting `task_logs` is on. A task's lines come together at its end.
     """
     if isinstance(event, TaskEnded) and event.logs:
         sys.stderr.write(marked(event.id, event.logs))

@@ -1,4 +1,4 @@
-"""The folders that drivers of this user have on this machine, told by the lock file in each."""
+"""The temporary folders of this user's drivers on this machine, recognised by their lock files."""
 
 from __future__ import annotations
 

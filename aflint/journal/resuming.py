@@ -1,4 +1,4 @@
-"""Runs whose drivers were killed: which there are, here and in S3, and how to start one again."""
+"""Runs whose drivers were killed: finds them, here and in S3, and starts their programs again."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Resumable:
 async def find_resumable(config: Config) -> list[Resumable]:
     """Return the runs that have a journal, here and, where the configuration names one, in S3.
 
-    Those whose drivers are alive on this machine are there, too, with a RunInUseError.
+    Runs whose drivers are alive on this machine are among them, with a RunInUseError.
     """
     folders = find_folders(default_scratch(config.scratch_dir))
     found = [_in_folder(each) for each in folders if (each.path / NAME).is_file()]
@@ -67,7 +67,7 @@ async def find_resumable(config: Config) -> list[Resumable]:
 def choose(found: Iterable[Resumable], name: str) -> Resumable:
     """Return a run, named by its id or by that of any job of it ("nightly-3").
 
-    Raises UnknownRunError where there is none, and what stands in the way of resuming it. Pure.
+    Raises UnknownRunError where there is none, and the run's `problem` where it has one. Pure.
     """
     found = list(found)
     run = name.partition("-")[0]
