@@ -71,7 +71,7 @@ def test_a_job_prints_as_a_table_of_its_stages() -> None:
     reporter(JobEnded("s-3", ""))
     assert str(report) == (
         "job 3 collect at taxi.py:9: 1 min 16 s, 3 tasks, 1 recovered, 1 retry, 1.5 KB shuffled, "
-        "$0.000087\n"
+        "less than $0.0001\n"
         "  stage                   tasks        time  retries  recovered    read  shuffle read"
         "  shuffle written  results\n"
         "  0 map at taxi.py:3        2/2  1 min 15 s        1             9.0 MB              "

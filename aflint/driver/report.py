@@ -156,7 +156,8 @@ class JobReport:
             figures.append(_count_of(self.retries, "retry", "retries"))
         if shuffled := self.metrics.shuffle_write_bytes:
             figures.append(f"{format_bytes(shuffled)} shuffled")
-        dollars = format_dollars(self.cost.total)
+        total = self.cost.total
+        dollars = "less than $0.0001" if 0 < total < 0.0001 else format_dollars(total)
         return [*figures, f"would cost {dollars} on Lambda" if self.estimated else dollars]
 
     def __repr__(self) -> str:
