@@ -9,7 +9,8 @@ import sys
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import open_code
+from functools import partial
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 from aflint.driver.signals import exit_on_signals
@@ -121,7 +122,7 @@ def main(words: Sequence[str]) -> None:
         return
     try:
         submission = parse(words)
-        program = _compiled(submission.app)
+        module, program = _loaded(submission.app)
         from aflint.pyspark.install import install
 
         install()
@@ -129,26 +130,43 @@ def main(words: Sequence[str]) -> None:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
     submitted.update(submission.settings)
-    _run(submission, program)
-
-
-def _compiled(app: str) -> types.CodeType:
-    if not os.path.isfile(app):
-        raise ConfigError(f"there is no program {app}")
-    with open_code(os.path.abspath(app)) as file:
-        code: types.CodeType = compile(file.read(), app, "exec")
-    return code
-
-
-def _run(submission: Submission, program: types.CodeType) -> None:
-    """Run code as Python runs a script: its functions are those of `__main__` even after its end,
-    when threads and exit handlers may still call them.
-    """
-    module = types.ModuleType("__main__")
-    module.__dict__.update(__file__=submission.app, __builtins__=builtins, __cached__=None)
-    sys.modules["__main__"] = module
-    sys.argv = [submission.app, *submission.arguments]
-    sys.path[0] = os.path.dirname(os.path.abspath(submission.app))
-    make_importable(submission.settings.get("spark.submit.pyFiles", ""))
+    _become(module, submission)
     exit_on_signals()  # so that the context is stopped
     exec(program, module.__dict__)
+
+
+def _loaded(app: str) -> tuple[types.ModuleType, types.CodeType]:
+    """Return a program as Python makes `__main__` of a script, and its code. Paths are absolute, as
+    spark-submit makes them.
+    """
+    path = os.path.abspath(app)
+    if not os.path.isfile(path):
+        raise ConfigError(f"there is no program {app}")
+    loader = SourceFileLoader("__main__", path)
+    module = types.ModuleType("__main__")
+    vars(module).update(
+        __file__=path, __loader__=loader, __builtins__=builtins, __cached__=None, __annotations__={}
+    )
+    sys.excepthook = partial(_show, path)
+    program: types.CodeType = loader.source_to_code(loader.get_data(path), path)
+    return module, program
+
+
+def _become(module: types.ModuleType, submission: Submission) -> None:
+    """Make a module this process's main one. Its functions are those of `__main__` even after its
+    end, when threads and exit handlers may still call them.
+    """
+    path = str(module.__file__)
+    sys.modules["__main__"] = module
+    sys.argv = [path, *submission.arguments]
+    sys.path[0] = os.path.dirname(os.path.realpath(path))
+    make_importable(submission.settings.get("spark.submit.pyFiles", ""))
+
+
+def _show(
+    path: str, kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
+) -> None:
+    """Print an error that ended the program as Python does for a script: from its own lines on."""
+    while trace is not None and trace.tb_frame.f_code.co_filename != path:
+        trace = trace.tb_next
+    sys.__excepthook__(kind, error.with_traceback(trace), trace)
