@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, Any
+from contextlib import suppress
+from typing import Any
 
 
 def pipe(
@@ -17,26 +19,39 @@ def pipe(
     partition: int,
     records: Iterator[Any],
 ) -> Iterator[str]:
-    """Write each record as a line to a command, and give the lines it prints.
-
-    Raises RuntimeError when `check` is set and the command's exit status is not 0, and
-    FileNotFoundError where there is no such command. The command is killed when the lines are not
-    read to their end.
-    """
+    """Write each record as a line to a command, and give the lines it prints: see `piped`."""
     arguments = shlex.split(command) if isinstance(command, str) else list(command)
+    for line in piped(arguments, {**os.environ, **(env or {})}, check, records):
+        yield line.rstrip(b"\r\n").decode()
+
+
+def piped(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    check: bool,
+    records: Iterator[Any],
+) -> Iterator[bytes]:
+    """Write each record as a line to a command, and give the lines it prints, ends and all.
+
+    Raises what making the records raised, RuntimeError when `check` is set and the command's exit
+    status is not 0, and FileNotFoundError where there is no such command. The command is killed
+    when the lines are not read to their end.
+    """
     process = subprocess.Popen(
-        arguments, env={**os.environ, **(env or {})}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        arguments,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        process_group=0,  # so that what a shell starts is killed with it, and leaves the pipe
     )
-    assert process.stdin is not None
     assert process.stdout is not None
     failures: list[BaseException] = []
     feeder = threading.Thread(
-        target=_feed, args=(process.stdin, records, failures), name="aflint-pipe", daemon=True
+        target=_feed, args=(process, records, failures), name="aflint-pipe", daemon=True
     )
     feeder.start()
     try:
-        for line in process.stdout:
-            yield line.rstrip(b"\r\n").decode()
+        yield from process.stdout
         feeder.join()
         status = process.wait()
         if failures:
@@ -44,18 +59,31 @@ def pipe(
         if check and status:
             raise RuntimeError(f"pipe: {shlex.join(arguments)} ended with exit status {status}")
     finally:
-        process.kill()
+        _kill(process)
         process.wait()
         process.stdout.close()
         feeder.join()
 
 
-def _feed(stdin: IO[bytes], records: Iterator[Any], failures: list[BaseException]) -> None:
+def _feed(
+    process: subprocess.Popen[bytes], records: Iterator[Any], failures: list[BaseException]
+) -> None:
+    assert process.stdin is not None
     try:
-        with stdin:
-            for record in records:
-                stdin.write(str(record).rstrip("\n").encode() + b"\n")
-    except BrokenPipeError:
-        return  # The command has read all it wants.
+        for record in records:
+            line = str(record).rstrip("\n").encode() + b"\n"
+            try:
+                process.stdin.write(line)
+            except BrokenPipeError:  # The command has read all it wants.
+                break
     except BaseException as error:
         failures.append(error)
+        _kill(process)  # What it would print is of no use, and it may never end by itself.
+    with suppress(BrokenPipeError):
+        process.stdin.close()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is None:  # else its number may be another's by now
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

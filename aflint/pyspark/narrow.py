@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import operator
 import reprlib
-from collections.abc import Callable, Iterable
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from numbers import Real
 from typing import Any
 
 from aflint.driver.callsite import named_here
 from aflint.executor import operators
+from aflint.executor.pipe import piped
 from aflint.plan.lineage import AlignedUnion, Union
 from aflint.pyspark.names import PipelinedRDD, engine_rdd, init_rdd, make_rdd, node_of
 from aflint.pyspark.worker import BarrierStep
@@ -96,6 +99,10 @@ class Narrow:
         rdd.is_barrier = self._is_barrier()  # type: ignore[attr-defined]
         return rdd
 
+    def pipe(self, command: str, env: dict[str, str] | None = None, checkCode: bool = False) -> Any:
+        step = partial(_piped, command, dict(env or {}), checkCode)
+        return self._narrow(engine_rdd(self).map_partitions(step))
+
     def union(self, other: Any) -> Any:
         return union_of(self.ctx, [self, other])
 
@@ -136,6 +143,12 @@ class Pipelined:
         self.prev = prev
         self.func = func
         self.preservesPartitioning = preservesPartitioning
+
+
+def _piped(command: str, env: dict[str, str], check: bool, records: Iterator[Any]) -> Iterator[str]:
+    """Give what a command prints, which sees no other environment than `env`, as on Spark."""
+    for line in piped(shlex.split(command), env, check, records):
+        yield line.rstrip(b"\n").decode()
 
 
 def union_of(context: Any, rdds: list[Any]) -> Any:

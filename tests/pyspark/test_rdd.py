@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.errors import PySparkRuntimeError
 
 py4j = pytest.importorskip("py4j.protocol")
 
@@ -328,6 +329,14 @@ def test_pipe(sc: Any) -> None:
     assert sc.parallelize([1], 1).pipe("printenv X", {"X": "y"}).collect() == ["y"]
     with pytest.raises(Exception, match="no-such-command"):
         rdd.pipe("no-such-command").collect()
+    assert sc.parallelize(["a\r", " b "], 1).pipe("cat").collect() == ["a\r", " b "]
+    assert sc.parallelize([1], 1).pipe("sh -c 'echo $HOME'").collect() == [""]
+
+
+@pytest.mark.parametrize("command", ["cat", "sleep 1000", "sh -c 'exec 0<&-; sleep 1000'"])
+def test_pipe_fails_as_what_makes_its_records_fails(sc: Any, command: str) -> None:
+    with pytest.raises(PySparkRuntimeError, match="ZeroDivisionError"):
+        sc.parallelize([2, 1, 0], 1).map(lambda x: 1 // x).pipe(command).collect()
 
 
 def test_text_files(sc: Any, tmp_path: Path) -> None:
@@ -451,7 +460,6 @@ def test_a_local_checkpoint_is_one_once_an_action_has_computed_all_of_it(sc: Any
 
 
 def test_errors_carry_the_users_traceback(sc: Any) -> None:
-    from pyspark.errors import PySparkRuntimeError
 
     def fails(x: int) -> float:
         return 1 / (x - 3)
