@@ -6,7 +6,7 @@ import builtins
 import itertools
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -107,6 +107,7 @@ class Session:
         self._scheduler: Scheduler | None = None
         self._runner: JobRunner | None = None
         self._keeper: Keeper | None = None
+        self._left: list[AflintError] = []  # why things of this run were not removed
         self._user_modules = UserModules(on=config.backend != "local")
 
     def __reduce__(self) -> NoReturn:
@@ -165,7 +166,7 @@ class Session:
             stack.callback(progress.close)
         if config.task_logs:
             self._listeners.append(show_task_logs)
-        shuffles = OwnShuffles(backend.transport, self._past, journal)
+        shuffles = OwnShuffles(backend.transport, self._past, journal, self._left)
         scheduler = Scheduler(backend.invoker, shuffles, backend.policy, listener=self._notify)
         self._scheduler = await stack.enter_async_context(scheduler)
         if config.budget_usd is not None or config.deadline_s is not None:
@@ -214,9 +215,11 @@ class Session:
             raise
         scratch.own()
         # To the end: a Ctrl-C while things are removed is raised once they have been.
-        stack.push_async_callback(lambda: to_the_end(self._remove_all(backend, scratch, journal)))
-        stack.push_async_callback(journal.aclose)
-        stack.push_async_callback(lambda: to_the_end(self._end(journal)))
+        stack.callback(self._show_what_is_left)
+        remove = partial(self._remove_all, backend, scratch, journal)
+        stack.push_async_callback(self._leave, remove)
+        stack.push_async_callback(self._leave, journal.aclose)
+        stack.push_async_callback(self._leave, partial(self._end, journal))
         journal.on_lost = self._lost
         journal.record(driver)
         await journal.flush()  # so that whatever is left from now on, a successor knows to look for
@@ -224,6 +227,24 @@ class Session:
             await self._remove_things(backend)
             await journal.clear()
         return journal
+
+    async def _leave(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Take a step of the session's end; only the first error of a session is raised."""
+        try:
+            await to_the_end(step())
+        except AflintError as error:
+            self._left.append(error)
+            if not self._failed:
+                self._failed = True
+                error.add_note("`aflint clean` removes what is left.")
+                raise
+
+    def _show_what_is_left(self) -> None:
+        if self._left:
+            _log.warning(
+                "run %s could not remove all it made (%s); `aflint clean` removes what is left",
+                self.id, self._left[0],
+            )  # fmt: skip
 
     async def _end(self, journal: Journal) -> None:
         """Note that the run is over, if it is still this driver's, before all of it is removed."""

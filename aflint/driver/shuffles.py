@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from aflint.errors import RunInUseError
+from aflint.errors import AflintError, RunInUseError
 from aflint.journal import Journal, Past
 from aflint.journal.entries import ShuffleMade
 from aflint.scheduler.loop import ShuffleService
@@ -19,6 +19,8 @@ class OwnShuffles(ShuffleService):
     shuffles: ShuffleService
     past: Past
     journal: Journal
+    left: list[AflintError] = field(default_factory=list)
+    """Why shuffles were not removed: their jobs have an answer or an error of their own."""
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         """Make ready what the shuffle needs."""
@@ -32,7 +34,10 @@ class OwnShuffles(ShuffleService):
         told them of it.
         """
         if await self._is_own(handle):
-            await self.shuffles.close(handle)
+            try:
+                await self.shuffles.close(handle)
+            except AflintError as error:
+                self.left.append(error)
 
     async def _is_own(self, handle: ShuffleHandle) -> bool:
         if self.past.refused is None:

@@ -14,6 +14,7 @@ import aflint
 from aflint.config import Config
 from aflint.errors import (
     AccessDeniedError,
+    AflintError,
     BackendError,
     BucketNotFoundError,
     BundleMismatchError,
@@ -24,6 +25,8 @@ from aflint.errors import (
     QueueDeletedError,
     WrongRegionError,
 )
+from aflint.events import Event, TaskStarted
+from aflint.localcloud import LocalCloud
 from tests.cloud.clouds import Deployed
 from tests.localcloud.helpers import eventually
 
@@ -144,3 +147,54 @@ async def test_a_bundle_for_another_python(
     assert "3.99" in said
     assert "aflint deploy" in said
     deployed.assert_empty()
+
+
+def about_clean(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the lines that were logged about `aflint clean`; nothing has a traceback."""
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+    said = [record.getMessage() for record in caplog.records]
+    return [line for line in said if "aflint clean" in line]
+
+
+@pytest.mark.parametrize("transport", ["sqs", "s3"])
+async def test_an_endpoint_that_is_killed_during_a_job_is_one_error(
+    deployed: Deployed, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = deployed.connect(transport=transport, max_attempts=1)
+    session.add_listener(KillOnce(deployed.cloud))
+    with pytest.raises(AflintError) as caught:
+        async with session:
+            await count(session)
+    assert session.last_job is not None
+    assert str(caught.value) in session.last_job.error  # the job's error, and not the clean-up's
+    (left,) = about_clean(caplog)
+    assert f"run {session.id} could not remove all it made" in left
+    assert deployed.cloud.endpoint_url.removeprefix("http://") in left
+
+
+async def test_an_endpoint_that_is_gone_at_the_end_is_one_error_that_names_clean(
+    deployed: Deployed, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = deployed.connect()
+    with pytest.raises(EndpointUnreachableError) as caught:
+        await count_and_kill(session, deployed.cloud)
+    assert caught.value.__notes__ == ["`aflint clean` removes what is left."]
+    assert len(about_clean(caplog)) == 1
+
+
+async def count_and_kill(session: aflint.Session, cloud: LocalCloud) -> None:
+    async with session:
+        assert await count(session) == 7
+        await cloud.close()
+
+
+class KillOnce:
+    """A listener that ends an emulator when the first reduce task starts."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self._cloud = cloud
+        self._killed: asyncio.Task[None] | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, TaskStarted) and event.id.stage == 1 and self._killed is None:
+            self._killed = asyncio.get_running_loop().create_task(self._cloud.close())
