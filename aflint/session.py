@@ -454,9 +454,14 @@ class Session:
     # ---- shared variables
 
     def broadcast(self, value: T) -> Broadcast[T]:
-        """Make a value available to tasks as `.value`, sent to each executor once."""
+        """Make a value available to tasks as `.value`, sent to each executor once.
+
+        It is copied when this is called: later changes to the original are not seen.
+        """
+        runner = self._running()
         data = frame.compress(closure.dumps(value, "the broadcast value"))
-        return Broadcast(value, self._running().stored_blob(data))
+        blob = runner.stored_blob(data)
+        return Broadcast(blob, data, runner.fingerprint(value, blob))
 
     def accumulator(self, initial: T, add: Callable[[T, Any], T] | None = None) -> Accumulator[T]:
         """Make a variable that tasks add to and the driver reads; added up by `add`, by default

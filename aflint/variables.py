@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, Self, TypeVar
 
 from aflint.errors import SessionError
-from aflint.executor.context import broadcast_value, in_task, task_context
+from aflint.executor.context import broadcast_value, in_task, task_context, unpack_broadcast
 from aflint.task import Blob
 
 T = TypeVar("T")
@@ -21,21 +21,28 @@ _UNSET = object()
 class Broadcast(Generic[T]):
     """A value that is sent to each executor once, however many tasks use it.
 
-    Made by `session.broadcast`. Read `value` inside functions; it must not be changed.
+    Made by `session.broadcast`. Read `value` inside functions; it must not be changed. Driver and
+    tasks see what the value was when the broadcast was made: `data` is that, packed. `computed` is
+    its fingerprint, where the run keeps a journal.
     """
 
-    def __init__(self, value: T, blob: Blob) -> None:
-        self._value: Any = value
+    def __init__(self, blob: Blob, data: bytes | None = None, computed: str = "") -> None:
         self._blob = blob
+        self._data = data
+        self._computed = computed
+        self._value: Any = _UNSET
         self._destroyed = False
-        self._fingerprint: str | None = None
+        if data is not None:
+            _broadcasts[blob.digest] = self
 
     @property
     def value(self) -> T:
         """The value. Raises SessionError once it was destroyed."""
         if self._destroyed:
             raise SessionError("this broadcast was destroyed; make another with session.broadcast")
-        if self._value is _UNSET:
+        if self._value is _UNSET and self._data is not None:
+            self._value = unpack_broadcast(self._data)
+        elif self._value is _UNSET:
             self._value = broadcast_value(self._blob)
         value: T = self._value
         return value
@@ -46,7 +53,7 @@ class Broadcast(Generic[T]):
     def destroy(self) -> None:
         """Make the value unusable from now on, here and in tasks to come."""
         self._destroyed = True
-        self._value = None
+        self._value = self._data = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._destroyed:
@@ -55,20 +62,21 @@ class Broadcast(Generic[T]):
             _noticed.append(self._blob)
         return (_remote_broadcast, (self._blob.digest, self._blob.size, self._blob.location))
 
-    def __fingerprint__(self) -> Any:
-        if self._fingerprint is None:
-            from aflint.journal.fingerprint import fingerprint  # only here: tasks do without
-
-            self._fingerprint = fingerprint(self._value)
-        return self._fingerprint
+    def __fingerprint__(self) -> str:
+        return self._computed or self._blob.digest
 
     def __repr__(self) -> str:
         return f"<Broadcast {self._blob.digest[:8]}, {self._blob.size:,} bytes>"
 
 
 def _remote_broadcast(digest: str, size: int, location: str | None) -> Broadcast[Any]:
-    return Broadcast(_UNSET, Blob(digest, size, location=location))
+    if not in_task() and (known := _broadcasts.get(digest)) is not None:
+        return known  # a broadcast in a broadcast, or in a result, is read in the driver
+    return Broadcast(Blob(digest, size, location=location))
 
+
+_broadcasts: weakref.WeakValueDictionary[str, Broadcast[Any]] = weakref.WeakValueDictionary()
+"""Those that were made in this process, by the digest of what they hold."""
 
 _noticed: list[Blob] | None = None
 

@@ -74,25 +74,47 @@ def test_an_accumulator_is_itself_in_the_driver() -> None:
     assert pickle.loads(pickle.dumps(total)) is total
 
 
-def test_broadcasts_are_fetched_once_per_process() -> None:
-    value = {"a": [1, 2]}
+def broadcast_of(value: Any) -> tuple[Broadcast[Any], Blob, bytes]:
     data = frame.compress(closure.dumps(value, "value"))
     blob = Blob(closure.digest(data), len(data), location="somewhere")
-    broadcast = Broadcast(value, blob)
+    return Broadcast(blob, data), blob, data
+
+
+def test_the_driver_sees_a_broadcast_as_tasks_do_whatever_becomes_of_the_original() -> None:
+    """As Spark's: its value in the driver is read back, once."""
+    value = {"mutable": [1, 2]}
+    broadcast, _, data = broadcast_of(value)
+    value["mutable"].append(3)
+    assert broadcast.value == {"mutable": [1, 2]}
+    assert broadcast.value is broadcast.value
+    pickled = pickle.dumps(broadcast)
+    with running(context([], data)):
+        assert pickle.loads(pickled).value == {"mutable": [1, 2]}
+
+
+def test_a_broadcast_within_a_broadcast_is_read_in_the_driver() -> None:
+    inner, _, _ = broadcast_of([1])
+    outer, _, _ = broadcast_of({"inner": inner})
+    assert outer.value["inner"].value == [1]
+
+
+def test_broadcasts_are_fetched_once_per_process() -> None:
+    value = {"a": [1, 2]}
+    broadcast, blob, data = broadcast_of(value)
     fetched: list[Blob] = []
     with noticing_broadcasts() as noticed:
         pickled = pickle.dumps(broadcast)
     assert noticed == [blob]
     for _ in range(2):
-        remote = pickle.loads(pickled)
         with running(context(fetched, data)):
+            remote = pickle.loads(pickled)
             assert remote.value == value
             assert remote.value is remote.value
     assert len(fetched) == 1
 
 
 def test_a_destroyed_broadcast() -> None:
-    broadcast = Broadcast([1], Blob("d", 1, location="x"))
+    broadcast, _, _ = broadcast_of([1])
     assert broadcast.value == [1]
     broadcast.unpersist()
     assert broadcast.value == [1]

@@ -201,7 +201,7 @@ class JobRunner(Runner):
 
         def pack(program: Program, name: str, tasks: int) -> Blob:
             blob = self._pack(program, name, tasks)
-            programs[blob.digest] = self._fingerprint(program, blob)
+            programs[blob.digest] = self.fingerprint(program, blob)
             return blob
 
         self.defaults.before_pickling()
@@ -217,11 +217,14 @@ class JobRunner(Runner):
             )
         return stages, fingerprint_of(stages, programs)
 
-    def _fingerprint(self, program: Program, blob: Blob) -> str:
+    def fingerprint(self, value: Any, blob: Blob) -> str:
+        """Return the fingerprint of a program or a broadcast that is packed in a blob; empty where
+        no journal is kept.
+        """
         if isinstance(self.journal, Unjournaled):
             return ""
         try:
-            return fingerprint(program)
+            return fingerprint(value)
         except Exception:  # taking an object apart runs the user's code; pickling it went well
             return blob.digest
 

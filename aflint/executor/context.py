@@ -86,9 +86,13 @@ def running(context: TaskContext) -> Iterator[TaskContext]:
 def broadcast_value(blob: Blob) -> Any:
     """Return a broadcast's value, read once per process while it is among the latest 16."""
     if blob.digest not in _broadcasts:
-        data = frame.decompress(task_context().fetch(blob))
-        _broadcasts[blob.digest] = closure.loads(data)
+        _broadcasts[blob.digest] = unpack_broadcast(task_context().fetch(blob))
         if len(_broadcasts) > _MOST_BROADCASTS:
             _broadcasts.popitem(last=False)
     _broadcasts.move_to_end(blob.digest)
     return _broadcasts[blob.digest]
+
+
+def unpack_broadcast(data: bytes) -> Any:
+    """Return the value that is packed in a broadcast's data."""
+    return closure.loads(frame.decompress(data))

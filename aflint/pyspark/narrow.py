@@ -6,6 +6,7 @@ import operator
 import reprlib
 import shlex
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -17,6 +18,7 @@ from aflint.plan.lineage import AlignedUnion, Union
 from aflint.pyspark.names import PipelinedRDD, engine_rdd, init_rdd, make_rdd, node_of
 from aflint.pyspark.worker import BarrierStep
 from aflint.rdd import RDD as EngineRDD
+from aflint.rdd import check_function
 
 
 def derived(rdd: Any, made: EngineRDD[Any], partitioner: Any = None) -> Any:
@@ -27,12 +29,26 @@ def derived(rdd: Any, made: EngineRDD[Any], partitioner: Any = None) -> Any:
 def given(function: Any) -> Callable[..., Any]:
     """Return a function of the program. What is none fails where it is called, as on Spark, with an
     error that names the line that gave it.
+
+    Raises InvalidArgumentError for one that would have to be awaited: Spark drops what it gives.
     """
     if callable(function):
+        for each in _with_captured(function):
+            check_function(each, "a step")
         return function  # type: ignore[no-any-return]
     kind = type(function).__name__
     shown = reprlib.repr(function)
     return operators.NotCallable(kind, f"{named_here('a step')} was given {shown}")
+
+
+def _with_captured(function: Any) -> Iterator[Any]:
+    """Yield a function, and the program's where it is one that PySpark wraps around them."""
+    yield function
+    if getattr(function, "__globals__", {}).get("__name__", "").startswith("pyspark."):
+        for cell in function.__closure__ or ():
+            with suppress(ValueError):  # a cell that is still empty
+                if callable(cell.cell_contents):
+                    yield from _with_captured(cell.cell_contents)
 
 
 def partition_number(count: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 import random
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -65,11 +66,30 @@ def check_partitions(count: object, name: str = "num_partitions") -> int:
 
 
 def check_function(function: Any, method: str) -> None:
-    """Raise InvalidArgumentError for something that cannot be called."""
+    """Raise InvalidArgumentError for something that cannot be called, or has to be awaited."""
     if not callable(function):
         raise InvalidArgumentError(
             f"{method_here(method)} needs a function, not {type(function).__name__} {function!r}"
         )
+    if _is_async(function):
+        raise InvalidArgumentError(
+            f"{method_here(method)} was given {function!r}, which is async: tasks call functions "
+            "and do not await them. Await inside a plain function, by asyncio.run(...)"
+        )
+
+
+def _is_async(function: Any) -> bool:
+    """Say whether calling something gives a coroutine or an asynchronous generator."""
+    while isinstance(function, partial):
+        function = function.func
+    if not inspect.isroutine(function) and not isinstance(function, type):
+        function = type(function).__call__  # an object that is called
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _check_key(function: Any, method: str) -> None:
+    if function is not None:
+        check_function(function, method)
 
 
 class RDD(Generic[T]):
@@ -311,6 +331,7 @@ class RDD(Generic[T]):
         key_func: Callable[[K], Any] | None = None,
     ) -> RDD[tuple[K, V]]:
         """Place each pair by its key, and sort each partition by key."""
+        _check_key(key_func, "repartition_and_sort_within_partitions")
         return self._shuffled(
             "repartition_and_sort_within_partitions",
             _hashed(num_partitions, partition_func),
@@ -467,6 +488,7 @@ class RDD(Generic[T]):
         """Sort pairs by key, over all partitions. The keys are sampled first, in a job of its own,
         where there are several partitions; equal keys share one.
         """
+        _check_key(key_func, "sort_by_key")
         runner, parent, name = self._runner, self._node, named_here("sort_by_key")
         ordering = Ordering(bool(ascending), key_func)
         asked = check_partitions(num_partitions)
@@ -622,10 +644,12 @@ class RDD(Generic[T]):
 
     async def take_ordered(self, num: int, key: Callable[[T], Any] | None = None) -> list[T]:
         """Return the smallest records, in order."""
+        _check_key(key, "take_ordered")
         return await actions.extremes(self, num, key, smallest=True)
 
     async def top(self, num: int, key: Callable[[T], Any] | None = None) -> list[T]:
         """Return the largest records, largest first."""
+        _check_key(key, "top")
         return await actions.extremes(self, num, key, smallest=False)
 
     async def take_sample(
@@ -667,14 +691,18 @@ class RDD(Generic[T]):
         depth: int = 2,
     ) -> U:
         """As aggregate, with the results of partitions merged in tasks, `depth` levels deep."""
+        check_function(seq_op, "tree_aggregate")
+        check_function(comb_op, "tree_aggregate")
         return await actions.tree_aggregate(self, zero, seq_op, comb_op, depth)
 
     async def max(self, key: Callable[[T], Any] | None = None) -> T:
         """Return the largest record."""
+        _check_key(key, "max")
         return await actions.reduce_all(self, partial(in_tasks.larger, key))
 
     async def min(self, key: Callable[[T], Any] | None = None) -> T:
         """Return the smallest record."""
+        _check_key(key, "min")
         return await actions.reduce_all(self, partial(in_tasks.smaller, key))
 
     async def sum(self) -> Any:
@@ -749,8 +777,7 @@ class RDD(Generic[T]):
 
 
 def _hashed(count: int | None, function: Callable[[Any], int] | None) -> HashPartitioner:
-    if function is not None:
-        check_function(function, "partition_func")
+    _check_key(function, "partition_func")
     return HashPartitioner(check_partitions(count), function)
 
 

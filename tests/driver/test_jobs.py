@@ -32,7 +32,7 @@ def endless() -> Any:
 
 def fingerprint(program: Any, journal: Journal) -> str:
     runner = JobRunner("run", NOTHING, NOTHING, NOTHING, NOTHING, journal)
-    return runner._fingerprint(program, BLOB)
+    return runner.fingerprint(program, BLOB)
 
 
 @pytest.mark.parametrize("program", [Refuses(), [1, {"x": Refuses()}], endless()])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -236,6 +239,67 @@ async def test_what_is_no_function(session: Session, method: str) -> None:
     argument: Any = 3
     with pytest.raises(InvalidArgumentError, match=f"{method} needs a function, not int 3"):
         getattr(session.range(3), method)(argument)
+
+
+async def coroutine(*arguments: Any) -> bool:
+    return False
+
+
+async def generator(*arguments: Any) -> AsyncIterator[bool]:
+    yield False
+
+
+class Awaited:
+    async def __call__(self, *arguments: Any) -> bool:
+        return False
+
+    async def method(self, *arguments: Any) -> bool:
+        return False
+
+
+ASYNC = [coroutine, generator, partial(coroutine), Awaited(), Awaited().method, partial(Awaited())]
+TAKING = [
+    (method, parameter.name)
+    for method, member in vars(RDD).items()
+    if inspect.isfunction(member) and not method.startswith("_")
+    for parameter in inspect.signature(member).parameters.values()
+    if "Callable" in str(parameter.annotation)
+]
+"""All parameters of all methods that take a function."""
+
+
+@pytest.mark.parametrize(("method", "name"), TAKING)
+async def test_async_functions_are_refused(session: Session, method: str, name: str) -> None:
+    """`filter` would keep every record: a coroutine is true."""
+    parameters = inspect.signature(getattr(RDD, method)).parameters
+    needed = {
+        each.name: (lambda *x: x) if "Callable" in str(each.annotation) else 1
+        for each in parameters.values()
+        if each.default is each.empty and each.name != "self"
+    }
+
+    async def use(function: Any) -> None:
+        made = getattr(session.range(3), method)(**{**needed, name: function})
+        if inspect.isawaitable(made):
+            await made
+
+    for function in ASYNC:
+        with pytest.raises(InvalidArgumentError, match="is async: tasks call functions"):
+            await use(function)
+
+
+async def test_functions_that_only_make_coroutines_themselves_are_not_async(
+    session: Session,
+) -> None:
+    def waits(number: int) -> int:
+        async def add() -> int:
+            return number + 1
+
+        return asyncio.run(add())
+
+    assert await session.range(3).map(wraps(coroutine)(waits)).collect() == [1, 2, 3]
+    with pytest.raises(InvalidArgumentError, match="is async"):
+        await session.map(coroutine, [1])
 
 
 async def test_rdds_of_other_kinds(session: Session) -> None:

@@ -179,7 +179,7 @@ values = {
     "bound": [point.norm, square.helper, Square.unit, [1].append, "x".join, Cached().__call__],
     "cycle": cycle,
     "counters": [default, collections.Counter("hello"), collections.OrderedDict(a=1)],
-    "broadcast": Broadcast({"a", "b", "c"}, Blob("0" * 32, 1)),
+    "broadcast": Broadcast(Blob("0" * 32, 1), computed=fingerprint({"a", "b", "c", "B"})),
     "wrapper": Wrapper(make(2)),
     "types": [list[int], int | None, T, type(None), type(even), typing.Optional[Point]],
     "many": [(str(i), {str(i), "x", "y"}) for i in range(40_000)],
@@ -468,7 +468,7 @@ def test_an_object_may_say_what_counts() -> None:
 
 def test_a_broadcast_counts_by_its_value() -> None:
     def broadcast(value: Any, digest: str) -> Any:
-        return Broadcast(value, Blob(digest, 1))
+        return Broadcast(Blob(digest, 1), computed=fingerprint(value))
 
     assert fingerprint(broadcast({"a"}, "0")) == fingerprint(broadcast({"a"}, "1"))
     assert fingerprint(broadcast({"a"}, "0")) != fingerprint(broadcast({"b"}, "0"))

@@ -11,7 +11,7 @@ import random
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -609,3 +609,41 @@ def test_deep_lineages(sc: Any) -> None:
     for _ in range(50):
         union = union.union(sc.parallelize([1], 1))
     assert union.count() == 51
+
+
+async def coroutine(*arguments: Any) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda rdd: rdd.filter(coroutine),
+        lambda rdd: rdd.map(coroutine),
+        lambda rdd: rdd.mapPartitions(coroutine),
+        lambda rdd: rdd.foreach(coroutine),
+        lambda rdd: rdd.foreachPartition(coroutine),
+        lambda rdd: rdd.reduce(coroutine),
+        lambda rdd: rdd.fold(0, coroutine),
+        lambda rdd: rdd.aggregate(0, coroutine, max),
+        lambda rdd: rdd.treeReduce(coroutine),
+        lambda rdd: rdd.groupBy(coroutine),
+        lambda rdd: rdd.sortBy(coroutine),
+        lambda rdd: rdd.keyBy(coroutine).reduceByKey(max),
+        lambda rdd: rdd.map(lambda x: (x, x)).reduceByKey(coroutine),
+        lambda rdd: rdd.map(lambda x: (x, x)).combineByKey(coroutine, max, max),
+        lambda rdd: rdd.map(lambda x: (x, x)).aggregateByKey(0, coroutine, max),
+        lambda rdd: rdd.map(lambda x: (x, x)).foldByKey(0, coroutine),
+        lambda rdd: rdd.map(lambda x: (x, x)).partitionBy(2, coroutine),
+        lambda rdd: rdd.map(lambda x: (x, x)).sortByKey(keyfunc=coroutine),
+        lambda rdd: rdd.map(lambda x: (x, x)).mapValues(coroutine),
+        lambda rdd: rdd.max(coroutine),
+        lambda rdd: rdd.takeOrdered(1, coroutine),
+        lambda rdd: rdd.top(1, coroutine),
+        lambda rdd: rdd.ctx.runJob(rdd, coroutine),
+    ],
+)
+def test_async_functions_are_refused(sc: Any, use: Callable[[Any], Any]) -> None:
+    """On Spark a coroutine is dropped, or true for `filter`."""
+    with pytest.raises(ValueError, match="is async: tasks call functions"):
+        use(sc.parallelize([1, 2], 2))
