@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import logging
 import re
 from dataclasses import dataclass
 from html import unescape
@@ -21,6 +22,8 @@ from aflint.errors import (
     ServiceUnavailableError,
     WrongRegionError,
 )
+
+_log = logging.getLogger("aflint.aws")
 
 
 class Kind(enum.Enum):
@@ -147,6 +150,7 @@ def _element(text: str, name: str) -> str:
 def translate(refusal: Refusal, service: str, action: str, subject: str) -> BackendError:
     """Return the error for a refusal; `subject` names what the call was about, "queue x"."""
     kind, advice = _verdict(refusal, service, action, subject)
+    _log.debug("%s %s, %s: refused with %s %s", service, action, subject, refusal.status, refusal)
     said = f"{refusal.code}: {refusal.message}".rstrip(": ")
     suffix = f" (request {refusal.request_id})" if refusal.request_id else ""
     error = kind(f"{service} {action}, {subject}: {said}{suffix}. {advice}".rstrip())

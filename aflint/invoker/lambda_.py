@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import resource
 import secrets
@@ -38,6 +39,8 @@ from aflint.invoker.base import Invoker
 from aflint.storage.base import Storage
 from aflint.task import TaskDescription, TaskResult
 from aflint.wire import pack, unpack
+
+_log = logging.getLogger("aflint.invoker")
 
 _HEADERS = {
     "content-type": "application/json",
@@ -111,9 +114,11 @@ class LambdaInvoker(Invoker):
     async def invoke(self, task: TaskDescription) -> TaskResult:
         function = self._function_for(task.memory_mb)
         what = f"partition {task.id.partition} of stage {task.id.stage}"
+        _log.debug("%s goes to function %s", task.id, function)
         invocation, by_storage = await self._run(task, function, what)
         result = await self._result(invocation.payload, function, what)
         usage = invocation.usage
+        _log.debug("%s comes back from %s, %.3f s billed", task.id, function, usage.billed_s)
         stored = isinstance(invocation.payload, dict)
         metrics = replace(
             result.metrics,
