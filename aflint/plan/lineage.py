@@ -207,10 +207,14 @@ class AlignedUnion(Node):
 
 @dataclass(eq=False, kw_only=True)
 class Coalesced(Node):
-    """Neighbouring partitions of the parent joined into at most `partitions`, without a shuffle."""
+    """Neighbouring partitions of the parent joined into at most `partitions`, without a shuffle.
+
+    `sizes` says how many each takes, where they are not to be even.
+    """
 
     parent: Node
     partitions: int
+    sizes: tuple[int, ...] = ()
 
     @property
     def parents(self) -> tuple[Node, ...]:

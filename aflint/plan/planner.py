@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import Any
 
 from aflint.errors import InternalError
@@ -251,8 +252,8 @@ class _StageBuilder:
                 return self._union(members)
             case AlignedUnion(members=members):
                 return self._aligned(members)
-            case Coalesced(parent=parent, partitions=partitions):
-                return self._coalesced(parent, partitions)
+            case Coalesced():
+                return self._coalesced(node)
             case Zipped(left=left, right=right):
                 (a, of_left), (b, of_right) = self.build(left), self.build(right)
                 return Zip(a, b), [x + y for x, y in zip(of_left, of_right, strict=True)]
@@ -296,13 +297,13 @@ class _StageBuilder:
         inputs = [sum(parts, ()) for parts in zip(*(i for _, i in built), strict=True)]
         return Merge(together, groups), inputs
 
-    def _coalesced(self, parent: Node, partitions: int) -> tuple[Step, Inputs]:
-        step, inputs = self.build(parent)
-        count = min(partitions, len(inputs))
-        groups = tuple(
-            tuple(range(len(inputs) * i // count, len(inputs) * (i + 1) // count))
-            for i in range(count)
-        )
+    def _coalesced(self, node: Coalesced) -> tuple[Step, Inputs]:
+        step, inputs = self.build(node.parent)
+        count = min(node.partitions, len(inputs))
+        ends = [len(inputs) * i // count for i in range(count + 1)] if count else [0]
+        if node.sizes:
+            ends = list(accumulate(node.sizes, initial=0))
+        groups = tuple(tuple(range(start, end)) for start, end in pairwise(ends))
         return Merge(step, groups), [sum((inputs[p] for p in group), ()) for group in groups]
 
     def _shuffled(self, node: Shuffled) -> tuple[Step, Inputs]:

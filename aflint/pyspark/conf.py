@@ -202,13 +202,17 @@ def _task_memory(conf: Mapping[str, str]) -> int | None:
 
 
 def _size(conf: Mapping[str, str], key: str) -> int | None:
+    """Return a size in MiB."""
     text = conf.get(key)
-    return megabytes(text, key) if text else None
+    return byte_size(text, key, "m") >> 20 if text else None
 
 
-def megabytes(text: str, key: str) -> int:
-    """Return a size such as 512m or 2g, in MiB. Raises ConfigError for anything else."""
+def byte_size(text: str, key: str, unit: str) -> int:
+    """Return a size such as 512m or 2g in bytes; without a letter, it is in units of `unit`.
+
+    Raises ConfigError for anything else.
+    """
     found = re.fullmatch(r"\s*(\d+)\s*([bkmgt]?)b?\s*", text.lower())
     if found is None:
         raise ConfigError(f"{key}: {text!r} is not a size such as 512m or 2g")
-    return int(found[1]) * _SIZES[found[2] or "m"] >> 20
+    return int(found[1]) * _SIZES[found[2] or unit]

@@ -18,6 +18,7 @@ from aflint.plan.lineage import Node
 from aflint.pyspark.calls import Call, Calls
 from aflint.pyspark.tracking import Action, Tracker
 from aflint.session import Session
+from aflint.storage.base import FileInfo
 from aflint.task import Blob
 from aflint.variables import Broadcast
 
@@ -147,12 +148,11 @@ class Engine:
 
         return self.run(make)
 
-    def listed(self, pattern: str) -> list[tuple[str, int]]:
-        """Return the files that a pattern matches, with their sizes."""
+    def listed(self, pattern: str) -> list[FileInfo]:
+        """Return the files that a pattern matches."""
 
-        async def find() -> list[tuple[str, int]]:
-            files = await self.session._storage.list(pattern)
-            return [(file.path, file.size) for file in files]
+        async def find() -> list[FileInfo]:
+            return await self.session._storage.list(pattern)
 
         return self.run(find)
 

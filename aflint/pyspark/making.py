@@ -111,7 +111,7 @@ class Making:
         start = f"{engine_path(name)}-"
         with translated():
             files = engine.listed(f"{start}*")
-        parts = {int(path[len(start) :].split("-")[0]): (path, size) for path, size in files}
+        parts = {int(f.path[len(start) :].split("-")[0]): (f.path, f.size) for f in files}
         if not parts or sorted(parts) != list(range(len(parts))):
             raise AflintSparkError(f"{name} is not a whole checkpoint of an RDD")
         splits = tuple(BlocksSplit(*parts[place]) for place in range(len(parts)))

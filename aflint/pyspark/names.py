@@ -7,6 +7,7 @@ it did between 3.5 and 4.0.
 from __future__ import annotations
 
 import importlib
+import re
 from typing import Any
 
 import pyspark
@@ -27,6 +28,7 @@ def _module(name: str) -> Any:
 
 
 VERSION: str = pyspark.__version__
+RELEASE = tuple(map(int, re.findall(r"\d+", VERSION)[:2]))
 rdd_module = _module("rdd")
 context_module = _module("context")
 status_module = _module("status")

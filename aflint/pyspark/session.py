@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from aflint.pyspark import names
+from aflint.pyspark.columns import kept_rows
 from aflint.pyspark.errors import AflintSparkError
-from aflint.pyspark.frame import RowsFrame, RowsReader, unsupported_sql
+from aflint.pyspark.frame import RowsFrame, unsupported_sql
+from aflint.pyspark.reading import RowsReader
 
 _LATER = (
     "sql",
@@ -63,16 +66,32 @@ class RuntimeSettings:
         return {**dict(self._context.getConf().getAll()), **self._values}
 
 
-class _SqlDefaults:
+class _SqlSettings:
     """What PySpark's code for making rows asks of the SQL settings."""
 
-    _VALUES: Mapping[str, str] = {"spark.sql.timestampType": "TIMESTAMP_LTZ"}
+    _DEFAULTS: Mapping[str, str] = {"spark.sql.timestampType": "TIMESTAMP_LTZ"}
+    _METHODS: Mapping[str, str] = {  # how releases before 4.3 ask
+        "inferDictAsStruct": "spark.sql.pyspark.inferNestedDictAsStruct.enabled",
+        "legacyInferArrayTypeFromFirstElement": (
+            "spark.sql.pyspark.legacy.inferArrayTypeFromFirstElement.enabled"
+        ),
+        "legacyInferMapStructTypeFromFirstItem": (
+            "spark.sql.pyspark.legacy.inferMapTypeFromFirstPair.enabled"
+        ),
+    }
+
+    def __init__(self, settings: RuntimeSettings) -> None:
+        self._settings = settings
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *args: False
+        return lambda *args: self._get(self._METHODS.get(name, "")) == "true"
 
     def getConfs(self, keys: list[str]) -> list[str]:
-        return [self._VALUES.get(key, "false") for key in keys]
+        return list(map(self._get, keys))
+
+    def _get(self, key: str) -> str:
+        value: str = self._settings.get(key, self._DEFAULTS.get(key, "false"))
+        return value.upper() if key in self._DEFAULTS else value.lower()
 
 
 class Session:
@@ -95,7 +114,7 @@ class Session:
 
     @property
     def _jconf(self) -> Any:
-        return _SqlDefaults()
+        return _SqlSettings(self._settings)
 
     @property
     def sparkContext(self) -> Any:
@@ -137,10 +156,13 @@ class Session:
             raise TypeError("data is a DataFrame already")
         if isinstance(schema, str):
             schema = parse_schema(schema)
-        elif isinstance(schema, tuple):
-            schema = list(schema)
-        if schema is not None and not isinstance(schema, DataType | list):
-            raise TypeError(f"schema should be StructType or list or None, not {type(schema)}")
+        elif isinstance(schema, list | tuple):
+            schema = list(schema)  # PySpark's code adds the names of columns that have none
+        elif schema is not None and not isinstance(schema, DataType):
+            raise TypeError(
+                "[NOT_EXPECTED_TYPE] Argument `schema` should be list, None or StructType, got "
+                f"{type(schema).__name__}."
+            )
         if hasattr(data, "to_dict") and hasattr(data, "columns"):  # pandas
             schema = [str(column) for column in data.columns] if schema is None else schema
             data = [tuple(row) for row in data.itertuples(index=False)]
@@ -150,9 +172,9 @@ class Session:
         prepare, schema = _preparing(schema, verify)
         if isinstance(data, names.RDD):
             rows, struct = self._createFromRDD(data.map(prepare), schema, ratio)
-        else:
-            rows, struct = self._createFromLocal(map(prepare, data), schema)
-        return RowsFrame(self, rows, struct)
+            return RowsFrame(self, rows.mapPartitions(partial(kept_rows, struct)), struct)
+        struct, local = _local_rows(self, list(map(prepare, data)), schema)
+        return RowsFrame(self, self._sc.parallelize(list(local)), struct)
 
     def stop(self: Any) -> None:
         self._sc.stop()
@@ -220,6 +242,20 @@ class Builder:
         for key, value in self._options.items():
             settings.set(key, str(value))
         return SparkSession(names.SparkContext.getOrCreate(settings), options=dict(self._options))
+
+
+def _local_rows(session: Any, data: list[Any], schema: Any) -> tuple[Any, Iterator[Any]]:
+    """Return the schema of the rows that the driver has, and the rows as Spark keeps them."""
+    from pyspark.sql.types import _create_converter
+
+    if schema is None or isinstance(schema, list):
+        struct = session._inferSchemaFromList(data, names=schema)
+        for place, name in enumerate(schema or ()):
+            struct.fields[place].name = struct.names[place] = name
+    else:
+        struct = schema
+    internal = map(struct.toInternal, map(_create_converter(struct), data))
+    return struct, kept_rows(struct, internal)
 
 
 def _single(value: Any) -> tuple[Any]:

@@ -158,6 +158,12 @@ def test_shapes_of_narrow_nodes() -> None:
     (stage,), (program,) = planned(Coalesced(name="c", parent=source(5), partitions=2))
     assert program.root == Merge(ReadSplit(0), ((0, 1), (2, 3, 4)))
     assert [len(inputs) for inputs in stage.inputs] == [2, 3]
+    uneven = Coalesced(name="c", parent=source(5), partitions=3, sizes=(1, 3, 1))
+    (stage,), (program,) = planned(uneven)
+    assert program.root == Merge(ReadSplit(0), ((0,), (1, 2, 3), (4,)))
+    assert partition_count(uneven) == stage.tasks == 3
+    (stage,), (program,) = planned(Coalesced(name="c", parent=source(0), partitions=2))
+    assert (program.root, stage.tasks) == (Merge(ReadSplit(0), ()), 0)
     (stage,), (program,) = planned(Cartesian(name="x", left=a, right=b))
     assert program.root == Product(ReadSplit(0), ReadSplit(1), 3)
     assert (stage.tasks, len(stage.inputs[0])) == (6, 2)
