@@ -45,8 +45,9 @@ class DataSplit:
 @wire
 @dataclass(frozen=True, slots=True)
 class TextSplit:
-    """Lines that begin in bytes [start, end) of a text file of `size` bytes, read only while it is
-    the `version` that was listed (see `aflint.storage.base.FileInfo`).
+    """Lines that begin in bytes (start, end] of a text file of `size` bytes, and at byte 0.
+
+    They are read only while the file is the `version` that was listed: see `FileInfo`.
 
     A compressed file (`compression` of "gzip", "bz2", "zstd") is one split: 0 to its size.
     """

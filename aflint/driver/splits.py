@@ -15,8 +15,11 @@ from aflint.task import FilesSplit, TextSplit
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
-SPLIT_BYTES = 128 * 1024 * 1024
-"""The largest split of a file unless told otherwise: the block size of Hadoop's HDFS and S3A."""
+SPLIT_BYTES = 32 * 1024 * 1024
+"""The size of a split unless told otherwise: Hadoop's block size of local files and of S3A."""
+
+_SLOP = 1.1
+"""A last split may be that much larger than the others, as in Hadoop."""
 
 
 def check_encoding(encoding: str, errors: str) -> None:
@@ -38,22 +41,24 @@ def cut_text(
     encoding: str = "utf-8",
     errors: str = "strict",
 ) -> tuple[TextSplit, ...]:
-    """Cut files into even splits, in order: at least `min_partitions` where they can be cut.
+    """Cut files, in order, as Spark's `textFile` does (Hadoop's FileInputFormat).
 
-    No split of a file that can be cut is larger than `split_bytes`. A compressed file, a file in
-    an encoding such as utf-16, and an empty file are one split each.
+    Splits are as large as `min_partitions` of all bytes would be, but at most `split_bytes`; the
+    last of a file may be a tenth larger. A compressed file, or one in an encoding such as utf-16,
+    is one split; an empty file is none.
     """
-    files = list(files)
+    files = [file for file in files if file.size]
     whole = not is_splittable(encoding)
-    total = sum(file.size for file in files)
+    goal = sum(file.size for file in files) // min_partitions
+    size = max(1, min(goal, split_bytes))
     splits = []
     for file in files:
         compression = compression_of(file.path)
-        pieces = 1
-        if file.size and not compression and not whole:
-            wanted = max(-(-file.size * min_partitions // total), -(-file.size // split_bytes))
-            pieces = min(wanted, file.size)
-        borders = [file.size * piece // pieces for piece in range(pieces + 1)]
+        borders = [0]
+        if not compression and not whole:
+            while (file.size - borders[-1]) / size > _SLOP:
+                borders.append(borders[-1] + size)
+        borders.append(file.size)
         splits += [
             TextSplit(file.path, start, end, file.size, compression, encoding, errors, file.version)
             for start, end in pairwise(borders)

@@ -1,7 +1,8 @@
 r"""Where lines begin and end in bytes and text: pure.
 
-A line ends with \n, \r\n or a lone \r, as in Hadoop's LineReader, and belongs to the split in
-which its first byte lies.
+A line ends with \n, \r\n or a lone \r, and belongs to the split in which its first byte lies; one
+that begins where two splits meet, to the first of them. So it is in Hadoop's LineRecordReader,
+which skips a line at the start of every split but the first.
 """
 
 from __future__ import annotations
@@ -74,14 +75,14 @@ def place(blocks: Iterable[bytes], offset: int) -> Iterator[tuple[int, bytes]]:
 def skip_line(placed: Iterable[tuple[int, bytes]], end: int) -> Iterator[tuple[int, bytes]]:
     r"""Yield what follows the first terminator, a \r\n taken as one.
 
-    Ends early when no line begins before `end`.
+    Ends early when no line begins at `end` or before.
     """
     blocks = iter(placed)
     for offset, block in blocks:
         begin = terminator_end(block)
         if begin:
             break
-        if offset + len(block) >= end:
+        if offset + len(block) > end:
             return
     else:
         return
@@ -89,20 +90,20 @@ def skip_line(placed: Iterable[tuple[int, bytes]], end: int) -> Iterator[tuple[i
         if begin == len(block):
             offset, block, begin = *next(blocks, (offset + begin, b"")), 0
         begin += block.startswith(b"\n", begin)
-    if offset + begin >= end:
+    if offset + begin > end:
         return
     yield offset + begin, block[begin:]
     yield from blocks
 
 
 def runs(placed: Iterable[tuple[int, bytes]], end: int | None) -> Iterator[Run]:
-    """Yield the lines that begin before `end` (None: all), given bytes from a line's start on."""
+    """Yield the lines that begin at `end` or before (None: all); the bytes begin with a line."""
     begun: list[bytes] = []  # what no block has ended so far
     begun_at = 0
     for offset, block in placed:
-        last = end is not None and offset + len(block) >= end
+        last = end is not None and offset + len(block) > end
         if end is not None and last:
-            cut = terminator_end(block, max(end - 1 - offset, 0))
+            cut = terminator_end(block, max(end - offset, 0))
         else:
             cut = last_line_end(block)
         if not cut:

@@ -88,11 +88,11 @@ class TextSource:
         start, end = self._split.start, self._split.end
         position = self.position if start or self.position else 0
         if position is None:
-            placed = place(self._bytes_from(start - 1), start - 1)
+            placed = place(self._bytes_from(start), start)
             yield from runs(skip_line(placed, end), end)
-        elif position < end:
+        elif position <= end:
             yield from runs(place(self._bytes_from(position), position), end)
-        self.position = max(self.position or 0, end)
+        self.position = max(self.position or 0, end + 1)
 
     def _bytes_from(self, start: int) -> Iterator[bytes]:
         """Yield bytes from `start` to the end of the split, and on while more is asked for."""

@@ -97,7 +97,8 @@ async def test_what_paths_may_be(session: Session, tmp_path: Path) -> None:
     assert await session.text_file(f"{folder}/*.txt").collect() == ["a.txt", "b.txt"]
     assert await session.text_file(f"{folder}/b.txt,{folder}/a.txt").collect() == ["b.txt", "a.txt"]
     assert await session.text_file([tmp_path / "c.log", f"{folder}/a*"]).count() == 2
-    assert await session.text_file(tmp_path / "a.txt", min_partitions=4).num_partitions() == 4
+    # Six bytes: Spark's arithmetic, too, makes splits of one byte of them.
+    assert await session.text_file(tmp_path / "a.txt", min_partitions=4).num_partitions() == 6
     files = await session.whole_text_files(f"{folder}/*.txt").collect_as_map()
     assert files == {f"{folder}/a.txt": "a.txt\n", f"{folder}/b.txt": "b.txt\n"}
     (binary,) = await session.binary_files(f"{folder}/z.gz").values().collect()

@@ -6,6 +6,7 @@ import enum
 import math
 import operator
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,3 +97,82 @@ def test_stop_iteration_of_a_function_fails_the_task(sc: Any) -> None:
     ):
         with pytest.raises(Exception, match="StopIteration"):
             run()
+
+
+MIXED_ENDS = b"\n\n\r\n\r\r\na\r\n\nbb\r\n\r\nccc\n\r"
+
+
+@pytest.mark.parametrize(
+    ("content", "pieces", "expected"),
+    [
+        (b"%07d\n", 2, [5, 3]),
+        (b"%07d\n", 3, [3, 3, 2]),
+        (b"%07d\n", 4, [3, 2, 2, 1]),
+        (b"%07d\n", 5, [2, 2, 1, 2, 1, 0]),
+        (b"%07d\n", 6, [2, 1, 1, 2, 1, 1, 0]),
+        (b"%07d\n", 8, [2, 1, 1, 1, 1, 1, 1, 0]),
+        (b"%07d\n", 9, [1, 1, 1, 1, 1, 1, 1, 1, 0, 0]),
+        (b"%06d\r\n", 5, [2, 2, 1, 2, 1, 0]),
+        (b"%06d\r", 5, [2, 2, 1, 2, 1]),
+        (b"%06d\r", 9, [1, 1, 1, 1, 1, 1, 1, 0, 1, 0]),
+    ],
+)
+def test_a_line_between_two_splits_belongs_to_the_first(
+    sc: Any, tmp_path: Path, content: bytes, pieces: int, expected: list[int]
+) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"".join(content % number for number in range(8)))
+    found = sc.textFile(str(path), pieces).glom().collect()
+    assert [len(part) for part in found] == expected
+    assert [int(line) for part in found for line in part] == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        (1, [["", "", "", "", "", "a", "", "bb", "", "ccc", ""]]),
+        (2, [["", "", "", "", "", "a", "", "bb"], ["", "ccc", ""]]),
+        (3, [["", "", "", "", "", "a"], ["", "bb"], ["", "ccc", ""], []]),
+        (4, [["", "", "", "", ""], ["a", ""], ["bb", ""], ["ccc"], [""]]),
+        (5, [["", "", "", ""], ["", "a"], ["", "bb"], [""], ["ccc"], [""]]),
+        (6, [["", "", ""], ["", ""], ["a"], ["", "bb"], [""], ["ccc"], [""], []]),
+        (8, [["", "", ""], [""], [""], ["a"], [""], ["bb"], [], [""], ["ccc"], [], [""]]),
+    ],
+)
+def test_ends_of_lines_at_the_ends_of_splits(
+    sc: Any, tmp_path: Path, pieces: int, expected: list[list[str]]
+) -> None:
+    path = tmp_path / "mixed.txt"
+    path.write_bytes(MIXED_ENDS)
+    assert sc.textFile(str(path), pieces).glom().collect() == expected
+
+
+def test_empty_files_are_no_partitions(sc: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "one.txt").write_text("x")
+    (tmp_path / "lines.txt").write_bytes(b"".join(b"%07d\n" % number for number in range(8)))
+    assert sc.textFile(str(tmp_path / "empty.txt")).getNumPartitions() == 0
+    assert sc.textFile(str(tmp_path / "empty.txt")).collect() == []
+    assert sc.textFile(str(tmp_path / "one.txt"), 3).glom().collect() == [["x"]]
+    names = ",".join(str(tmp_path / name) for name in ("empty.txt", "one.txt", "lines.txt"))
+    assert [len(part) for part in sc.textFile(names, 3).glom().collect()] == [1, 3, 3, 2]
+
+
+def test_samples_of_files_are_sparks(sc: Any, tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"".join(b"%07d\n" % number for number in range(8)))
+    assert sc.textFile(str(path), 3).takeSample(False, 3, 42) == ["0000003", "0000004", "0000006"]
+
+
+@pytest.mark.slow
+def test_large_files_are_cut_and_sampled_as_sparks(sc: Any, tmp_path: Path) -> None:
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"".join(b"%019d\n" % number for number in range(4_000_000)))
+
+    def sizes(rdd: Any) -> Any:
+        return rdd.mapPartitions(lambda lines: [sum(1 for _ in lines)]).collect()
+
+    assert sizes(sc.textFile(str(path))) == [1677722, 1677722, 644556]
+    lines = sc.textFile(str(path), 7)
+    assert sizes(lines) == [571429, 571429, 571428, 571429, 571428, 571429, 571428]
+    assert [int(line) for line in lines.takeSample(False, 3, 42)] == [2686790, 2623277, 694838]
