@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aflint.aws.parser import Response
+from aflint.crash import last_words
 from aflint.errors import (
     AflintError,
     BundleMismatchError,
@@ -24,7 +25,6 @@ _FIELD = re.compile(
     r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
 )
 _ERROR_TYPE = re.compile(r"\tError Type: (\S+)")
-_TAIL_CHARACTERS = 2000
 _BROKEN_BUNDLE = frozenset(
     {
         "Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.MalformedHandlerName",
@@ -128,7 +128,7 @@ def failure_of(invocation: Invocation, function: str, what: str) -> AflintError:
     kind, text = str(payload.get("errorType", "")), str(payload.get("errorMessage", ""))
     cls, advice = _verdict(kind, text, invocation.usage)
     said = f"{kind}: {text}".strip(": ") or str(invocation.payload)[:300]
-    log = invocation.log.strip()[-_TAIL_CHARACTERS:]
+    log = last_words(invocation.log)
     return cls(
         f"{what} ended in function {function} with {said}. {advice} "
         f"(request {invocation.request_id})" + (f"\nThe end of its log:\n{log}" if log else "")

@@ -8,6 +8,7 @@ deployment's secret, fresh, and not seen before.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import tempfile
@@ -104,6 +105,7 @@ def _executor() -> tuple[Executor, frozenset[int]]:
     """Return the executor, and the descriptors that the process has before any user code runs."""
     scratch = Path(tempfile.gettempdir()) / "aflint"
     scratch.mkdir(exist_ok=True)
+    faulthandler.enable(2, all_threads=False)  # short: of a log, Lambda gives the last 4 KiB
     gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
     room = int(os.environ.get(TMP_VARIABLE, LAMBDA_TMP_MIN_MB)) * _TMP_SHARE
     io = IOLoop().__enter__()

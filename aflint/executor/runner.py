@@ -91,7 +91,7 @@ class Executor:
             cpu_seconds=time.process_time() - cpu,
             peak_memory_bytes=peak_bytes(),
         )
-        return replace(result, metrics=metrics, logs=logs.getvalue())
+        return replace(result, metrics=metrics, logs=logs.text())
 
     def close(self) -> None:
         """Let go of transports and storage."""

@@ -98,7 +98,7 @@ def _go_on_when_orphaned() -> None:
 
 def main() -> None:
     """Serve tasks until the driver is gone."""
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)
     _go_on_when_orphaned()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which then ends us.
     channel = socket.socket(fileno=int(sys.argv[1]))

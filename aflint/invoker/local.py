@@ -18,6 +18,7 @@ from typing import Any
 from aflint.aio import to_the_end, together
 from aflint.codec.payload import seal_task
 from aflint.codec.secret import Secret
+from aflint.crash import last_words
 from aflint.errors import (
     AttemptError,
     PayloadRefusedError,
@@ -34,7 +35,7 @@ _log = logging.getLogger("aflint.invoker")
 _LENGTH = struct.Struct("<Q")
 _START_TIMEOUT_S = 60.0
 _EXIT_TIMEOUT_S = 5.0
-_TAIL_BYTES = 2000
+_LOG_BYTES = 64 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -100,12 +101,14 @@ class _Worker:
             await self.writer.wait_closed()
 
     def last_words(self) -> str:
-        """Return the end of what the process wrote to its standard error."""
+        """Return the end of what the process wrote to its standard streams."""
         try:
-            text = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
+            with self.log.open("rb") as log:
+                log.seek(-min(_LOG_BYTES, log.seek(0, os.SEEK_END)), os.SEEK_END)
+                words = last_words(log.read().decode(errors="replace"))
         except OSError:
-            text = ""
-        return f"; its last words:\n{text}\n" if text else ""
+            words = ""
+        return f"; its last words:\n{words}\n" if words else ""
 
 
 class LocalInvoker(Invoker):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 from collections.abc import Callable
 from typing import Any
@@ -139,6 +140,16 @@ async def test_a_crash_is_a_lost_worker(lambdas: Lambdas) -> None:
         os._exit(3)
 
     with pytest.raises(errors.WorkerLostError, match=r"(?s)exit status 3.*request.*last words"):
+        await lambdas.invoker().invoke(task_of(crash, [1]))
+
+
+async def test_a_crash_in_native_code_says_where_it_was(lambdas: Lambdas) -> None:
+    await lambdas.create()
+
+    def crash(*_: Any) -> None:
+        ctypes.string_at(0)
+
+    with pytest.raises(errors.WorkerLostError, match=r"(?s)Fatal Python error: Seg.*in crash"):
         await lambdas.invoker().invoke(task_of(crash, [1]))
 
 

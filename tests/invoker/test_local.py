@@ -123,6 +123,28 @@ async def test_a_lost_worker_is_named_and_replaced(invoker: LocalInvoker) -> Non
     assert await value(invoker, lambda x: x, 5) == 5
 
 
+async def test_a_crash_says_where_it_was_however_much_else_is_in_the_log(
+    invoker: LocalInvoker,
+) -> None:
+    """faulthandler lists all extension modules after it."""
+
+    def crash_here(_: int) -> None:
+        os.write(2, b"the line before\n")
+        for name in ("numpy", "numpy.random", "lz4.frame"):
+            __import__(name)
+        ctypes.string_at(0)
+
+    with pytest.raises(WorkerLostError) as lost:
+        await invoker.invoke(task(crash_here))
+    said = str(lost.value)
+    assert (
+        "the line before\nFatal Python error: Segmentation fault\nStack (most recent call first):"
+        in said
+    )
+    assert "in crash_here" in said
+    assert "Extension modules" not in said
+
+
 async def test_a_worker_that_died_while_idle_is_replaced(invoker: LocalInvoker) -> None:
     process = await value(invoker, lambda _: os.getpid())
     os.kill(process, signal.SIGKILL)
