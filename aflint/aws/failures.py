@@ -195,10 +195,9 @@ def _how_to_allow(service: str, action: str, subject: str) -> str:
         )
     option = "read" if action in _READS else "write"
     return (
-        f"This takes {needed}. If it is data of yours, `aflint deploy --{option} "
-        f"s3://{bucket[1] or bucket[2]}` allows it to the functions; the driver has your own "
-        "credentials, whose policy must allow it, too. If it is aflint's own bucket, `aflint "
-        "deploy --print-iam` prints the policy that the driver needs."
+        f"This takes {needed}: `aflint deploy --{option} s3://{bucket[1] or bucket[2]}` allows it "
+        "to the functions, and the policy of your own credentials must allow it to the driver "
+        "(`aflint deploy --print-iam` prints what aflint's own bucket takes)."
     )
 
 

@@ -24,13 +24,10 @@ def told(status: int, code: str, service: str, action: str, subject: str, region
 @pytest.mark.parametrize(
     ("action", "subject", "advice"),
     [
-        ("GetObject", "s3://trips/2015/a.csv", "s3:GetObject. If it is data of yours, `aflint "
-         "deploy --read s3://trips`"),
-        ("ListObjectsV2", "bucket trips", "s3:ListBucket. If it is data of yours, `aflint deploy "
-         "--read s3://trips`"),
-        ("PutObject", "s3://out/part-0", "s3:PutObject. If it is data of yours, `aflint deploy "
-         "--write s3://out`"),
-        ("CompleteMultipartUpload", "s3://out/part-0", "`aflint deploy --write s3://out`"),
+        ("GetObject", "s3://trips/a.csv", "s3:GetObject: `aflint deploy --read s3://trips`"),
+        ("ListObjectsV2", "bucket trips", "s3:ListBucket: `aflint deploy --read s3://trips`"),
+        ("PutObject", "s3://out/part-0", "s3:PutObject: `aflint deploy --write s3://out`"),
+        ("CompleteMultipartUpload", "s3://out/p", "s3:PutObject: `aflint deploy --write s3://out`"),
     ],
 )  # fmt: skip
 def test_who_may_not_use_an_object_is_told_how_to_allow_it(
@@ -38,7 +35,7 @@ def test_who_may_not_use_an_object_is_told_how_to_allow_it(
 ) -> None:
     message = told(403, "AccessDenied", "s3", action, subject)
     assert advice in message
-    assert "allows it to the functions; the driver has your own credentials" in message
+    assert "allows it to the functions, and the policy of your own credentials must" in message
 
 
 @pytest.mark.parametrize(
