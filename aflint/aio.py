@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+)
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -169,3 +177,27 @@ async def as_they_come(
     finally:
         # `done` as well: the errors of calls that failed at the same time have to be retrieved.
         await cancel_all({*running, *done})
+
+
+async def pump(
+    source: AsyncIterator[T],
+    room: asyncio.Semaphore,
+    put: Callable[[tuple[bool, T | BaseException | None]], None],
+) -> None:
+    """Put (True, item) for each item of `source`, then (False, None), or (False, its error).
+
+    Each item takes one unit of `room`, which the consumer gives back. The source is closed in the
+    end, after a cancellation, too: nothing more is put then.
+    """
+    try:
+        async for item in source:
+            await room.acquire()
+            put((True, item))
+        put((False, None))
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        put((False, error))
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()

@@ -3,13 +3,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from aflint.aio import InFlight, as_they_come, first_error, to_the_end, together
+from aflint.aio import InFlight, as_they_come, first_error, pump, to_the_end, together
 
 
 class Work:
@@ -226,3 +226,44 @@ async def test_the_result_of_finished_work_is_returned() -> None:
     done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     done.set_result(3)
     assert await to_the_end(done) == 3
+
+
+async def counted(closed: list[bool], *, failing: bool = False) -> AsyncIterator[int]:
+    try:
+        for number in range(5):
+            yield number
+        if failing:
+            raise ValueError("failed")
+    finally:
+        closed.append(True)
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_a_pump_goes_no_further_ahead_than_there_is_room(failing: bool) -> None:
+    items: list[tuple[bool, object]] = []
+    closed: list[bool] = []
+    room = asyncio.Semaphore(2)
+    pumping = asyncio.create_task(pump(counted(closed, failing=failing), room, items.append))
+    for given_back in range(3):
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert [item for _, item in items] == list(range(2 + given_back))
+        room.release()
+    await pumping
+    more, last = items[-1]
+    assert not more
+    assert (str(last) == "failed") if failing else (last is None)
+    assert closed == [True]
+
+
+async def test_a_cancelled_pump_closes_its_source_and_puts_nothing_more() -> None:
+    items: list[tuple[bool, object]] = []
+    closed: list[bool] = []
+    pumping = asyncio.create_task(pump(counted(closed), asyncio.Semaphore(2), items.append))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    pumping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pumping
+    assert items == [(True, 0), (True, 1)]
+    assert closed == [True]

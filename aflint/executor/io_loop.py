@@ -7,7 +7,6 @@ import selectors
 import threading
 from collections import deque
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -20,6 +19,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from aflint.aio import pump
 from aflint.executor.descriptors import end_process
 
 T = TypeVar("T")
@@ -137,22 +137,8 @@ class IOLoop:
         items: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
         room = asyncio.Semaphore(depth)
 
-        async def pump() -> None:
-            try:
-                async for item in source:
-                    await room.acquire()
-                    items.put((True, item))
-                items.put((False, None))
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:
-                items.put((False, error))
-            finally:
-                if isinstance(source, AsyncGenerator):
-                    await source.aclose()
-
         async def begin() -> asyncio.Task[None]:
-            return asyncio.create_task(pump())
+            return asyncio.create_task(pump(source, room, items.put))
 
         async def end(task: asyncio.Task[None]) -> None:
             task.cancel()

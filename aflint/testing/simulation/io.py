@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, Generic, TypeVar
 
+from aflint.aio import pump
 from aflint.executor.io_loop import IOLoop
 from aflint.testing.simulation.puppet import KilledError, Puppet
 
@@ -45,21 +46,7 @@ class SimulatedIO(IOLoop):
         items: asyncio.Queue[tuple[bool, Any]] = asyncio.Queue()
         room = asyncio.Semaphore(depth)
 
-        async def pump() -> None:
-            try:
-                async for item in source:
-                    await room.acquire()
-                    items.put_nowait((True, item))
-                items.put_nowait((False, None))
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:  # raised to who iterates
-                items.put_nowait((False, error))
-            finally:
-                if isinstance(source, AsyncGenerator):
-                    await source.aclose()
-
-        pumping = self.submit(pump())
+        pumping = self.submit(pump(source, room, items.put_nowait))
         try:
             while True:
                 more, item = self.run(items.get())
