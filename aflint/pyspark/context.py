@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer
 
+from aflint.config import Config
 from aflint.driver.scratch import ScratchFolder
 from aflint.plan.program import Program
 from aflint.pyspark import names
@@ -126,7 +127,7 @@ class Life:
         names.SparkFiles._root_directory = str(root)
         with translated():
             self._engine = Engine(config)
-        self.environment = _executor_environment(self._conf, self._tasks)
+        self.environment = _executor_environment(self._conf, config, self._tasks)
         self._jsc = self._engine  # PySpark asks for this to know whether a context is stopped
         if config.backend != "local":
             packed_pyspark()  # now, rather than on the loop that runs the first job
@@ -397,11 +398,15 @@ def system_properties() -> dict[str, str]:
     return {k: v for k, v in _system_properties.items() if k.startswith("spark.")}
 
 
-def _executor_environment(settings: Any, tasks: Tasks) -> dict[str, str]:
-    """Return the environment variables of tasks: as on Spark, numpy's threads are a task's CPUs."""
+def _executor_environment(settings: Any, config: Config, tasks: Tasks) -> dict[str, str]:
+    """Return the environment variables of tasks.
+
+    As on Spark, numpy's threads are a task's CPUs; a function has all of its CPUs for one task.
+    """
     prefix = "spark.executorEnv."
     found = {k.removeprefix(prefix): v for k, v in settings.getAll() if k.startswith(prefix)}
-    return {"OMP_NUM_THREADS": str(math.ceil(tasks.cpus)), **found, "PYTHONHASHSEED": "0"}
+    threads = {"OMP_NUM_THREADS": str(math.ceil(tasks.cpus))} if config.backend == "local" else {}
+    return {**threads, **found, "PYTHONHASHSEED": "0"}
 
 
 def _listed(settings: Any, key: str) -> list[str]:

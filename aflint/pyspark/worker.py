@@ -38,10 +38,12 @@ _FILES = ("pyspark.core.files", "pyspark.files")
 
 @dataclass(frozen=True)
 class Environment:
-    """What every task of a stage is told. `files` are those of addFile: name, content, whether it
-    is a package; they lie in `root` on the driver's machine. `pyspark` is the archive of PySpark,
-    for a task that imports it where it is not installed. `barrier_tasks`: how many tasks a barrier
-    stage has; 0 in any other. `memory_mb`: the most address space of a task's process.
+    """What every task of a stage needs to know.
+
+    `files` are those of addFile: name, content, whether it is a package; they lie in `root` on the
+    driver's machine. `pyspark` is the archive of PySpark, for a task that imports it where it is
+    not installed. `barrier_tasks`: how many tasks a barrier stage has; 0 in any other. `memory_mb`:
+    the most address space of a task's process.
     """
 
     stage: int
@@ -146,7 +148,7 @@ FOLDER_MARK = b"aflint folder\0"
 
 
 def adopt(module: ModuleType) -> None:
-    """Tell a module of PySpark of the current task."""
+    """Have a module of PySpark give the current task."""
     assert _entered is not None
     if module.__name__ in _FILES:
         module.SparkFiles._root_directory = str(_root)
@@ -207,7 +209,7 @@ def check_version(wanted: str) -> None:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Notices when a module is imported that has to be told of the current task."""
+    """Has the modules that give the current task adopt it as they are imported."""
 
     def __init__(self) -> None:
         self._looking = False
