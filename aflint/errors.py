@@ -144,13 +144,23 @@ class JobError(AflintError):
 class TaskError(JobError):
     """User code raised an exception in a task.
 
-    `str()` shows the remote traceback, with the user's own lines, the stage and the partition. The
-    exception itself is the `__cause__` where it could be pickled.
+    `str()` shows the remote traceback, with the user's own lines, and which attempt it was. The
+    exception itself is the `__cause__` where it could be pickled. Long texts are shortened.
     """
 
-    def __init__(self, message: str, *, partition: int = -1, remote_traceback: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        partition: int = -1,
+        stage: int = -1,
+        attempt: int = -1,
+        remote_traceback: str = "",
+    ) -> None:
         super().__init__(message)
         self.partition = partition
+        self.stage = stage
+        self.attempt = attempt
         self.remote_traceback = remote_traceback
 
 

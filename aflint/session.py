@@ -31,6 +31,7 @@ from aflint.driver.shuffles import OwnShuffles
 from aflint.driver.signals import SignalGuard
 from aflint.driver.splits import Paths
 from aflint.driver.task_logs import show_task_logs
+from aflint.driver.tracebacks import hide_inside
 from aflint.errors import (
     AflintError,
     ClosureError,
@@ -123,7 +124,11 @@ class Session:
             raise SessionError("a session can be entered only once; connect() again")
         async with AsyncExitStack() as stack:
             self._signals = stack.enter_context(SignalGuard())
-            await self._start(stack)
+            try:
+                await self._start(stack)
+            except AflintError as error:
+                hide_inside(error)
+                raise
             self._stack = stack.pop_all()
         return self
 
@@ -135,6 +140,8 @@ class Session:
     ) -> None:
         self._closed = self._signals.leaving = True
         self._failed = error is not None
+        if error is not None:
+            hide_inside(error)
         if self._runner is not None:
             self._runner.closed = True
         assert self._stack is not None

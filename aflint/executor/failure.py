@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import reprlib
 import traceback
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import cloudpickle
 
@@ -22,6 +23,11 @@ IN_FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 
 _EXPLAINING = ("aflint.executor.operators", "aflint.executor.pipe", "aflint.executor.pipeline")
 """Modules whose errors say it all."""
+
+MOST_CHARACTERS: Final = 16_000
+"""What is kept of the text of an error, half of it from the beginning and half from the end."""
+
+MOST_PICKLED_BYTES: Final = 256 * 1024
 
 _PAIRS = (
     "This step works on (key, value) pairs, and a record is not one. Make pairs first: "
@@ -49,20 +55,35 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
 
     An error of aflint's own goes by its class; anything else is the user's, and goes with its
     traceback, cut down to the user's own lines, and with the exception itself if it can be pickled.
+    Of texts that are very long, the beginning and the end go.
     """
     if isinstance(error, AflintError):
-        return TaskFailure(type(error).__name__, str(error), _plain(vars(error)))
+        return TaskFailure(type(error).__name__, shortened(str(error)), _plain(vars(error)))
     error = _without_generator(error)
     hint, explained = hint_for(error), _is_explained(error)
     part = None if hint or explained else _users_part(error)
-    shown = "".join(traceback.format_exception(type(error), error, part))
-    details = {"partition": task.partition, "remote_traceback": shown}
-    where = f"in partition {task.partition} of stage {task.stage}"
+    shown = shortened("".join(traceback.format_exception(type(error), error, part)))
+    details = {
+        "partition": task.partition,
+        "stage": task.stage,
+        "attempt": task.attempt,
+        "remote_traceback": shown,
+    }
+    where = f"in partition {task.partition} of stage {task.stage}, attempt {task.attempt}"
     more = "" if explained else f"\n\n{hint or shown}"
     if isinstance(error, ModuleNotFoundError) and IN_FUNCTION in os.environ:
         more += f"\n{advice_on_missing(error)}."
     message = f"{_one_line(error)} ({where}){more}"
     return TaskFailure(TaskError.__name__, message, details, _pickled(error))
+
+
+def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Return the beginning and the end of a text that is longer than `most`."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    left_out = len(text) - 2 * half
+    return f"{text[:half]}\n... {left_out:,} characters are left out ...\n{text[-half:]}"
 
 
 def _without_generator(error: BaseException) -> BaseException:
@@ -113,9 +134,8 @@ def _innermost(error: BaseException) -> TracebackType | None:
 
 def _one_line(error: BaseException) -> str:
     said = "".join(traceback.format_exception_only(error)).strip().splitlines()
-    if isinstance(error, SyntaxError):  # begins with the place
-        return said[-1]
-    return said[0]
+    line = said[-1] if isinstance(error, SyntaxError) else said[0]  # which begins with the place
+    return shortened(line, MOST_CHARACTERS // 8)
 
 
 def _users_part(error: BaseException) -> TracebackType | None:
@@ -141,14 +161,26 @@ def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
             pack(value)
         except (TypeError, ValueError, OverflowError):
             value = repr(value)
-        plain[name] = value
+        plain[name] = shortened(value) if isinstance(value, str) else value
     return {name: value for name, value in plain.items() if not name.startswith("__")}
 
 
 def _pickled(error: BaseException) -> bytes | None:
+    """Return an exception pickled, with its texts shortened where it is large; None where it cannot
+    be pickled, or is large all the same.
+    """
     try:
-        data: bytes = cloudpickle.dumps(error)
-        cloudpickle.loads(data)
+        data = _pickle(error)
+        if len(data) > MOST_PICKLED_BYTES:
+            error = copy.copy(error)
+            error.args = tuple(shortened(a) if isinstance(a, str) else a for a in error.args)
+            data = _pickle(error)
     except Exception:  # a user's exception may do anything when pickled; its traceback still goes
         return None
+    return data if len(data) <= MOST_PICKLED_BYTES else None
+
+
+def _pickle(error: BaseException) -> bytes:
+    data: bytes = cloudpickle.dumps(error)
+    cloudpickle.loads(data)
     return data

@@ -14,6 +14,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 from aflint.driver.signals import exit_on_signals
+from aflint.driver.tracebacks import hide_inside
 from aflint.errors import AflintError, ConfigError
 from aflint.pyspark.pyfiles import make_importable, matched
 
@@ -166,7 +167,10 @@ def _become(module: types.ModuleType, submission: Submission) -> None:
 def _show(
     path: str, kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
 ) -> None:
-    """Print an error that ended the program as Python does for a script: from its own lines on."""
+    """Print an error that ended the program as Python does for a script: from its own lines on, and
+    of aflint's errors no others.
+    """
     while trace is not None and trace.tb_frame.f_code.co_filename != path:
         trace = trace.tb_next
-    sys.__excepthook__(kind, error.with_traceback(trace), trace)
+    hide_inside(error.with_traceback(trace))
+    sys.__excepthook__(kind, error, trace)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,7 +20,14 @@ import pytest
 import pytest_asyncio
 
 import aflint
-from aflint import AttemptsExhaustedError, DiskFullError, Session, TaskError, UnportableKeyError
+from aflint import (
+    AttemptsExhaustedError,
+    ConfigError,
+    DiskFullError,
+    Session,
+    TaskError,
+    UnportableKeyError,
+)
 from aflint.events import Event, StageEnded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -152,7 +160,9 @@ async def test_errors_that_cannot_be_pickled_or_shown(session: Session) -> None:
     assert "raise error(*arguments)" in caught.value.remote_traceback
     with pytest.raises(TaskError, match="OddError: 3: text"):
         await session.range(1).map(fail(OddError, 3, "text")).collect()
-    with pytest.raises(TaskError, match=r"ValueError: first \(in partition \d of stage 0\)"):
+    with pytest.raises(
+        TaskError, match=r"ValueError: first \(in partition \d of stage 0, attempt 0\)"
+    ):
         await session.range(1).map(fail(ValueError, "first\nsecond")).collect()
     with pytest.raises(TaskError, match="ValueError"):
         await session.range(1).map(fail(ValueError, "\udcff")).collect()
@@ -165,7 +175,9 @@ async def test_the_traceback_is_the_users_own(session: Session) -> None:
     with pytest.raises(TaskError) as caught:
         await session.range(1).map(lambda x: inner(x)).collect()
     shown = str(caught.value)
-    assert shown.startswith("ZeroDivisionError: division by zero (in partition 1 of stage 0)")
+    assert shown.startswith(
+        "ZeroDivisionError: division by zero (in partition 1 of stage 0, attempt 0)"
+    )
     assert "return 1 / x" in shown
     assert "aflint/executor" not in shown
     with pytest.raises(TaskError, match="RecursionError"):
@@ -374,3 +386,35 @@ async def test_a_session_leaves_no_file_descriptor(tmp_path: Path) -> None:
                 await brief.range(2).map(lambda x: 1 // x).collect()
     assert len(set(os.listdir("/proc/self/fd")) - before) <= 1
     assert processes_of(tmp_path) == []
+
+
+async def test_an_error_that_leaves_a_session_shows_the_users_lines_and_where_it_was(
+    tmp_path: Path,
+) -> None:
+    def divide(x: int) -> int:
+        return 1 // x
+
+    async def main() -> None:
+        async with aflint.connect(workers=1, progress=False, scratch_dir=str(tmp_path)) as session:
+            pairs = session.range(2, num_slices=1).key_by(divide)
+            await pairs.group_by_key(1).collect()
+
+    with pytest.raises(TaskError) as caught:
+        await main()
+    frames = traceback.extract_tb(caught.value.__traceback__)
+    assert {Path(frame.filename).name for frame in frames} == {"test_faults.py"}
+    lines = str(caught.value).splitlines()
+    where = "(in partition 0 of stage 0, attempt 0)"
+    assert lines[0] == f"ZeroDivisionError: integer division or modulo by zero {where}"
+    assert "return 1 // x" in lines[4]
+    error = caught.value
+    assert (error.partition, error.stage, error.attempt) == (0, 0, 0)
+
+
+async def test_a_session_that_cannot_start_shows_where_it_was_entered(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError) as caught:
+        async with aflint.connect(scratch_dir=str(tmp_path / "file")):
+            pass
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert names[1:] == ["__aenter__"]

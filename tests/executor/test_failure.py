@@ -8,7 +8,7 @@ import pytest
 
 from aflint.errors import FetchFailedError, UnportableKeyError
 from aflint.executor.aggregate import combine_into, identity
-from aflint.executor.failure import describe, hint_for
+from aflint.executor.failure import describe, hint_for, shortened
 from aflint.executor.fusion import fuse
 from aflint.plan.lineage import PerRecord, RecordStep
 from aflint.task import TaskId
@@ -37,7 +37,9 @@ def test_a_users_error_goes_with_traceback_and_itself() -> None:
     empty: dict[str, int] = {}
     failure = describe(raised(lambda: empty["x"]), TASK)
     assert failure.kind == "TaskError"
-    assert failure.message.startswith("KeyError: 'x' (in partition 5 of stage 2)\n\nTraceback")
+    assert failure.message.startswith(
+        "KeyError: 'x' (in partition 5 of stage 2, attempt 0)\n\nTraceback"
+    )
     assert failure.details["partition"] == 5
     assert "test_failure.py" in failure.details["remote_traceback"]
     assert failure.exception is not None
@@ -83,3 +85,52 @@ def test_hints_are_for_aflints_own_loops_alone() -> None:
     pairs = raised(combine_into, {}, [(1, 2, 3)], identity, max)
     assert "(key, value) pairs" in hint_for(pairs)
     assert hint_for(ValueError("never raised")) == ""
+
+
+class Large(Exception):
+    def __init__(self, text: str, data: bytes = b"") -> None:
+        super().__init__(text)
+        self.data = data
+
+
+def test_of_very_long_texts_the_beginning_and_the_end_travel() -> None:
+    text = "begin " + "x" * 20_000_000 + " end"
+
+    def fail(error: BaseException) -> None:
+        raise error
+
+    for error in (ValueError(text), Large(text), RuntimeError(text.replace("x", "\n"))):
+        failure = describe(raised(fail, error), TASK)
+        assert len(pack(failure)) < 100_000
+        for shown in (failure.message, failure.details["remote_traceback"]):
+            assert f"{type(error).__name__}: begin" in shown
+            assert "in fail" in shown
+            assert "characters are left out" in shown
+            assert shown.endswith(" end\n")
+        assert failure.exception is not None
+        kept = pickle.loads(failure.exception)
+        assert type(kept) is type(error)
+        assert kept.args[0].startswith("begin")
+        assert kept.args[0].endswith(" end")
+    assert text == error.args[0].replace("\n", "x"), "the user's own is not changed"
+
+
+def test_an_exception_that_is_large_in_other_ways_does_not_travel() -> None:
+    error = Large("text", bytes(1_000_000))
+    failure = describe(error, TASK)
+    assert failure.exception is None
+    assert len(pack(failure)) < 100_000
+
+
+def test_long_texts_of_aflints_own_errors_are_shortened() -> None:
+    error = FetchFailedError("x" * 1_000_000, shuffle=3, maps=tuple(range(100_000)))
+    error.note = "y" * 1_000_000  # type: ignore[attr-defined]
+    failure = describe(error, TASK)
+    assert len(failure.message) < 20_000
+    assert len(failure.details["note"]) < 20_000
+    assert failure.details["maps"] == tuple(range(100_000))
+
+
+def test_short_texts_stay_as_they_are() -> None:
+    assert shortened("x" * 10, 10) == "x" * 10
+    assert shortened("abcdefghijk", 10) == "abcde\n... 1 characters are left out ...\nghijk"
