@@ -217,6 +217,23 @@ class TaskId:
 
 @wire
 @dataclass(frozen=True, slots=True)
+class AwsEndpoints:
+    """Where executors find SQS and S3, as aiobotocore resolved it on the driver.
+
+    `sqs`, `s3` and `s3_path` are URLs, the last two of a bucket: {bucket} stands for its name (with
+    dots in it, in `s3_path`), {region} for where it is. Without them executors ask aiobotocore,
+    which is given `region` and `endpoint_url`.
+    """
+
+    region: str
+    endpoint_url: str | None = None
+    sqs: str = ""
+    s3: str = ""
+    s3_path: str = ""
+
+
+@wire
+@dataclass(frozen=True, slots=True)
 class TaskDescription:
     """All that an executor needs to run one attempt."""
 
@@ -233,6 +250,7 @@ class TaskDescription:
     debug: bool = False
     """Whether aflint's own debug log is written while it runs."""
     continuation: Continuation | None = None
+    aws: AwsEndpoints | None = None
 
 
 @wire

@@ -12,20 +12,22 @@ import time
 from asyncio.subprocess import PIPE
 from binascii import a2b_base64, b2a_base64
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from statistics import median
 from typing import Any, cast
 
 from aflint import limits
-from aflint.aws.client import Aws, Call
-from aflint.aws.credentials import FixedCredentials
-from aflint.aws.signing import Credentials, Signer
+from aflint.aws.bare.aws import BareAws
+from aflint.aws.bare.client import Call
+from aflint.aws.bare.signing import Credentials, Signer
+from aflint.aws.clients import Aws
 from aflint.codec import records
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.shuffle import Completeness, ReadCounts, ShuffleOutput, read_blocks
-from aflint.task import Manifest, MapOutput, MapStatus, ShuffleHandle, TaskId
+from aflint.task import AwsEndpoints, Manifest, MapOutput, MapStatus, ShuffleHandle, TaskId
 from aflint.transport.base import Transport
 from aflint.transport.file import FileTransport
 from aflint.transport.hybrid import HybridTransport
@@ -51,6 +53,9 @@ SUBJECT, FLOOR = "aflint", "bare aiobotocore"
 Blocks = list[list[tuple[str, str]]]
 Frames = list[list[bytes]]
 """Of one map, by reduce partition."""
+
+Opening = Callable[[], AbstractContextManager[ShuffleHandle]]
+"""Opens a shuffle as the driver does, and closes it."""
 
 
 @dataclass
@@ -99,10 +104,9 @@ def _blocks(number: int, count: int) -> Blocks:
     ]
 
 
-def _transport(name: str, url: str, keys: list[str], folder: str) -> Transport:
+def _transport(name: str, aws: Aws, folder: str) -> Transport:
     if name == "file":
         return FileTransport(folder)
-    aws = Aws("us-east-1", url, credentials=FixedCredentials(Credentials(*keys)))
     if name == "s3":
         return S3Transport(aws, BUCKET)
     return SqsTransport(aws) if name == "sqs" else HybridTransport(aws, BUCKET)
@@ -111,17 +115,33 @@ def _transport(name: str, url: str, keys: list[str], folder: str) -> Transport:
 async def _measure(
     name: str, url: str, keys: list[str], folder: str, maps: list[Blocks], found: Found
 ) -> None:
-    def transport() -> Transport:
-        return _transport(name, url, keys, folder)
+    credentials = Credentials(*keys)
+    bucket_url = f"{url}/{{bucket}}"
+    endpoints = AwsEndpoints("us-east-1", url, url, bucket_url, bucket_url)
 
-    traits = transport().traits
-    memory = MemoryTransport(traits.max_frame_bytes, traits.target_frame_bytes)
+    def for_tasks() -> Transport:
+        return _transport(name, BareAws(endpoints, credentials), folder)
+
+    driver = _transport(name, Aws("us-east-1", url, credentials=credentials), folder)
+    memory = MemoryTransport(driver.traits.max_frame_bytes, driver.traits.target_frame_bytes)
     frames: list[Frames] = []
-    codec = await asyncio.to_thread(_timed, lambda: frames.extend(_shuffle(memory, maps)))
-    whole = await asyncio.to_thread(_timed, lambda: _shuffle(transport(), maps))
-    calls: list[Call] = []
-    with recorded(calls):
-        moving = await asyncio.to_thread(_timed, lambda: _move(transport(), frames))
+    with IOLoop() as driver_io:
+
+        def opened(transport: Transport) -> Opening:
+            return partial(_opened, driver if transport is not memory else memory, driver_io)
+
+        # its clients are kept as long as a session, and made before its first shuffle
+        await asyncio.to_thread(_open_and_close, driver, driver_io)
+        codec = await asyncio.to_thread(
+            _timed, lambda: frames.extend(_shuffle(memory, maps, opened(memory)))
+        )
+        tasks = for_tasks()
+        whole = await asyncio.to_thread(_timed, lambda: _shuffle(tasks, maps, opened(tasks)))
+        calls: list[Call] = []
+        with recorded(calls):
+            tasks = for_tasks()
+            moving = await asyncio.to_thread(_timed, lambda: _move(tasks, frames, opened(tasks)))
+        driver_io.run(driver.aclose())
     found.seconds.append(whole[0])
     found.cpu.append(whole[1])
     found.moving.append(moving[1])
@@ -142,13 +162,18 @@ def _timed(work: Callable[[], Any]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def _shuffle(transport: Transport, maps: list[Blocks]) -> list[Frames]:
+def _open_and_close(transport: Transport, io: IOLoop) -> None:
+    with _opened(transport, io):
+        pass
+
+
+def _shuffle(transport: Transport, maps: list[Blocks], opening: Opening) -> list[Frames]:
     """Shuffle as executors do: one compute thread, and a loop for all that is sent and read.
 
     Returns the frames of each map, where they went through memory.
     """
     frames: list[Frames] = []
-    with IOLoop() as io, _opened(transport, io) as handle:
+    with IOLoop() as io, opening() as handle:
         statuses = []
         for number, blocks in enumerate(maps):
             task = TaskId(JOB, 0, number, 0)
@@ -163,20 +188,22 @@ def _shuffle(transport: Transport, maps: list[Blocks]) -> list[Frames]:
                 read += len(block)
         if isinstance(transport, MemoryTransport):
             frames = [io.run(_frames_of(transport, handle, status)) for status in statuses]
+        io.run(transport.aclose())
     written = sum(len(block) for blocks in maps for block in blocks)
     if read != written:
         raise RuntimeError(f"{written} records were written, and {read} were read")
     return frames
 
 
-def _move(transport: Transport, maps: list[Frames]) -> None:
+def _move(transport: Transport, maps: list[Frames], opening: Opening) -> None:
     """Carry frames that are ready, from writers to readers."""
-    with IOLoop() as io, _opened(transport, io) as handle:
+    with IOLoop() as io, opening() as handle:
         statuses = [
             io.run(_write(transport, handle, number, frames)) for number, frames in enumerate(maps)
         ]
         for partition in range(PARTITIONS):
             io.run(_read(transport, _manifest(handle, partition, statuses)))
+        io.run(transport.aclose())
 
 
 @contextmanager
@@ -186,7 +213,6 @@ def _opened(transport: Transport, io: IOLoop) -> Iterator[ShuffleHandle]:
         yield handle
     finally:
         io.run(transport.close(handle))
-        io.run(transport.aclose())
 
 
 async def _write(

@@ -13,18 +13,24 @@ _ONE_WRITE_BYTES = 16384
 
 
 class ConnectError(Exception):
-    """No connection could be made: nothing was sent."""
+    """No connection could be made: nothing was sent. `timed_out`: not within the time for it."""
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
 
 
 class ExchangeError(Exception):
     """The connection ended, or time ran out, before the whole response had come.
 
     `stale`: a kept connection turned out to be closed before any byte of a response came.
+    `timed_out`: time ran out.
     """
 
-    def __init__(self, message: str, *, stale: bool = False) -> None:
+    def __init__(self, message: str, *, stale: bool = False, timed_out: bool = False) -> None:
         super().__init__(message)
         self.stale = stale
+        self.timed_out = timed_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         answer, parser = self._answer, self._parser
         if answer is None or parser is None or answer.done():
-            self.close()  # nobody asked: whatever it is, the connection cannot be trusted
+            self.close()  # no request is open: whatever this is, the connection cannot be trusted
             return
         try:
             if not parser.feed(data):

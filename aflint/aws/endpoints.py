@@ -1,46 +1,22 @@
-"""Where a service answers, as AWS's own settings say or by its region: pure."""
+"""Where executors find SQS and S3: aiobotocore is asked on the driver, and they are told."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-_SUFFIXES = (
-    ("cn-", "amazonaws.com.cn"),
-    ("us-isob-", "sc2s.sgov.gov"),
-    ("us-isof-", "csp.hci.ic.gov"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk"),
-    ("eusc-", "amazonaws.eu"),
+from aflint.task import AwsEndpoints
+
+if TYPE_CHECKING:
+    from aflint.aws.clients import Aws
+
+_BUCKET = "aflint-bucket-of-no-one"
+_DOTTED = "aflint.bucket.of.no.one"
+_SCOPE = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/"
 )
-
-
-def endpoint_url(
-    service: str, region: str, environ: Mapping[str, str], override: str | None = None
-) -> str:
-    """Return the URL of a service: `override`, else the environment's, else the region's own."""
-    named = override or configured_url(service, environ)
-    if named:
-        return named.rstrip("/")
-    fips = "-fips" if environ.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true" else ""
-    return f"https://{service}{fips}.{region}.{dns_suffix(region)}"
-
-
-def configured_url(service: str, environ: Mapping[str, str]) -> str | None:
-    """Return the URL that the environment names for a service, None where it names none."""
-    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
-        return None
-    own = environ.get(f"AWS_ENDPOINT_URL_{service.upper()}")
-    return own or environ.get("AWS_ENDPOINT_URL") or None
-
-
-def dns_suffix(region: str) -> str:
-    """Return the domain under which a region's partition lies."""
-    for prefix, suffix in _SUFFIXES:
-        if region.startswith(prefix):
-            return suffix
-    return "amazonaws.com"
 
 
 def is_loopback(url: str) -> bool:
@@ -50,3 +26,59 @@ def is_loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+async def resolve_endpoints(aws: Aws, client: str) -> AwsEndpoints:
+    """Return where executors are to send their requests, and what they sign them for.
+
+    Requests are built and signed by aiobotocore, with all that its settings say, and looked at in
+    place of being sent. Where they are signed otherwise than by SigV4 for SQS and S3, or `client`
+    is "aiobotocore", executors are told to ask an aiobotocore of their own.
+    """
+    theirs = AwsEndpoints(await aws.find_region(), aws.endpoint_url)
+    if client == "aiobotocore":
+        return theirs
+    sqs, sqs_scope = await _asked(aws, "sqs", "list_queues")
+    s3, s3_scope = await _asked(aws, "s3", "head_bucket", Bucket=_BUCKET)
+    path, path_scope = await _asked(aws, "s3", "head_bucket", Bucket=_DOTTED)
+    region = theirs.region
+    if (sqs_scope, s3_scope, path_scope) != ((region, "sqs"), (region, "s3"), (region, "s3")):
+        return theirs
+    return AwsEndpoints(
+        region,
+        aws.endpoint_url,
+        sqs.rstrip("/"),
+        _template(s3, _BUCKET, region),
+        _template(path, _DOTTED, region),
+    )
+
+
+async def _asked(aws: Aws, service: str, call: str, **parameters: str) -> tuple[str, Any]:
+    """Return the URL of a call and (region, service) of its signature; nothing is sent."""
+    from aiobotocore.awsrequest import AioAWSResponse
+
+    from aflint.aws.http_session import Received
+
+    client = await aws.client(service)
+    seen: list[Any] = []
+
+    def instead(request: Any, **_: Any) -> Any:
+        seen.append(request)
+        return AioAWSResponse(request.url, 200, {}, Received(request.url, b""))
+
+    name = client.meta.method_to_api_mapping[call]
+    event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{name}"
+    client.meta.events.register(event, instead)
+    try:
+        await aws.call(service, name, "endpoints", **parameters)
+    finally:
+        client.meta.events.unregister(event, instead)
+    signed = seen[0].headers.get("Authorization", "")
+    scope = _SCOPE.match(signed if isinstance(signed, str) else signed.decode())
+    return seen[0].url, (scope["region"], scope["service"]) if scope else None
+
+
+def _template(url: str, bucket: str, region: str) -> str:
+    """Return the URL of any bucket, in any region of the same partition where it names one."""
+    there = url.rstrip("/").replace(bucket, "{bucket}")
+    return there.replace(f".{region}.", ".{region}.")

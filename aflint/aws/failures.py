@@ -31,8 +31,8 @@ class Kind(enum.Enum):
 
     THROTTLED = "again, more slowly"
     TRANSIENT = "again"
-    EXPIRED = "again, with credentials asked for anew"
-    SKEWED = "again, with the service's time"
+    EXPIRED = "signing in again"
+    SKEWED = "setting this machine's clock"
     FINAL = "nothing"
 
 
@@ -45,7 +45,6 @@ class Refusal:
     message: str
     request_id: str = ""
     region: str = ""
-    date: str = ""
     retry_after_s: float | None = None
 
     @property
@@ -121,16 +120,19 @@ def read_refusal(response: Response) -> Refusal:
     code = headers.get("x-amzn-errortype", "").partition(":")[0] or code
     code = code.rpartition("#")[2]
     request_id = headers.get("x-amzn-requestid") or headers.get("x-amz-request-id", "")
-    wait = headers.get("retry-after", "")
     return Refusal(
         response.status,
         code or str(response.status),
         message,
         request_id,
         region,
-        headers.get("date", ""),
-        float(wait) if re.fullmatch(r"\d+(\.\d+)?", wait) else None,
+        seconds_of(headers.get("retry-after", "")),
     )
+
+
+def seconds_of(wait: str) -> float | None:
+    """Return the seconds that a Retry-After header names, where it is a number. Pure."""
+    return float(wait) if re.fullmatch(r"\d+(\.\d+)?", wait) else None
 
 
 def _read_json(body: bytes) -> tuple[str, str]:

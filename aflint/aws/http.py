@@ -1,4 +1,4 @@
-"""The HTTP/1.1 client: connections made, kept and given out again.
+"""HTTP/1.1 without a proxy: connections made, kept and given out again.
 
 Small on purpose. It costs a fraction of a general client's CPU for each request and of its time to
 import, which every cold start of a function pays.
@@ -32,11 +32,12 @@ class Http:
     """Connections by origin, the one used last taken first.
 
     Times are in seconds. An exchange takes a connection for itself, so that as many are open as
-    exchanges are under way; whoever calls bounds them.
+    exchanges are under way; whoever calls bounds them. `verify` is as `tls_context` takes it.
     """
 
-    def __init__(self, *, connect_timeout: float = 5.0) -> None:
+    def __init__(self, *, connect_timeout: float = 5.0, verify: bool | str = True) -> None:
         self._connect_timeout = connect_timeout
+        self._verify = verify
         self._idle: dict[Origin, list[Connection]] = defaultdict(list)
         self._open: set[Connection] = set()
         self._addresses: dict[Origin, tuple[float, list[str]]] = {}
@@ -55,7 +56,7 @@ class Http:
     ) -> Response:
         """Send one request and return its response, whatever its status.
 
-        Raises ConnectError or ExchangeError.
+        A Content-Length is added. Raises ConnectError or ExchangeError.
         """
         connection = self._take(origin) or await self._connect(origin)
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
@@ -65,7 +66,7 @@ class Http:
             async with asyncio.timeout(timeout):
                 response = await connection.exchange(head, body, bodiless=method == "HEAD")
         except TimeoutError:
-            raise ExchangeError(f"no response came within {timeout:g} s") from None
+            raise ExchangeError(f"no response came within {timeout:g} s", timed_out=True) from None
         finally:
             self._give_back(origin, connection)
         return response
@@ -108,7 +109,8 @@ class Http:
                     connection = await self._connect_to_any(origin, await self._resolve(origin))
             except TimeoutError:
                 raise ConnectError(
-                    f"no connection to {origin.authority} within {self._connect_timeout:g} s"
+                    f"no connection to {origin.authority} within {self._connect_timeout:g} s",
+                    timed_out=True,
                 ) from None
             except OSError as error:
                 self._addresses.pop(origin, None)
@@ -119,7 +121,7 @@ class Http:
     async def _connect_to_any(self, origin: Origin, addresses: list[str]) -> Connection:
         loop = asyncio.get_running_loop()
         secure = origin.scheme == "https"
-        context = await asyncio.to_thread(tls_context) if secure else None
+        context = await asyncio.to_thread(tls_context, self._verify) if secure else None
         addresses.append(addresses.pop(0))
         for index, address in enumerate(addresses):
             try:

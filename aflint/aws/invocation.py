@@ -8,7 +8,6 @@ from binascii import a2b_base64
 from dataclasses import dataclass
 from typing import Any
 
-from aflint.aws.parser import Response
 from aflint.crash import last_words
 from aflint.errors import (
     AflintError,
@@ -61,24 +60,20 @@ class Invocation:
     usage: Usage
 
 
-def read_invocation(response: Response) -> Invocation:
-    """Read an answer with status 200. A payload that is no JSON is given as text."""
-    headers = response.headers
+def read_invocation(body: bytes, error: str, request_id: str, log_tail: str) -> Invocation:
+    """Read an answer with status 200. A payload that is no JSON is given as text.
+
+    `log_tail` is the end of the log in base64, as Lambda sends it.
+    """
     try:
-        log = a2b_base64(headers.get("x-amz-log-result", "")).decode("utf-8", "replace")
+        log = a2b_base64(log_tail).decode("utf-8", "replace")
     except ValueError:
         log = ""  # the task's result counts for more than the tail of its log
     try:
-        payload = json.loads(response.body or b"null")
+        payload = json.loads(body or b"null")
     except (ValueError, RecursionError):
-        payload = response.body.decode("utf-8", "replace")
-    return Invocation(
-        payload,
-        headers.get("x-amz-function-error", ""),
-        headers.get("x-amzn-requestid", ""),
-        log,
-        read_usage(log),
-    )
+        payload = body.decode("utf-8", "replace")
+    return Invocation(payload, error, request_id, log, read_usage(log))
 
 
 def read_usage(log: str) -> Usage:

@@ -13,15 +13,27 @@ _READ_BYTES = 17 * 1024
 
 
 @cache
-def tls_context() -> ssl.SSLContext:
-    """Return the context for all connections; blocks for some 20 ms the first time."""
-    bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
+def tls_context(verify: bool | str = True) -> ssl.SSLContext:
+    """Return the context for all connections; blocks for some 20 ms the first time.
+
+    `verify` is a file of the certificates to trust; True for those that
+    AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE names, else the system's own;
+    False trusts any server.
+    """
+    bundle = verify if isinstance(verify, str) else _configured_bundle()
     context = ssl.create_default_context(cafile=bundle or None)
-    if not bundle and not context.cert_store_stats()["x509_ca"] and not _has_certificates():
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif not bundle and not context.cert_store_stats()["x509_ca"] and not _has_certificates():
         spec = find_spec("botocore")
         if spec is not None and spec.origin is not None:
             context.load_verify_locations(Path(spec.origin).parent / "cacert.pem")
     return context
+
+
+def _configured_bundle() -> str | None:
+    return os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
 
 
 def _has_certificates() -> bool:

@@ -6,13 +6,14 @@ import logging
 from contextlib import AsyncExitStack
 
 from aflint import limits
-from aflint.aws.client import Aws
+from aflint.aws.clients import Aws
 from aflint.aws.envelope import MOST_RESPONSE
 from aflint.backend.base import Backend, policy_of
 from aflint.config import Config
 from aflint.cost import Usage
+from aflint.deploy.clients import open_clients
 from aflint.deploy.found import Found, find_deployment
-from aflint.invoker.lambda_ import LambdaInvoker
+from aflint.invoker.lambda_ import PATIENCE_S, LambdaInvoker
 from aflint.plan.planner import TaskSettings
 from aflint.storage.local import LocalStorage
 from aflint.storage.router import RoutedStorage
@@ -29,9 +30,8 @@ _DEFAULT_PARALLELISM = 64
 
 async def open_aws(config: Config, session: str, stack: AsyncExitStack) -> Backend:
     """Find what is deployed and check that it can be used."""
-    found = await find_deployment(config)
-    aws = Aws(found.region, config.endpoint_url, config.profile)
-    stack.push_async_callback(aws.aclose)
+    aws = await stack.enter_async_context(open_clients(config))
+    found = await find_deployment(config, aws)
     return await assemble(config, session, found, aws, config.concurrency, stack)
 
 
@@ -44,14 +44,24 @@ async def assemble(
     stack: AsyncExitStack,
 ) -> Backend:
     """Put the parts together over one deployment; the stack takes what must be closed."""
-    storage = _storage(aws)
+    endpoints = await aws.resolve(config.client)
+    storage = _storage(aws, here=await aws.runs_here())
     stack.push_async_callback(storage.aclose)
     transport = transport_of(config, aws, found.bucket)
-    invoker = LambdaInvoker(aws, found.functions, storage, found.secret, concurrency)
+    invoker = LambdaInvoker(
+        aws,
+        found.functions,
+        storage,
+        found.secret,
+        concurrency,
+        found.timeout_s + PATIENCE_S,
+        endpoints,
+    )
     folder = f"s3://{found.bucket}/{config.prefix}/jobs/{session}"
     await invoker.start()
     settings = TaskSettings(
         transport=transport.config,
+        aws=endpoints,
         storage=folder,
         memory_mb=min(found.functions),
         max_result_bytes=MOST_RESPONSE - _RESULT_SLACK,
@@ -102,9 +112,9 @@ def transport_of(
             return HybridTransport(aws, bucket, config.prefix, limit, visibility_s)
 
 
-def _storage(aws: Aws) -> RoutedStorage:
+def _storage(aws: Aws, *, here: bool) -> RoutedStorage:
     """Return storage for s3:// paths; for local ones, too, where functions run on this machine."""
     factories = {"s3": lambda: S3Storage(aws)}
-    if aws.emulated:
+    if here:
         return RoutedStorage({"": LocalStorage, **factories})
     return RoutedStorage({**factories})

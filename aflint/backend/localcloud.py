@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from aflint.aws.client import Aws
-from aflint.aws.credentials import FixedCredentials
-from aflint.aws.signing import Credentials
+from aflint.aws.bare.signing import Credentials
+from aflint.aws.clients import Aws
 from aflint.backend.aws import assemble
 from aflint.backend.base import Backend
 from aflint.config import Config
@@ -56,7 +55,7 @@ async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -
         deployment.secret,
         config.function_timeout_s,
     )
-    aws = Aws(cloud.region, cloud.endpoint_url, credentials=FixedCredentials(credentials))
+    aws = Aws(cloud.region, cloud.endpoint_url, credentials=credentials)
     stack.push_async_callback(aws.aclose)
     backend = await assemble(config, session, found, aws, concurrency, stack)
     return replace(backend, localcloud=cloud, parallelism=concurrency)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aflint.codec.sealed import Opener, Refusal, refused, seal
 from aflint.codec.secret import Secret
-from aflint.task import TaskDescription
+from aflint.task import AwsEndpoints, TaskDescription
 from aflint.wire import pack, unpack
 
 TASK, AT, HOLD = "task", "at", "hold"
@@ -34,14 +34,20 @@ def open_task(opener: Opener, sealed: bytes) -> TaskDescription:
     return task
 
 
-def seal_address(secret: Secret, job: str, location: str, now: float | None = None) -> bytes:
-    """Return the place in storage of a sealed task, sealed itself: nothing else is read."""
-    return seal(secret, AT, job, location.encode(), now)
+def seal_address(
+    secret: Secret, job: str, location: str, aws: AwsEndpoints | None, now: float | None = None
+) -> bytes:
+    """Return the place in storage of a sealed task, sealed itself: nothing else is read.
+
+    `aws` says where that storage is found.
+    """
+    return seal(secret, AT, job, pack((location, aws)), now)
 
 
-def open_address(opener: Opener, sealed: bytes) -> str:
-    """Return the place that `seal_address` was given. Raises PayloadRefusedError."""
-    return str(opener.open(sealed, AT)[1], "utf-8")
+def open_address(opener: Opener, sealed: bytes) -> tuple[str, AwsEndpoints | None]:
+    """Return what `seal_address` was given. Raises PayloadRefusedError."""
+    location, aws = unpack(opener.open(sealed, AT)[1])
+    return str(location), aws
 
 
 def seal_hold(secret: Secret, seconds: float, now: float | None = None) -> bytes:

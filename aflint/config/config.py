@@ -161,6 +161,12 @@ class Config:
         pattern=r"https?://[^@\s/]+(/\S*)?",
         hint="a URL with http or https and no user or password",
     )
+    client: Literal["auto", "aiobotocore"] = _setting(
+        "auto",
+        "What functions call SQS and S3 with. auto: a client that starts fast and is told by the "
+        "driver where they are; aiobotocore: that, by the function's own environment (a proxy, or "
+        "other endpoints than the driver's).",
+    )
     function: str = _setting(
         "aflint",
         "Lambda function that runs the tasks.",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from aflint.aws.clients import Answer, Aws
 from aflint.codec.secret import SECRET_VARIABLE
-from aflint.deploy.clients import Answer, Clients
 from aflint.deploy.errors import NameTakenError
 from aflint.deploy.names import Names
 from aflint.deploy.policies import canonical
@@ -44,9 +44,7 @@ deploys at the same time."""
 class Applier:
     """Carries out steps in one account and region; `upload` brings the zip, if there is one."""
 
-    def __init__(
-        self, clients: Clients, names: Names, upload: Upload | None, waiting: Waiting
-    ) -> None:
+    def __init__(self, clients: Aws, names: Names, upload: Upload | None, waiting: Waiting) -> None:
         self._clients = clients
         self._names = names
         self._upload = upload

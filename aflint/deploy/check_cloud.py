@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from aflint import __version__, limits
+from aflint.aws.clients import Aws
 from aflint.config import Config
 from aflint.deploy.checks import Finding, fail, failed, ok, warn
-from aflint.deploy.clients import Clients, open_clients
+from aflint.deploy.clients import open_clients
 from aflint.deploy.names import ANY, PYTHON_TAG, VERSION_TAG, Names, names_of
 from aflint.deploy.policies import actions_of, deployer_policy, driver_policy
 from aflint.deploy.reading import list_functions, read_bucket, read_role
@@ -37,7 +39,7 @@ async def check_cloud(config: Config) -> list[Finding]:
         return [failed("configuration", error)]
 
 
-async def _check(config: Config, clients: Clients) -> list[Finding]:
+async def _check(config: Config, clients: Aws) -> list[Finding]:
     try:
         caller = await clients.call("sts", "GetCallerIdentity", "your credentials")
     except CredentialsError as error:
@@ -47,7 +49,8 @@ async def _check(config: Config, clients: Clients) -> list[Finding]:
     except AflintError as error:
         return [failed("credentials", error)]
     names = names_of(config, str(caller["Account"]), clients.region)
-    where = f"{clients.region}" + (f" at {clients.endpoint_url}" if clients.endpoint_url else "")
+    endpoint = config.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+    where = clients.region + (f" at {endpoint}" if endpoint else "")
     arn = str(caller["Arn"])
     checks: list[tuple[str, Callable[[], Awaitable[list[Finding]]]]] = [
         ("driver's permissions", lambda: _permissions(clients, names, arn, deployer=False)),
@@ -74,9 +77,7 @@ async def _guarded(subject: str, check: Callable[[], Awaitable[list[Finding]]]) 
         return [failed(subject, error)]
 
 
-async def _permissions(
-    clients: Clients, names: Names, arn: str, *, deployer: bool
-) -> list[Finding]:
+async def _permissions(clients: Aws, names: Names, arn: str, *, deployer: bool) -> list[Finding]:
     """Ask IAM to simulate. What only a deployer needs is no failure: an admin may have deployed."""
     subject = "deployer's permissions" if deployer else "driver's permissions"
     policy = deployer_policy(names) if deployer else driver_policy(names)
@@ -121,7 +122,7 @@ def principal_of(arn: str) -> str:
     return f"arn:{match[1]}:iam::{match[2]}:role/{match[3]}" if match else arn
 
 
-async def _concurrency(clients: Clients, config: Config) -> list[Finding]:
+async def _concurrency(clients: Aws, config: Config) -> list[Finding]:
     answer = await clients.call("lambda", "GetAccountSettings", "your account")
     quota = int(answer["AccountLimit"]["ConcurrentExecutions"])
     free = int(answer["AccountLimit"].get("UnreservedConcurrentExecutions", quota))
@@ -135,7 +136,7 @@ async def _concurrency(clients: Clients, config: Config) -> list[Finding]:
     return [warn("concurrency", seen, advice)]
 
 
-async def _functions(clients: Clients, names: Names) -> list[Finding]:
+async def _functions(clients: Aws, names: Names) -> list[Finding]:
     functions = await list_functions(clients, names)
     if not functions:
         return [fail("functions", f"there is no function {names.base}-*", _DEPLOY)]
@@ -169,7 +170,7 @@ def judge_function(function: FunctionState) -> list[Finding]:
     return [ok(subject, seen)]
 
 
-async def _dry_run(clients: Clients, name: str) -> Finding:
+async def _dry_run(clients: Aws, name: str) -> Finding:
     """Ask Lambda whether an invocation would be let through; nothing runs."""
     await clients.call(
         "lambda", "Invoke", f"function {name}", FunctionName=name, InvocationType="DryRun"
@@ -177,7 +178,7 @@ async def _dry_run(clients: Clients, name: str) -> Finding:
     return ok("invocation", f"{name} may be invoked")
 
 
-async def _role(clients: Clients, names: Names) -> list[Finding]:
+async def _role(clients: Aws, names: Names) -> list[Finding]:
     role = await read_role(clients, names)
     if role is None:
         advice = f"{_DEPLOY} (Nothing is wrong if the functions were given another role.)"
@@ -185,7 +186,7 @@ async def _role(clients: Clients, names: Names) -> list[Finding]:
     return [ok("role", role.arn)]
 
 
-async def _bucket(clients: Clients, names: Names) -> list[Finding]:
+async def _bucket(clients: Aws, names: Names) -> list[Finding]:
     bucket = await read_bucket(clients, names)
     if bucket is None:
         return [fail("bucket", f"there is no bucket {names.bucket}", _DEPLOY)]
@@ -195,7 +196,7 @@ async def _bucket(clients: Clients, names: Names) -> list[Finding]:
     return [ok("bucket", names.bucket)]
 
 
-async def _queues(clients: Clients, names: Names) -> list[Finding]:
+async def _queues(clients: Aws, names: Names) -> list[Finding]:
     answer = await clients.call(
         "sqs", "ListQueues", f"queues {names.queues}*",
         QueueNamePrefix=names.queues, MaxResults=1000,

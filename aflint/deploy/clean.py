@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from aflint.aws.clients import Aws
 from aflint.config import Config
-from aflint.deploy.clients import Clients, open_clients
+from aflint.deploy.clients import open_clients
 from aflint.deploy.folders import Folder, default_scratch, find_folders, remove_folder
 from aflint.deploy.leftovers import Leftover, find_leftovers, remove, session_of
 from aflint.deploy.names import Names, names_of
@@ -74,7 +75,7 @@ async def clean(
     return Cleaned(tuple(removed), tuple(chosen), len(found) - len(chosen))
 
 
-async def _remove(clients: Clients, names: Names, leftover: Leftover, tell: OnRemoved) -> None:
+async def _remove(clients: Aws, names: Names, leftover: Leftover, tell: OnRemoved) -> None:
     await remove(clients, names, leftover)
     tell(leftover.label)
 

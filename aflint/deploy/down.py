@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from aflint.aws.clients import Aws
 from aflint.config import Config
-from aflint.deploy.clients import Clients, open_clients
+from aflint.deploy.clients import open_clients
 from aflint.deploy.leftovers import find_leftovers, remove, remove_objects
 from aflint.deploy.names import OWNER_TAG, Names, names_of
 from aflint.deploy.plan import RULE_START
@@ -85,7 +86,7 @@ async def destroy(
         return remains
 
 
-async def _find(clients: Clients, config: Config) -> Remains:
+async def _find(clients: Aws, config: Config) -> Remains:
     names = names_of(config, await find_account(clients), clients.region)
     functions = await list_functions(clients, names)
     role = await read_role(clients, names)
@@ -115,7 +116,7 @@ def _owned(tags: Mapping[str, str], names: Names) -> bool:
     return tags.get(OWNER_TAG) == names.base
 
 
-async def _remove(clients: Clients, remains: Remains, logs: bool, on_removed: OnRemoved) -> None:
+async def _remove(clients: Aws, remains: Remains, logs: bool, on_removed: OnRemoved) -> None:
     names = remains.names
 
     async def function(name: str) -> None:
@@ -145,7 +146,7 @@ async def _remove(clients: Clients, remains: Remains, logs: bool, on_removed: On
         await _remove_bucket(clients, remains, remains.bucket, on_removed)
 
 
-async def _remove_role(clients: Clients, role: str) -> None:
+async def _remove_role(clients: Aws, role: str) -> None:
     subject = f"role {role}"
     shown = await clients.find("iam", "ListRolePolicies", subject, NO_ROLE, RoleName=role) or {}
     for policy in shown.get("PolicyNames", []):
@@ -164,7 +165,7 @@ async def _remove_role(clients: Clients, role: str) -> None:
 
 
 async def _remove_bucket(
-    clients: Clients, remains: Remains, bucket: BucketState, on_removed: OnRemoved
+    clients: Aws, remains: Remains, bucket: BucketState, on_removed: OnRemoved
 ) -> None:
     name = bucket.name
     if remains.owns_bucket:

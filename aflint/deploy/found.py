@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aflint.aws.clients import Aws
 from aflint.codec.secret import Secret
 from aflint.config import Config
-from aflint.deploy.clients import open_clients
 from aflint.deploy.names import function_name, memory_sizes, names_of
 from aflint.deploy.reading import find_account, read_function
 from aflint.deploy.together import together
@@ -28,17 +28,16 @@ class Found:
     timeout_s: int
 
 
-async def find_deployment(config: Config) -> Found:
+async def find_deployment(config: Config, clients: Aws) -> Found:
     """Return the deployment that a configuration names.
 
     Raises FunctionNotFoundError where there is none, BundleMismatchError where its functions have
     no secret in common, and CredentialsError, AccessDeniedError, WrongRegionError or
     EndpointUnreachableError as its calls meet them.
     """
-    async with open_clients(config) as clients:
-        names = names_of(config, await find_account(clients), clients.region)
-        wanted = [function_name(config.function, size) for size in memory_sizes(config.memory_mb)]
-        states = await together([read_function(clients, name) for name in wanted])
+    names = names_of(config, await find_account(clients), clients.region)
+    wanted = [function_name(config.function, size) for size in memory_sizes(config.memory_mb)]
+    states = await together([read_function(clients, name) for name in wanted])
     there = [state for state in states if state is not None]
     functions = {state.settings.memory_mb: state.name for state in there}
     if not functions:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from aflint.deploy.clients import Clients
+from aflint.aws.clients import Aws
 from aflint.deploy.names import Names
 from aflint.deploy.together import together
 from aflint.errors import BucketNotFoundError, QueueDeletedError
@@ -39,7 +39,7 @@ class Leftover:
         return self.name.rpartition("/")[2] if self.kind == "queue" else self.name
 
 
-async def find_leftovers(clients: Clients, names: Names) -> list[Leftover]:
+async def find_leftovers(clients: Aws, names: Names) -> list[Leftover]:
     """Return all that jobs have in the cloud now, of running ones too, oldest first."""
     found = await together(
         [_queues(clients, names), _objects(clients, names), _uploads(clients, names)]
@@ -47,7 +47,7 @@ async def find_leftovers(clients: Clients, names: Names) -> list[Leftover]:
     return sorted((each for part in found for each in part), key=lambda each: each.since)
 
 
-async def remove(clients: Clients, names: Names, leftover: Leftover) -> None:
+async def remove(clients: Aws, names: Names, leftover: Leftover) -> None:
     """Remove one; that it is gone already is no error."""
     match leftover.kind:
         case "queue":
@@ -67,7 +67,7 @@ async def remove(clients: Clients, names: Names, leftover: Leftover) -> None:
 _NO_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
 
 
-async def remove_objects(clients: Clients, bucket: str, prefix: str) -> None:
+async def remove_objects(clients: Aws, bucket: str, prefix: str) -> None:
     """Remove the objects below a key that ends in "/", all of them for "", else the one object."""
     async for keys in _keys(clients, bucket, prefix):
         wanted = [key for key in keys if not prefix or prefix.endswith("/") or key == prefix]
@@ -79,7 +79,7 @@ async def remove_objects(clients: Clients, bucket: str, prefix: str) -> None:
             )  # fmt: skip
 
 
-async def _keys(clients: Clients, bucket: str, prefix: str) -> Any:
+async def _keys(clients: Aws, bucket: str, prefix: str) -> Any:
     subject = f"s3://{bucket}/{prefix}"
     try:
         async for page in clients.pages(
@@ -90,7 +90,7 @@ async def _keys(clients: Clients, bucket: str, prefix: str) -> Any:
         return
 
 
-async def _queues(clients: Clients, names: Names) -> list[Leftover]:
+async def _queues(clients: Aws, names: Names) -> list[Leftover]:
     urls: list[str] = []
     async for page in clients.pages(
         "sqs", "ListQueues", f"queues {names.queues}*",
@@ -101,7 +101,7 @@ async def _queues(clients: Clients, names: Names) -> list[Leftover]:
     return [each for each in found if each]
 
 
-async def _queue(clients: Clients, url: str) -> Leftover | None:
+async def _queue(clients: Aws, url: str) -> Leftover | None:
     wanted = ["CreatedTimestamp", "ApproximateNumberOfMessages"]
     try:
         answer = await clients.call(
@@ -118,7 +118,7 @@ async def _queue(clients: Clients, url: str) -> Leftover | None:
     )
 
 
-async def _objects(clients: Clients, names: Names) -> list[Leftover]:
+async def _objects(clients: Aws, names: Names) -> list[Leftover]:
     found: dict[str, Leftover] = {}
     prefix = f"{names.prefix}/"
     try:
@@ -166,7 +166,7 @@ def session_of(leftover: Leftover, prefix: str) -> str:
     return re.split("[-/]", rest, maxsplit=1)[0]
 
 
-async def _uploads(clients: Clients, names: Names) -> list[Leftover]:
+async def _uploads(clients: Aws, names: Names) -> list[Leftover]:
     found = []
     try:
         async for page in clients.pages(

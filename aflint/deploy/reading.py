@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from aflint.aws.clients import Aws
 from aflint.codec.secret import SECRET_VARIABLE, Secret
-from aflint.deploy.clients import Clients
 from aflint.deploy.errors import NameTakenError
 from aflint.deploy.names import Names
 from aflint.deploy.state import (
@@ -31,13 +31,13 @@ _NO_BLOCK = ("NoSuchPublicAccessBlockConfiguration",)
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
-async def find_account(clients: Clients) -> str:
+async def find_account(clients: Aws) -> str:
     """Return the number of the account. Raises CredentialsError where there are no valid ones."""
     caller = await clients.call("sts", "GetCallerIdentity", "your credentials")
     return str(caller["Account"])
 
 
-async def read_deployed(clients: Clients, names: Names, functions: list[str]) -> Deployed:
+async def read_deployed(clients: Aws, names: Names, functions: list[str]) -> Deployed:
     """Return the bucket, the role and those of `functions` that are there.
 
     Raises:
@@ -57,7 +57,7 @@ async def read_deployed(clients: Clients, names: Names, functions: list[str]) ->
     return Deployed(bucket, role, states)
 
 
-async def read_bucket(clients: Clients, names: Names) -> BucketState | None:
+async def read_bucket(clients: Aws, names: Names) -> BucketState | None:
     """Return the bucket, if there is one. Raises NameTakenError or WrongRegionError."""
     if not await _bucket_is_there(clients, names):
         return None
@@ -85,7 +85,7 @@ async def read_bucket(clients: Clients, names: Names) -> BucketState | None:
     )
 
 
-async def _bucket_is_there(clients: Clients, names: Names) -> bool:
+async def _bucket_is_there(clients: Aws, names: Names) -> bool:
     bucket, account = names.bucket, names.account
     try:
         found = await clients.find(
@@ -116,7 +116,7 @@ async def _bucket_is_there(clients: Clients, names: Names) -> bool:
     return True
 
 
-async def read_role(clients: Clients, names: Names) -> RoleState | None:
+async def read_role(clients: Aws, names: Names) -> RoleState | None:
     """Return the role with aflint's policies in it, if there is one."""
     subject = f"role {names.role}"
     found = await clients.find("iam", "GetRole", subject, NO_ROLE, RoleName=names.role)
@@ -139,7 +139,7 @@ async def read_role(clients: Clients, names: Names) -> RoleState | None:
     )
 
 
-async def read_function(clients: Clients, name: str) -> FunctionState | None:
+async def read_function(clients: Aws, name: str) -> FunctionState | None:
     """Return one function, if it is there."""
     found = await clients.find(
         "lambda", "GetFunction", f"function {name}", NO_FUNCTION, FunctionName=name
@@ -192,7 +192,7 @@ def status_of(shown: dict[str, Any]) -> str:
     return "Failed" if update == "Failed" else state
 
 
-async def list_functions(clients: Clients, names: Names) -> list[FunctionState]:
+async def list_functions(clients: Aws, names: Names) -> list[FunctionState]:
     """Return every function of this deployment, by memory, whatever sizes are configured now."""
     found = []
     async for page in clients.pages("lambda", "ListFunctions", f"functions {names.base}-*"):

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-from aflint.deploy.clients import Answer, Clients
+from aflint.aws.clients import Answer, Aws
 from aflint.deploy.errors import FunctionFailedError
 from aflint.deploy.reading import status_of
 from aflint.errors import BackendError
@@ -30,7 +30,7 @@ class Waiting:
     def __init__(self, sleep: Sleep = asyncio.sleep) -> None:
         self._sleep = sleep
 
-    async def for_function(self, clients: Clients, name: str) -> None:
+    async def for_function(self, clients: Aws, name: str) -> None:
         """Return when a function is ready to be invoked and to be changed.
 
         Raises:

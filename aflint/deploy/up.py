@@ -9,12 +9,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from aflint.aws import endpoints
-from aflint.aws.signing import Credentials
+from aflint.aws.bare.signing import Credentials
+from aflint.aws.clients import Aws
 from aflint.codec.secret import Secret
 from aflint.config import Config
 from aflint.deploy.apply import Applier, OnStep
 from aflint.deploy.bundle import Bundle, build_bundle
-from aflint.deploy.clients import Clients, open_clients
+from aflint.deploy.clients import open_clients
 from aflint.deploy.names import Names, function_name, memory_sizes, names_of
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.plan import plan
@@ -98,12 +99,13 @@ def target_of(config: Config, options: DeployOptions) -> Target:
 
 def is_loopback(endpoint_url: str | None, environ: Mapping[str, str]) -> bool:
     """Whether Lambda is emulated on this machine. Pure."""
-    url = endpoint_url or endpoints.configured_url("lambda", environ)
+    named = (environ.get("AWS_ENDPOINT_URL_LAMBDA"), environ.get("AWS_ENDPOINT_URL"))
+    url = endpoint_url or next(filter(None, named), None)
     return url is not None and endpoints.is_loopback(url)
 
 
 async def _bring(
-    clients: Clients,
+    clients: Aws,
     names: Names,
     config: Config,
     options: DeployOptions,

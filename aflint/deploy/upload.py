@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from aflint.aws.clients import Aws
 from aflint.deploy.bundle import Bundle
-from aflint.deploy.clients import Clients
 from aflint.deploy.names import Names
 from aflint.errors import BackendError
 
@@ -21,7 +21,7 @@ from aflint.errors import BackendError
 class Upload:
     """Uploads a bundle when it is first asked for, once; removes it at the end of its block."""
 
-    def __init__(self, clients: Clients, names: Names, bundle: Bundle) -> None:
+    def __init__(self, clients: Aws, names: Names, bundle: Bundle) -> None:
         self._clients = clients
         self._bundle = bundle
         self._bucket = names.bucket

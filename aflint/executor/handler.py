@@ -13,12 +13,13 @@ import gc
 import os
 import tempfile
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from aflint import __version__
 from aflint.aws import envelope
+from aflint.aws.bare.aws import connect
 from aflint.codec import payload
 from aflint.codec.closure import digest
 from aflint.codec.sealed import Opener
@@ -34,7 +35,7 @@ from aflint.executor.io_loop import IOLoop
 from aflint.executor.runner import Executor
 from aflint.limits import LAMBDA_TMP_MIN_MB
 from aflint.storage.router import open_storage
-from aflint.task import TaskDescription, TaskResult
+from aflint.task import AwsEndpoints, TaskDescription, TaskResult
 from aflint.transport import create_transport
 from aflint.wire import pack
 
@@ -71,7 +72,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         return _refuse(type(error), str(error))
     except FrameError as error:
         return _refuse(PayloadRefusedError, str(error))
-    executor, essential = _executor()
+    executor, essential = _executor(task.aws)
     before = what_lies_behind(essential - executor.io.descriptors)
     result = executor.run(task, deadline)
     if closed := closed_since(before):
@@ -101,22 +102,30 @@ def _opener() -> Opener:
 
 
 @cache
-def _executor() -> tuple[Executor, frozenset[int]]:
+def _io() -> IOLoop:
+    return IOLoop().__enter__()
+
+
+@cache
+def _executor(endpoints: AwsEndpoints | None) -> tuple[Executor, frozenset[int]]:
     """Return the executor, and the descriptors that the process has before any user code runs."""
     scratch = Path(tempfile.gettempdir()) / "aflint"
     scratch.mkdir(exist_ok=True)
     faulthandler.enable(2, all_threads=False)  # short: of a log, Lambda gives the last 4 KiB
     gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
     room = int(os.environ.get(TMP_VARIABLE, LAMBDA_TMP_MIN_MB)) * _TMP_SHARE
-    io = IOLoop().__enter__()
-    executor = Executor(io, open_storage(), create_transport, scratch, _opener().secret, int(room))
+    aws = connect(endpoints) if endpoints else None
+    transport_for = partial(create_transport, aws=aws)
+    executor = Executor(
+        _io(), open_storage(aws), transport_for, scratch, _opener().secret, int(room)
+    )
     return executor, open_descriptors()
 
 
 def _task(event: dict[str, Any], opener: Opener) -> TaskDescription:
     if payload.AT in event:
-        address = payload.open_address(opener, envelope.bytes_of(event[payload.AT]))
-        executor, _ = _executor()
+        address, aws = payload.open_address(opener, envelope.bytes_of(event[payload.AT]))
+        executor, _ = _executor(aws)
         return payload.open_task(opener, executor.io.run(executor.storage.read(address)))
     return payload.open_task(opener, envelope.bytes_of(event.get(payload.TASK, "")))
 
@@ -126,7 +135,7 @@ def _respond(result: TaskResult, task: TaskDescription) -> Any:
     packed = pack(result)
     if len(packed) <= envelope.MOST_RESPONSE:
         return envelope.text_of(packed)
-    executor, _ = _executor()
+    executor, _ = _executor(task.aws)
     name = digest(packed)
     location = f"{task.storage}/results/{task.id.job}/{name}"
     executor.io.run(executor.storage.write(location, packed))

@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from aflint import __version__, limits
 from aflint.aws import envelope
-from aflint.aws.client import Aws, Call, Client, Retries
-from aflint.aws.connection import ConnectError, ExchangeError
-from aflint.aws.failures import Kind, Refusal, read_refusal, translate
+from aflint.aws.clients import Aws
+from aflint.aws.explain import cause_of, nothing_was_sent, refusal_of
+from aflint.aws.failures import Kind, Refusal, translate
 from aflint.aws.invocation import Invocation, failure_of, read_invocation
-from aflint.aws.parser import Response
+from aflint.aws.retries import Retries
 from aflint.codec import payload
 from aflint.codec.fetched import checked
 from aflint.codec.sealed import MOST_ADDED
@@ -37,16 +36,15 @@ from aflint.errors import (
 from aflint.groups import first_error
 from aflint.invoker.base import Invoker
 from aflint.storage.base import Storage
-from aflint.task import TaskDescription, TaskResult
+from aflint.task import AwsEndpoints, TaskDescription, TaskResult
 from aflint.wire import pack, unpack
 
 _log = logging.getLogger("aflint.invoker")
 
-_HEADERS = {
-    "content-type": "application/json",
-    "x-amz-invocation-type": "RequestResponse",
-    "x-amz-log-type": "Tail",
-}
+PATIENCE_S = 60.0
+"""How much longer than a function may run its answer is waited for. That its machine is lost shows
+sooner: TCP asks a silent connection after a minute, and gives it up a minute later."""
+
 _CONNECTS = Retries()
 _OTHER_FILES = 256
 _HOLD_S = 0.5
@@ -61,8 +59,8 @@ class LambdaInvoker(Invoker):
 
     `functions` are names or ARNs by memory in MB; a task goes to the smallest that has what it asks
     for. At most `concurrency` invocations are under way. `storage` takes requests that are too
-    large for Lambda; all are sealed with `secret`, which the functions have, too. An answer is
-    waited for `patience_s`, longer than any function may run.
+    large for Lambda, which functions find by `endpoints`; all are sealed with `secret`, which the
+    functions have, too. An answer is waited for `patience_s`, longer than any function may run.
     """
 
     def __init__(
@@ -72,17 +70,18 @@ class LambdaInvoker(Invoker):
         storage: Storage,
         secret: Secret,
         concurrency: int = limits.LAMBDA_CONCURRENCY,
-        patience_s: float = limits.LAMBDA_TIMEOUT_S + 60.0,
+        patience_s: float = limits.LAMBDA_TIMEOUT_S + PATIENCE_S,
+        endpoints: AwsEndpoints | None = None,
     ) -> None:
         if not functions:
             raise ConfigError("There is no Lambda function to run tasks: run `aflint deploy`.")
         self._aws = aws
-        self._client: Client = aws.client("lambda")
         self._functions = dict(sorted(functions.items()))
         self._storage = storage
         self._secret = secret
         self._concurrency = concurrency
         self._patience_s = patience_s
+        self._endpoints = endpoints
         self.held = 0
         """Invocations that ran no task: to see that a function is there, or to warm it."""
         self.held_gb_seconds = 0.0
@@ -190,25 +189,14 @@ class LambdaInvoker(Invoker):
         if len(packed) + MOST_ADDED <= envelope.MOST_REQUEST:
             return await self._invoke(function, payload.TASK, seal, what), False
         location = f"{task.storage}/requests/{job}/{secrets.token_hex(16)}"
-        await self._storage.write(location, seal(self._client.now()))
-        seal = partial(payload.seal_address, self._secret, job, location)
+        await self._storage.write(location, seal())
+        seal = partial(payload.seal_address, self._secret, job, location, self._endpoints)
         return await self._invoke(function, payload.AT, seal, what), True
 
     async def _invoke(
-        self, function: str, purpose: str, seal: Callable[[float], bytes], what: str
+        self, function: str, purpose: str, seal: Callable[[], bytes], what: str
     ) -> Invocation:
-        path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
-        subject = f"function {function}"
-        call = Call("InvokeFunction", subject, "POST", path, "", _HEADERS, b"", self._patience_s)
-
-        def sealed() -> Call:
-            body = envelope.request(__version__, purpose, seal(self._client.now()))
-            return replace(call, body=body)
-
-        response = await self._send(sealed, what)
-        if response.status >= 300:
-            raise _refused(read_refusal(response), call, what)
-        invocation = read_invocation(response)
+        invocation = await self._answer(function, purpose, seal, what)
         if invocation.error:
             error = failure_of(invocation, function, what)
             if isinstance(error, AttemptError):
@@ -217,32 +205,43 @@ class LambdaInvoker(Invoker):
             raise error
         return invocation
 
-    async def _send(self, sealed: Callable[[], Call], what: str) -> Response:
-        """Send once; again only where nothing can have run: no connection, expired signature.
-
-        With a signature that AWS found late, the seal is made anew, too, by what is AWS's clock.
-        """
-        call = sealed()
+    async def _answer(
+        self, function: str, purpose: str, seal: Callable[[], bytes], what: str
+    ) -> Invocation:
+        """Send once; again, sealed anew, only where nothing was sent: no connection was made."""
+        client = await self._aws.client(
+            "lambda", read_s=self._patience_s, attempts=1, pool=self._concurrency
+        )
         tried = 0
-        fresh = False
         while True:
             tried += 1
+            body = envelope.request(__version__, purpose, seal())
             try:
-                response = await self._client.once(call, fresh=fresh)
-            except ConnectError as error:
-                if not _CONNECTS.again(Kind.TRANSIENT, tried):
-                    raise self._client.unreachable(error, call) from error
+                answer = await client.invoke(FunctionName=function, LogType="Tail", Payload=body)
+                data = await answer["Payload"].read()
+            except Exception as error:
+                if not nothing_was_sent(error) or not _CONNECTS.again(Kind.TRANSIENT, tried):
+                    raise self._explained(error, function, what) from error
                 await asyncio.sleep(_CONNECTS.wait(tried, random.random()))
                 continue
-            except ExchangeError as error:
-                raise WorkerLostError(
-                    f"The connection to Lambda was lost while {what} ran in {call.subject} "
-                    f"({error}); it may have run to its end."
-                ) from error
-            if fresh or response.status not in (400, 401, 403) or not self._client.renew(response):
-                return response
-            fresh = True
-            call = sealed()
+            request_id = answer["ResponseMetadata"].get("RequestId", "")
+            failed, log = answer.get("FunctionError", ""), answer.get("LogResult", "")
+            return read_invocation(data, failed, request_id, log)
+
+    def _explained(self, error: Exception, function: str, what: str) -> Exception:
+        """Return aflint's error for a call's: it depends on whether the function may have run."""
+        from botocore import exceptions as its
+
+        subject = f"function {function}"
+        if isinstance(error, its.ClientError):
+            return _refused(refusal_of(error), subject, what)
+        connection = its.HTTPClientError | its.ConnectionError
+        if isinstance(error, connection) and not nothing_was_sent(error):
+            return WorkerLostError(
+                f"The connection to Lambda was lost while {what} ran in {subject} "
+                f"({cause_of(error)}); it may have run to its end."
+            )
+        return self._aws.explained(error, "lambda", "InvokeFunction", subject)
 
     async def _result(self, answer: Any, function: str, what: str) -> TaskResult:
         if isinstance(answer, dict) and "at" in answer:
@@ -256,21 +255,21 @@ class LambdaInvoker(Invoker):
         return result
 
 
-def _refused(refusal: Refusal, call: Call, what: str) -> AflintError:
+def _refused(refusal: Refusal, subject: str, what: str) -> AflintError:
     """Return the error for a call that Lambda turned away."""
     if refusal.kind is Kind.THROTTLED or refusal.code in _NOT_READY:
         throttled = ThrottledError(
-            f"Lambda refused to start {what} in {call.subject} for now: {refusal.code}: "
+            f"Lambda refused to start {what} in {subject} for now: {refusal.code}: "
             f"{refusal.message} (request {refusal.request_id})"
         )
         throttled.retry_after_s = refusal.retry_after_s
         return throttled
     if refusal.kind is Kind.TRANSIENT:
         return WorkerLostError(
-            f"Lambda failed while {what} ran in {call.subject}: {refusal.code}: "
+            f"Lambda failed while {what} ran in {subject}: {refusal.code}: "
             f"{refusal.message} (request {refusal.request_id})"
         )
-    return translate(refusal, "lambda", call.action, call.subject)
+    return translate(refusal, "lambda", "InvokeFunction", subject)
 
 
 def _unexpected(answer: Any, function: str, what: str) -> AflintError:

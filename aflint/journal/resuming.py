@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from aflint.aws.client import Aws
 from aflint.codec.secret import SECRET_FILE, Secret
 from aflint.config import Config
 from aflint.deploy.clean import names_cloud
+from aflint.deploy.clients import open_clients
 from aflint.deploy.folders import Folder, default_scratch, find_folders
 from aflint.deploy.found import find_deployment
 from aflint.driver.command import RUN_ID
@@ -137,11 +136,9 @@ def _in_folder(folder: Folder) -> Resumable:
 
 
 async def _in_cloud(config: Config, alive: Mapping[str, Folder]) -> list[Resumable]:
-    found = await find_deployment(config)
-    journals = f"s3://{found.bucket}/{config.prefix}/{JOURNALS}"
-    async with AsyncExitStack() as stack:
-        aws = Aws(found.region, config.endpoint_url, config.profile)
-        stack.push_async_callback(aws.aclose)
+    async with open_clients(config) as aws:
+        found = await find_deployment(config, aws)
+        journals = f"s3://{found.bucket}/{config.prefix}/{JOURNALS}"
         storage = S3Storage(aws)
         try:
             segments = await storage.list(f"{journals}/*/*")

@@ -44,7 +44,7 @@ from aflint.plan.program import (
     Transform,
     Zip,
 )
-from aflint.task import Blob, Input
+from aflint.task import AwsEndpoints, Blob, Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class TaskSettings:
     fetch_timeout_s: float = 60.0
     logs: bool = False
     debug: bool = False
+    aws: AwsEndpoints | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,7 @@ def _describe(attempt: Attempt, policy: Policy) -> TaskDescription:
         inputs=attempt.start.inputs,
         output=stage.handle,
         transport=settings.transport,
+        aws=settings.aws,
         storage=settings.storage,
         memory_mb=policy.memory_mb(settings.memory_mb, attempt.task.memory_kills),
         max_result_bytes=settings.max_result_bytes,

@@ -25,8 +25,8 @@ def scheme_of(path: str) -> str:
     return _ALIASES.get(scheme, scheme)
 
 
-def s3_factory(options: Mapping[str, Any]) -> Factory:
-    """Return what makes `aflint.storage.s3.S3Storage(**options)`, imported only when it is used."""
+def s3_factory(aws: Any = None) -> Factory:
+    """Return what makes `aflint.storage.s3.S3Storage(aws)`, imported only when it is used."""
 
     def make() -> Storage:
         try:
@@ -35,7 +35,7 @@ def s3_factory(options: Mapping[str, Any]) -> Factory:
             raise ConfigError(
                 f"s3:// paths cannot be used here: {error.name} is not installed"
             ) from error
-        storage: Storage = module.S3Storage(**options)
+        storage: Storage = module.S3Storage(aws)
         return storage
 
     return make
@@ -108,6 +108,6 @@ class RoutedStorage(Storage):
             await storage.aclose()
 
 
-def open_storage(s3: Mapping[str, Any] | None = None) -> RoutedStorage:
-    """Return a storage for local paths, file:// and s3:// (with the options that S3 needs)."""
-    return RoutedStorage({"": LocalStorage, "s3": s3_factory(s3 or {})})
+def open_storage(aws: Any = None) -> RoutedStorage:
+    """Return a storage for local paths, file:// and s3://, by `aws` as `S3Storage` takes it."""
+    return RoutedStorage({"": LocalStorage, "s3": s3_factory(aws)})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from aflint.aws.client import Aws
+from aflint.aws.clients import Aws
 from aflint.aws.in_flight import InFlight
 from aflint.aws.s3 import S3
 from aflint.errors import (
@@ -32,17 +32,26 @@ _PARTS_BEFORE_GROWTH = 1000
 _UPLOADS = 4
 _IS_THERE = "PreconditionFailed"
 _MOST_COPIED = 5 * 1024**3
+_DIRECTORY = "--x-s3"
+"""How names of S3 Express's buckets end, which list whole folders only."""
+
+
+_PATH = re.compile(
+    r"s3[an]?://(?P<bucket>arn:[^/]+:(outpost/[^/]+/)?accesspoint[/:][^/]+|[^/]+)/?(?P<key>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def split(path: str) -> tuple[str, str]:
-    """Return bucket and key of s3://bucket/key, s3a:// and s3n:// too.
+    """Return bucket and key of s3://bucket/key, s3a:// and s3n:// too; an access point's ARN is a
+    bucket, as well.
 
     Raises InvalidArgumentError where it names no bucket.
     """
-    match = re.fullmatch(r"s3[an]?://([^/]+)/?(.*)", path, re.IGNORECASE | re.DOTALL)
+    match = _PATH.fullmatch(path)
     if match is None:
         raise InvalidArgumentError(f"{path} names no bucket; write s3://bucket/key")
-    return match[1], match[2]
+    return match["bucket"], match["key"]
 
 
 @contextmanager
@@ -59,20 +68,14 @@ def _reading(path: str) -> Iterator[None]:
 class S3Storage(Storage):
     """Objects of any bucket that the credentials may use.
 
-    Either `aws`, which the caller closes, or the arguments to make one of. Errors other than a
-    missing path are those of BackendError.
+    They are called by `aws`, which the caller closes; without it, as AWS's own settings say. Errors
+    other than a missing path are those of BackendError.
     """
 
-    def __init__(
-        self,
-        aws: Aws | None = None,
-        region: str | None = None,
-        endpoint_url: str | None = None,
-        profile: str | None = None,
-    ) -> None:
+    def __init__(self, aws: Aws | None = None) -> None:
         self._owned = aws is None
-        self._aws = aws or Aws(region, endpoint_url, profile)
-        self._s3 = S3(self._aws)
+        self._aws = aws or Aws()
+        self._s3 = self._aws.s3()
 
     async def list(self, pattern: str) -> list[FileInfo]:
         bucket, key = split(pattern)
@@ -164,7 +167,10 @@ class S3Storage(Storage):
             bucket, key = split(path)
             keys.setdefault(bucket, []).append(key)
         for bucket, some in keys.items():
-            await self._s3.delete_many(bucket, some)
+            if len(some) == 1:
+                await self._s3.delete(bucket, some[0])
+            else:
+                await self._s3.delete_many(bucket, some)
 
     @property
     def counts(self) -> TransferCounts:
@@ -197,7 +203,10 @@ class S3Storage(Storage):
         shows_hidden = is_hidden(pattern.rstrip("/").rpartition("/")[2])
         for simple in expand_braces(pattern.rstrip("/")):
             glob = compile_glob(simple)
-            page = await self._s3.list_all(bucket, literal_prefix(simple))
+            prefix = literal_prefix(simple)
+            if bucket.endswith(_DIRECTORY):
+                prefix = prefix[: prefix.rfind("/") + 1]
+            page = await self._s3.list_all(bucket, prefix)
             for name, size in page.objects:
                 folder, _, base = name.rpartition("/")
                 hidden = is_hidden(base)

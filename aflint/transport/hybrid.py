@@ -8,7 +8,7 @@ from typing import Any
 
 from aflint import limits
 from aflint.aio import to_the_end
-from aflint.aws.client import Aws
+from aflint.aws.clients import Aws
 from aflint.aws.s3 import S3
 from aflint.aws.sqs import Sqs
 from aflint.errors import AflintError
@@ -65,8 +65,8 @@ class HybridTransport(Transport):
     ) -> None:
         self._counts = TransferCounts()
         self._aws = aws
-        self._sqs = Sqs(aws.client("sqs"))
-        self._s3 = S3(aws, self._counts)
+        self._sqs = aws.sqs()
+        self._s3 = aws.s3(self._counts)
         self._bucket = bucket
         self._prefix = prefix
         self._limit = message_limit_bytes
@@ -86,8 +86,7 @@ class HybridTransport(Transport):
     @property
     def config(self) -> tuple[Any, ...]:
         """What `create_transport` makes this transport of in another process."""
-        place = (self._aws.region, self._aws.endpoint_url, self._bucket)
-        return ("hybrid", *place, self._prefix, self._limit, self._visibility_s)
+        return ("hybrid", self._bucket, self._prefix, self._limit, self._visibility_s)
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         stem = new_stem(self._prefix, job, shuffle)
@@ -129,18 +128,6 @@ class HybridTransport(Transport):
 
     async def aclose(self) -> None:
         await self._aws.aclose()
-
-
-def from_config(
-    region: str,
-    endpoint_url: str | None,
-    bucket: str,
-    prefix: str,
-    limit_bytes: int,
-    visibility_s: int,
-) -> HybridTransport:
-    """Return the transport whose `config` this is, with the credentials of the environment."""
-    return HybridTransport(Aws(region, endpoint_url), bucket, prefix, limit_bytes, visibility_s)
 
 
 class HybridWriter(ShuffleWriter):

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
-from aflint.aws.client import Aws
+from aflint.aws.clients import Aws
 from aflint.aws.s3 import S3
 from aflint.errors import FetchFailedError
 from aflint.task import Manifest, ShuffleHandle
@@ -42,7 +42,7 @@ class S3Transport(Transport):
     def __init__(self, aws: Aws, bucket: str, prefix: str = "aflint") -> None:
         self._aws = aws
         self._counts = TransferCounts()
-        self._s3 = S3(aws, self._counts)
+        self._s3 = aws.s3(self._counts)
         self._bucket = bucket
         self._prefix = prefix
         self._traits = TransportTraits(MAX_FRAME_BYTES, TARGET_FRAME_BYTES, rereadable=True)
@@ -58,7 +58,7 @@ class S3Transport(Transport):
     @property
     def config(self) -> tuple[Any, ...]:
         """What `create_transport` makes this transport of in another process."""
-        return ("s3", self._aws.region, self._aws.endpoint_url, self._bucket, self._prefix)
+        return ("s3", self._bucket, self._prefix)
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         place = new_place(self._bucket, self._prefix, job, shuffle)
@@ -83,16 +83,6 @@ class S3Transport(Transport):
 
     async def aclose(self) -> None:
         await self._aws.aclose()
-
-
-def from_config(
-    region: str,
-    endpoint_url: str | None,
-    bucket: str,
-    prefix: str,
-) -> S3Transport:
-    """Return the transport whose `config` this is, with the credentials of the environment."""
-    return S3Transport(Aws(region, endpoint_url), bucket, prefix)
 
 
 def new_place(bucket: str, prefix: str, job: str, shuffle: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aflint import limits
-from aflint.aws.client import Aws
+from aflint.aws.clients import Aws
 from aflint.aws.sqs import Sqs
 from aflint.errors import ConfigError
 from aflint.task import Manifest, ShuffleHandle
@@ -49,7 +49,7 @@ class SqsTransport(Transport):
     ) -> None:
         self._counts = TransferCounts()
         self._aws = aws
-        self._sqs = Sqs(aws.client("sqs"))
+        self._sqs = aws.sqs()
         self._prefix = prefix
         self._limit = message_limit_bytes
         self._visibility_s = visibility_s
@@ -67,8 +67,7 @@ class SqsTransport(Transport):
     @property
     def config(self) -> tuple[Any, ...]:
         """What `create_transport` makes this transport of in another process."""
-        place = (self._aws.region, self._aws.endpoint_url)
-        return ("sqs", *place, self._prefix, self._limit, self._visibility_s)
+        return ("sqs", self._prefix, self._limit, self._visibility_s)
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         """Make the queues. Raises ConfigError where they take less than `message_limit_bytes`."""
@@ -106,17 +105,6 @@ class SqsTransport(Transport):
 
     async def aclose(self) -> None:
         await self._aws.aclose()
-
-
-def from_config(
-    region: str,
-    endpoint_url: str | None,
-    prefix: str,
-    limit_bytes: int,
-    visibility_s: int,
-) -> SqsTransport:
-    """Return the transport whose `config` this is, with the credentials of the environment."""
-    return SqsTransport(Aws(region, endpoint_url), prefix, limit_bytes, visibility_s)
 
 
 class SqsWriter(ShuffleWriter):

@@ -9,9 +9,9 @@ from binascii import b2a_base64
 from dataclasses import dataclass, field
 
 from aflint import limits
-from aflint.aws.client import Retries
 from aflint.aws.failures import THROTTLES
 from aflint.aws.in_flight import InFlight
+from aflint.aws.retries import Retries
 from aflint.aws.sqs import FailedEntry, Sqs, queue_name
 from aflint.cost import billed_sqs_requests
 from aflint.errors import BackendError, ServiceUnavailableError

@@ -10,10 +10,8 @@ import asyncio
 import json
 import sys
 
-from aflint.aws.client import Aws
-from aflint.aws.credentials import FixedCredentials
-from aflint.aws.s3 import S3
-from aflint.aws.signing import Credentials
+from aflint.aws.bare.signing import Credentials
+from aflint.aws.clients import Aws
 from aflint.localcloud import LocalCloud
 
 
@@ -23,10 +21,8 @@ async def _serve(bucket: str, limit_bytes: int) -> None:
         functions=False, message_limit_bytes=limit_bytes, verify_signatures=False
     ) as cloud:
         keys = cloud.credentials
-        aws = Aws(
-            cloud.region, cloud.endpoint_url, credentials=FixedCredentials(Credentials(*keys))
-        )
-        await S3(aws).create_bucket(bucket)
+        aws = Aws(cloud.region, cloud.endpoint_url, credentials=Credentials(*keys))
+        await aws.call("s3", "CreateBucket", f"bucket {bucket}", Bucket=bucket)
         await aws.aclose()
         print(json.dumps({"url": cloud.endpoint_url, "keys": keys}), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

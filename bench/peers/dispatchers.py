@@ -27,16 +27,15 @@ _KEYS = ("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 
 async def aflint_invoker(url: str, calls: int) -> Measured:
     """The invoker of aflint, task in and result out."""
-    from aflint.aws.client import Aws
-    from aflint.aws.credentials import FixedCredentials
-    from aflint.aws.signing import Credentials
+    from aflint.aws.bare.signing import Credentials
+    from aflint.aws.clients import Aws
     from aflint.codec.secret import Secret
     from aflint.invoker.lambda_ import LambdaInvoker
     from aflint.storage.router import open_storage
     from aflint.task import Blob, TaskDescription, TaskId
 
     program = Blob("0" * 32, PROGRAM_BYTES, os.urandom(PROGRAM_BYTES))
-    aws = Aws("us-east-1", url, credentials=FixedCredentials(Credentials(*_KEYS)))
+    aws = Aws("us-east-1", url, credentials=Credentials(*_KEYS))
     invoker = LambdaInvoker(
         aws, {1769: FUNCTION}, open_storage(), Secret.fresh(), concurrency=calls
     )

@@ -15,7 +15,7 @@ from typing import Any
 from unittest import mock
 from urllib.parse import unquote
 
-from aflint.aws.client import Call, Client
+from aflint.aws.bare.client import Call, Client
 from aflint.aws.parser import Response
 
 _SENDS = 32

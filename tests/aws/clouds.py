@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aflint.aws.client import Aws, Retries
-from aflint.aws.credentials import FixedCredentials
-from aflint.aws.s3 import S3
-from aflint.aws.signing import Credentials
+from aflint.aws.bare.aws import BareAws
+from aflint.aws.bare.signing import Credentials
+from aflint.aws.clients import Aws
 from aflint.localcloud import LocalCloud
 
 BUCKET = "bucket"
@@ -17,14 +16,27 @@ BUCKET = "bucket"
 
 def connect(cloud: LocalCloud, **settings: Any) -> Aws:
     """Return a connection to a cloud, by its own credentials."""
-    credentials = FixedCredentials(Credentials(*cloud.credentials))
     defaults: dict[str, Any] = {
         "region": cloud.region,
         "endpoint_url": cloud.endpoint_url,
-        "credentials": credentials,
-        "retries": Retries(base_s=0.001, most_s=0.01),
+        "credentials": Credentials(*cloud.credentials),
     }
     return Aws(**(defaults | settings))
+
+
+async def make_bucket(aws: Aws, bucket: str = BUCKET) -> None:
+    """Make a bucket; one's own of that name is no error."""
+    await aws.call("s3", "CreateBucket", f"bucket {bucket}", Bucket=bucket)
+
+
+@asynccontextmanager
+async def as_tasks_do(aws: Aws, credentials: Credentials) -> AsyncIterator[BareAws]:
+    """Give the clients of a task whose driver has `aws`."""
+    bare = BareAws(await aws.resolve(), credentials)
+    try:
+        yield bare
+    finally:
+        await bare.aclose()
 
 
 @asynccontextmanager
@@ -34,7 +46,7 @@ async def running(**settings: Any) -> AsyncIterator[tuple[LocalCloud, Aws]]:
     async with LocalCloud(**(defaults | settings)) as cloud:
         aws = connect(cloud)
         try:
-            await S3(aws).create_bucket(BUCKET)
+            await make_bucket(aws)
             yield cloud, aws
         finally:
             await aws.aclose()

@@ -10,7 +10,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aflint.aws.signing import Credentials, Signer
+from aflint.aws.bare.signing import Credentials, Signer
 
 NOW = datetime.datetime(2026, 11, 22, 13, 14, 15, tzinfo=datetime.UTC)
 KEYS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/", min_size=16, max_size=40)

@@ -10,11 +10,8 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
-from aflint.aws.client import Aws
-from aflint.aws.credentials import FixedCredentials
-from aflint.aws.s3 import S3
-from aflint.aws.signing import Credentials
-from aflint.aws.sqs import Sqs
+from aflint.aws.bare.signing import Credentials
+from aflint.aws.clients import Aws
 from aflint.backend import Backend
 from aflint.backend.base import policy_of
 from aflint.codec.secret import Secret
@@ -37,6 +34,7 @@ from aflint.transport.base import Transport
 from aflint.transport.hybrid import HybridTransport
 from aflint.transport.s3 import S3Transport
 from aflint.transport.sqs import SqsTransport
+from tests.aws.clouds import make_bucket
 from tests.cloud import ministack
 
 BUCKET = "bucket"
@@ -70,17 +68,17 @@ def moto_url() -> Iterator[str]:
 
 
 def connection(url: str) -> Aws:
-    return Aws("us-east-1", url, credentials=FixedCredentials(Credentials("test", "test")))
+    return Aws("us-east-1", url, credentials=Credentials("test", "test"))
 
 
 @pytest.fixture
 async def aws(ministack_url: str) -> AsyncIterator[Aws]:
     """A connection to ministack, which has one bucket."""
     aws = connection(ministack_url)
-    await S3(aws).create_bucket(BUCKET)
+    await make_bucket(aws)
     yield aws
-    assert await Sqs(aws.client("sqs")).list_queues("test") == []
-    assert (await S3(aws).list_all(BUCKET, "test/")).objects == []
+    assert await aws.sqs().list_queues("test") == []
+    assert (await aws.s3().list_all(BUCKET, "test/")).objects == []
     await aws.aclose()
 
 
@@ -96,7 +94,7 @@ async def test_moto_carries_shuffles(check: Check, moto_url: str) -> None:
     try:
         transport: Transport = SqsTransport(aws, "test", LIMIT, visibility_s=1)
         await check(transport)
-        assert await Sqs(aws.client("sqs")).list_queues("test") == []
+        assert await aws.sqs().list_queues("test") == []
     finally:
         await aws.aclose()
 

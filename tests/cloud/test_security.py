@@ -18,13 +18,14 @@ from aiobotocore.session import get_session
 import aflint
 from aflint import __version__
 from aflint.aws import envelope
-from aflint.aws.signing import Credentials
+from aflint.aws.bare.signing import Credentials
 from aflint.codec import payload
 from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.config import Config
 from aflint.deploy.checks import Level
+from aflint.deploy.clients import open_clients
 from aflint.deploy.doctor import examine
-from aflint.deploy.found import find_deployment
+from aflint.deploy.found import Found, find_deployment
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.status import read_status
 from aflint.deploy.up import deploy
@@ -105,13 +106,18 @@ async def test_a_session_whose_secret_was_replaced_is_told(
         assert await session.range(10).count() == 10
 
 
+async def _found(config: Config) -> Found:
+    async with open_clients(config) as aws:
+        return await find_deployment(config, aws)
+
+
 async def test_a_deployment_keeps_its_secret_and_gets_one_where_it_has_none(
     deployed: Deployed, config: Config
 ) -> None:
     secret = deployed.deployment.secret
     again = await deploy(config, DeployOptions())
     assert (again.steps, again.secret) == ((), secret)
-    assert (await find_deployment(config)).secret == secret
+    assert (await _found(config)).secret == secret
     names = list(deployed.deployment.functions.values())
     async with get_session().create_client("lambda") as lambda_:
         for value in ({}, {SECRET_VARIABLE: "%"}, {SECRET_VARIABLE: "c2hvcnQ="}):
@@ -120,7 +126,7 @@ async def test_a_deployment_keeps_its_secret_and_gets_one_where_it_has_none(
                     FunctionName=name, Environment={"Variables": {"THEIRS": "1", **value}}
                 )
             with pytest.raises(BundleMismatchError, match="aflint deploy --sizes 3"):
-                await find_deployment(config)
+                await _found(config)
         doctor = [each for each in await examine(config) if "without a secret" in each.seen]
         assert [each.level for each in doctor] == [Level.FAIL] * 3
         made = await deploy(config, DeployOptions())
@@ -129,7 +135,7 @@ async def test_a_deployment_keeps_its_secret_and_gets_one_where_it_has_none(
     variables = shown["Environment"]["Variables"]
     assert variables[SECRET_VARIABLE] == made.secret.to_text()
     assert variables["THEIRS"] == "1"
-    assert (await find_deployment(config)).secret == made.secret
+    assert (await _found(config)).secret == made.secret
     assert (await deploy(config, DeployOptions())).steps == ()
 
 
@@ -141,10 +147,10 @@ async def test_all_sizes_get_the_secret_of_the_first(deployed: Deployed, config:
             FunctionName=name, Environment={"Variables": other}
         )
     with pytest.raises(BundleMismatchError, match="no secret in common"):
-        await find_deployment(config)
+        await _found(config)
     made = await deploy(config, DeployOptions())
     assert made.secret == deployed.deployment.secret
-    assert (await find_deployment(config)).secret == made.secret
+    assert (await _found(config)).secret == made.secret
 
 
 @pytest.fixture
@@ -229,7 +235,7 @@ async def test_nothing_secret_is_told(
         steps,
         status,
         status.as_dict(),
-        await find_deployment(config),
+        await _found(config),
     ]
     async with aflint.connect(config, task_logs=True) as session:
         session.add_listener(told.append)

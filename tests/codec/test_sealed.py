@@ -167,10 +167,10 @@ def test_a_task_of_another_job_is_refused() -> None:
 
 
 def test_addresses_and_waits_come_back_and_are_not_each_other() -> None:
-    address = payload.seal_address(SECRET, "job-1", "s3://bucket/ä", NOW)
+    address = payload.seal_address(SECRET, "job-1", "s3://bucket/ä", None, NOW)
     hold = payload.seal_hold(SECRET, 0.5, NOW)
     refusal(lambda: payload.open_hold(opener(), address))
     refusal(lambda: payload.open_address(opener(), hold))
     refusal(lambda: payload.open_task(opener(), hold))
-    assert payload.open_address(opener(), address) == "s3://bucket/ä"
+    assert payload.open_address(opener(), address) == ("s3://bucket/ä", None)
     assert payload.open_hold(opener(), hold) == 0.5

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from aflint.deploy.clients import Answer, Clients
+from aflint.aws.clients import Answer, Aws
 from aflint.deploy.errors import FunctionFailedError
 from aflint.deploy.reading import status_of
 from aflint.deploy.settling import FUNCTION_WAIT_S, ROLE_WAIT_S, Waiting, pauses
@@ -23,7 +23,7 @@ class Slept:
 
 
 class Answers:
-    """Clients that give one answer after another."""
+    """Aws that give one answer after another."""
 
     def __init__(self, answers: Iterable[Answer]) -> None:
         self.left = list(answers)
@@ -34,7 +34,7 @@ class Answers:
 
 async def wait_for(*answers: Answer) -> float:
     slept = Slept()
-    await Waiting(slept).for_function(cast(Clients, Answers(answers)), "f")
+    await Waiting(slept).for_function(cast(Aws, Answers(answers)), "f")
     return slept.total
 
 
@@ -62,7 +62,7 @@ async def test_a_failed_function_says_why() -> None:
 async def test_a_function_is_not_waited_for_for_ever() -> None:
     slept = Slept()
     with pytest.raises(FunctionFailedError, match="Pending"):
-        await Waiting(slept).for_function(cast(Clients, Answers([{"State": "Pending"}])), "f")
+        await Waiting(slept).for_function(cast(Aws, Answers([{"State": "Pending"}])), "f")
     assert FUNCTION_WAIT_S <= slept.total < FUNCTION_WAIT_S + 6
 
 

@@ -104,9 +104,8 @@ def responses(data: bytes) -> None:
 def invocations(data: bytes) -> None:
     """The first line is the log in base64, the rest the body."""
     log, _, body = data.partition(b"\n")
-    headers = {"x-amz-log-result": log.decode("latin-1"), "x-amz-function-error": "Unhandled"}
     try:
-        invocation = read_invocation(Response(200, headers, body))
+        invocation = read_invocation(body, "Unhandled", "1", log.decode("latin-1"))
     except AflintError:
         return
     assert isinstance(failure_of(invocation, "f", "it"), AflintError)

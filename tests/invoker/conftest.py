@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from aiobotocore.session import get_session
 
-from aflint.aws.client import Aws
-from aflint.aws.s3 import S3
+from aflint.aws.clients import Aws
 from aflint.codec import closure, frame, records
 from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.invoker.lambda_ import LambdaInvoker
@@ -23,8 +22,8 @@ from aflint.localcloud import LocalCloud
 from aflint.localcloud.lambda_.function import RUNTIME
 from aflint.plan.program import Program, ReadSplit, Return
 from aflint.storage.router import RoutedStorage, open_storage
-from aflint.task import Blob, DataSplit, Input, TaskDescription, TaskId, TaskResult
-from tests.aws.clouds import BUCKET, connect
+from aflint.task import AwsEndpoints, Blob, DataSplit, Input, TaskDescription, TaskId, TaskResult
+from tests.aws.clouds import BUCKET, connect, make_bucket
 
 SECRET = Secret(b"s" * 32)
 TRUST = json.dumps(
@@ -68,6 +67,7 @@ class Lambdas:
     cloud: LocalCloud
     aws: Aws
     storage: RoutedStorage
+    endpoints: AwsEndpoints
 
     async def create(self, name: str = "task", before: str = "", **settings: Any) -> None:
         """Make a function; `before` runs before aflint is imported."""
@@ -97,6 +97,7 @@ class Lambdas:
             )
 
     def invoker(self, name: str = "task", memory_mb: int = 1769, **settings: Any) -> LambdaInvoker:
+        settings.setdefault("endpoints", self.endpoints)
         return LambdaInvoker(self.aws, {memory_mb: name}, self.storage, SECRET, **settings)
 
 
@@ -105,10 +106,10 @@ async def lambdas() -> AsyncIterator[Lambdas]:
     pytest.importorskip("awslambdaric")
     async with LocalCloud(verify_signatures=True, concurrency=3, freeze=False) as cloud:
         aws = connect(cloud)
-        storage = open_storage({"aws": aws})
+        storage = open_storage(aws)
         try:
-            await S3(aws).create_bucket(BUCKET)
-            yield Lambdas(cloud, aws, storage)
+            await make_bucket(aws)
+            yield Lambdas(cloud, aws, storage, await aws.resolve())
         finally:
             await storage.aclose()
             await aws.aclose()

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from aflint import errors
-from aflint.aws.client import Aws
-from aflint.aws.credentials import FixedCredentials
+from aflint.aws.bare.signing import Credentials
+from aflint.aws.clients import Aws
 from aflint.aws.invocation import Invocation, Usage
-from aflint.aws.signing import Credentials
 from aflint.invoker.lambda_ import LambdaInvoker
 from aflint.task import TaskResult
 from aflint.testing.clock import run_virtual
@@ -52,7 +51,7 @@ class ScriptedLambda(LambdaInvoker):
     """Holds environments on a virtual clock: `script` says what comes of each call, by number."""
 
     def __init__(self, script: Callable[[int], Exception | None]) -> None:
-        aws = Aws("us-east-1", credentials=FixedCredentials(Credentials("a", "b")))
+        aws = Aws("us-east-1", credentials=Credentials("a", "b"))
         super().__init__(aws, {1769: "f"}, storage=None, secret=SECRET)  # type: ignore[arg-type]
         self.script = script
         self.ends: list[float] = []
@@ -215,7 +214,7 @@ async def test_another_region(lambdas: Lambdas) -> None:
 
 
 async def test_unknown_credentials(lambdas: Lambdas) -> None:
-    aws = connect(lambdas.cloud, credentials=FixedCredentials(Credentials("AKIA", "secret")))
+    aws = connect(lambdas.cloud, credentials=Credentials("AKIA", "secret"))
     with pytest.raises(errors.CredentialsError, match="access key"):
         await LambdaInvoker(aws, {1: "task"}, lambdas.storage, SECRET).start()
     await aws.aclose()
@@ -228,7 +227,7 @@ async def test_nobody_listens(lambdas: Lambdas, unused_tcp_port: int) -> None:
 
 
 def test_tasks_go_to_the_smallest_function_that_suffices() -> None:
-    aws = Aws("us-east-1", credentials=FixedCredentials(Credentials("a", "b")))
+    aws = Aws("us-east-1", credentials=Credentials("a", "b"))
     invoker = LambdaInvoker(aws, {3538: "large", 1769: "small"}, storage=None, secret=SECRET)  # type: ignore[arg-type]
     chosen = [invoker._function_for(memory) for memory in (0, 1769, 1770, 3538, 9999)]
     assert chosen == ["small", "small", "large", "large", "large"]

@@ -86,7 +86,7 @@ class Bucket:
 
 
 class _Aws:
-    def client(self, *names: str) -> None:
+    def s3(self) -> None:
         return None
 
 

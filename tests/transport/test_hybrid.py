@@ -5,7 +5,6 @@ import random
 import pytest
 
 from aflint import errors, limits
-from aflint.aws.s3 import S3
 from aflint.testing.transport_checks import TRANSPORT_CHECKS, Check
 from aflint.transport.combined_object import split_uri
 from aflint.transport.hybrid import HybridTransport
@@ -106,7 +105,7 @@ async def test_a_lost_object_names_its_maps() -> None:
             line, _ = await write(transport, handle, number, {0: frames_of(9, 150_000, number)})
             lines += line
         bucket, key = split_uri(lines[1].object)
-        await S3(aws).delete(bucket, key)
+        await aws.s3().delete(bucket, key)
         with pytest.raises(errors.FetchFailedError) as raised:
             await read(transport, handle, 0, lines)
         assert (raised.value.shuffle, raised.value.maps) == (7, (1,))

@@ -126,7 +126,7 @@ async def test_strangers_messages_are_passed_on_as_they_are() -> None:
     async with running() as (_, aws):
         transport = SqsTransport(aws, "test")
         handle = await transport.open("job", 1, 1)
-        await Sqs(aws.client("sqs")).send(f"{handle.address[0]}0", [b"not base64!"])
+        await aws.sqs().send(f"{handle.address[0]}0", [b"not base64!"])
         lines, _ = await write(transport, handle, 0, {0: [b"frame"]})
         reader = transport.reader(Manifest(handle, 0, tuple(lines)))
         async with aclosing(cast("AsyncGenerator[bytes, None]", reader.frames())) as given:
@@ -140,7 +140,7 @@ async def test_a_queue_that_someone_deleted() -> None:
     async with running() as (_, aws):
         transport = SqsTransport(aws, "test")
         handle = await transport.open("job", 1, 1)
-        await Sqs(aws.client("sqs")).delete_queue(f"{handle.address[0]}0")
+        await aws.sqs().delete_queue(f"{handle.address[0]}0")
         writer = transport.writer(handle, 0, 0, 0)
         await writer.write(0, b"frame")
         with pytest.raises(errors.QueueDeletedError, match=r"test-job-1-.*Someone deleted it"):

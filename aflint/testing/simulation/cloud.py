@@ -203,11 +203,10 @@ class _Outside(Caller):
 class _NoAws:
     """Stands where transports keep their connection to AWS."""
 
-    region = "simulated"
-    endpoint_url = None
-    emulated = True
+    def sqs(self) -> None:
+        return None
 
-    def client(self, *names: str) -> None:
+    def s3(self, counts: object = None) -> None:
         return None
 
     async def aclose(self) -> None:

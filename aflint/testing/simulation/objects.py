@@ -91,9 +91,6 @@ class SimulatedS3(S3):
 
         return await self._caller.request("HeadObject", size)
 
-    async def check_bucket(self, bucket: str) -> None:
-        return None
-
     async def put(self, bucket: str, key: str, body: bytes, *, new: bool = False) -> None:
         def written() -> None:
             if new and key in self._objects.held:

@@ -26,6 +26,14 @@ class Credentials:
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
 
+    @staticmethod
+    def of(environ: Mapping[str, str]) -> Credentials | None:
+        """Return the credentials that the environment holds, as it does in a function."""
+        access, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+        if not access or not secret:
+            return None
+        return Credentials(access, secret, environ.get("AWS_SESSION_TOKEN") or None)
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("credentials are not to be pickled: each process finds its own")
 
@@ -33,7 +41,7 @@ class Credentials:
 class Signer:
     """Signs requests to one service in one region.
 
-    `service` is as in the scope of a signature: "sqs", "s3", "lambda".
+    `service` is as in the scope of a signature: "sqs" or "s3".
     """
 
     def __init__(self, service: str, region: str) -> None:

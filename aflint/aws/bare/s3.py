@@ -1,0 +1,139 @@
+"""The calls of S3 that tasks make, over the bare client."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from aflint.aws.bare.client import Call, Client, RefusedError
+from aflint.aws.failures import translate
+from aflint.aws.parser import Response
+from aflint.aws.s3 import S3, byte_range, subject_of
+from aflint.errors import BackendError
+from aflint.task import TransferCounts
+
+if TYPE_CHECKING:
+    from aflint.aws.clients import Aws
+
+_TIMEOUT_S = 60.0
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?<!--x-s3)(?<!--xa-s3)")
+"""Buckets that have no rules of their own: no access point's ARN, no directory bucket."""
+
+
+class BareS3(S3):
+    """Reads and writes objects of plain buckets; all else goes through aiobotocore.
+
+    `client_of` gives the client and the path of a bucket, in a region where it is not in that of
+    the others.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        client_of: Callable[[str, str | None], tuple[Client, str]],
+        counts: TransferCounts | None = None,
+    ) -> None:
+        super().__init__(aws, counts)
+        self._client_of = client_of
+        self._regions: dict[str, str] = {}
+
+    async def get(self, bucket: str, key: str, start: int = 0, end: int | None = None) -> bytes:
+        if not _PLAIN.fullmatch(bucket):
+            return await super().get(bucket, key, start, end)
+        if end is not None and end <= start:
+            return b""
+        headers = {"range": byte_range(start, end)} if start or end is not None else {}
+        return (await self._send("GetObject", bucket, key, "GET", headers=headers)).body
+
+    async def _ask(self, action: str, bucket: str, key: str, **members: Any) -> Any:
+        if action not in _BARE or not _PLAIN.fullmatch(bucket):
+            return await super()._ask(action, bucket, key, **members)
+        method, headers, query = _BARE[action], {}, {}
+        body: bytes = members.get("Body", b"")
+        if "IfNoneMatch" in members:
+            headers["if-none-match"] = members["IfNoneMatch"]
+        if "UploadId" in members:
+            query["uploadId"] = members["UploadId"]
+        if "PartNumber" in members:
+            query["partNumber"] = str(members["PartNumber"])
+        if action == "CreateMultipartUpload":
+            query["uploads"] = ""
+        if "MultipartUpload" in members:
+            body = _parts(members["MultipartUpload"]["Parts"])
+            headers["content-type"] = "application/xml"
+        response = await self._send(action, bucket, key, method, _query(query), headers, body)
+        return _read(action, response, subject_of(bucket, key))
+
+    async def _send(
+        self,
+        action: str,
+        bucket: str,
+        key: str,
+        method: str,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Response:
+        subject = subject_of(bucket, key)
+        timeout = _TIMEOUT_S + len(body) / 1_000_000
+        for _ in range(3):
+            client, root = self._client_of(bucket, self._regions.get(bucket))
+            path = f"{root}/{quote(key, safe='/-_.~')}"
+            call = Call(action, subject, method, path, query, headers or {}, body, timeout)
+            try:
+                response = await client.attempt_bounded(call)
+                self._count(action)
+                return response
+            except RefusedError as error:
+                refusal = error.refusal
+                if refusal.status in (404, 412, 416):  # these are billed, too
+                    self._count(action)
+                moved = refusal.region and refusal.region != client.region
+                if not moved or refusal.status not in (301, 307, 400):
+                    raise translate(refusal, "s3", action, subject) from None
+                self._regions[bucket] = refusal.region
+        raise BackendError(f"s3 {action}, {subject}: redirected from region to region")
+
+
+_BARE = {
+    "HeadObject": "HEAD",
+    "PutObject": "PUT",
+    "DeleteObject": "DELETE",
+    "CreateMultipartUpload": "POST",
+    "UploadPart": "PUT",
+    "CompleteMultipartUpload": "POST",
+    "AbortMultipartUpload": "DELETE",
+}
+
+
+def _read(action: str, response: Response, subject: str) -> dict[str, Any]:
+    """Return what aiobotocore would make of an answer, as far as it is asked for."""
+    if action == "HeadObject":
+        return {"ContentLength": int(response.headers.get("content-length", 0))}
+    if action == "UploadPart":
+        return {"ETag": response.headers.get("etag", "")}
+    if action == "CreateMultipartUpload":
+        return {"UploadId": ElementTree.fromstring(response.body).findtext("{*}UploadId") or ""}
+    if action == "CompleteMultipartUpload" and b"<Error" in response.body:
+        # it answers 200 before it is done
+        said = response.body.decode("utf-8", "replace")[:300]
+        raise BackendError(f"s3 {action}, {subject}: failed under HTTP 200: {said}")
+    return {}
+
+
+def _parts(parts: Sequence[Mapping[str, Any]]) -> bytes:
+    listed = "".join(
+        f"<Part><PartNumber>{part['PartNumber']}</PartNumber>"
+        f"<ETag>{escape(part['ETag'], quote=False)}</ETag></Part>"
+        for part in parts
+    )
+    return f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+
+
+def _query(members: Mapping[str, str]) -> str:
+    pairs = sorted((quote(n, safe="-_.~"), quote(v, safe="-_.~")) for n, v in members.items())
+    return "&".join(f"{name}={value}" for name, value in pairs)

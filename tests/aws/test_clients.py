@@ -1,0 +1,406 @@
+"""AWS's own settings decide where the driver's calls go, and how often: by what was really sent."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from aflint import errors
+from aflint.aws.bare.aws import BareAws, connect
+from aflint.aws.bare.signing import Credentials
+from aflint.aws.clients import Aws
+from aflint.task import AwsEndpoints
+from tests.localcloud.helpers import eventually
+
+KEYS = Credentials("AKIDEXAMPLE", "secret")
+ACCESS_POINT = "arn:aws:s3:us-west-2:123456789012:accesspoint/mine"
+EXPRESS = "data--use1-az4--x-s3"
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No settings of AWS but those of a test, which writes its config file here."""
+    import os
+
+    for name in os.environ:
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return tmp_path
+
+
+@dataclass
+class Recorder:
+    """A server that keeps the head of each request and answers all alike."""
+
+    status: str = "200 OK"
+    body: bytes = b"{}"
+    heads: list[str] = field(default_factory=list)
+    url: str = ""
+    open: int = 0
+    silent: bool = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open += 1
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                self.heads.append(head)
+                if "expect: 100-continue" in head.lower():
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                length = re.search(r"(?i)content-length: (\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                if self.silent:
+                    await reader.read()
+                    raise ConnectionError
+                said = f"HTTP/1.1 {self.status}\r\nContent-Length: {len(self.body)}\r\n\r\n"
+                writer.write(said.encode() + self.body)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+            await writer.wait_closed()
+        finally:
+            self.open -= 1
+
+
+@asynccontextmanager
+async def recording(**settings: Any) -> AsyncIterator[Recorder]:
+    recorder = Recorder(**settings)
+    server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0)
+    async with server:
+        recorder.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield recorder
+        await eventually(lambda: not recorder.open)
+
+
+@asynccontextmanager
+async def clients(region: str | None = "us-east-1", **settings: Any) -> AsyncIterator[Aws]:
+    aws = Aws(region, **({"credentials": KEYS} | settings))
+    try:
+        yield aws
+    finally:
+        await aws.aclose()
+
+
+async def asked(aws: Aws, service: str, action: str, **parameters: Any) -> str:
+    """Return the URL of a call that is not sent."""
+    from aiobotocore.awsrequest import AioAWSResponse
+
+    from aflint.aws.http_session import Received
+
+    seen = []
+
+    def instead(request: Any, **_: Any) -> Any:
+        seen.append(request)
+        return AioAWSResponse(request.url, 200, {}, Received(request.url, b""))
+
+    client = await aws.client(service)
+    client.meta.events.register("before-send", instead)
+    await aws.call(service, action, "it", **parameters)
+    signed = seen[0].headers.get("Authorization", b"")
+    scope = re.search(r"/\d{8}/(\S+)/aws4_request", str(signed))
+    return f"{seen[0].url} {scope[1] if scope else ''}"
+
+
+CALLS: Mapping[str, tuple[str, str, dict[str, Any]]] = {
+    "sqs": ("sqs", "ListQueues", {}),
+    "s3": ("s3", "HeadBucket", {"Bucket": "b-1"}),
+    "lambda": ("lambda", "GetFunction", {"FunctionName": "f"}),
+    "dotted": ("s3", "HeadBucket", {"Bucket": "b.1"}),
+    "access point": ("s3", "GetObject", {"Bucket": ACCESS_POINT, "Key": "k/1"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("region", "environ", "config", "call", "expected"),
+    [
+        ("eu-west-1", {}, "", "sqs", "https://sqs.eu-west-1.amazonaws.com/ eu-west-1/sqs"),
+        ("eu-west-1", {}, "", "s3", "https://b-1.s3.eu-west-1.amazonaws.com/ eu-west-1/s3"),
+        ("eu-west-1", {}, "", "dotted", "https://s3.eu-west-1.amazonaws.com/b.1 eu-west-1/s3"),
+        (
+            "eu-west-1",
+            {},
+            "",
+            "lambda",
+            "https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions/f eu-west-1/lambda",
+        ),
+        ("cn-north-1", {}, "", "sqs", "https://sqs.cn-north-1.amazonaws.com.cn/ cn-north-1/sqs"),
+        ("cn-north-1", {}, "", "s3", "https://b-1.s3.cn-north-1.amazonaws.com.cn/ cn-north-1/s3"),
+        (
+            "us-gov-west-1",
+            {"AWS_USE_FIPS_ENDPOINT": "true"},
+            "",
+            "s3",
+            "https://b-1.s3-fips.us-gov-west-1.amazonaws.com/ us-gov-west-1/s3",
+        ),
+        (
+            "us-east-1",
+            {"AWS_USE_FIPS_ENDPOINT": "true"},
+            "",
+            "sqs",
+            "https://sqs-fips.us-east-1.amazonaws.com/ us-east-1/sqs",
+        ),
+        (
+            "us-east-1",
+            {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
+            "",
+            "s3",
+            "https://b-1.s3.dualstack.us-east-1.amazonaws.com/ us-east-1/s3",
+        ),
+        (
+            "us-east-1",
+            {"AWS_USE_DUALSTACK_ENDPOINT": "true"},
+            "",
+            "sqs",
+            "https://sqs.us-east-1.api.aws/ us-east-1/sqs",
+        ),
+        (
+            "us-east-1",
+            {},
+            "[default]\nservices = mine\n[services mine]\nsqs =\n  endpoint_url = https://q.example\n",
+            "sqs",
+            "https://q.example/ us-east-1/sqs",
+        ),
+        (
+            "us-east-1",
+            {"AWS_ENDPOINT_URL": "https://all.example", "AWS_ENDPOINT_URL_S3": "https://o.example"},
+            "",
+            "s3",
+            "https://o.example/b-1 us-east-1/s3",
+        ),
+        (
+            "us-east-1",
+            {"AWS_ENDPOINT_URL": "https://all.example", "AWS_ENDPOINT_URL_S3": "https://o.example"},
+            "[default]\ns3 =\n  addressing_style = virtual\n",
+            "s3",
+            "https://b-1.o.example/ us-east-1/s3",
+        ),
+        (
+            "us-west-2",
+            {},
+            "",
+            "access point",
+            "https://mine-123456789012.s3-accesspoint.us-west-2.amazonaws.com/k/1 us-west-2/s3",
+        ),
+    ],
+)
+async def test_endpoints_are_those_of_awss_settings(
+    region: str,
+    environ: dict[str, str],
+    config: str,
+    call: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Path,
+) -> None:
+    (settings / "config").write_text(config)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    service, action, parameters = CALLS[call]
+    async with clients(region) as aws:
+        assert await asked(aws, service, action, **parameters) == expected
+
+
+@pytest.mark.parametrize(
+    ("region", "environ", "expected"),
+    [
+        (
+            "eu-west-1",
+            {},
+            AwsEndpoints(
+                "eu-west-1",
+                None,
+                "https://sqs.eu-west-1.amazonaws.com",
+                "https://{bucket}.s3.{region}.amazonaws.com",
+                "https://s3.{region}.amazonaws.com/{bucket}",
+            ),
+        ),
+        (
+            "us-east-1",
+            {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true"},
+            AwsEndpoints(
+                "us-east-1",
+                None,
+                "https://sqs-fips.us-east-1.api.aws",
+                "https://{bucket}.s3-fips.dualstack.{region}.amazonaws.com",
+                "https://s3-fips.dualstack.{region}.amazonaws.com/{bucket}",
+            ),
+        ),
+        (
+            "us-east-1",
+            {"AWS_ENDPOINT_URL_S3": "http://minio:9000/"},
+            AwsEndpoints(
+                "us-east-1",
+                None,
+                "https://sqs.us-east-1.amazonaws.com",
+                "http://minio:9000/{bucket}",
+                "http://minio:9000/{bucket}",
+            ),
+        ),
+    ],
+)
+async def test_tasks_are_told_the_endpoints_of_the_driver(
+    region: str, environ: dict[str, str], expected: AwsEndpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    async with clients(region) as aws:
+        assert await aws.resolve() == expected
+        assert await aws.resolve("aiobotocore") == AwsEndpoints(region)
+
+
+def test_tasks_use_the_bare_client_only_where_it_suffices(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = AwsEndpoints("us-east-1", None, "https://q", "https://{bucket}.s", "https://s/{bucket}")
+    assert type(connect(told)) is Aws  # no credentials in the environment: a profile, a container
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "B")
+    assert type(connect(told)) is BareAws
+    assert type(connect(AwsEndpoints("us-east-1"))) is Aws
+
+
+@pytest.mark.parametrize(
+    ("bucket", "region", "origin", "path"),
+    [
+        ("b-1", None, "b-1.s3.eu-west-1.example", ""),
+        ("b-1", "eu-central-1", "b-1.s3.eu-central-1.example", ""),
+        ("b.1", None, "s3.eu-west-1.example", "/b.1"),
+    ],
+)
+def test_buckets_of_tasks(bucket: str, region: str | None, origin: str, path: str) -> None:
+    told = AwsEndpoints(
+        "eu-west-1",
+        None,
+        "https://q",
+        "https://{bucket}.s3.{region}.example",
+        "https://s3.{region}.example/{bucket}",
+    )
+    client, root = BareAws(told, KEYS)._bucket(bucket, region)
+    assert (client.origin.host, client.region, root) == (origin, region or "eu-west-1", path)
+
+
+def test_a_bucket_elsewhere_behind_an_endpoint_of_one_region() -> None:
+    told = AwsEndpoints("eu-west-1", None, "https://q", "https://{bucket}.s", "https://s/{bucket}")
+    with pytest.raises(errors.WrongRegionError, match="client"):
+        BareAws(told, KEYS)._bucket("b-1", "eu-central-1")
+
+
+@pytest.mark.parametrize("bucket", [ACCESS_POINT, EXPRESS])
+async def test_tasks_read_unusual_buckets_through_aiobotocore(bucket: str) -> None:
+    told = AwsEndpoints("us-west-2", None, "https://q", "https://{bucket}.s", "https://s/{bucket}")
+    aws = BareAws(told, KEYS)
+    asked_of = []
+
+    async def call(service: str, action: str, subject: str, **parameters: Any) -> dict[str, Any]:
+        asked_of.append((action, parameters["Bucket"]))
+        return {"ContentLength": 3}
+
+    aws.call = call  # type: ignore[method-assign]
+    try:
+        assert await aws.s3().head(bucket, "k") == 3
+        await aws.s3().put(bucket, "k", b"abc")
+    finally:
+        await aws.aclose()
+    assert asked_of == [("HeadObject", bucket), ("PutObject", bucket)]
+
+
+async def test_a_directory_bucket_is_asked_for_a_session_of_its_own() -> None:
+    async with clients("us-east-1") as aws:
+        url = await asked(aws, "s3", "CreateSession", Bucket=EXPRESS)
+    assert url.startswith(f"https://{EXPRESS}.s3express-use1-az4.us-east-1.amazonaws.com/")
+    assert url.endswith(" us-east-1/s3express")
+
+
+@pytest.mark.parametrize(
+    ("environ", "config", "tries"),
+    [
+        ({"AWS_MAX_ATTEMPTS": "2"}, "", 2),
+        ({}, "[default]\nmax_attempts = 3\nretry_mode = adaptive\n", 3),
+        ({"AWS_RETRY_MODE": "legacy", "AWS_MAX_ATTEMPTS": "2"}, "", 2),
+        ({}, "", 6),
+    ],
+)
+async def test_calls_are_repeated_as_often_as_awss_settings_say(
+    environ: dict[str, str],
+    config: str,
+    tries: int,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Path,
+) -> None:
+    (settings / "config").write_text(config)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    async def at_once(seconds: float, result: object = None) -> None:
+        return None
+
+    monkeypatch.setattr("aiobotocore.endpoint.asyncio", SimpleNamespace(sleep=at_once))
+    async with recording(status="500 Oops") as server, clients(endpoint_url=server.url) as aws:
+        with pytest.raises(errors.ServiceUnavailableError):
+            await aws.sqs().list_queues("q")
+    assert len(server.heads) == tries
+
+
+async def test_no_region_and_no_profile(settings: Path) -> None:
+    async with clients(None) as aws:
+        with pytest.raises(errors.ConfigError, match=r"region.*us-east-1"):
+            await aws.find_region()
+    (settings / "config").write_text("[profile work]\nregion = eu-north-1\n")
+    async with clients(None, profile="work") as aws:
+        assert await aws.find_region() == "eu-north-1"
+    async with clients(None, profile="nobody") as aws:
+        with pytest.raises(errors.ConfigError, match="nobody"):
+            await aws.find_region()
+
+
+async def test_a_profile_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nosuch")
+    async with clients(None, credentials=None) as aws:
+        with pytest.raises(errors.ConfigError, match="nosuch"):
+            await aws.sqs().list_queues("q")
+
+
+@pytest.mark.parametrize("environ", [{}, {"AWS_ACCESS_KEY_ID": "A"}])
+async def test_no_credentials(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    async with clients(credentials=None) as aws:
+        with pytest.raises(errors.CredentialsError, match=r"aws configure"):
+            await aws.sqs().list_queues("q")
+
+
+async def test_an_expired_sign_in(settings: Path) -> None:
+    (settings / "config").write_text(
+        "[default]\nsso_start_url = https://d-1.awsapps.com/start\nsso_region = us-east-1\n"
+        "sso_account_id = 123456789012\nsso_role_name = reader\n"
+    )
+    async with clients(credentials=None) as aws:
+        with pytest.raises(errors.CredentialsError, match=r"aws sso login"):
+            await aws.sqs().list_queues("q")
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_certificates_that_cannot_be_read(
+    content: str | None, monkeypatch: pytest.MonkeyPatch, settings: Path
+) -> None:
+    bundle = settings / "ca.pem"
+    if content:
+        bundle.write_text(content)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    async with clients() as aws:
+        with pytest.raises(errors.ConfigError, match=r"ca\.pem.*AWS_CA_BUNDLE.*PEM"):
+            await aws.sqs().list_queues("q")
+
+
+async def test_clients_are_made_once() -> None:
+    async with clients() as aws:
+        found = await asyncio.gather(*(aws.client("sqs") for _ in range(5)))
+        assert all(each is found[0] for each in found)
