@@ -120,12 +120,12 @@ def test_an_image_is_written_and_its_commands_are_said(here: Path) -> None:
     ("arguments", "words"),
     [
         (["deploy", "--tmp-mb", "100"], "tmp_mb = 100, but must be from 512 to 10,240"),
-        (["deploy", "--region", "us-east-1", "-p", "?"], "'?' is no requirement"),
+        (["deploy", "--region", "us-east-1", "-p", "?"], "'?' is not a requirement"),
         (["deploy", "--region", "us-east-1", "-r", "no.txt"], "no.txt cannot be read"),
         (["deploy", "--function", "arn:aws:x:y", "--print-iam"], "plain name"),
         (["status", "--region", "Frankfurt"], "region"),
         (["status"], "No AWS region is set"),
-        (["clean", "--older-than", "soon"], "is no duration"),
+        (["clean", "--older-than", "soon"], "is not a duration"),
     ],
 )
 def test_bad_input_is_one_line(here: Path, arguments: list[str], words: str) -> None:

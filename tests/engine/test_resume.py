@@ -179,8 +179,8 @@ def test_a_run_whose_input_was_changed_is_refused(same_size: bool, folder: Path)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))
     refused = run("lines", folder)
     assert refused.status == 1
-    assert "ProgramChangedError: job run cannot be resumed" in refused.errors
-    assert "or their input are not the same" in refused.errors
+    assert "ProgramChangedError: run run cannot be resumed" in refused.errors
+    assert "with other functions, captured values or input" in refused.errors
     assert left(folder)
 
 

@@ -143,7 +143,7 @@ async def test_a_queue_that_someone_deleted() -> None:
         await aws.sqs().delete_queue(f"{handle.address[0]}0")
         writer = transport.writer(handle, 0, 0, 0)
         await writer.write(0, b"frame")
-        with pytest.raises(errors.QueueDeletedError, match=r"test-job-1-.*Someone deleted it"):
+        with pytest.raises(errors.QueueDeletedError, match=r"test-job-1-.*It was deleted"):
             await writer.finish()
         await writer.abort()
         lines = [MapOutput(0, 0, 0, 1, 5)]
