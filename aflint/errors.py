@@ -7,7 +7,9 @@
     │   ├── PathNotFoundError           no such path, or a glob that matches nothing
     │   ├── UnreadableInputError        there, but may not be read
     │   ├── InputChangedError           not the file any more that was listed for the job
-    │   ├── CorruptInputError           truncated or damaged (gzip, bz2, zstd, pickle file)
+    │   ├── SubfolderError              a folder within a folder whose files are to be read
+    │   ├── UnsupportedCompressionError compressed in a way that aflint cannot read
+    │   ├── CorruptInputError           truncated or damaged (compressed or pickle file)
     │   └── TextDecodingError           bytes that are not text in the encoding asked for
     ├── OutputError                 something wrong with what is to be written
     │   └── OutputExistsError           the target of a save is already there
@@ -96,6 +98,16 @@ class UnreadableInputError(InputError, PermissionError):
 
 class InputChangedError(InputError):
     """A file was changed or replaced after it was listed: its splits would be of two versions."""
+
+
+class SubfolderError(InputError):
+    """A folder, `path`, lies within one whose files are to be read, and `recursive` is not set."""
+
+    path: str = ""
+
+
+class UnsupportedCompressionError(InputError):
+    """A file whose name says that it is compressed, in a way that aflint cannot read."""
 
 
 class CorruptInputError(InputError):

@@ -371,12 +371,17 @@ class Session:
         *,
         encoding: str = "utf-8",
         errors: str = "strict",
+        recursive: bool = False,
     ) -> RDD[str]:
         r"""Make an RDD of the lines of text files, without their ends (\n, \r\n or \r).
 
-        `path` is a path, a glob, a folder, a comma-separated list of these, or a list. Files ending
-        in .gz, .bz2 or .zst are decompressed. Bytes that are not text in `encoding` raise
-        TextDecodingError, unless `errors` says otherwise ("replace", "ignore": as bytes.decode).
+        `path` is a path, a glob, a folder, a comma-separated list of these, or a list. Folders
+        within a folder raise SubfolderError, unless `recursive` has them read, too. Files are
+        cut into partitions as Spark cuts them: at least about `min_partitions`. Those ending in
+        .gz, .bz2, .zst, .deflate, .lz4 or .xz are decompressed; other compressed ones raise
+        UnsupportedCompressionError. Bytes that are not text in `encoding` raise TextDecodingError,
+        unless `errors` says otherwise ("replace", "ignore": as bytes.decode). A file that changes
+        after it was listed, which is with the first action, raises InputChangedError.
         """
         least = check_partitions(min_partitions, "min_partitions") or min(self._slices(), 2)
         splits.check_encoding(encoding, errors)
@@ -390,6 +395,7 @@ class Session:
                 split_bytes=self.config.split_mb << 20,
                 encoding=encoding,
                 errors=errors,
+                subfolders=splits.read_if(recursive),
             ),
         )
 
@@ -400,26 +406,31 @@ class Session:
         *,
         encoding: str = "utf-8",
         errors: str = "strict",
+        recursive: bool = False,
     ) -> RDD[tuple[str, str]]:
-        """Make an RDD of (path, content as text) of whole files."""
+        """Make an RDD of (path, content as text) of whole files, named as for `text_file`."""
         splits.check_encoding(encoding, errors)
-        return self._whole_files("text", path, min_partitions, encoding, errors)
+        below = splits.read_if(recursive)
+        return self._whole_files("text", path, min_partitions, below, encoding, errors)
 
     def binary_files(
-        self, path: Paths, min_partitions: int | None = None
+        self, path: Paths, min_partitions: int | None = None, *, recursive: bool = False
     ) -> RDD[tuple[str, bytes]]:
-        """Make an RDD of (path, content as bytes) of whole files."""
-        return self._whole_files("binary", path, min_partitions)
+        """Make an RDD of (path, content as bytes) of whole files, named as for `text_file`."""
+        return self._whole_files("binary", path, min_partitions, splits.read_if(recursive))
 
-    def pickle_file(self, path: Paths, min_partitions: int | None = None) -> RDD[Any]:
+    def pickle_file(
+        self, path: Paths, min_partitions: int | None = None, *, recursive: bool = False
+    ) -> RDD[Any]:
         """Make an RDD of the records that `save_as_pickle_file` wrote."""
-        return self._whole_files("pickle", path, min_partitions)
+        return self._whole_files("pickle", path, min_partitions, splits.read_if(recursive))
 
     def _whole_files(
         self,
         kind: str,
         path: Paths,
         min_partitions: int | None,
+        subfolders: splits.Subfolders,
         encoding: str = "utf-8",
         errors: str = "strict",
     ) -> RDD[Any]:
@@ -435,6 +446,7 @@ class Session:
                 split_bytes=self.config.split_mb << 20,
                 encoding=encoding,
                 errors=errors,
+                subfolders=subfolders,
             ),
         )
 

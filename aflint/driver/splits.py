@@ -9,7 +9,8 @@ from itertools import pairwise
 
 from aflint.errors import InvalidArgumentError
 from aflint.storage.base import FileInfo, Storage
-from aflint.storage.formats import compression_of, is_splittable
+from aflint.storage.base import Subfolders as Subfolders
+from aflint.storage.formats import check_readable, compression_of, is_splittable
 from aflint.storage.patterns import split_paths
 from aflint.task import FilesSplit, TextSplit
 
@@ -20,6 +21,11 @@ SPLIT_BYTES = 32 * 1024 * 1024
 
 _SLOP = 1.1
 """A last split may be that much larger than the others, as in Hadoop."""
+
+
+def read_if(recursive: bool) -> Subfolders:
+    """Return what a user wants done about folders within folders."""
+    return "read" if recursive else "refuse"
 
 
 def check_encoding(encoding: str, errors: str) -> None:
@@ -94,10 +100,13 @@ def _check_counts(min_partitions: int, split_bytes: int) -> None:
         raise InvalidArgumentError(f"split_bytes is {split_bytes}; give 1 or more")
 
 
-async def list_input(storage: Storage, paths: Paths) -> list[FileInfo]:
+async def list_input(
+    storage: Storage, paths: Paths, subfolders: Subfolders = "refuse"
+) -> list[FileInfo]:
     """Return the files that paths name: in the order given, sorted within each.
 
-    A string may be a comma-separated list; an os.PathLike is one path.
+    A string may be a comma-separated list; an os.PathLike is one path. `subfolders` says what
+    becomes of folders within folders, as in `Storage.list`.
     """
     members = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     patterns: list[str] = []
@@ -105,7 +114,7 @@ async def list_input(storage: Storage, paths: Paths) -> list[FileInfo]:
         patterns += split_paths(member) if isinstance(member, str) else [os.fspath(member)]
     if not patterns:
         raise InvalidArgumentError("no path was given to read from")
-    return [file for pattern in patterns for file in await storage.list(pattern)]
+    return [file for pattern in patterns for file in await storage.list(pattern, subfolders)]
 
 
 async def text_splits(
@@ -116,15 +125,20 @@ async def text_splits(
     split_bytes: int = SPLIT_BYTES,
     encoding: str = "utf-8",
     errors: str = "strict",
+    subfolders: Subfolders = "refuse",
 ) -> tuple[TextSplit, ...]:
     """Return the splits of the text files that a path, glob, folder or list of them names.
 
-    Raises PathNotFoundError, UnreadableInputError and InvalidArgumentError.
+    Raises PathNotFoundError, UnreadableInputError, SubfolderError, UnsupportedCompressionError and
+    InvalidArgumentError.
     """
     _check_counts(min_partitions, split_bytes)
     check_encoding(encoding, errors)
+    files = await list_input(storage, paths, subfolders)
+    for file in files:
+        check_readable(file.path)
     return cut_text(
-        await list_input(storage, paths),
+        files,
         min_partitions=min_partitions,
         split_bytes=split_bytes,
         encoding=encoding,
@@ -141,6 +155,7 @@ async def whole_file_splits(
     split_bytes: int = SPLIT_BYTES,
     encoding: str = "utf-8",
     errors: str = "strict",
+    subfolders: Subfolders = "refuse",
 ) -> tuple[FilesSplit, ...]:
     """Return splits of whole files, for a `kind` of "text", "binary" or "pickle".
 
@@ -148,7 +163,10 @@ async def whole_file_splits(
     """
     _check_counts(min_partitions, split_bytes)
     check_encoding(encoding, errors)
-    files = await list_input(storage, paths)
+    files = await list_input(storage, paths, subfolders)
+    if kind == "text":
+        for file in files:
+            check_readable(file.path)
     groups = [[file] for file in files]
     if kind != "pickle":
         groups = pack_files(files, min_partitions=min_partitions, split_bytes=split_bytes)

@@ -21,6 +21,7 @@ from typing import Any
 from aflint.codec import frame, records
 from aflint.codec.secret import tag
 from aflint.errors import CorruptInputError, PayloadRefusedError
+from aflint.executor.pieces import Pieces
 
 MAGIC = b"aflint\x00\x01"
 TAGGED_MAGIC = b"aflint\x00\x02"
@@ -111,19 +112,14 @@ def parse(
 
 
 def _exact_reader(pieces: Iterable[bytes], path: str) -> Callable[[int], bytes]:
-    source = iter(pieces)
-    buffer = bytearray()
+    source = Pieces(pieces)
 
     def read(size: int) -> bytes:
-        while len(buffer) < size:
-            piece = next(source, None)
-            if piece is None:
-                raise CorruptInputError(
-                    f"{path} is truncated: the writer did not finish it; write it again"
-                )
-            buffer.extend(piece)
-        data = bytes(memoryview(buffer)[:size])
-        del buffer[:size]
-        return data
+        try:
+            return source.read(size)
+        except EOFError:
+            raise CorruptInputError(
+                f"{path} is truncated: the writer did not finish it; write it anew"
+            ) from None
 
     return read

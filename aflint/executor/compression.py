@@ -1,14 +1,21 @@
-"""gzip, bz2 and zstd as streams in bounded memory, whatever the data expands to."""
+"""Compressed data as streams in bounded memory, whatever it expands to."""
 
 from __future__ import annotations
 
 import bz2
+import lzma
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib import import_module
+from itertools import chain
 from typing import Any, Protocol
 
+import lz4.block
+import lz4.frame
+
 from aflint.errors import AflintError, ConfigError, CorruptInputError, InvalidArgumentError
+from aflint.executor.pieces import Pieces
 from aflint.executor.zstd_frames import cut_frames
 
 OUTPUT_BYTES = 1024 * 1024
@@ -16,6 +23,12 @@ OUTPUT_BYTES = 1024 * 1024
 
 INPUT_BYTES = 128 * 1024
 """What one step is given: what it does not use up is copied."""
+
+_XZ_MEMORY_BYTES = 256 * 1024 * 1024
+"""What decompressing may take: four times that of `xz -9`."""
+
+_LZ4_MARK = b"\x04\x22\x4d\x18"
+_LZ4_LARGEST_RATIO = 255
 
 SUFFIXES = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
 
@@ -50,7 +63,7 @@ def decompress(pieces: Iterable[bytes], compression: str, path: str) -> Iterator
 
     Raises CorruptInputError naming `path` for what is truncated or damaged.
     """
-    steps = {"gzip": _gunzip, "bz2": _bunzip2, "zstd": _unzstd}[compression]
+    steps = _STEPS[compression]
     try:
         yield from steps(pieces)
     except AflintError:
@@ -59,7 +72,7 @@ def decompress(pieces: Iterable[bytes], compression: str, path: str) -> Iterator
         raise CorruptInputError(
             f"{path} is truncated: it ends in the middle of its {compression} data; copy it again"
         ) from error
-    except (zlib.error, OSError, ValueError) as error:
+    except (zlib.error, lzma.LZMAError, OSError, ValueError) as error:
         raise CorruptInputError(
             f"{path} is damaged or not a {compression} file: {error}; copy it again, or rename it"
         ) from error
@@ -72,16 +85,24 @@ def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _gunzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    return _inflate(pieces, 31, padding=b"\0")  # zeros may follow a member, as tapes leave them
+
+
+def _undeflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    return _inflate(pieces, zlib.MAX_WBITS)  # with zlib's head and sum, as Hadoop writes it
+
+
+def _inflate(pieces: Iterable[bytes], bits: int, padding: bytes = b"") -> Iterator[bytes]:
     engine = None
-    padding = b""  # zeros may follow a member, as tapes leave them
+    allowed = b""
     for piece in _bounded(pieces):
         data = piece
-        while data := data if engine else data.lstrip(padding):
-            engine = engine or zlib.decompressobj(31)
+        while data := data if engine else data.lstrip(allowed):
+            engine = engine or zlib.decompressobj(bits)
             yield engine.decompress(data, OUTPUT_BYTES)
             data = engine.unused_data if engine.eof else engine.unconsumed_tail
             if engine.eof:
-                engine, padding = None, b"\0"
+                engine, allowed = None, padding
     while engine:
         rest = engine.decompress(b"", OUTPUT_BYTES)
         if engine.eof:
@@ -91,18 +112,94 @@ def _gunzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _bunzip2(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    engine = None
+class _Decompressor(Protocol):
+    """The shape of the decompressors of bz2, lzma and lz4."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream is over."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether more bytes are needed to go on."""
+
+    @property
+    def unused_data(self) -> bytes | None:
+        """What came behind the end of the stream."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Take bytes, and return at most so many."""
+
+
+def _streams(
+    pieces: Iterable[bytes], make: Callable[[], _Decompressor], padding: bytes = b""
+) -> Iterator[bytes]:
+    """Decompress streams that follow one another, with `padding` between them."""
+    engine: _Decompressor | None = None
+    allowed = b""
     for piece in _bounded(pieces):
         data = piece
         while data or (engine and not engine.needs_input):
-            engine = engine or bz2.BZ2Decompressor()
+            if engine is None:
+                data = data.lstrip(allowed)
+                if not data:
+                    break
+                engine = make()
             yield engine.decompress(data, OUTPUT_BYTES)
-            data = engine.unused_data if engine.eof else b""
+            data = engine.unused_data or b"" if engine.eof else b""
             if engine.eof:
-                engine = None
+                engine, allowed = None, padding
     if engine:
         raise EOFError
+
+
+def _bunzip2(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    return _streams(pieces, bz2.BZ2Decompressor)
+
+
+def _unxz(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    return _streams(pieces, partial(lzma.LZMADecompressor, memlimit=_XZ_MEMORY_BYTES), b"\0")
+
+
+def _unlz4(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Decompress what the `lz4` program writes, known by its mark, or Hadoop's Lz4Codec."""
+    source = Pieces(pieces)
+    if source.at_end():
+        return iter(())
+    head = source.read(4)
+    if head == _LZ4_MARK:
+        return _streams(chain((head,), source.rest()), _Lz4Frame)
+    return _hadoop_blocks(int.from_bytes(head, "big"), source)
+
+
+class _Lz4Frame(lz4.frame.LZ4FrameDecompressor):  # type: ignore[misc]
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        try:
+            return bytes(super().decompress(data, max_length))
+        except RuntimeError as error:  # the library's only one for damaged data
+            raise ValueError(str(error)) from error
+
+
+def _hadoop_blocks(size: int, source: Pieces) -> Iterator[bytes]:
+    """Decompress blocks: their sizes, and then the chunks that make that many bytes together, each
+    behind its own size. The first block's size was read already.
+    """
+    while True:
+        while size:
+            data = source.read(int.from_bytes(source.read(4), "big"))
+            # What a chunk expands to is not said; it cannot be more than this.
+            most = min(size, len(data) * _LZ4_LARGEST_RATIO)
+            try:
+                chunk = lz4.block.decompress(data, uncompressed_size=most)
+            except lz4.block.LZ4BlockError as error:
+                raise ValueError(str(error)) from error
+            if not chunk:
+                raise ValueError("a block of lz4 data is empty that should not be")
+            size -= len(chunk)
+            yield chunk
+        if source.at_end():
+            return
+        size = int.from_bytes(source.read(4), "big")
 
 
 def _unzstd(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -116,6 +213,16 @@ def _unzstd(pieces: Iterable[bytes]) -> Iterator[bytes]:
             raise ValueError(str(error)) from error
         if last:
             engine = None
+
+
+_STEPS: dict[str, Callable[[Iterable[bytes]], Iterator[bytes]]] = {
+    "gzip": _gunzip,
+    "deflate": _undeflate,
+    "bz2": _bunzip2,
+    "xz": _unxz,
+    "lz4": _unlz4,
+    "zstd": _unzstd,
+}
 
 
 def _zstandard() -> Any:

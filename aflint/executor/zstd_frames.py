@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from aflint.executor.pieces import Pieces
+
 BLOCK_BYTES = 128 * 1024
 """The most that one block expands to (Block_Maximum_Size)."""
 
@@ -16,44 +18,12 @@ _MAGIC = b"\x28\xb5\x2f\xfd"
 _SKIPPABLE = b"\x2a\x4d\x18"
 
 
-class _Bytes:
-    """Pieces, read by exact counts."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._piece = b""
-        self._at = 0
-
-    def at_end(self) -> bool:
-        while self._at == len(self._piece):
-            piece = next(self._pieces, None)
-            if piece is None:
-                return True
-            self._piece, self._at = piece, 0
-        return False
-
-    def read(self, size: int) -> bytes:
-        parts = []
-        while size:
-            if self.at_end():
-                raise EOFError
-            part = self._piece[self._at : self._at + size]
-            self._at += len(part)
-            size -= len(part)
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def skip(self, size: int) -> None:
-        while size:
-            size -= len(self.read(min(size, BLOCK_BYTES)))
-
-
 def cut_frames(pieces: Iterable[bytes], output_bytes: int) -> Iterator[tuple[bytes, bool]]:
     """Yield (part, whether it ends its frame), each giving at most about `output_bytes`.
 
     Raises EOFError for truncated data, ValueError for what is no zstd data.
     """
-    source = _Bytes(pieces)
+    source = Pieces(pieces)
     while not source.at_end():
         magic = source.read(4)
         if magic[1:] == _SKIPPABLE and magic[0] >> 4 == 5:
@@ -64,7 +34,7 @@ def cut_frames(pieces: Iterable[bytes], output_bytes: int) -> Iterator[tuple[byt
             raise ValueError("no zstd frame begins where one should")
 
 
-def _cut_frame(source: _Bytes, blocks: int) -> Iterator[tuple[bytes, bool]]:
+def _cut_frame(source: Pieces, blocks: int) -> Iterator[tuple[bytes, bool]]:
     descriptor = source.read(1)
     parts = [_MAGIC, descriptor, source.read(_header_size(descriptor[0]))]
     last = False

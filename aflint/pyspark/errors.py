@@ -11,9 +11,16 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkRuntimeError
 
-from aflint.errors import AflintError, ClosureError, ConfigError, SerializationError
+from aflint.errors import (
+    AflintError,
+    ClosureError,
+    ConfigError,
+    SerializationError,
+    SubfolderError,
+)
 
 _STOP_ITERATION = "Caught StopIteration thrown from user's code; failing the task"
+_RECURSIVE = "mapreduce.input.fileinputformat.input.dir.recursive"
 
 
 class AflintSparkError(PySparkRuntimeError, Py4JJavaError):  # type: ignore[misc]
@@ -83,8 +90,13 @@ def as_spark(error: AflintError) -> Exception:
         unpicklable: Exception = _pickling(kind)(f"Could not serialize object: {error}")
         return unpicklable
     message = str(error)
-    if "generator raised StopIteration" in message:
+    if "a function raised StopIteration" in message:
         message = f"{_STOP_ITERATION}\n\n{message}"
+    if isinstance(error, SubfolderError):
+        message = (
+            f"Path: {error.path} is a directory, which is not supported by the record reader when "
+            f"`{_RECURSIVE}` is false: set spark.hadoop.{_RECURSIVE} to true to read its files, too"
+        )
     made: AflintSparkError = _both(kind)(message)
     made.engine_error = error
     made.__dict__.update({k: v for k, v in vars(error).items() if not k.startswith("__")})

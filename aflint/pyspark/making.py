@@ -13,7 +13,8 @@ from aflint.plan.lineage import Node, Source, Union
 from aflint.pyspark.errors import AflintSparkError, translated, unsupported
 from aflint.pyspark.names import make_rdd
 from aflint.pyspark.narrow import partition_number, union_of
-from aflint.pyspark.paths import engine_path, spark_path
+from aflint.pyspark.paths import RECURSIVE, engine_path, spark_path
+from aflint.storage.base import Subfolders
 from aflint.task import BlocksSplit, DataSplit, RangeSplit
 
 _BATCH = 1024
@@ -73,7 +74,9 @@ class Making:
         least = partition_number(minPartitions or min(self.defaultParallelism, 2))  # type: ignore[attr-defined]
         session = self._engine_running().session  # type: ignore[attr-defined]
         with translated():
-            lines = session.text_file(engine_path(name), least, errors="replace")
+            recursive = self._reads_subfolders()
+            path = engine_path(name)
+            lines = session.text_file(path, least, errors="replace", recursive=recursive)
         return make_rdd(self, (lines if use_unicode else lines.map(str.encode))._node)
 
     def wholeTextFiles(
@@ -81,25 +84,40 @@ class Making:
     ) -> Any:
         session, least = self._engine_running().session, _least(minPartitions)  # type: ignore[attr-defined]
         with translated():
-            files = session.whole_text_files(engine_path(path), least, errors="replace")
+            files = session._whole_files(
+                "text", engine_path(path), least, self._below_whole_files(), errors="replace"
+            )
         return _named(self, files, str if use_unicode else str.encode)
 
     def binaryFiles(self, path: str, minPartitions: int | None = None) -> Any:
         session, least = self._engine_running().session, _least(minPartitions)  # type: ignore[attr-defined]
         with translated():
-            files = session.binary_files(engine_path(path), least)
+            below = self._below_whole_files()
+            files = session._whole_files("binary", engine_path(path), least, below)
         return _named(self, files, bytes)
 
     def binaryRecords(self, path: str, recordLength: int) -> Any:
         session = self._engine_running().session  # type: ignore[attr-defined]
         with translated():
-            files = session.binary_files(engine_path(path))
+            below = self._below_whole_files()
+            files = session._whole_files("binary", engine_path(path), None, below)
         return make_rdd(self, files.flat_map(partial(_records, int(recordLength)))._node)
 
     def pickleFile(self, name: str, minPartitions: int | None = None) -> Any:
         session, least = self._engine_running().session, _least(minPartitions)  # type: ignore[attr-defined]
         with translated():
-            return make_rdd(self, session.pickle_file(engine_path(name), least)._node)
+            recursive = self._reads_subfolders()
+            files = session.pickle_file(engine_path(name), least, recursive=recursive)
+        return make_rdd(self, files._node)
+
+    def _reads_subfolders(self) -> bool:
+        """Say whether folders within a folder are read: Spark refuses them unless this is set."""
+        settings = (self._conf.get(key, "false") for key in RECURSIVE)  # type: ignore[attr-defined]
+        return any(setting.lower() == "true" for setting in settings)
+
+    def _below_whole_files(self) -> Subfolders:
+        """Return what becomes of folders within a folder of whole files: Spark passes over them."""
+        return "read" if self._reads_subfolders() else "skip"
 
     def union(self, rdds: list[Any]) -> Any:
         if not rdds:

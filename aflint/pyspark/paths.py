@@ -10,6 +10,12 @@ from aflint.pyspark.errors import unsupported
 
 Compression = Literal["gzip", "bz2", "zstd"]
 
+RECURSIVE = (
+    "spark.hadoop.mapreduce.input.fileinputformat.input.dir.recursive",
+    "spark.hadoop.mapred.input.dir.recursive",
+)
+"""Settings by which files in folders within a folder are read."""
+
 _CODECS: dict[str, Compression] = {
     "GzipCodec": "gzip",
     "BZip2Codec": "bz2",

@@ -18,7 +18,7 @@ from aflint.pyspark.frame import RowsFrame, unsupported_sql
 from aflint.pyspark.names import make_rdd
 from aflint.pyspark.paths import engine_path, spark_path
 from aflint.storage.base import FileInfo
-from aflint.storage.formats import compression_of
+from aflint.storage.formats import check_readable, compression_of
 from aflint.task import FilesSplit, TextSplit
 
 _LARGEST = "spark.sql.files.maxPartitionBytes"
@@ -134,6 +134,9 @@ class RowsReader:
                 ) from error
             if not found:
                 _check_unpartitioned(engine, path)
+            with translated():
+                for file in found:
+                    check_readable(file.path)
             files += found
         return files
 

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from aflint.pyspark.paths import RECURSIVE
+
 _log = logging.getLogger(__name__)
 
 UNHEEDED: Final[Mapping[str, str]] = {
@@ -46,7 +48,8 @@ def _unheeded(conf: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         for pattern, instead in UNHEEDED.items():
             wanted, _, only = pattern.partition("=")
             named = re.fullmatch(re.escape(wanted).replace(r"\*", ".*"), key)
-            if named and only in ("", value.lower()) and not _is_here(key, value):
+            known = key in RECURSIVE or _is_here(key, value)
+            if named and only in ("", value.lower()) and not known:
                 yield key, instead
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from aflint.errors import InputChangedError
+from aflint.errors import InputChangedError, SubfolderError
 from aflint.task import TransferCounts
 
 
@@ -20,6 +21,20 @@ class FileInfo:
     path: str
     size: int
     version: str = ""
+
+
+Subfolders = Literal["skip", "read", "refuse"]
+"""What to do about folders within a folder that is listed: `refuse` raises SubfolderError."""
+
+
+def subfolder(path: str, folder: str) -> SubfolderError:
+    """Return the error for a folder within one that is listed."""
+    error = SubfolderError(
+        f"{path} is a folder within {folder}, and its files would be left out. Give recursive=True "
+        f"to read them, too, or name the files by a glob, such as {folder}/*.*"
+    )
+    error.path = path
+    return error
 
 
 def input_changed(path: str) -> InputChangedError:
@@ -57,12 +72,14 @@ class Storage(ABC):
     """Files by path. All paths given out can be given back in."""
 
     @abstractmethod
-    async def list(self, pattern: str) -> list[FileInfo]:
-        """Return the files that a path, a glob or a folder names, sorted by path.
+    async def list(self, pattern: str, subfolders: Subfolders = "skip") -> list[FileInfo]:
+        r"""Return the files that a path, a glob or a folder names, sorted by path.
 
-        A folder gives the files directly in it, except those whose names begin with "_" or "." (as
-        Hadoop's input formats do). Raises PathNotFoundError where nothing is there or nothing
-        matches, UnreadableInputError where it may not be looked at.
+        A folder gives the files directly in it, and what `subfolders` says of those below, except
+        what has a name that begins with "_" or "." (as Hadoop's input formats do). A \ in a glob
+        quotes the character after it; a path that is there as it is written is no glob. Raises
+        PathNotFoundError where nothing is there or nothing matches, UnreadableInputError where it
+        may not be looked at, and SubfolderError.
         """
 
     @abstractmethod

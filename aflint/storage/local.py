@@ -6,12 +6,14 @@ import asyncio
 import errno
 import glob
 import os
+import re
 import secrets
 import shutil
 import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import filterfalse
 from typing import BinaryIO
 from urllib.parse import unquote
 
@@ -23,7 +25,14 @@ from aflint.errors import (
     PathNotFoundError,
     UnreadableInputError,
 )
-from aflint.storage.base import FileInfo, FileWriter, Storage, input_changed
+from aflint.storage.base import (
+    FileInfo,
+    FileWriter,
+    Storage,
+    Subfolders,
+    input_changed,
+    subfolder,
+)
 from aflint.storage.patterns import expand_braces, is_glob, is_hidden
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -100,10 +109,22 @@ def version_of(status: os.stat_result) -> str:
     return ":".join(f"{number:x}" for number in identity)
 
 
-def _list_folder(folder: str) -> list[FileInfo]:
-    names = [name for name in os.listdir(folder) if not is_hidden(name)]
-    paths = [os.path.join(folder, name) for name in names]
-    return [file for path in paths if (file := _list_file(path))]
+def _list_folder(folder: str, subfolders: Subfolders) -> list[FileInfo]:
+    found: list[FileInfo] = []
+    waiting, seen = [folder], {os.path.realpath(folder)}
+    while waiting:
+        within = waiting.pop()
+        for name in filterfalse(is_hidden, os.listdir(within)):
+            path = os.path.join(within, name)
+            if file := _list_file(path):
+                found.append(file)
+            elif subfolders != "skip" and os.path.isdir(path):
+                if subfolders == "refuse":
+                    raise subfolder(path, folder)
+                if (real := os.path.realpath(path)) not in seen:  # links may lead around
+                    seen.add(real)
+                    waiting.append(path)
+    return found
 
 
 def _list_file(path: str) -> FileInfo | None:
@@ -111,10 +132,10 @@ def _list_file(path: str) -> FileInfo | None:
         return _information(path)
 
 
-def _list_exact(path: str) -> list[FileInfo]:
+def _list_exact(path: str, subfolders: Subfolders) -> list[FileInfo]:
     with reading(path):
         if os.path.isdir(path):
-            return _list_folder(path)
+            return _list_folder(path, subfolders)
         os.stat(path)
     if file := _list_file(path):
         return [file]
@@ -125,18 +146,23 @@ def _matches(pattern: str) -> Iterator[str]:
     """Yield what a glob matches, but hidden names only where the glob itself names them."""
     shows_hidden = is_hidden(os.path.basename(pattern))
     for simple in expand_braces(pattern):
-        for path in glob.iglob(simple.replace("[^", "[!"), recursive=True):
+        for path in glob.iglob(_for_python(simple), recursive=True):
             if shows_hidden or not is_hidden(os.path.basename(path.rstrip("/"))):
                 yield path.rstrip("/") or "/"
 
 
-def _list_glob(pattern: str) -> list[FileInfo]:
+def _for_python(pattern: str) -> str:
+    r"""Return a glob as Python's glob module writes it, which knows no [^a] and no \."""
+    return re.sub(r"\\(.)|\[\^", lambda found: glob.escape(found[1]) if found[1] else "[!", pattern)
+
+
+def _list_glob(pattern: str, subfolders: Subfolders) -> list[FileInfo]:
     found: list[FileInfo] = []
     matches = set(_matches(pattern))
     for path in matches:
         if os.path.isdir(path):
             with reading(path):
-                found += _list_folder(path) if "**" not in pattern else ()
+                found += _list_folder(path, subfolders) if "**" not in pattern else ()
         elif file := _list_file(path):
             found.append(file)
     if not matches:
@@ -153,11 +179,11 @@ def _explain_no_match(pattern: str) -> None:
     raise PathNotFoundError(f"nothing matches {pattern}; {folder} is there, check the rest")
 
 
-def list_files(pattern: str) -> list[FileInfo]:
+def list_files(pattern: str, subfolders: Subfolders = "skip") -> list[FileInfo]:
     """Return what `Storage.list` promises, blocking."""
     path = local_path(pattern)
     exact = not is_glob(path) or os.path.lexists(path)
-    found = _list_exact(path) if exact else _list_glob(path)
+    found = _list_exact(path, subfolders) if exact else _list_glob(path, subfolders)
     return sorted(set(found), key=lambda file: file.path)
 
 
@@ -300,8 +326,8 @@ def write_new(path: str, data: bytes) -> None:
 class LocalStorage(Storage):
     """Files of this machine. Blocking calls run in threads; paths given out are absolute."""
 
-    async def list(self, pattern: str) -> list[FileInfo]:
-        return await asyncio.to_thread(list_files, pattern)
+    async def list(self, pattern: str, subfolders: Subfolders = "skip") -> list[FileInfo]:
+        return await asyncio.to_thread(list_files, pattern, subfolders)
 
     async def read(
         self, path: str, start: int = 0, end: int | None = None, version: str = ""

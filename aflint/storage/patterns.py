@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-_MAGIC = re.compile(r"[*?\[{]")
+_MAGIC = re.compile(r"[*?\[{\\]")
 
 
 def split_paths(paths: str) -> list[str]:
@@ -26,28 +26,36 @@ def split_paths(paths: str) -> list[str]:
 
 
 def is_glob(path: str) -> bool:
-    """Say whether a path has a character that means something in a glob."""
+    r"""Say whether a path has a character that means something in a glob, as a \ does."""
     return _MAGIC.search(path) is not None
 
 
 def expand_braces(pattern: str) -> Iterator[str]:
-    """Yield a pattern once for each of the alternatives in its {braces}, nested ones too.
+    r"""Yield a pattern once for each of the alternatives in its {braces}, nested ones too.
 
-    Braces without a partner stand for themselves.
+    Braces without a partner, and those behind a \, stand for themselves.
 
     >>> list(expand_braces("20{09,1{0,1}}.csv"))
     ['2009.csv', '2010.csv', '2011.csv']
+    >>> list(expand_braces(r"a\{b,c\}"))
+    ['a\\{b,c\\}']
     """
-    opened = pattern.find("{")
+    active = _active(pattern)
+    opened = active.find("{")
     while opened >= 0:
-        cuts = _alternatives(pattern, opened)
+        cuts = _alternatives(active, opened)
         if cuts:
             for begin, end in pairwise(cuts):
                 middle = pattern[begin + 1 : end]
                 yield from expand_braces(pattern[:opened] + middle + pattern[cuts[-1] + 1 :])
             return
-        opened = pattern.find("{", opened + 1)
+        opened = active.find("{", opened + 1)
     yield pattern
+
+
+def _active(pattern: str) -> str:
+    r"""Return a pattern with a blank in place of each \ and of the character that it quotes."""
+    return re.sub(r"\\.?", lambda quoted: " " * len(quoted[0]), pattern, flags=re.DOTALL)
 
 
 def _alternatives(pattern: str, opened: int) -> list[int]:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from aflint.errors import ConfigError, InvalidArgumentError
-from aflint.storage.base import FileInfo, FileWriter, Storage
+from aflint.storage.base import FileInfo, FileWriter, Storage, Subfolders
 from aflint.storage.local import LocalStorage
 from aflint.task import TransferCounts
 
@@ -64,8 +64,8 @@ class RoutedStorage(Storage):
             self._opened[scheme] = self._factories[scheme]()
         return self._opened[scheme]
 
-    async def list(self, pattern: str) -> list[FileInfo]:
-        return await self.at(pattern).list(pattern)
+    async def list(self, pattern: str, subfolders: Subfolders = "skip") -> list[FileInfo]:
+        return await self.at(pattern).list(pattern, subfolders)
 
     async def read(
         self, path: str, start: int = 0, end: int | None = None, version: str = ""

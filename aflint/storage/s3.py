@@ -18,8 +18,8 @@ from aflint.errors import (
     OutputExistsError,
     PathNotFoundError,
 )
-from aflint.storage.base import FileInfo, FileWriter, Storage
-from aflint.storage.globs import compile_glob, literal_prefix
+from aflint.storage.base import FileInfo, FileWriter, Storage, Subfolders, subfolder
+from aflint.storage.globs import compile_glob, literal_prefix, split_at_match
 from aflint.storage.patterns import expand_braces, is_glob, is_hidden
 from aflint.task import TransferCounts
 
@@ -77,12 +77,12 @@ class S3Storage(Storage):
         self._aws = aws or Aws()
         self._s3 = self._aws.s3()
 
-    async def list(self, pattern: str) -> list[FileInfo]:
+    async def list(self, pattern: str, subfolders: Subfolders = "skip") -> list[FileInfo]:
         bucket, key = split(pattern)
         with _reading(pattern):
-            found = await self._list_exact(bucket, key)
+            found = await self._list_exact(bucket, key, subfolders)
             if found is None and is_glob(key):
-                found = await self._list_glob(bucket, key)
+                found = await self._list_glob(bucket, key, subfolders)
         if found is None:
             raise PathNotFoundError(f"nothing is at {pattern}; check the path")
         return sorted(set(found), key=lambda file: file.path)
@@ -180,24 +180,28 @@ class S3Storage(Storage):
         if self._owned:
             await self._aws.aclose()
 
-    async def _list_exact(self, bucket: str, key: str) -> _Files | None:
-        """Return the object of that name, else what is directly in the folder of that name."""
+    async def _list_exact(self, bucket: str, key: str, subfolders: Subfolders) -> _Files | None:
+        """Return the object of that name, else what is in the folder of that name."""
         if key and not key.endswith("/"):
             size = await self._s3.head(bucket, key)
             if size is not None:
                 return [FileInfo(f"s3://{bucket}/{key}", size)]
         folder = _folder(key)
-        found = await self._s3.list_all(bucket, folder, delimiter="/")
+        delimiter = "" if subfolders == "read" else "/"
+        found = await self._s3.list_all(bucket, folder, delimiter=delimiter)
         if not found.objects and not found.folders:
             return None
+        place = f"s3://{bucket}/{folder}"
+        for name in found.folders:
+            _is_taken(place, f"{name.removeprefix(folder)}/any", subfolders)
         return [
             FileInfo(f"s3://{bucket}/{name}", size)
             for name, size in found.objects
-            if name != folder and not is_hidden(name.rpartition("/")[2])
+            if _is_taken(place, name.removeprefix(folder), subfolders)
         ]
 
-    async def _list_glob(self, bucket: str, pattern: str) -> _Files | None:
-        """Return the objects that a glob matches, and those directly in folders that it matches."""
+    async def _list_glob(self, bucket: str, pattern: str, subfolders: Subfolders) -> _Files | None:
+        """Return the objects that a glob matches, and those in folders that it matches."""
         files: _Files = []
         matched = False
         shows_hidden = is_hidden(pattern.rstrip("/").rpartition("/")[2])
@@ -208,18 +212,27 @@ class S3Storage(Storage):
                 prefix = prefix[: prefix.rfind("/") + 1]
             page = await self._s3.list_all(bucket, prefix)
             for name, size in page.objects:
-                folder, _, base = name.rpartition("/")
-                hidden = is_hidden(base)
-                if glob.fullmatch(name) and (shows_hidden or not hidden):
-                    matched = True
-                elif folder and glob.fullmatch(folder) and not is_hidden(folder.rpartition("/")[2]):
-                    matched = True
-                    if hidden or not base:
-                        continue
-                else:
+                match, below = split_at_match(glob, name)
+                if not match or (is_hidden(match.rpartition("/")[2]) and not shows_hidden):
                     continue
-                files.append(FileInfo(f"s3://{bucket}/{name}", size))
+                matched = True
+                place = f"s3://{bucket}/{match}/"
+                if match == name or ("**" not in simple and _is_taken(place, below, subfolders)):
+                    files.append(FileInfo(f"s3://{bucket}/{name}", size))
         return files if matched else None
+
+
+def _is_taken(folder: str, below: str, subfolders: Subfolders) -> bool:
+    """Say whether an object is one to list, by its name below a folder that is listed.
+
+    Raises SubfolderError.
+    """
+    parts = below.split("/")
+    if not parts[-1] or any(map(is_hidden, parts)):
+        return False
+    if len(parts) > 1 and subfolders == "refuse":
+        raise subfolder(f"{folder}{parts[0]}", folder.rstrip("/"))
+    return len(parts) == 1 or subfolders == "read"
 
 
 class S3Writer(FileWriter):

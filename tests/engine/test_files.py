@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import lz4.frame
 import pytest
 
 from aflint import (
@@ -17,10 +20,13 @@ from aflint import (
     OutputExistsError,
     PathNotFoundError,
     Session,
+    SubfolderError,
     TaskError,
     TextDecodingError,
     UnreadableInputError,
+    UnsupportedCompressionError,
 )
+from tests.fuzz.samples import hadoop_lz4
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 Compression = Literal["gzip", "bz2", "zstd"]
@@ -163,3 +169,68 @@ async def test_a_job_that_fails_says_so_in_all_ways_to_read(
     for action in (missing.collect, missing.first, missing.explain, missing.num_partitions, stream):
         with pytest.raises(PathNotFoundError):
             await action()
+
+
+async def test_folders_within_a_folder_are_refused_or_read(
+    session: Session, tmp_path: Path
+) -> None:
+    await session.parallelize(["a"], 1).save_as_text_file(str(tmp_path / "in" / "first"))
+    await session.parallelize(["b"], 1).save_as_text_file(str(tmp_path / "in" / "second"))
+    folder = str(tmp_path / "in")
+    for read in (session.text_file, session.whole_text_files, session.binary_files):
+        with pytest.raises(SubfolderError, match=r"in/(first|second) is a folder within .*/in"):
+            await read(folder).collect()
+        assert await read(folder, recursive=True).count() == 2
+        assert await read(f"{folder}/*").count() == 2
+    assert await session.text_file(folder, recursive=True).collect() == ["a", "b"]
+    await session.range(3).save_as_pickle_file(str(tmp_path / "kept" / "numbers"))
+    with pytest.raises(SubfolderError):
+        await session.pickle_file(str(tmp_path / "kept")).collect()
+    assert await session.pickle_file(str(tmp_path / "kept"), recursive=True).sum() == 3
+
+
+async def test_a_quoted_glob_names_a_file(session: Session, tmp_path: Path) -> None:
+    (tmp_path / "br[1].txt").write_text("br\n")
+    assert await session.text_file(rf"{tmp_path}/br\[1\].txt").collect() == ["br"]
+    assert await session.text_file(rf"{tmp_path}/br\[?\].txt").collect() == ["br"]
+
+
+LINES = [f"line {number}" for number in range(1000)]
+PLAIN = "".join(f"{line}\n" for line in LINES).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("x.deflate", zlib.compress(PLAIN)),
+        ("x.DEFLATE", zlib.compress(PLAIN)),
+        ("x.xz", lzma.compress(PLAIN)),
+        ("x.lzma", lzma.compress(PLAIN, lzma.FORMAT_ALONE)),
+        ("x.lz4", lz4.frame.compress(PLAIN)),
+        ("hadoop.lz4", hadoop_lz4([PLAIN[:99], PLAIN[99:5000]], [PLAIN[5000:]])),
+    ],
+)
+async def test_compressed_files_are_read_as_their_names_say(
+    session: Session, tmp_path: Path, name: str, data: bytes
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    lines = session.text_file(tmp_path / name, 4)
+    assert await lines.collect() == LINES
+    assert await lines.num_partitions() == 1
+    [(_, text)] = await session.whole_text_files(tmp_path / name).collect()
+    assert text.encode() == PLAIN
+    (tmp_path / name).write_bytes(PLAIN)
+    with pytest.raises(CorruptInputError, match=f"{name} is (damaged|truncated)"):
+        await session.text_file(tmp_path / name).collect()
+
+
+@pytest.mark.parametrize("ending", ["snappy", "lzo", "Z", "zip", "br", "7z", "tgz"])
+async def test_other_compressed_files_are_refused_as_text(
+    session: Session, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"x.{ending}"
+    path.write_bytes(PLAIN)
+    for read in (session.text_file, session.whole_text_files):
+        with pytest.raises(UnsupportedCompressionError, match=rf"x\.{ending}: text cannot be read"):
+            await read(tmp_path).collect()
+    assert await session.binary_files(path).values().collect() == [PLAIN]

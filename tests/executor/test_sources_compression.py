@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import bz2
+import lzma
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+import lz4.frame
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +16,17 @@ from hypothesis import strategies as st
 from aflint.errors import ConfigError, CorruptInputError, InvalidArgumentError, PathNotFoundError
 from aflint.executor.compression import OUTPUT_BYTES, SUFFIXES, compressor, decompress
 from aflint.executor.zstd_frames import cut_frames
+from tests.fuzz.samples import hadoop_lz4
 
 zstandard: Any = pytest.importorskip("zstandard")
-names = pytest.mark.parametrize("name", sorted(SUFFIXES))
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    **{name: partial(lambda name, data: compress(name, data), name) for name in SUFFIXES},
+    "deflate": zlib.compress,
+    "xz": lzma.compress,
+    "lz4": partial(lz4.frame.compress, content_checksum=True),
+    "lz4 of Hadoop": lambda data: hadoop_lz4([data[:9], data[9:]] if len(data) > 9 else [data]),
+}
+names = pytest.mark.parametrize("name", sorted(COMPRESS))
 
 
 def pieces_of(data: bytes, size: int) -> Iterator[bytes]:
@@ -30,21 +41,42 @@ def compress(name: str, data: bytes) -> bytes:
 @names
 @given(data=st.lists(st.binary(max_size=300), max_size=4), size=st.integers(1, 50))
 def test_any_pieces_of_any_members_come_back(name: str, data: list[bytes], size: int) -> None:
-    stored = b"".join(compress(name, member) for member in data)
-    assert b"".join(decompress(pieces_of(stored, size), name, "x")) == b"".join(data)
+    members = [member for member in data if member] if name == "lz4 of Hadoop" else data
+    stored = b"".join(COMPRESS[name](member) for member in members)
+    kind = name.split()[0]
+    assert b"".join(decompress(pieces_of(stored, size), kind, "x")) == b"".join(data)
 
 
 @names
 def test_a_bomb_comes_out_in_small_steps(name: str) -> None:
-    engine = compressor(name)
     megabyte = b" " * 1024 * 1024
-    stored = b"".join([*(engine.compress(megabyte) for _ in range(64)), engine.flush()])
-    assert len(stored) < 100_000
+    if name == "lz4 of Hadoop":
+        stored = hadoop_lz4(*[[megabyte]] * 64)
+    else:
+        stored = COMPRESS[name](megabyte * 64)
+    assert len(stored) < 300_000
     total = 0
-    for step in decompress([stored], name, "x"):
+    for step in decompress([stored], name.split()[0], "x"):
         assert len(step) <= 2 * OUTPUT_BYTES
         total += len(step)
     assert total == 64 * len(megabyte)
+
+
+@names
+def test_what_is_cut_short_is_truncated(name: str) -> None:
+    stored = COMPRESS[name](bytes(range(256)) * 2)
+    for length in range(5, len(stored)):
+        with pytest.raises(CorruptInputError, match="x is truncated"):
+            list(decompress([stored[:length]], name.split()[0], "x"))
+
+
+@names
+def test_what_is_damaged_is_named(name: str) -> None:
+    stored = bytearray(COMPRESS[name](b"some text " * 100))
+    stored[len(stored) // 2] ^= 0xFF
+    stored[len(stored) // 2 + 1] ^= 0xFF
+    with pytest.raises(CorruptInputError, match=r"x is (damaged|truncated)"):
+        list(decompress([bytes(stored)], name.split()[0], "x"))
 
 
 def zstd_members() -> list[bytes]:
@@ -83,11 +115,13 @@ def test_errors_of_the_storage_pass(name: str) -> None:
         yield b""
 
     with pytest.raises(PathNotFoundError, match="gone"):
-        list(decompress(gone(), name, "x"))
+        list(decompress(gone(), name.split()[0], "x"))
 
 
 def test_what_others_wrote_can_be_read() -> None:
     assert b"".join(decompress([bz2.compress(b"a") + bz2.compress(b"b")], "bz2", "x")) == b"ab"
+    alone = lzma.compress(b"ab", lzma.FORMAT_ALONE)
+    assert b"".join(decompress([alone], "xz", "x")) == b"ab"
     raw = zlib.compressobj(9, zlib.DEFLATED, 31)
     assert b"".join(decompress([raw.compress(b"ab") + raw.flush()], "gzip", "x")) == b"ab"
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import lzma
+import zlib
 from binascii import b2a_base64
+from collections.abc import Sequence
 
+import lz4.block
+import lz4.frame
 import zstandard
 
 from aflint.aws import envelope
@@ -99,6 +104,27 @@ JSON_REPORT = json.dumps(
 TEXT = b"\xef\xbb\xbfone\ntwo\r\nthree\rf\xc3\xb6ur\xff\n\n\r\r\n" + b"line " * 40 + b"\nlast"
 LINES = b"".join(b"line %d\n" % number for number in range(60))
 GZIPPED = [gzip.compress(LINES, mtime=0), gzip.compress(b"a", mtime=0) * 2 + bytes(9)]
+DEFLATED = [zlib.compress(LINES), zlib.compress(b"a") * 2]
+XZ = [lzma.compress(LINES), lzma.compress(b"a") + bytes(4) + lzma.compress(b"b")]
+XZ.append(lzma.compress(LINES, lzma.FORMAT_ALONE))
+
+
+def hadoop_lz4(*blocks: Sequence[bytes]) -> bytes:
+    """Blocks, each of chunks, as Hadoop's Lz4Codec writes them."""
+    made = b""
+    for chunks in blocks:
+        made += sum(map(len, chunks)).to_bytes(4, "big")
+        for chunk in chunks:
+            data = lz4.block.compress(chunk, store_size=False)
+            made += len(data).to_bytes(4, "big") + data
+    return made
+
+
+LZ4 = [
+    lz4.frame.compress(LINES) + lz4.frame.compress(b"tail"),
+    hadoop_lz4([LINES]),
+    hadoop_lz4([b"a" * 1000, b"b"], [], [b"c"]),
+]
 BZIPPED = [bz2.compress(LINES), bz2.compress(b"a") * 2]
 ZSTANDARD = [
     zstandard.ZstdCompressor(write_checksum=True).compress(LINES),

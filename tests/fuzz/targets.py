@@ -171,6 +171,9 @@ TARGETS: Mapping[str, Target] = {
     "invocation": Target(invocations, samples.INVOCATIONS),
     "text": Target(text, [b"\x07\x20" + samples.TEXT, b"\x00\x00", b"\x03\x04ab\r\ncd\n"]),
     "gzip": Target(compressed("gzip"), samples.GZIPPED, 40_000_000),
+    "deflate": Target(compressed("deflate"), samples.DEFLATED, 40_000_000),
+    "xz": Target(compressed("xz"), samples.XZ, 40_000_000),
+    "lz4": Target(compressed("lz4"), samples.LZ4, 40_000_000),
     "bz2": Target(compressed("bz2"), samples.BZIPPED, 40_000_000),
     "zstd": Target(compressed("zstd"), samples.ZSTANDARD, 40_000_000),
 }

@@ -6,6 +6,7 @@ import enum
 import math
 import operator
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,60 @@ def test_large_files_are_cut_and_sampled_as_sparks(sc: Any, tmp_path: Path) -> N
     lines = sc.textFile(str(path), 7)
     assert sizes(lines) == [571429, 571429, 571428, 571429, 571428, 571429, 571428]
     assert [int(line) for line in lines.takeSample(False, 3, 42)] == [2686790, 2623277, 694838]
+
+
+def folders(root: Path) -> Path:
+    for name in ("a.txt", "sub/b.txt", "sub/deep/c.txt", "_no/d.txt"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"{name}\n")
+    return root
+
+
+def test_a_folder_within_a_folder_is_an_error_for_lines_alone(sc: Any, tmp_path: Path) -> None:
+    root = folders(tmp_path / "in")
+    for path in (root, f"{root}/*"):
+        with pytest.raises(
+            Exception, match=r"Path: .*sub.* is a directory, which is not supported"
+        ):
+            sc.textFile(str(path)).collect()
+    assert sc.textFile(f"{root}/*/[bc]*").collect() == ["sub/b.txt"]
+    for read in (sc.wholeTextFiles, sc.binaryFiles):
+        assert [Path(path).name for path, _ in read(str(root)).collect()] == ["a.txt"]
+        assert [Path(path).name for path, _ in read(f"{root}/*").collect()] == ["a.txt", "b.txt"]
+
+
+def test_folders_within_a_folder_are_read_where_hadoops_setting_says_so(
+    sc: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from aflint.pyspark.unheeded import warn_of_unheeded
+
+    root = folders(tmp_path / "in")
+    key = "spark.hadoop.mapreduce.input.fileinputformat.input.dir.recursive"
+    sc._conf.set(key, "true")
+    try:
+        warn_of_unheeded(dict(sc._conf.getAll()))
+        lines = sc.textFile(str(root)).collect()
+        whole = sc.wholeTextFiles(str(root)).keys().collect()
+    finally:
+        sc._conf._conf.pop(key)
+    assert lines == ["a.txt", "sub/b.txt", "sub/deep/c.txt"]
+    assert [Path(path).name for path in whole] == ["a.txt", "b.txt", "c.txt"]
+    assert key not in caplog.text
+
+
+def test_a_quoted_character_of_a_glob_is_itself(sc: Any, tmp_path: Path) -> None:
+    for name in ("br[1].txt", "a{b}.txt", "st*r.txt", "q?.txt"):
+        (tmp_path / name).write_text(name)
+    for quoted in (r"br\[1\].txt", r"a\{b\}.txt", r"st\*r.txt", r"q\?.txt"):
+        assert sc.textFile(f"{tmp_path}/{quoted}").collect() == [quoted.replace("\\", "")]
+
+
+def test_deflate_files_are_read(sc: Any, tmp_path: Path) -> None:
+    lines = "".join(f"line {number}\n" for number in range(1000))
+    (tmp_path / "x.deflate").write_bytes(zlib.compress(lines.encode()))
+    read = sc.textFile(str(tmp_path / "x.deflate"))
+    assert (read.count(), read.first(), read.getNumPartitions()) == (1000, "line 0", 1)
+    assert sc.wholeTextFiles(str(tmp_path)).values().collect() == [lines]
+    (tmp_path / "x.deflate").write_bytes(zlib.compress(lines.encode())[2:-4])
+    with pytest.raises(Exception, match="incorrect header check"):
+        sc.textFile(str(tmp_path / "x.deflate")).collect()

@@ -14,9 +14,10 @@ from aflint.errors import (
     InputChangedError,
     OutputError,
     PathNotFoundError,
+    SubfolderError,
     UnreadableInputError,
 )
-from aflint.storage.base import FileInfo
+from aflint.storage.base import FileInfo, Subfolders
 from aflint.storage.local import LocalStorage, local_path, version_of
 
 storage = LocalStorage()
@@ -91,6 +92,57 @@ async def test_a_name_with_glob_characters_can_be_given_back(tmp_path: Path) -> 
     make(tmp_path, "a[1]*.txt", "a1.txt")
     [file] = await storage.list(str(tmp_path / "a[1]*.txt"))
     assert await storage.read(file.path) == b"a[1]*.txt"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        (r"br\[1\].txt", "br[1].txt"),
+        (r"a\{b,c\}.txt", "a{b,c}.txt"),
+        (r"st\*r.*", "st*r.txt"),
+        (r"q\?.txt", "q?.txt"),
+        (r"back\\slash.txt", r"back\slash.txt"),
+        (r"back\slash.txt", r"back\slash.txt"),
+    ],
+)
+async def test_a_backslash_quotes_a_character_of_a_glob(
+    tmp_path: Path, pattern: str, name: str
+) -> None:
+    make(tmp_path, "br1.txt", "ab.txt", "star.txt", "qq.txt", "backslash.txt", name)
+    assert await names(tmp_path, pattern) == [name]
+
+
+async def test_folders_within_a_folder_are_skipped_refused_or_read(tmp_path: Path) -> None:
+    make(tmp_path, "a", "sub/b", "sub/deep/c", "sub/_no/d", "_sub/e", "sub/.f")
+    folder = str(tmp_path)
+
+    async def listed(pattern: str, subfolders: Subfolders) -> list[str]:
+        found = await storage.list(pattern, subfolders)
+        return [file.path.removeprefix(f"{folder}/") for file in found]
+
+    assert await listed(folder, "skip") == ["a"]
+    assert await listed(folder, "read") == ["a", "sub/b", "sub/deep/c"]
+    assert await listed(f"{folder}/s*", "read") == ["sub/b", "sub/deep/c"]
+    with pytest.raises(SubfolderError, match=f"{folder}/sub is a folder within {folder}") as raised:
+        await listed(folder, "refuse")
+    assert raised.value.path == f"{folder}/sub"
+    with pytest.raises(SubfolderError, match=r"sub/deep is a folder within .*recursive=True"):
+        await listed(f"{folder}/*", "refuse")
+    assert await listed(f"{folder}/**/*", "refuse") == [
+        "_sub/e",
+        "a",
+        "sub/_no/d",
+        "sub/b",
+        "sub/deep/c",
+    ]
+    assert await listed(f"{folder}/_sub", "refuse") == ["_sub/e"]
+
+
+async def test_links_that_lead_around_are_followed_once(tmp_path: Path) -> None:
+    make(tmp_path, "a", "sub/b")
+    (tmp_path / "sub" / "up").symlink_to(tmp_path)
+    found = await storage.list(str(tmp_path), "read")
+    assert [Path(file.path).name for file in found] == ["a", "b"]
 
 
 async def test_a_missing_path_is_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from aflint import errors
 from aflint.localcloud import Faults, LocalCloud
+from aflint.storage.base import Storage, Subfolders
 from aflint.storage.globs import compile_glob, literal_prefix
 from aflint.storage.local import LocalStorage
 from aflint.storage.s3 import PART_BYTES, S3Storage
@@ -37,6 +38,11 @@ NAMES = [
     "in/with space & sign+%41.txt",
     "in/größe.csv",
     "in-other/2009.csv",
+    "in/deep/_no/2013.csv",
+    "in/_deep/2014.csv",
+    "odd/br[1].txt",
+    "odd/br1.txt",
+    "odd/st*r{a,b}.txt",
 ]
 PATTERNS = [
     "in",
@@ -55,22 +61,31 @@ PATTERNS = [
     "in/größe.csv",
     "in/*/",
     "in/d*",
+    r"odd/br\[1\].txt",
+    r"odd/st\*r\{a,b\}.t*",
+    "odd/br[1].txt",
 ]
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("subfolders", ["skip", "read", "refuse"])
 async def test_lists_as_local_files_are_listed(
-    storage: S3Storage, tmp_path: Path, pattern: str
+    storage: S3Storage, tmp_path: Path, subfolders: Subfolders
 ) -> None:
     for name in NAMES:
         await storage.write(f"{HOME}/{name}", name.encode())
         await LocalStorage().write(str(tmp_path / name), name.encode())
-    ours = await storage.list(f"{HOME}/{pattern}")
-    local = await LocalStorage().list(str(tmp_path / pattern))
-    assert [(file.path.removeprefix(HOME), file.size) for file in ours] == [
-        (file.path.removeprefix(str(tmp_path)), file.size) for file in local
-    ]
-    for file in ours:
+
+    async def listed(some: Storage, home: str, pattern: str) -> object:
+        try:
+            found = await some.list(f"{home}/{pattern}", subfolders)
+        except errors.SubfolderError as error:
+            return error.path.removeprefix(home)
+        return [(file.path.removeprefix(home), file.size) for file in found]
+
+    for pattern in PATTERNS:
+        ours = await listed(storage, HOME, pattern)
+        assert ours == await listed(LocalStorage(), str(tmp_path), pattern), pattern
+    for file in await storage.list(f"{HOME}/in", "read"):
         assert len(await storage.read(file.path)) == file.size
 
 
