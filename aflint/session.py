@@ -163,9 +163,10 @@ class Session:
         config = self.config
         scratch = ScratchFolder(config.scratch_dir, self.id, named=config.run_id is not None)
         stack.enter_context(scratch)
-        backend = await self._open_backend(scratch.path, stack)
-        self._backend = backend
-        journal = await self._open_journal(backend, scratch, stack)
+        with scratch.explained():
+            backend = await self._open_backend(scratch.path, stack)
+            self._backend = backend
+            journal = await self._open_journal(backend, scratch, stack)
         self._reporter = Reporter(config.memory_mb, estimate=backend.estimated, asked=backend.asked)
         self._listeners.append(self._reporter)
         if (progress := open_progress(self._reporter, config.progress)) is not None:

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 import pytest
 
 from aflint.driver.scratch import ScratchFolder
-from aflint.errors import ConfigError, RunInUseError
+from aflint.errors import ConfigError, DiskFullError, PathNotFoundError, RunInUseError
 from aflint.journal.locks import LOCK, PREFIX
 from tests.interrupts import interrupted
 
@@ -48,6 +50,46 @@ def test_where_none_can_be_made(tmp_path: Path) -> None:
         ScratchFolder(str(tmp_path / "file")),
     ):
         pass
+
+
+def no_room(*arguments: object, **settings: object) -> NoReturn:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("where", ["pathlib.Path.mkdir", "fcntl.flock", "pathlib.Path.open"])
+def test_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    monkeypatch.setattr(where, no_room)
+    with (
+        pytest.raises(DiskFullError, match=f"{tmp_path}: No space left.*`scratch_dir`"),
+        ScratchFolder(str(tmp_path)),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_system_has_no_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> NoReturn:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", missing)
+    with (
+        pytest.raises(ConfigError, match=r"No usable temporary .*`scratch_dir`"),
+        ScratchFolder(None),
+    ):
+        pass
+
+
+def test_errors_of_files_in_the_folder_are_explained_and_others_are_not(tmp_path: Path) -> None:
+    with ScratchFolder(str(tmp_path)) as scratch:
+        inside = str(scratch.path / "journal")
+        for error, kind in (
+            (OSError(errno.EACCES, "denied", inside), ConfigError),
+            (OSError(errno.ENOSPC, "no space"), DiskFullError),
+            (OSError(errno.EACCES, "denied", "/elsewhere"), PermissionError),
+            (PathNotFoundError(errno.ENOENT, "none", inside), PathNotFoundError),
+        ):
+            with pytest.raises(kind), scratch.explained():
+                raise error
 
 
 KILLED = """

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
+import tempfile
 from typing import Final
 
 from aflint import __version__, limits
@@ -49,11 +49,19 @@ def _bundles() -> Finding:
 
 
 def _space(config: Config) -> Finding:
-    folder = default_scratch(config.scratch_dir)
     advice = "Set `scratch_dir` to a folder with room that you can write to."
-    if not os.access(folder, os.W_OK):
-        return fail("scratch folder", f"{folder} is absent or cannot be written to", advice)
-    free = shutil.disk_usage(folder).free
+    try:
+        folder = default_scratch(config.scratch_dir)
+    except ConfigError as error:
+        return fail("scratch folder", str(error), advice)
+    try:  # as a session does it: permissions alone do not tell of full and read-only disks
+        there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(bytes(4096))
+            file.flush()
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        return fail("scratch folder", f"{folder} cannot be used: {error.strerror}", advice)
     seen = f"{folder} has {free / limits.GIB:.1f} GB free"
     if free < _LITTLE_SPACE:
         return warn("scratch folder", seen, advice)
@@ -61,7 +69,11 @@ def _space(config: Config) -> Finding:
 
 
 def _folders(config: Config) -> Finding:
-    dead = [each for each in find_folders(default_scratch(config.scratch_dir)) if not each.alive]
+    try:
+        folder = default_scratch(config.scratch_dir)
+    except ConfigError:
+        return ok("leftovers here", "none")  # `_space` says why
+    dead = [each for each in find_folders(folder) if not each.alive]
     if not dead:
         return ok("leftovers here", "none")
     size = sum(each.size for each in dead) / limits.MIB

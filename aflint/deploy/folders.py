@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from aflint.errors import ConfigError
 from aflint.journal.locks import LOCK, open_lock, own_folders
 
 
@@ -28,8 +29,11 @@ class Folder:
 
 
 def default_scratch(scratch_dir: str | None) -> Path:
-    """Return the folder that temporary folders are made in."""
-    return Path(scratch_dir or tempfile.gettempdir())
+    """Return the folder that temporary folders are made in. Raises ConfigError if there is none."""
+    try:
+        return Path(scratch_dir or tempfile.gettempdir())
+    except FileNotFoundError as error:  # each place that Python looks at is full, or read-only
+        raise ConfigError(f"{error.strerror}. Set `scratch_dir`") from error
 
 
 def find_folders(parent: Path, now: float | None = None) -> list[Folder]:

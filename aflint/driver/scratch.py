@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Final, Self
 
-from aflint.errors import ConfigError, RunInUseError
+from aflint.errors import AflintError, ConfigError, DiskFullError, RunInUseError
 from aflint.journal.locks import LOCK, PREFIX, open_lock, own_folders
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class ScratchFolder:
@@ -26,7 +31,7 @@ class ScratchFolder:
     new one.
 
     Raises RunInUseError where the driver of a named session is alive, ConfigError where no folder
-    can be made.
+    can be made, DiskFullError where there is no room for one.
     """
 
     def __init__(self, parent: str | None, session: str = "", *, named: bool = False) -> None:
@@ -53,23 +58,41 @@ class ScratchFolder:
             raise
 
     def _make(self) -> None:
-        parent = Path(self._parent or tempfile.gettempdir())
-        path = parent.absolute() / f"{PREFIX}{secrets.token_hex(8)}"
         try:
+            parent = Path(self._parent or tempfile.gettempdir())
+            path = parent.absolute() / f"{PREFIX}{secrets.token_hex(8)}"
             if self._parent is not None:
                 parent.mkdir(parents=True, exist_ok=True)
             self._path = path  # before it is there, so that it is removed whenever this is stopped
             path.mkdir(mode=0o700)
         except OSError as error:
             self._path = None
-            raise ConfigError(
-                f"no temporary folder can be made in {parent}: "
-                f"{error.strerror}. Set `scratch_dir` to a folder that can be written to"
-            ) from error
-        self._lock = (path / LOCK).open("wb")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._lock.write(self._session.encode())
-        self._lock.flush()
+            raise self._unusable(error) from error
+        try:
+            # Unbuffered: on a full disk it can be closed, too.
+            self._lock = (path / LOCK).open("wb", buffering=0)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            self._lock.write(self._session.encode())
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise errors of files in this folder as what is to be done about the folder."""
+        try:
+            yield
+        except OSError as error:
+            below = str(error.filename or "").startswith(f"{self.path}/")
+            if isinstance(error, AflintError) or not (below or error.errno in _FULL):
+                raise
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> AflintError:
+        folder = self._parent or tempfile.tempdir or "any of the system's temporary folders"
+        said = f"no temporary files can be made in {folder}: {error.strerror}"
+        if error.errno in _FULL:
+            return DiskFullError(f"{said}. Free some room, or set `scratch_dir` to a larger disk")
+        return ConfigError(f"{said}. Set `scratch_dir` to a folder that can be written to")
 
     def own(self) -> None:
         """Have the folder removed at the end, whoever made it."""

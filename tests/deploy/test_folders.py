@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
+import pytest
+
+from aflint.config import load_config
+from aflint.deploy.check_here import check_here
+from aflint.deploy.checks import Finding, Level
 from aflint.deploy.folders import default_scratch, find_folders, remove_folder
 from aflint.driver.scratch import ScratchFolder
 from aflint.journal.locks import LOCK
@@ -67,3 +74,44 @@ def test_a_folder_that_went_meanwhile_is_no_error(tmp_path: Path) -> None:
 def test_the_configured_folder_is_looked_in(tmp_path: Path) -> None:
     assert default_scratch(str(tmp_path)) == tmp_path
     assert default_scratch(None).is_dir()
+
+
+def space(scratch: Path) -> Finding:
+    """Return what the doctor says of a scratch folder."""
+    found = check_here(load_config(scratch_dir=str(scratch)))
+    return next(each for each in found if each.subject == "scratch folder")
+
+
+def test_the_doctor_looks_at_the_scratch_folder_as_a_session_would_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert space(tmp_path).level is not Level.FAIL
+    assert space(tmp_path / "made" / "later").level is not Level.FAIL
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    found = space(tmp_path / "file")
+    assert (found.level, found.seen) == (
+        Level.FAIL, f"{tmp_path / 'file'} cannot be used: Not a directory",
+    )  # fmt: skip
+    assert "`scratch_dir`" in found.advice
+
+    def full(**settings: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    found = space(tmp_path)
+    assert (found.level, found.seen) == (
+        Level.FAIL, f"{tmp_path} cannot be used: No space left on device",
+    )  # fmt: skip
+
+
+def test_the_doctor_says_where_the_system_has_no_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing() -> NoReturn:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("tempfile.gettempdir", missing)
+    found = {each.subject: each for each in check_here(load_config())}
+    assert found["scratch folder"].level is Level.FAIL
+    assert "No usable temporary directory" in found["scratch folder"].seen
