@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -32,14 +33,19 @@ UNHEEDED: Final[Mapping[str, str]] = {
         "Hadoop's settings are not read; for S3, credentials come from AWS's own settings, and "
         "`profile`, `region` and `endpoint_url` are settings of aflint"
     ),
+    "spark.io.encryption.enabled=true": "files of shuffles and spills are not encrypted",
     "spark.pyspark.python": f"tasks run on the driver's Python, {sys.executable}, or on Lambda's",
+    "PYSPARK_PYTHON": f"tasks run on the driver's Python, {sys.executable}, or on Lambda's",
 }
 """What happens instead, by the key, or key and value. A * at the end stands for any ending."""
+
+_PYTHON: Final = ("spark.pyspark.python", "PYSPARK_PYTHON")
 
 
 def warn_of_unheeded(conf: Mapping[str, str]) -> None:
     """Warn of each setting that changes what a program does on Spark, and does not here."""
-    for key, instead in _unheeded(conf):
+    python = os.environ.get("PYSPARK_PYTHON")
+    for key, instead in _unheeded({**conf, "PYSPARK_PYTHON": python} if python else conf):
         _log.warning("%s has no effect on aflint: %s", key, instead)
 
 
@@ -48,12 +54,15 @@ def _unheeded(conf: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         for pattern, instead in UNHEEDED.items():
             wanted, _, only = pattern.partition("=")
             named = re.fullmatch(re.escape(wanted).replace(r"\*", ".*"), key)
-            known = key in RECURSIVE or _is_here(key, value)
-            if named and only in ("", value.lower()) and not known:
+            heeded = key in RECURSIVE or (key in _PYTHON and _runs_this(value))
+            if named and only in ("", value.lower()) and not heeded:
                 yield key, instead
 
 
-def _is_here(key: str, value: str) -> bool:
-    """Say whether an interpreter that is asked for is the one that runs this."""
-    same = os.path.realpath(value) == os.path.realpath(sys.executable)
-    return key == "spark.pyspark.python" and same
+def _runs_this(command: str) -> bool:
+    """Say whether a command starts the interpreter that runs this: in the same folder, as those of
+    several virtual environments may be links to one.
+    """
+    path, here = os.path.abspath(shutil.which(command) or command), os.path.abspath(sys.executable)
+    alike = os.path.realpath(path) == os.path.realpath(here)
+    return alike and os.path.dirname(path) == os.path.dirname(here)

@@ -230,8 +230,9 @@ def warnings_in(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
 
 
 def test_settings_without_effect_that_would_change_a_program_are_warned_of(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PYSPARK_PYTHON", "./environment/bin/python")
     conf = {key.replace("*", "some"): "x" for key in UNHEEDED if "=" not in key}
     conf |= dict(key.split("=") for key in UNHEEDED if "=" in key)
     with warnings_in(caplog) as found:
@@ -240,8 +241,10 @@ def test_settings_without_effect_that_would_change_a_program_are_warned_of(
 
 
 def test_settings_that_only_tune_spark_or_ask_for_what_is_so_are_not_warned_of(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PYSPARK_PYTHON", os.path.basename(sys.executable))
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
     with warnings_in(caplog) as found:
         warn_of_unheeded(
             {
