@@ -19,10 +19,19 @@ _BILLED_REFUSALS = frozenset({"404", "NoSuchKey", "412", "PreconditionFailed", "
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One page of a listing: objects as (key, size), and folders directly below."""
+class Stored:
+    """An object that is there. Another content has another `etag`."""
 
-    objects: list[tuple[str, int]]
+    key: str
+    size: int
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One page of a listing: objects, and folders directly below."""
+
+    objects: list[Stored]
     folders: list[str]
     next: str = ""
 
@@ -39,11 +48,18 @@ class S3:
         self.counts = counts if counts is not None else TransferCounts()
         self._aws = aws
 
-    async def get(self, bucket: str, key: str, start: int = 0, end: int | None = None) -> bytes:
-        """Return bytes [start, end) of an object; fewer only where it ends."""
+    async def get(
+        self, bucket: str, key: str, start: int = 0, end: int | None = None, etag: str = ""
+    ) -> bytes:
+        """Return bytes [start, end) of an object; fewer only where it ends.
+
+        Raises BackendError of the code PreconditionFailed where the object has not that `etag`.
+        """
         if end is not None and end <= start:
             return b""
         wanted = {"Range": byte_range(start, end)} if start or end is not None else {}
+        if etag:
+            wanted["IfMatch"] = etag
         answer = await self._ask("GetObject", bucket, key, **wanted)
         try:
             data: bytes = await answer["Body"].read()
@@ -51,13 +67,13 @@ class S3:
             raise self._aws.explained(error, "s3", "GetObject", subject_of(bucket, key)) from error
         return data
 
-    async def head(self, bucket: str, key: str) -> int | None:
-        """Return an object's size, or None where it is not there."""
+    async def head(self, bucket: str, key: str) -> Stored | None:
+        """Return an object without its content, or None where it is not there."""
         try:
             answer = await self._ask("HeadObject", bucket, key)
         except ObjectNotFoundError:
             return None
-        return int(answer["ContentLength"])
+        return Stored(key, int(answer["ContentLength"]), answer["ETag"])
 
     async def put(self, bucket: str, key: str, body: bytes, *, new: bool = False) -> None:
         """Write a whole object: it is there entirely or not at all.
@@ -95,7 +111,10 @@ class S3:
         if after:
             wanted["ContinuationToken"] = after
         answer = await self._ask("ListObjectsV2", bucket, "", **wanted)
-        objects = [(each["Key"], int(each["Size"])) for each in answer.get("Contents", ())]
+        objects = [
+            Stored(each["Key"], int(each["Size"]), each["ETag"])
+            for each in answer.get("Contents", ())
+        ]
         folders = [each["Prefix"] for each in answer.get("CommonPrefixes", ())]
         more = answer.get("NextContinuationToken", "") if answer.get("IsTruncated") else ""
         return Listed(objects, folders, more)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from aflint.aws.clients import Aws
 from aflint.aws.in_flight import InFlight
-from aflint.aws.s3 import S3
+from aflint.aws.s3 import S3, Stored
 from aflint.errors import (
     BackendError,
     BucketNotFoundError,
@@ -18,7 +18,14 @@ from aflint.errors import (
     OutputExistsError,
     PathNotFoundError,
 )
-from aflint.storage.base import FileInfo, FileWriter, Storage, Subfolders, subfolder
+from aflint.storage.base import (
+    FileInfo,
+    FileWriter,
+    Storage,
+    Subfolders,
+    input_changed,
+    subfolder,
+)
 from aflint.storage.globs import compile_glob, literal_prefix, split_at_match
 from aflint.storage.patterns import expand_braces, is_glob, is_hidden
 from aflint.task import TransferCounts
@@ -30,7 +37,7 @@ _Files = list[FileInfo]
 
 _PARTS_BEFORE_GROWTH = 1000
 _UPLOADS = 4
-_IS_THERE = "PreconditionFailed"
+_PRECONDITION = "PreconditionFailed"
 _MOST_COPIED = 5 * 1024**3
 _DIRECTORY = "--x-s3"
 """How names of S3 Express's buckets end, which list whole folders only."""
@@ -93,10 +100,12 @@ class S3Storage(Storage):
         bucket, key = split(path)
         with _reading(path):
             try:
-                return await self._s3.get(bucket, key, start, end)
-            except ObjectNotFoundError as error:
+                return await self._s3.get(bucket, key, start, end, version)
+            except BackendError as error:
                 if error.code == "InvalidRange":  # it begins where the object ends, or behind
                     return b""
+                if error.code == _PRECONDITION:
+                    raise input_changed(path) from error
                 raise
 
     async def write(self, path: str, data: bytes) -> None:
@@ -116,7 +125,7 @@ class S3Storage(Storage):
         try:
             await self._s3.put(bucket, key, data, new=True)
         except BackendError as error:
-            if error.code != _IS_THERE:
+            if error.code != _PRECONDITION:
                 raise
             # A PUT whose answer was lost is sent again, and then meets itself.
             if await self._s3.get(bucket, key) != data:
@@ -139,10 +148,10 @@ class S3Storage(Storage):
         bucket, key = split(source)
         target_bucket, target_key = _target(target)
         with _reading(source):
-            size = await self._s3.head(bucket, key)
-            if size is None:
+            found = await self._s3.head(bucket, key)
+            if found is None:
                 raise PathNotFoundError(f"{source} does not exist; check the path")
-            if size > _MOST_COPIED:
+            if found.size > _MOST_COPIED:
                 raise OutputError(f"{source} is larger than the 5 GB that S3 copies in one call")
             await self._s3.copy(target_bucket, target_key, bucket, key)
             if (bucket, key) != (target_bucket, target_key):
@@ -156,7 +165,7 @@ class S3Storage(Storage):
             if not key.endswith("/"):
                 await self._s3.delete(bucket, key)
             found = await self._s3.list_all(bucket, _folder(key))
-            await self._s3.delete_many(bucket, [name for name, _ in found.objects])
+            await self._s3.delete_many(bucket, [each.key for each in found.objects])
         except BucketNotFoundError:
             return
 
@@ -183,9 +192,9 @@ class S3Storage(Storage):
     async def _list_exact(self, bucket: str, key: str, subfolders: Subfolders) -> _Files | None:
         """Return the object of that name, else what is in the folder of that name."""
         if key and not key.endswith("/"):
-            size = await self._s3.head(bucket, key)
-            if size is not None:
-                return [FileInfo(f"s3://{bucket}/{key}", size)]
+            stored = await self._s3.head(bucket, key)
+            if stored is not None:
+                return [_file(bucket, stored)]
         folder = _folder(key)
         delimiter = "" if subfolders == "read" else "/"
         found = await self._s3.list_all(bucket, folder, delimiter=delimiter)
@@ -195,9 +204,9 @@ class S3Storage(Storage):
         for name in found.folders:
             _is_taken(place, f"{name.removeprefix(folder)}/any", subfolders)
         return [
-            FileInfo(f"s3://{bucket}/{name}", size)
-            for name, size in found.objects
-            if _is_taken(place, name.removeprefix(folder), subfolders)
+            _file(bucket, each)
+            for each in found.objects
+            if _is_taken(place, each.key.removeprefix(folder), subfolders)
         ]
 
     async def _list_glob(self, bucket: str, pattern: str, subfolders: Subfolders) -> _Files | None:
@@ -211,15 +220,21 @@ class S3Storage(Storage):
             if bucket.endswith(_DIRECTORY):
                 prefix = prefix[: prefix.rfind("/") + 1]
             page = await self._s3.list_all(bucket, prefix)
-            for name, size in page.objects:
-                match, below = split_at_match(glob, name)
+            for each in page.objects:
+                match, below = split_at_match(glob, each.key)
                 if not match or (is_hidden(match.rpartition("/")[2]) and not shows_hidden):
                     continue
                 matched = True
                 place = f"s3://{bucket}/{match}/"
-                if match == name or ("**" not in simple and _is_taken(place, below, subfolders)):
-                    files.append(FileInfo(f"s3://{bucket}/{name}", size))
+                of_folder = match != each.key
+                if of_folder and ("**" in simple or not _is_taken(place, below, subfolders)):
+                    continue
+                files.append(_file(bucket, each))
         return files if matched else None
+
+
+def _file(bucket: str, stored: Stored) -> FileInfo:
+    return FileInfo(f"s3://{bucket}/{stored.key}", stored.size, stored.etag)
 
 
 def _is_taken(folder: str, below: str, subfolders: Subfolders) -> bool:

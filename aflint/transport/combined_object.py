@@ -190,4 +190,4 @@ async def _remove_prefix(s3: S3, bucket: str, prefix: str) -> None:
     for key, upload in await s3.uploads(bucket, prefix):
         await s3.abort_upload(bucket, key, upload)
     found = await s3.list_all(bucket, prefix)
-    await s3.delete_many(bucket, [key for key, _ in found.objects])
+    await s3.delete_many(bucket, [each.key for each in found.objects])

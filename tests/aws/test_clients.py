@@ -17,6 +17,7 @@ from aflint import errors
 from aflint.aws.bare.aws import BareAws, connect
 from aflint.aws.bare.signing import Credentials
 from aflint.aws.clients import Aws
+from aflint.aws.s3 import Stored
 from aflint.task import AwsEndpoints
 from tests.localcloud.helpers import eventually
 
@@ -301,11 +302,11 @@ async def test_tasks_read_unusual_buckets_through_aiobotocore(bucket: str) -> No
 
     async def call(service: str, action: str, subject: str, **parameters: Any) -> dict[str, Any]:
         asked_of.append((action, parameters["Bucket"]))
-        return {"ContentLength": 3}
+        return {"ContentLength": 3, "ETag": '"e"'}
 
     aws.call = call  # type: ignore[method-assign]
     try:
-        assert await aws.s3().head(bucket, "k") == 3
+        assert await aws.s3().head(bucket, "k") == Stored("k", 3, '"e"')
         await aws.s3().put(bucket, "k", b"abc")
     finally:
         await aws.aclose()

@@ -57,7 +57,7 @@ async def aws(request: pytest.FixtureRequest, cloud: tuple[str, Credentials]) ->
     try:
         await make_bucket(driver)
         s3 = driver.s3()
-        await s3.delete_many(BUCKET, [key for key, _ in (await s3.list_all(BUCKET, "")).objects])
+        await s3.delete_many(BUCKET, [each.key for each in (await s3.list_all(BUCKET, "")).objects])
         if request.param == "driver":
             yield driver
         else:
@@ -73,9 +73,12 @@ async def test_objects_are_read_as_they_were_written(aws: Aws) -> None:
         await s3.put(BUCKET, key, b"%d" % number * 10)
     for number, key in enumerate(ODD_KEYS):
         assert await s3.get(BUCKET, key) == b"%d" % number * 10
-        assert await s3.head(BUCKET, key) == 10
-    assert {key for key, _ in (await s3.list_all(BUCKET, "")).objects} == set(ODD_KEYS)
-    assert (s3.counts.s3_puts, s3.counts.s3_gets) == (len(ODD_KEYS) + 1, 2 * len(ODD_KEYS))
+        found = await s3.head(BUCKET, key)
+        assert found is not None
+        assert (found.key, found.size) == (key, 10)
+        assert found in (await s3.list_all(BUCKET, "")).objects
+    assert {each.key for each in (await s3.list_all(BUCKET, "")).objects} == set(ODD_KEYS)
+    assert (s3.counts.s3_puts, s3.counts.s3_gets) == (2 * len(ODD_KEYS) + 1, 2 * len(ODD_KEYS))
     await s3.delete(BUCKET, ODD_KEYS[0])
     await s3.delete_many(BUCKET, ODD_KEYS[1:])
     assert (await s3.list_all(BUCKET, "")).objects == []
@@ -91,6 +94,21 @@ async def test_ranges_end_with_the_object(aws: Aws) -> None:
     with pytest.raises(errors.ObjectNotFoundError) as raised:
         await s3.get(BUCKET, "k", 10)
     assert raised.value.code == "InvalidRange"
+
+
+async def test_only_the_object_of_an_etag_is_read(aws: Aws) -> None:
+    s3 = aws.s3()
+    await s3.put(BUCKET, "k", b"0123456789")
+    before = await s3.head(BUCKET, "k")
+    assert before is not None
+    assert await s3.get(BUCKET, "k", 3, 5, before.etag) == b"34"
+    await s3.put(BUCKET, "k", b"9876543210")
+    for start, end in ((0, None), (3, 5), (20, 30)):
+        with pytest.raises(errors.BackendError) as raised:
+            await s3.get(BUCKET, "k", start, end, before.etag)
+        assert raised.value.code == "PreconditionFailed"
+    await s3.put(BUCKET, "k", b"0123456789")
+    assert await s3.get(BUCKET, "k", etag=before.etag) == b"0123456789"
 
 
 async def test_what_is_not_there(aws: Aws) -> None:
@@ -131,10 +149,11 @@ async def test_listings_by_folder_and_page(aws: Aws) -> None:
     for key in ("a/1", "a/2", "b c/1", "top"):
         await s3.put(BUCKET, key, b"x")
     found = await s3.list_all(BUCKET, "", delimiter="/")
-    assert (found.objects, found.folders) == ([("top", 1)], ["a/", "b c/"])
+    assert [(each.key, each.size) for each in found.objects] == [("top", 1)]
+    assert found.folders == ["a/", "b c/"]
     first = await s3.page(BUCKET, "", most=3)
     rest = await s3.page(BUCKET, "", after=first.next)
-    assert [key for key, _ in first.objects + rest.objects] == ["a/1", "a/2", "b c/1", "top"]
+    assert [each.key for each in first.objects + rest.objects] == ["a/1", "a/2", "b c/1", "top"]
     await s3.copy(BUCKET, "copy of ü", BUCKET, "b c/1")
     assert await s3.get(BUCKET, "copy of ü") == b"x"
 

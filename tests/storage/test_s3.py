@@ -106,6 +106,21 @@ async def test_an_absent_bucket(storage: S3Storage) -> None:
         await storage.write("s3://no-such-bucket/file", b"")
 
 
+async def test_reads_the_version_that_is_asked_for_or_none(storage: S3Storage) -> None:
+    for name in ("in/a", "in/b"):
+        await storage.write(f"{HOME}/{name}", b"0123456789")
+    for pattern in ("in/a", "in", "in/*"):
+        file = (await storage.list(f"{HOME}/{pattern}"))[0]
+        assert await storage.read(file.path, 3, 5, file.version) == b"34"
+    await storage.write(file.path, b"9876543210")
+    for start in (0, 3, 100):
+        with pytest.raises(errors.InputChangedError, match="in/a was changed or replaced"):
+            await storage.read(file.path, start, start + 1, file.version)
+    await storage.delete(file.path)
+    with pytest.raises(errors.PathNotFoundError):
+        await storage.read(file.path, 0, 1, file.version)
+
+
 async def test_ranges(storage: S3Storage) -> None:
     path = f"{HOME}/file"
     await storage.write(path, b"0123456789")

@@ -41,12 +41,16 @@ class BareS3(S3):
         self._client_of = client_of
         self._regions: dict[str, str] = {}
 
-    async def get(self, bucket: str, key: str, start: int = 0, end: int | None = None) -> bytes:
+    async def get(
+        self, bucket: str, key: str, start: int = 0, end: int | None = None, etag: str = ""
+    ) -> bytes:
         if not _PLAIN.fullmatch(bucket):
-            return await super().get(bucket, key, start, end)
+            return await super().get(bucket, key, start, end, etag)
         if end is not None and end <= start:
             return b""
         headers = {"range": byte_range(start, end)} if start or end is not None else {}
+        if etag:
+            headers["if-match"] = etag
         return (await self._send("GetObject", bucket, key, "GET", headers=headers)).body
 
     async def _ask(self, action: str, bucket: str, key: str, **members: Any) -> Any:
@@ -113,7 +117,8 @@ _BARE = {
 def _read(action: str, response: Response, subject: str) -> dict[str, Any]:
     """Return what aiobotocore would make of an answer, as far as it is asked for."""
     if action == "HeadObject":
-        return {"ContentLength": int(response.headers.get("content-length", 0))}
+        size, etag = response.headers.get("content-length", 0), response.headers.get("etag", "")
+        return {"ContentLength": int(size), "ETag": etag}
     if action == "UploadPart":
         return {"ETag": response.headers.get("etag", "")}
     if action == "CreateMultipartUpload":

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
-from aflint.aws.s3 import S3, Listed
+from aflint.aws.s3 import S3, Listed, Stored
 from aflint.errors import BackendError, ObjectNotFoundError
 from aflint.testing.simulation.callers import Caller
 from aflint.testing.simulation.dice import Dice
@@ -47,7 +48,16 @@ class SimulatedObjects:
         self._numbers += 1
         return f"u{self._numbers}"
 
-    def read(self, key: str, start: int, end: int | None, where: str) -> bytes:
+    def stored(self, key: str) -> Stored:
+        """Return an object that is there."""
+        data = self.held[key]
+        return Stored(key, len(data), blake2b(data, digest_size=8).hexdigest())
+
+    def find(self, key: str) -> Stored | None:
+        """Return an object, or None where it is not there."""
+        return self.stored(key) if key in self.held else None
+
+    def read(self, key: str, start: int, end: int | None, etag: str, where: str) -> bytes:
         """Return a range of an object; part of it, or nothing, where a fault strikes."""
         shuffled = _SHUFFLED.search(key)
         if shuffled is not None and key in self.held:
@@ -57,6 +67,8 @@ class SimulatedObjects:
         if key not in self.held:
             raise ObjectNotFoundError(f"{key} is not there")
         data = self.held[key]
+        if etag and self.stored(key).etag != etag:
+            raise _refused(f"{key} is another one", "PreconditionFailed")
         if start and start >= len(data):
             error = ObjectNotFoundError(f"{key} ends before {start}")
             error.code = "InvalidRange"
@@ -69,6 +81,12 @@ class SimulatedObjects:
         return found
 
 
+def _refused(what: str, code: str) -> BackendError:
+    error = BackendError(what)
+    error.code = code
+    return error
+
+
 class SimulatedS3(S3):
     """The calls of `aflint.aws.s3` on simulated objects, for one caller; buckets are all one."""
 
@@ -77,26 +95,23 @@ class SimulatedS3(S3):
         self._objects = objects
         self._caller = caller
 
-    async def get(self, bucket: str, key: str, start: int = 0, end: int | None = None) -> bytes:
+    async def get(
+        self, bucket: str, key: str, start: int = 0, end: int | None = None, etag: str = ""
+    ) -> bytes:
         if end is not None and end <= start:
             return b""
         where = f"{self._caller.label}:{self._caller.requests}"
         return await self._caller.request(
-            "GetObject", lambda: self._objects.read(key, start, end, where)
+            "GetObject", lambda: self._objects.read(key, start, end, etag, where)
         )
 
-    async def head(self, bucket: str, key: str) -> int | None:
-        def size() -> int | None:
-            return len(self._objects.held[key]) if key in self._objects.held else None
-
-        return await self._caller.request("HeadObject", size)
+    async def head(self, bucket: str, key: str) -> Stored | None:
+        return await self._caller.request("HeadObject", lambda: self._objects.find(key))
 
     async def put(self, bucket: str, key: str, body: bytes, *, new: bool = False) -> None:
         def written() -> None:
             if new and key in self._objects.held:
-                error = BackendError(f"{key} is there")
-                error.code = "PreconditionFailed"
-                raise error
+                raise _refused(f"{key} is there", "PreconditionFailed")
             self._objects.write(key, bytes(body), self._caller)
 
         await self._caller.request("PutObject", written)
@@ -137,7 +152,7 @@ class SimulatedS3(S3):
             if delimiter and delimiter in rest:
                 folders[prefix + rest.partition(delimiter)[0] + delimiter] = None
             else:
-                objects.append((key, len(self._objects.held[key])))
+                objects.append(self._objects.stored(key))
         return Listed(objects, list(folders))
 
     async def begin_upload(self, bucket: str, key: str) -> str:
