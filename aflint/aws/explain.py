@@ -85,6 +85,13 @@ def explain(error: Exception, service: str, action: str, subject: str, where: st
 
 def settings_error(error: Exception) -> ConfigError:
     """Return the error for settings of AWS that cannot be read."""
+    from botocore.exceptions import ProfileNotFound
+
+    if isinstance(error, ProfileNotFound):
+        return ConfigError(
+            f"AWS's settings have no profile {error.kwargs['profile']!r}, which the setting "
+            "`profile` or AWS_PROFILE names: see `aws configure list-profiles`."
+        )
     return ConfigError(f"AWS's settings cannot be read: {str(error).rstrip('.')}.")
 
 

@@ -7,7 +7,9 @@ import, which every cold start of a function pays.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -26,6 +28,9 @@ _KEEPALIVE = (
 )
 """A silent connection is dropped after about 350 s by what stands between, and without these
 nobody would hear of it. (macOS calls the first of them TCP_KEEPALIVE.)"""
+
+
+_log = logging.getLogger("aflint.aws")
 
 
 class Http:
@@ -58,6 +63,8 @@ class Http:
 
         A Content-Length is added. Raises ConnectError or ExchangeError.
         """
+        logged = _log.isEnabledFor(logging.DEBUG)
+        began = time.perf_counter() if logged else 0.0
         connection = self._take(origin) or await self._connect(origin)
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         length = f"content-length: {len(body)}\r\n" if body or method in ("PUT", "POST") else ""
@@ -69,6 +76,13 @@ class Http:
             raise ExchangeError(f"no response came within {timeout:g} s", timed_out=True) from None
         finally:
             self._give_back(origin, connection)
+        if logged:
+            # Of the target only the path: what follows may hold a signature.
+            _log.debug(
+                "%s %s%s: %d after %.0f ms, request %s",
+                method, origin.authority, target.partition("?")[0], response.status,
+                1000 * (time.perf_counter() - began), _request_id(response),
+            )  # fmt: skip
         return response
 
     async def aclose(self) -> None:
@@ -168,3 +182,8 @@ def _keep_alive(connection: socket.socket) -> None:
     for name, value in _KEEPALIVE:
         if hasattr(socket, name):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def _request_id(response: Response) -> str:
+    headers = response.headers
+    return headers.get("x-amzn-requestid") or headers.get("x-amz-request-id", "unknown")

@@ -28,8 +28,9 @@ async def open_clients(
         config.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
     ):
         raise ConfigError(
-            f'{config.origin("backend")}: backend = "localcloud" lives inside a session. To deploy '
-            "to one by hand, start `aflint localcloud` and set what it prints."
+            f'{config.origin("backend")}: backend = "localcloud" is an emulator inside each '
+            "session, with nothing to deploy to. For one that lasts, start `aflint localcloud` and "
+            "set the variables that it prints."
         )
     clients = Aws(config.region, config.endpoint_url, config.profile, credentials)
     try:

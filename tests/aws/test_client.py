@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -74,6 +75,18 @@ async def test_what_passes_is_tried_again(client: Make, said: list[Response | Ex
     made, script = client(*said, OK)
     assert await made.call(CALL) is OK
     assert not script.said
+
+
+async def test_each_further_try_is_in_the_debug_log(
+    client: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "aflint.aws")
+    made, _ = client(refusal(503, "SlowDown"), ConnectError("refused"), OK)
+    await made.call(CALL)
+    assert [record.getMessage().partition(" in ")[0] for record in caplog.records] == [
+        "sqs ListQueues, queues: try 1 again",
+        "sqs ListQueues, queues: try 2 again",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -365,7 +365,7 @@ async def test_no_region_and_no_profile(settings: Path) -> None:
 async def test_a_profile_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nosuch")
     async with clients(None, credentials=None) as aws:
-        with pytest.raises(errors.ConfigError, match="nosuch"):
+        with pytest.raises(errors.ConfigError, match=r"no profile 'nosuch', which .* AWS_PROFILE"):
             await aws.sqs().list_queues("q")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -69,6 +70,20 @@ async def test_connections_are_used_again() -> None:
         calls = [http.request(origin, "GET", "/", {}, timeout=5) for _ in range(2)]
         await asyncio.gather(*calls)
     assert seen == [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1)]
+
+
+async def test_each_request_is_in_the_debug_log_without_what_signs_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "aflint.aws")
+    answered = OK.replace(b"\r\n\r\n", b"\r\nx-amzn-requestid: r-1\r\n\r\n")
+    async with serving(lambda *_: answered) as origin, client() as http:
+        target = "/run-3/part?X-Amz-Signature=s3cret"
+        await http.request(origin, "GET", target, {"authorization": "s3cret"}, timeout=5)
+    (said,) = caplog.messages
+    assert said.startswith(f"GET {origin.authority}/run-3/part: 200 after ")
+    assert said.endswith(" ms, request r-1")
+    assert "s3cret" not in caplog.text
 
 
 async def test_a_kept_connection_that_was_closed_meanwhile() -> None:

@@ -90,6 +90,20 @@ def test_an_error_is_a_message_and_a_status(cli: CliRunner) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("command", [["status"], ["deploy"], ["doctor"], ["resume"]])
+def test_an_unknown_aws_profile_is_one_line(
+    command: list[str], cli: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nosuch")
+    monkeypatch.setenv("AFLINT_BACKEND", "aws")
+    result = cli.invoke(main.app, command)
+    assert result.exit_code == 1
+    said = [line for line in result.output.splitlines() if "nosuch" in line]
+    assert len(said) == 1
+    assert "have no profile 'nosuch', which the setting `profile` or AWS_PROFILE names" in said[0]
+    assert "Traceback" not in result.output
+
+
 def test_any_module_may_add_a_command(cli: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     extra = ModuleType("extra")
 

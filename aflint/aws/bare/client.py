@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections import Counter
@@ -17,6 +18,8 @@ from aflint.aws.http import Http
 from aflint.aws.parser import Response
 from aflint.aws.retries import Retries
 from aflint.errors import EndpointUnreachableError
+
+_log = logging.getLogger("aflint.aws")
 
 _HASH_IN_THREAD = 512 * 1024
 _PASSES = (Kind.THROTTLED, Kind.TRANSIENT)
@@ -90,7 +93,7 @@ class Client:
                 tried[Kind.TRANSIENT] += 1
                 if not self._retries.again(Kind.TRANSIENT, tried[Kind.TRANSIENT]):
                     raise self._unreachable(error, call) from error
-                await self._pause(tried.total())
+                await self._pause(call, error, tried.total())
                 continue
             if response.status < 300:
                 return response
@@ -99,7 +102,7 @@ class Client:
             tried[kind] += 1
             if kind not in _PASSES or not self._retries.again(kind, tried[kind]):
                 raise RefusedError(refusal, call)
-            await self._pause(tried.total(), refusal.retry_after_s)
+            await self._pause(call, refusal, tried.total(), refusal.retry_after_s)
 
     async def _once(self, call: Call) -> Response:
         """Send a call once and return the answer, whatever its status."""
@@ -126,6 +129,11 @@ class Client:
             'or set `client = "aiobotocore"`, which goes as their own environment says.'
         )
 
-    async def _pause(self, tried: int, least: float | None = None) -> None:
+    async def _pause(self, call: Call, why: object, tried: int, least: float | None = None) -> None:
         wait = self._retries.wait(tried, random.random())
-        await asyncio.sleep(max(wait, min(least or 0.0, self._retries.most_s)))
+        wait = max(wait, min(least or 0.0, self._retries.most_s))
+        _log.debug(
+            "%s %s, %s: try %d again in %.2f s (%s)",
+            self.service, call.action, call.subject, tried, wait, why,
+        )  # fmt: skip
+        await asyncio.sleep(wait)
