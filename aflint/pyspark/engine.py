@@ -18,7 +18,7 @@ from aflint.plan.lineage import Node
 from aflint.pyspark.calls import Call, Calls
 from aflint.pyspark.tracking import Action, Tracker
 from aflint.session import Session
-from aflint.storage.base import FileInfo
+from aflint.storage.base import FileInfo, Subfolders
 from aflint.task import Blob
 from aflint.variables import Broadcast
 
@@ -148,11 +148,11 @@ class Engine:
 
         return self.run(make)
 
-    def listed(self, pattern: str) -> list[FileInfo]:
+    def listed(self, pattern: str, subfolders: Subfolders = "skip") -> list[FileInfo]:
         """Return the files that a pattern matches."""
 
         async def find() -> list[FileInfo]:
-            return await self.session._storage.list(pattern)
+            return await self.session._storage.list(pattern, subfolders)
 
         return self.run(find)
 

@@ -16,7 +16,7 @@ from aflint.pyspark.engine import Engine
 from aflint.pyspark.errors import translated
 from aflint.pyspark.frame import RowsFrame, unsupported_sql
 from aflint.pyspark.names import make_rdd
-from aflint.pyspark.paths import engine_path, spark_path
+from aflint.pyspark.paths import absolute, engine_path, spark_path
 from aflint.storage.base import FileInfo
 from aflint.storage.formats import check_readable, compression_of
 from aflint.task import FilesSplit, TextSplit
@@ -83,7 +83,7 @@ class RowsReader:
         return self
 
     def option(self, key: str, value: Any) -> RowsReader:
-        """Set an option; text knows wholetext."""
+        """Set an option; text knows wholetext and recursiveFileLookup."""
         self._options[key.lower()] = str(value)
         return self
 
@@ -108,29 +108,31 @@ class RowsReader:
         from pyspark.sql.types import StringType, StructType
 
         self.options(**{key: value for key, value in options.items() if value is not None})
-        whole = self._options.pop("wholetext", str(wholetext)).lower() == "true"
-        if self._options.pop("linesep", "\n") != "\n":
+        asked = {"wholetext": str(wholetext), **self._options}
+        whole = asked.pop("wholetext").lower() == "true"
+        recursive = asked.pop("recursivefilelookup", "").lower() == "true"
+        if asked.pop("linesep", "\n") != "\n":
             raise unsupported_sql("lineSep", "Use wholetext=True and split the text.")
-        for option, value in self._options.items():
-            if value.lower() != "false":
-                raise unsupported_sql(f"the option {option} of spark.read.text", "Leave it out.")
+        for option in asked:
+            raise unsupported_sql(f"the option {option} of spark.read.text", "Leave it out.")
         context = self._session.sparkContext
-        files = self._listed([paths] if isinstance(paths, str) else list(paths))
+        files = self._listed([paths] if isinstance(paths, str) else list(paths), recursive)
         texts = make_rdd(context, self._source(files, whole))
         if whole:
             texts = texts.values()
         return RowsFrame(self._session, texts.map(_cell), StructType().add("value", StringType()))
 
-    def _listed(self, paths: list[str]) -> list[FileInfo]:
+    def _listed(self, paths: list[str], recursive: bool) -> list[FileInfo]:
         engine = self._session.sparkContext._engine_running()
         files: list[FileInfo] = []
         for path in map(engine_path, paths):
             try:
                 with translated():
-                    found = engine.listed(path)
+                    found = engine.listed(path, "read" if recursive else "skip")
             except PathNotFoundError as error:
                 raise AnalysisException(
-                    f"[PATH_NOT_FOUND] Path does not exist: {spark_path(path)}. SQLSTATE: 42K03"
+                    f"[PATH_NOT_FOUND] Path does not exist: {spark_path(absolute(path))}. "
+                    "SQLSTATE: 42K03"
                 ) from error
             if not found:
                 _check_unpartitioned(engine, path)
