@@ -42,7 +42,7 @@ from aflint.errors import (
     SessionError,
 )
 from aflint.events import Event, Listener
-from aflint.executor import actions as in_tasks
+from aflint.executor import in_tasks
 from aflint.executor.blockfile import pack_block
 from aflint.journal import Entry, Journal, Past, Unjournaled, open_journal
 from aflint.plan.lineage import Node, Source, Unresolved

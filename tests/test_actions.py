@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aflint.errors import InvalidArgumentError, UnportableKeyError
-from aflint.executor import actions as in_tasks
-from aflint.executor import joins
+from aflint.executor import in_tasks, joins
 from aflint.executor.operators import sample, sample_with_replacement
 from aflint.rdd import histograms, sampling
 from aflint.statistics import Stats

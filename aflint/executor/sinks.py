@@ -35,7 +35,7 @@ MOST_RECORDS = 16_384
 """Records are made into bytes so many at once, or as many as make BATCH_BYTES."""
 
 
-class Batches:
+class SizedLists:
     """Lists of records, each as many as should make about BATCH_BYTES by what the last one made."""
 
     def __init__(self, records: Iterable[Any], most: int) -> None:
@@ -185,10 +185,10 @@ def save_text(
     engine = compressor(compression) if compression else None
     written = 0
     with StreamWriter(part.staged, storage, io) as stream:
-        for batch in (batches := Batches(records, MOST_RECORDS)):
+        for batch in (lists := SizedLists(records, MOST_RECORDS)):
             written += len(batch)
             data = _text_of(batch, target)
-            batches.made(len(data))
+            lists.made(len(data))
             stream.write(engine.compress(data) if engine else data)
         if engine:
             stream.write(engine.flush())
@@ -206,8 +206,8 @@ def save_pickle(
     """Write a partition as a file of record blocks, at most `batch` records to a block."""
     part = _part(target, task, "")
     with BlockFileWriter(part.staged, storage, io) as file:
-        for block in (batches := Batches(records, batch)):
-            batches.made(file.write(block))
+        for block in (lists := SizedLists(records, batch)):
+            lists.made(file.write(block))
     return _done(part, file.size, file.records)
 
 

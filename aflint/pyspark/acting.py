@@ -11,7 +11,7 @@ from pyspark.storagelevel import StorageLevel
 
 from aflint.driver.callsite import named_here
 from aflint.errors import InternalError
-from aflint.executor import actions as in_tasks
+from aflint.executor import in_tasks
 from aflint.plan.planner import partition_count
 from aflint.plan.program import Return
 from aflint.pyspark.drawing import described, draw

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aflint.driver.runner import Runner
     from aflint.rdd.rdd import RDD
 
-from aflint.executor.actions import (
+from aflint.executor.in_tasks import (
     extremes_part,
     fold_part,
     fold_to_one,

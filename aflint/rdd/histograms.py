@@ -13,7 +13,7 @@ from aflint.plan.program import Return
 if TYPE_CHECKING:
     from aflint.rdd.rdd import RDD
 
-from aflint.executor.actions import bucket_counts, extent
+from aflint.executor.in_tasks import bucket_counts, extent
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 
 from aflint.driver.callsite import method_here, named_here
 from aflint.errors import ClosureError, InvalidArgumentError
-from aflint.executor import actions as in_tasks
-from aflint.executor import joins, operators
+from aflint.executor import in_tasks, joins, operators
 from aflint.executor.aggregate import identity
 from aflint.executor.group import Group
 from aflint.executor.pipe import pipe as pipe_records

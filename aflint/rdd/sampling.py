@@ -16,7 +16,7 @@ from aflint.plan.program import Return
 if TYPE_CHECKING:
     from aflint.rdd.rdd import RDD
 
-from aflint.executor.actions import sample_keys
+from aflint.executor.in_tasks import sample_keys
 from aflint.rdd.actions import check_number
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from aflint.driver.splits import text_splits, whole_file_splits
 from aflint.errors import DiskFullError, OutputError, OutputExistsError
 from aflint.executor import sinks
 from aflint.executor.io_loop import IOLoop
-from aflint.executor.sinks import Batches, BlockFileWriter, StreamWriter, save_pickle, save_text
+from aflint.executor.sinks import BlockFileWriter, SizedLists, StreamWriter, save_pickle, save_text
 from aflint.executor.sources import blocks
 from aflint.storage.base import FileWriter
 from aflint.storage.local import LocalStorage
@@ -220,7 +220,7 @@ def test_a_partition_is_written_in_bounded_memory(
 
 
 def test_large_records_are_taken_few_at_a_time() -> None:
-    batches = Batches(iter(range(10_000)), 5000)
+    batches = SizedLists(iter(range(10_000)), 5000)
     sizes = []
     for batch in batches:
         sizes.append(len(batch))

@@ -12,15 +12,12 @@ from collections.abc import Callable, Iterator
 from functools import partial, reduce
 from itertools import islice
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from aflint.errors import UnportableKeyError
 from aflint.executor.partition import indices
 from aflint.plan.lineage import HashPartitioner
 from aflint.statistics import Stats
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -86,7 +83,7 @@ def statistics(partition: int, numbers: Records) -> Stats:
 
 
 def reduce_part(function: Callable[[Any, Any], Any], partition: int, records: Records) -> list[Any]:
-    """The records merged into one; none of none."""
+    """The records merged into one, in a list; an empty list where there are no records."""
     for first in records:
         return [reduce(function, records, first)]
     return []
@@ -188,6 +185,6 @@ def key_by_partition(count: int, partition: int, records: Records) -> Iterator[t
 
 
 def extent(partition: int, numbers: Records) -> list[tuple[Any, Any]]:
-    """The smallest and the largest number; none of none."""
+    """The smallest and the largest number, in a list; an empty list where there are none."""
     seen = [number for number in numbers if number is not None and number == number]
     return [(min(seen), max(seen))] if seen else []
