@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ NO_CREDENTIALS_HELP: Final = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, run `aws configure` or `aws sso login`, or "
     "name a profile that has credentials (setting `profile`)."
 )
+_PASSWORD: Final = re.compile(r"//[^/@\s]*@")
 _PROXY_HELP: Final = (
     "Set HTTPS_PROXY and HTTP_PROXY to http://user:password@host:port, or exclude the endpoint "
     "from it with NO_PROXY."
@@ -52,12 +54,11 @@ def explain(error: Exception, service: str, action: str, subject: str, where: st
 
     call, said = f"{service} {action}, {subject}", f"{str(error).rstrip('.')}."
     if isinstance(error, its.ClientError):
-        refusal = refusal_of(error)
-        if refusal.status == 407:
-            return EndpointUnreachableError(f"{call}: the proxy wants a password. {_PROXY_HELP}")
-        return translate(refusal, service, action, subject)
+        return translate(refusal_of(error), service, action, subject)
     if isinstance(error, _kinds(its, _NO_CREDENTIALS)):
         return CredentialsError(f"{call}: {said} {NO_CREDENTIALS_HELP}")
+    if isinstance(getattr(error, "kwargs", {}).get("error"), its.InvalidProxiesConfigError):
+        return ConfigError(f"{call}: the proxy that is set is no URL. {_PROXY_HELP}")
     if isinstance(error, its.ProxyConnectionError):
         return EndpointUnreachableError(f"{call}: {said[:-1]} ({cause_of(error)}). {_PROXY_HELP}")
     if isinstance(error, its.SSLError) or "CERTIFICATE_VERIFY_FAILED" in cause_of(error):
@@ -96,9 +97,9 @@ def settings_error(error: Exception) -> ConfigError:
 
 
 def cause_of(error: BaseException) -> str:
-    """Return what lies behind one of botocore's errors of connections, in words."""
+    """Return what lies behind one of botocore's errors of connections: no password is in it."""
     behind = getattr(error, "kwargs", {}).get("error")
-    return str(behind or error.__cause__ or error)
+    return _PASSWORD.sub("//***@", str(behind or error.__cause__ or error))
 
 
 def nothing_was_sent(error: Exception) -> bool:

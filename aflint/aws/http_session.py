@@ -70,8 +70,18 @@ class PlainHttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore shi
         elif type(body) is BytesIO:  # into which botocore puts the bytes of an object
             body = body.getvalue()[body.tell() :]
         if not direct or not (body is None or isinstance(body, bytes | bytearray)):
-            return await super().send(request)
+            return await self._send_as_always(request)
         return await self._exchange(request, origin, slash + rest or "/", bytes(body or b""))
+
+    async def _send_as_always(self, request: Any) -> Any:
+        try:
+            response = await super().send(request)
+        except ValueError as error:  # that of a URL
+            raise its.ProxyConnectionError(proxy_url="as set", error=error) from error
+        if response.status_code == 407:  # no service's answer, though it would be read as one
+            wanted = "407: it wants another user and password"
+            raise its.ProxyConnectionError(proxy_url="as set", error=wanted)
+        return response
 
     def _look_at(self, base: str) -> tuple[Origin, bool]:
         """Return the origin of URLs, and whether it is reached directly. No proxy could reach this

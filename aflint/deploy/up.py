@@ -72,7 +72,8 @@ async def deploy(
     """
     options = options or DeployOptions()
     target = target_of(config, options)
-    requirements = requirements_of(options.packages, options.requirements)
+    theirs = ("aiobotocore",) if config.client == "aiobotocore" else ()
+    requirements = requirements_of((*theirs, *options.packages), options.requirements)
     async with open_clients(config, credentials) as clients:
         names = names_of(config, await find_account(clients), clients.region)
         bundle = None

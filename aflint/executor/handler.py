@@ -19,7 +19,6 @@ from typing import Any, Protocol
 
 from aflint import __version__
 from aflint.aws import envelope
-from aflint.aws.bare.aws import connect
 from aflint.codec import payload
 from aflint.codec.closure import digest
 from aflint.codec.sealed import Opener
@@ -114,7 +113,11 @@ def _executor(endpoints: AwsEndpoints | None) -> tuple[Executor, frozenset[int]]
     faulthandler.enable(2, all_threads=False)  # short: of a log, Lambda gives the last 4 KiB
     gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
     room = int(os.environ.get(TMP_VARIABLE, LAMBDA_TMP_MIN_MB)) * _TMP_SHARE
-    aws = connect(endpoints) if endpoints else None
+    aws = None
+    if endpoints is not None:
+        from aflint.aws.bare.aws import connect  # what a call to hold the environment does not need
+
+        aws = connect(endpoints)
     transport_for = partial(create_transport, aws=aws)
     executor = Executor(
         _io(), open_storage(aws), transport_for, scratch, _opener().secret, int(room)

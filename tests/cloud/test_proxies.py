@@ -1,57 +1,180 @@
-"""A proxy in the environment, as companies have one, is for other hosts than this machine."""
+"""A driver that reaches AWS through a proxy with a password, and in no other way."""
 
 from __future__ import annotations
 
-import os
-import urllib.request
+from collections.abc import AsyncIterator
 from operator import add
+from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 
+import aflint
+from aflint.aws.clients import Aws
+from aflint.aws.http import Http
+from aflint.config import Config
 from aflint.deploy.bundle import build_bundle
+from aflint.deploy.checks import Level
+from aflint.deploy.clean import clean
+from aflint.deploy.doctor import examine
+from aflint.deploy.options import DeployOptions
 from aflint.deploy.requirements import requirements_of
-from aflint.deploy.target import host_target
-from tests.cloud.clouds import Deployed, localcloud
-
-NOBODY = "http://127.0.0.1:9"
-"""The discard port of this machine: nothing listens there."""
+from aflint.deploy.up import deploy, target_of
+from aflint.errors import ConfigError, EndpointUnreachableError
+from aflint.localcloud import LocalCloud
+from aflint.task import AwsEndpoints
+from tests.cloud.proxy import Proxy, proxying
 
 
 @pytest.fixture
-async def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every variable that names a proxy, in each spelling that some client looks at."""
-    await build_bundle(host_target(), requirements_of())  # pip may need the real one
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        for spelling in (name, name.lower()):
-            monkeypatch.delenv(spelling, raising=False)
-            if name != "NO_PROXY":
-                monkeypatch.setenv(spelling, NOBODY)
+async def proxy(
+    plain: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Proxy]:
+    """The only way out of this process; functions have ways of their own."""
+
+    async def none(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a request went past the proxy")
+
+    async with proxying(tmp_path) as running:
+        monkeypatch.setattr("aflint.aws.http_session.is_loopback", lambda _: False)
+        monkeypatch.setattr(Http, "request", none)
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, running.url)
+            monkeypatch.delenv(name.lower(), raising=False)
+        yield running
 
 
-@pytest.mark.parametrize("transport", ["sqs", "s3"])
-async def test_a_job_on_localcloud_asks_no_proxy(proxied: None, transport: str) -> None:
-    async with localcloud(transport=transport) as session:
-        pairs = session.range(100, num_slices=2).map(lambda n: (n % 7, n))
-        assert len(await pairs.reduce_by_key(add, 2).collect()) == 7
+@pytest.fixture
+def _scratch(config: Config) -> None:
+    Path(config.scratch_dir or "").mkdir(exist_ok=True)
 
 
-async def test_functions_on_localcloud_see_no_proxy(proxied: None) -> None:
-    def bypassed(_: int) -> tuple[dict[str, str], Any]:
-        host = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
-        proxies = {k: v for k, v in urllib.request.getproxies().items() if k != "no"}
-        return proxies, urllib.request.proxy_bypass(host)
+@pytest.fixture
+async def plain(config: Config, _scratch: None, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """HTTP endpoints, and a bundle that was built before."""
+    await build_bundle(target_of(config, DeployOptions()), requirements_of())
+    for name in ("NO_PROXY", "no_proxy", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    return config
 
-    async with localcloud() as session:
-        assert await session.range(1).map(bypassed).collect() == [({}, True)]
+
+@pytest.fixture
+def tls(cloud: LocalCloud, plain: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """HTTPS endpoints, which only a proxy can answer for; functions call them as before."""
+    told = AwsEndpoints(
+        cloud.region,
+        None,
+        cloud.endpoint_url,
+        f"{cloud.endpoint_url}/{{bucket}}",
+        f"{cloud.endpoint_url}/{{bucket}}",
+    )
+
+    async def resolve(self: Aws, client: str) -> AwsEndpoints:
+        return told
+
+    monkeypatch.setattr(Aws, "resolve", resolve)
+    url = cloud.endpoint_url.replace("http://127.0.0.1", "https://localhost")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    return plain.replace(endpoint_url=url)
 
 
-async def test_the_environment_that_localcloud_prints_excludes_it_from_proxies(
-    deployed: Deployed, proxied: None, monkeypatch: pytest.MonkeyPatch
+async def goes_through(config: Config, proxy: Proxy) -> None:
+    """Deploy, look, run a job on each transport and clean up."""
+    await deploy(config, DeployOptions())
+    found = await examine(config)
+    assert [each for each in found if each.level is Level.FAIL] == []
+    for transport in ("hybrid", "sqs", "s3"):
+        async with aflint.connect(config.replace(transport=transport)) as session:
+            pairs = session.range(40, num_slices=2).map(lambda number: (number % 3, number))
+            assert dict(await pairs.reduce_by_key(add, 2).collect()) == {0: 273, 1: 247, 2: 260}
+    await clean(config)
+    assert proxy.seen
+
+
+async def test_all_goes_through_a_proxy(plain: Config, proxy: Proxy) -> None:
+    await goes_through(plain, proxy)
+    assert all(line.split()[1].startswith("http://127.0.0.1:") for line in proxy.seen)
+
+
+async def test_all_goes_through_a_proxy_that_inspects_tls(
+    tls: Config, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in deployed.cloud.environment().items():
-        monkeypatch.setenv(name, value)
-    url = os.environ["AWS_ENDPOINT_URL"]
-    async with ClientSession(trust_env=True) as session, session.get(url) as response:
-        assert response.status == 403  # the emulator's own answer to what is not signed
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(proxy.bundle))
+    await goes_through(tls, proxy)
+    assert all(line.startswith("CONNECT localhost:") for line in proxy.seen)
+
+
+async def test_a_proxys_certificate_by_the_config_file(
+    tls: Config, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text(f"[default]\nca_bundle = {proxy.bundle}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    found = {each.subject: each for each in await examine(tls)}
+    assert "credentials" in found
+    assert found["credentials"].level is Level.OK
+
+
+async def refused(config: Config) -> str:
+    with pytest.raises(EndpointUnreachableError) as raised:
+        await deploy(config, DeployOptions())
+    said = str(raised.value)
+    assert "\n" not in said
+    return said
+
+
+async def test_a_certificate_that_is_not_trusted(tls: Config, proxy: Proxy) -> None:
+    assert "AWS_CA_BUNDLE" in await refused(tls)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_wrong_password(
+    scheme: str,
+    plain: Config,
+    tls: Config,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wrong = proxy.url.replace("p%40ss", "pass")
+    monkeypatch.setenv(f"{scheme.upper()}_PROXY", wrong)
+    if scheme == "http":
+        monkeypatch.setenv("AWS_ENDPOINT_URL", plain.endpoint_url or "")
+    said = await refused(plain if scheme == "http" else tls)
+    assert "HTTPS_PROXY" in said
+    assert "pass" not in said.replace("password", "")
+    assert proxy.refused
+
+
+async def test_a_proxy_that_is_not_there(
+    plain: Config, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_tcp_port}")
+    said = await refused(plain)
+    assert str(unused_tcp_port) in said
+    assert "HTTPS_PROXY" in said
+
+
+async def test_a_proxy_that_is_no_url(
+    plain: Config, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://[nonsense")
+    with pytest.raises((EndpointUnreachableError, ConfigError), match="PROXY"):
+        await deploy(plain, DeployOptions())
+
+
+async def test_no_proxy_is_heeded(cloud: LocalCloud, plain: Config, tmp_path: Path,
+                                  monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    async with proxying(tmp_path) as running:
+        monkeypatch.setattr("aflint.aws.http_session.is_loopback", lambda _: False)
+        monkeypatch.setenv("HTTP_PROXY", running.url)
+        monkeypatch.setenv("NO_PROXY", "example.com,127.0.0.1")
+        await deploy(plain, DeployOptions(), dry_run=True)
+        assert running.seen == []
+
+
+async def test_this_machine_is_reached_without_a_proxy(
+    plain: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with proxying(tmp_path) as running:
+        monkeypatch.setenv("HTTP_PROXY", running.url)
+        await deploy(plain, DeployOptions(), dry_run=True)
+        assert running.seen == []
