@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkRuntimeError
+from pyspark.errors import PySparkRuntimeError, PythonException
 
 from aflint.errors import (
     AflintError,
@@ -17,6 +17,7 @@ from aflint.errors import (
     ConfigError,
     SerializationError,
     SubfolderError,
+    TaskError,
 )
 
 _STOP_ITERATION = "Caught StopIteration thrown from user's code; failing the task"
@@ -105,7 +106,9 @@ def as_spark(error: AflintError) -> Exception:
 
 @cache
 def _both(kind: Any) -> Any:
-    return type("Py4JJavaError", (RefusedError, kind), {"__module__": "py4j.protocol"})
+    # From 4.3 on, where there is a SparkSession, Spark's error of a task is a PythonException.
+    spark = (PythonException,) if issubclass(kind, TaskError) else ()
+    return type("Py4JJavaError", (RefusedError, kind, *spark), {"__module__": "py4j.protocol"})
 
 
 @cache

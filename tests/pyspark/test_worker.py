@@ -43,6 +43,8 @@ def test_cancelling_a_job_ends_its_task_and_leaves_workers_for_the_next(
 def test_an_error_of_any_kind_fails_the_job_and_not_its_worker(
     error: BaseException, sc: Any
 ) -> None:
+    from pyspark.errors import PythonException
+
     def fails(_: int) -> None:
         raise error
 
@@ -51,6 +53,7 @@ def test_an_error_of_any_kind_fails_the_job_and_not_its_worker(
     with pytest.raises(py4j.Py4JJavaError, match=type(error).__name__) as caught:
         rdd.foreach(fails)
     assert str(error) in str(caught.value)
+    assert isinstance(caught.value, PythonException)
     assert set(rdd.map(lambda _: os.getpid()).collect()) <= before
 
 
