@@ -9,7 +9,7 @@ from __future__ import annotations
 from aflint.localcloud.clock import Clock, ManualClock, SystemClock
 from aflint.localcloud.cloud import LocalCloud, LocalCloudStartError
 from aflint.localcloud.faults import Faults
-from aflint.localcloud.lambda_.runtime_client import RuntimeClientMissingError
+from aflint.localcloud.lambda_.runtime import RuntimeClientMissingError
 from aflint.localcloud.snapshot import EnvironmentView, QueueView, Snapshot
 
 __all__ = [

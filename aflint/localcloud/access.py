@@ -1,16 +1,18 @@
-"""Who may do what: the keys that are known, those that have expired, and actions denied by rule."""
+"""Who may do what: the keys that are known, and what each request has to be allowed."""
 
 from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import NoReturn
 
-from aflint.localcloud.signature import Authorization
-from aflint.localcloud.wire import Refusal
+from aflint.localcloud.refusals import Refusal, refusal
+from aflint.localcloud.roles import Roles
+from aflint.localcloud.signature import Authorization, signs
+from aflint.localcloud.wire import Asked, Request, Service
 
 _POLICY_ACTIONS = {
     "lambda:Invoke": "lambda:InvokeFunction",
@@ -74,14 +76,22 @@ def new_credentials(arn: str, role: str = "") -> Credentials:
 
 
 class Access:
-    """Known credentials and denied actions; both may change while the cloud runs."""
+    """Known credentials and denied actions; both may change while the cloud runs.
 
-    def __init__(self, region: str, denied: Iterable[str] = ()) -> None:
+    A session's credentials may do what the policies of its role in `roles` allow. With `verify`,
+    signatures are checked.
+    """
+
+    def __init__(
+        self, region: str, roles: Roles, denied: Iterable[str] = (), *, verify: bool = True
+    ) -> None:
         self._region = region
+        self._roles = roles
+        self._verify = verify
         self._known: dict[str, Credentials] = {}
         self._expired: set[str] = set()
         self.denied: set[str] = set(denied)
-        """Patterns such as `s3:PutObject` or `lambda:*`, by API or by policy name."""
+        """Patterns such as `s3:PutObject` or `lambda:*`, by the names of APIs or of policies."""
 
     def add(self, credentials: Credentials) -> None:
         """Accept this key from now on."""
@@ -95,20 +105,42 @@ class Access:
         """Accept an expired key again."""
         self._expired.discard(access_key)
 
-    def find(self, access_key: str) -> Credentials | None:
-        """The credentials of a key."""
-        return self._known.get(access_key)
-
     def is_denied(self, call: str) -> bool:
         """Whether a rule denies a call such as `s3:PutObject`."""
         names = {call.lower(), policy_action(call).lower()}
         return any(fnmatchcase(name, pattern.lower()) for pattern in self.denied for name in names)
 
-    def judge(self, claim: Authorization | None, call: str) -> Refusal | None:
-        """Why a request is to be turned away, if it is."""
+    def admit(
+        self,
+        service: Service,
+        action: str,
+        claim: Authorization | None,
+        request: Request,
+        raw_query: str,
+    ) -> None:
+        """Raise the service's own error for a request that is to be turned away."""
+        known = self._known.get(claim.access_key) if claim is not None else None
+        reason = self._unproven(claim, known, request, raw_query)
+        if (
+            reason is None
+            and known is not None
+            and not self._allows(known, service, action, request)
+        ):
+            reason = Refusal.DENIED
+        if reason is not None:
+            actor = known.arn if known is not None else "anonymous"
+            raise refusal(reason, service.name, action, actor, self._region)
+
+    def _unproven(
+        self,
+        claim: Authorization | None,
+        known: Credentials | None,
+        request: Request,
+        raw_query: str,
+    ) -> Refusal | None:
+        """Return why it is not certain who sent a request; None when it is."""
         if claim is None:
             return Refusal.NO_SIGNATURE
-        known = self._known.get(claim.access_key)
         # AWS looks a key up together with its token: a session's key without one is not known.
         if known is None or (known.session_token and not claim.token):
             return Refusal.UNKNOWN_KEY
@@ -118,6 +150,18 @@ class Access:
             return Refusal.EXPIRED
         if claim.region != self._region and claim.service in ("sqs", "s3", "lambda"):
             return Refusal.WRONG_REGION
-        if self.denied and self.is_denied(call):
-            return Refusal.DENIED
+        parts = (request.method, request.path, raw_query, request.headers, request.body)
+        if self._verify and not signs(claim, known.secret_key, *parts):
+            return Refusal.BAD_SIGNATURE
         return None
+
+    def _allows(self, known: Credentials, service: Service, action: str, request: Request) -> bool:
+        if self.denied and self.is_denied(f"{service.name}:{action}"):
+            return False
+        if not known.role:
+            return True
+        return self._roles.may(known.role, _by_policy(service.asked(action, request)))
+
+
+def _by_policy(asked: Iterable[Asked]) -> Sequence[Asked]:
+    return [replace(each, action=policy_action(each.action)) for each in asked]

@@ -1,4 +1,4 @@
-"""Time as the emulator sees it: handed in, so that a test can turn it forward by hand.
+"""Time as the emulator sees it: a `Clock` is passed in, so that a test can move time by hand.
 
 Every deadline in the emulator (visibility, long polls, reusable names, time limits of functions,
 recycling of idle environments) is a callback on a `Clock`.
@@ -15,7 +15,7 @@ from typing import Protocol
 
 
 class Timer(Protocol):
-    """A callback that has been asked for and can be called off."""
+    """A callback that is still to come, and can be cancelled."""
 
     def cancel(self) -> None:
         """Forget the callback; harmless when it already ran."""
@@ -70,6 +70,7 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move time forward and run every callback that falls due on the way, in order."""
         end = self._now + seconds
+        # A callback may add another one, which may fall due within the same advance.
         while self._timers and self._timers[0][0] <= end:
             when, _, timer = heapq.heappop(self._timers)
             self._now = max(self._now, when)

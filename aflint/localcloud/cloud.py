@@ -1,4 +1,4 @@
-"""The cloud put together: services, edge, processes, and their life from start to end."""
+"""The cloud as a whole: its services put together, and their life from start to end."""
 
 from __future__ import annotations
 
@@ -6,21 +6,31 @@ import asyncio
 import os
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from aflint import limits
 from aflint.errors import AflintError, InvalidArgumentError
 from aflint.localcloud.access import Access, Credentials, new_credentials
-from aflint.localcloud.assembly import Options, assemble
 from aflint.localcloud.clock import Clock, SystemClock
-from aflint.localcloud.control import Control
-from aflint.localcloud.counters import Counters
 from aflint.localcloud.faults import Dice, Faults
 from aflint.localcloud.household import Household
+from aflint.localcloud.iam import Iam, Sts
+from aflint.localcloud.lambda_.api import Lambda
+from aflint.localcloud.lambda_.environment import Platform
+from aflint.localcloud.lambda_.functions import CodeStore, Functions
+from aflint.localcloud.lambda_.invoking import Invoking
+from aflint.localcloud.lambda_.pool import Concurrency, Pool
+from aflint.localcloud.lambda_.process import MemoryWatch
+from aflint.localcloud.lambda_.runtime import link_runtime
 from aflint.localcloud.loopback import no_proxy
-from aflint.localcloud.server import Edge
-from aflint.localcloud.snapshot import EnvironmentView, QueueView, Snapshot
+from aflint.localcloud.roles import Roles
+from aflint.localcloud.s3.api import S3
+from aflint.localcloud.server import Control, Edge
+from aflint.localcloud.snapshot import Counters, EnvironmentView, QueueView, Snapshot
+from aflint.localcloud.sqs.api import Sqs
+from aflint.localcloud.wire import new_id
 
 DEFAULT_CONCURRENCY = 10
 """What AWS grants a new account, and about what a laptop bears: each is a real process."""
@@ -35,6 +45,33 @@ class _Stop(Exception):
     """Ends the cloud's task group."""
 
 
+@dataclass(frozen=True)
+class _Options:
+    """What a cloud is made with; see `LocalCloud`."""
+
+    message_limit_bytes: int
+    in_flight_limit: int
+    concurrency: int
+    unreserved_minimum: int
+    idle_seconds: float
+    settle_seconds: float
+    freeze: bool
+    functions: bool
+
+
+@dataclass(frozen=True)
+class _Services:
+    """The services that answer requests, and the parts of Lambda whose state a snapshot shows."""
+
+    sqs: Sqs
+    s3: S3
+    iam: Iam
+    sts: Sts
+    lambda_: Lambda
+    functions: Functions
+    pool: Pool
+
+
 class LocalCloud:
     """SQS, S3, Lambda, IAM and STS on loopback, within AWS's limits.
 
@@ -43,12 +80,12 @@ class LocalCloud:
 
     It runs on the loop that enters it and listens on 127.0.0.1 only. Every request has to be signed
     with a key made for this cloud: the user's, which may do everything, or that of a function,
-    which may do what the policies of its role allow. When it is left, or its process ends in
-    whatever way, its processes are killed and its files removed.
+    which may do what the policies of its role allow. When the context is left, or the process ends
+    in any way, the cloud's processes are killed and its files removed.
 
     `message_limit_bytes` is the SQS limit of a batch and the default MaximumMessageSize: 1 MiB or
     256 KiB. `concurrency` is the account's. `settle_seconds` is how long a function stays Pending.
-    `functions=False` leaves out what needs awslambdaric: functions cannot be created then. With
+    With `functions=False` no function can be created, and awslambdaric is not needed. With
     `freeze`, environments are stopped (SIGSTOP) between invocations.
     """
 
@@ -84,15 +121,14 @@ class LocalCloud:
         self._clock = clock or SystemClock()
         self._dice = Dice(faults or Faults())
         self._counters = Counters()
-        self._access = Access(region, denied)
+        self._roles = Roles()
+        self._access = Access(region, self._roles, denied, verify=verify_signatures)
         self._user = new_credentials(f"arn:aws:iam::{account}:user/localcloud")
         self._of_roles: dict[str, Credentials] = {}
         self._access.add(self._user)
         if unreserved_minimum is None:
             unreserved_minimum = min(_UNRESERVED_MINIMUM, concurrency)
-        self._options = Options(
-            region=region,
-            account=account,
+        self._options = _Options(
             message_limit_bytes=message_limit_bytes,
             in_flight_limit=in_flight_limit,
             concurrency=concurrency,
@@ -102,7 +138,6 @@ class LocalCloud:
             freeze=freeze,
             functions=functions,
         )
-        self._verify_signatures = verify_signatures
         self._group: asyncio.TaskGroup | None = None
         self._main: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -141,7 +176,7 @@ class LocalCloud:
         return self._of_roles[role]
 
     def snapshot(self) -> Snapshot:
-        """What exists and what was counted, now."""
+        """What exists and what has been counted until now."""
         now, counters, services = self._clock.now(), self._counters, self._services
         buckets = services.s3.buckets.by_name
         return Snapshot(
@@ -156,7 +191,7 @@ class LocalCloud:
                 if bucket.uploads
             },
             functions=tuple(sorted(services.functions.by_name)),
-            roles=tuple(sorted(services.iam.roles.by_name)),
+            roles=tuple(sorted(self._roles.by_name)),
             environments=tuple(
                 EnvironmentView(
                     found.name, found.image.function, found.pid, found.busy, found.invocations
@@ -170,7 +205,7 @@ class LocalCloud:
     # -- what tests change ---------------------------------------------------------------------
 
     def set_faults(self, faults: Faults) -> None:
-        """These faults from now on, their generators starting anew."""
+        """Have these faults from now on, with new generators."""
         self._dice.set(faults)
 
     def deny(self, patterns: Iterable[str]) -> None:
@@ -193,6 +228,8 @@ class LocalCloud:
         if self._main is not None or self._stopping.is_set():
             raise LocalCloudStartError("a LocalCloud can be entered once: make a new one")
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # A task of its own holds the task group: what runs in it is not cancelled with the caller,
+        # and the context may be left by another task than the one that entered it.
         self._main = asyncio.create_task(self._run(started), name="localcloud")
         try:
             await asyncio.wait((self._main, started), return_when=asyncio.FIRST_COMPLETED)
@@ -231,7 +268,7 @@ class LocalCloud:
                 await self._listen(edge)
                 started.set_result(None)
                 await self._stopping.wait()
-                await edge.close()
+                await edge.close()  # first, so that no request starts what the group is to end
                 raise _Stop
         except* _Stop:
             pass
@@ -259,17 +296,8 @@ class LocalCloud:
         return self._group.create_task(work)
 
     def _assemble(self, household: Household) -> Edge:
-        self._services = assemble(
-            self._options,
-            clock=self._clock,
-            dice=self._dice,
-            counters=self._counters,
-            access=self._access,
-            household=household,
-            caller_arn=self._user.arn,
-            spawn=self._spawn,
-            variables=self.environment,
-        )
+        """Build every service; raises RuntimeClientMissingError where functions are wanted."""
+        services = self._services = self._build(household)
         control = Control(
             self._user.secret_key,
             self.snapshot,
@@ -277,16 +305,69 @@ class LocalCloud:
             self.deny,
             self.expire_credentials,
         )
-        return Edge(
-            {service.name: service for service in self._services.all},
-            self._access,
-            self._dice,
-            self._counters,
-            self.region,
-            control.handle,
-            may=self._services.iam.roles.may,
-            account=self.account,
-            verify_signatures=self._verify_signatures,
+        served = (services.sqs, services.s3, services.iam, services.sts, services.lambda_)
+        by_name = {service.name: service for service in served}
+        return Edge(by_name, self._access, self._dice, self._counters, control)
+
+    def _build(self, household: Household) -> _Services:
+        options, clock, account, region = self._options, self._clock, self.account, self.region
+        runtime = household.subfolder("runtime")
+        if options.functions:
+            link_runtime(runtime)
+        sqs = Sqs(
+            clock=clock,
+            dice=self._dice,
+            counters=self._counters,
+            new_id=new_id,
+            account=account,
+            region=region,
+            message_limit_bytes=options.message_limit_bytes,
+            in_flight_limit=options.in_flight_limit,
+        )
+        s3 = S3(
+            clock=clock,
+            dice=self._dice,
+            counters=self._counters,
+            new_id=new_id,
+            account=account,
+            region=region,
+            folder=household.subfolder("s3"),
+        )
+        platform = Platform(
+            clock=clock,
+            dice=self._dice,
+            counters=self._counters,
+            household=household,
+            memory_watch=MemoryWatch(),
+            runtime_folder=runtime,
+            variables=self.environment,
+            freeze=options.freeze,
+        )
+        concurrency = Concurrency(options.concurrency, options.unreserved_minimum)
+        pool = Pool(
+            platform,
+            concurrency,
+            options.idle_seconds,
+            lambda environment: self._spawn(environment.run()),
+        )
+        functions = Functions(
+            clock=clock,
+            code=CodeStore(household.subfolder("code")),
+            roles=self._roles,
+            buckets=s3.buckets,
+            arn_prefix=f"arn:aws:lambda:{region}:{account}:function:",
+            settle_seconds=options.settle_seconds,
+            on_revision=pool.revise,
+        )
+        invoking = Invoking(pool, clock, self._counters, self._spawn)
+        return _Services(
+            sqs=sqs,
+            s3=s3,
+            iam=Iam(self._roles, clock, new_id, account, self._access.is_denied),
+            sts=Sts(account, self._user.arn),
+            lambda_=Lambda(functions, concurrency, invoking, clock),
+            functions=functions,
+            pool=pool,
         )
 
 

@@ -38,9 +38,9 @@ class Faults:
     """A sent message stays invisible for up to `delay_seconds`."""
     delay_seconds: float = 1.0
     poison: float = 0.0
-    """With a sent message comes another by somebody else: text, other bytes, an altered copy."""
+    """A foreign message follows a sent one: text, other bytes, or an altered copy."""
     hidden: float = 0.0
-    """The answer to a receive is lost: its messages stay hidden until their time is over."""
+    """The answer to a receive is lost: its messages stay hidden until their timeout."""
     drop_response: float = 0.0
     """The effect takes place, then the connection is closed in place of an answer."""
     throttle: float = 0.0
@@ -53,7 +53,7 @@ class Faults:
     """A stored object is gone when it is first read, if `lost_object_keys` is part of its key."""
     lost_object_keys: str = "/shuffles/"
     most_lost_objects: int = 2
-    """So many are lost of one folder, and no more: a job bears only so many losses of a shuffle."""
+    """At most this many are lost in one folder: a job survives few losses of one shuffle."""
     kill: float = 0.0
     """A Lambda environment dies at a random moment of an invocation."""
     kill_within_seconds: float = 0.05
@@ -109,7 +109,7 @@ class Faults:
 
 
 class Dice:
-    """Throws for a set of faults; `faults` may be replaced while running."""
+    """Decides by chance when each fault strikes; `faults` may be replaced while running."""
 
     def __init__(self, faults: Faults) -> None:
         self.struck: Counter[str] = Counter()
@@ -138,7 +138,7 @@ class Dice:
 
     @property
     def most_messages(self) -> int:
-        """How many messages one that is sent may become."""
+        """How many messages one sent message may become."""
         return 1 + bool(self.faults.duplicate) + bool(self.faults.poison)
 
     def seconds(self, name: str, most: float) -> float:

@@ -17,10 +17,10 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class LoopbackServer:
-    """Bodies of any size, as they came; a handler is cancelled when its client hangs up.
+    """Serves bodies of any size, as they came. A handler is cancelled when its client hangs up.
 
-    A request for another host than this machine is refused: a page in a browser could send one, by
-    having a name of its own mean 127.0.0.1.
+    A request that names another host than this machine is refused. A page in a browser can send
+    one, once the page's own host name resolves to 127.0.0.1.
     """
 
     def __init__(self, handler: Handler) -> None:
@@ -29,7 +29,7 @@ class LoopbackServer:
         self._server: asyncio.Server | None = None
 
     async def start(self, port: int = 0) -> int:
-        """Listen; the answer is the port. Raises OSError when it cannot be had."""
+        """Listen, and return the port; raises OSError when it is taken."""
         self._http = web.Server(
             self._guarded,
             request_factory=_request,
@@ -61,7 +61,7 @@ class LoopbackServer:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a Host header names this machine; one that names nothing comes from no browser."""
+    """Whether a Host header names this machine, or nothing: a browser always names a host."""
     try:
         name = urlsplit(f"//{host}").hostname
     except ValueError:
@@ -81,7 +81,7 @@ def no_proxy(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 async def read_body(request: web.BaseRequest) -> bytes:
-    """The whole body; a client that waits for leave to send it (as S3's do) is given it."""
+    """Read the whole body; a client that waits for "100 Continue", as S3's do, is sent it."""
     if not request.body_exists:
         return b""
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport:

@@ -1,22 +1,31 @@
-"""The HTTP edge: reads requests, finds the service, applies access rules and faults, answers."""
+"""The HTTP edge: one socket of 127.0.0.1 for all services, and for the emulator's own endpoints.
+
+Tests in other processes use the latter. Their bearer token is the user's secret access key:
+
+    GET  /_localcloud/snapshot      a Snapshot as JSON
+    POST /_localcloud/faults        {"duplicate": 0.1, ...}: these faults from now on
+    POST /_localcloud/denied        ["s3:PutObject", ...]: these denials from now on
+    POST /_localcloud/credentials   {"expired": true}
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import hmac
+import json
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from aflint.localcloud.access import Access
-from aflint.localcloud.counters import Counters
-from aflint.localcloud.faults import Dice
-from aflint.localcloud.iam.policy import Asked
-from aflint.localcloud.ids import new_id
+from aflint.localcloud.faults import Dice, Faults
 from aflint.localcloud.loopback import LoopbackServer, read_body
-from aflint.localcloud.resources import asked_by
-from aflint.localcloud.signature import Authorization, read_authorization, signs
-from aflint.localcloud.wire import Refusal, Reply, Request, Service, ServiceError
+from aflint.localcloud.refusals import Refusal, refusal
+from aflint.localcloud.signature import read_authorization
+from aflint.localcloud.snapshot import Counters, Snapshot
+from aflint.localcloud.wire import Reply, Request, Service, ServiceError, new_id
 
 CONTROL_PREFIX = "/_localcloud/"
 _NO_SERVICE = ServiceError("UnknownService", "localcloud serves sqs, s3, lambda, iam and sts.", 404)
@@ -31,27 +40,17 @@ class Edge:
         access: Access,
         dice: Dice,
         counters: Counters,
-        region: str,
-        control: Callable[[Request], Awaitable[Reply]],
-        *,
-        may: Callable[[str, Sequence[Asked]], bool],
-        account: str,
-        verify_signatures: bool = True,
+        control: Control,
     ) -> None:
-        """`may` says whether a role, by its ARN, is allowed all that is asked."""
         self._services = services
-        self._may = may
-        self._account = account
         self._access = access
         self._dice = dice
         self._counters = counters
-        self._region = region
         self._control = control
-        self._verify = verify_signatures
         self._server = LoopbackServer(self._handle)
 
     async def start(self, port: int) -> int:
-        """Listen; the answer is the port. Raises OSError when it cannot be had."""
+        """Listen, and return the port; raises OSError when it is taken."""
         return await self._server.start(port)
 
     async def close(self) -> None:
@@ -69,8 +68,9 @@ class Edge:
             new_id(),
         )
         if path.startswith(CONTROL_PREFIX):
-            return await _send(raw, await self._control(request), request.id)
+            return await _send(raw, self._control.answer(request), request.id)
         reply = await self._serve(request, query)
+        # Only now: the fault is an effect without an answer, not a request that was never seen.
         if raw.transport is not None and (reply.sent == 0 or self._dice.happens("drop_response")):
             raw.transport.abort()
         return await _send(raw, reply, request.id)
@@ -85,40 +85,13 @@ class Edge:
             action = service.action(request)
             call = f"{service.name}:{action}"
             self._counters.calls[call] += 1
-            self._admit(service, action, claim, request, raw_query)
+            self._access.admit(service, action, claim, request, raw_query)
+            if self._dice.happens(service.throttle_fault):
+                raise refusal(Refusal.THROTTLED, service.name, action)
             return await service.handle(action, request)
         except ServiceError as error:
             self._counters.errors[f"{call}:{error.code}"] += 1
             return service.render(error, request)
-
-    def _admit(
-        self,
-        service: Service,
-        action: str,
-        claim: Authorization | None,
-        request: Request,
-        raw_query: str,
-    ) -> None:
-        """Raise the service's own error when the request is to be turned away."""
-        refusal = self._access.judge(claim, f"{service.name}:{action}")
-        if refusal is None and self._verify and claim is not None:
-            known = self._access.find(claim.access_key)
-            parts = (request.method, request.path, raw_query, request.headers, request.body)
-            if known is not None and not signs(claim, known.secret_key, *parts):
-                refusal = Refusal.BAD_SIGNATURE
-        if refusal is None and claim is not None:
-            known = self._access.find(claim.access_key)
-            if known is not None and known.role:
-                asked = asked_by(service.name, action, request, self._account, self._region)
-                if not self._may(known.role, asked):
-                    refusal = Refusal.DENIED
-        if refusal is None and self._dice.happens(service.throttle_fault):
-            refusal = Refusal.THROTTLED
-        if refusal is not None:
-            known = self._access.find(claim.access_key) if claim else None
-            actor = known.arn if known else "anonymous"
-            detail = self._region if refusal is Refusal.WRONG_REGION else actor
-            raise service.refuse(refusal, action, detail)
 
 
 def _guess(request: Request) -> str:
@@ -137,7 +110,7 @@ async def _send(raw: web.BaseRequest, reply: Reply, request_id: str) -> web.Stre
         return web.Response(status=reply.status, body=reply.body, headers=headers)
     response = web.StreamResponse(status=reply.status, headers=headers)
     response.content_length = len(reply.body) if reply.length is None else reply.length
-    with suppress(ConnectionResetError):  # who asked is gone, as killed functions are
+    with suppress(ConnectionResetError):  # the client is gone, as a function that was killed is
         await response.prepare(raw)
         if reply.sent:
             await response.write(reply.body[: reply.sent])
@@ -145,3 +118,49 @@ async def _send(raw: web.BaseRequest, reply: Reply, request_id: str) -> web.Stre
                 raw.transport.close()
         await response.write_eof()
     return response
+
+
+class Control:
+    """Answers the emulator's own endpoints by the callables it is given."""
+
+    def __init__(
+        self,
+        secret: str,
+        snapshot: Callable[[], Snapshot],
+        set_faults: Callable[[Faults], None],
+        deny: Callable[[list[str]], None],
+        expire: Callable[[bool], None],
+    ) -> None:
+        self._secret = secret
+        self._snapshot = snapshot
+        self._set_faults = set_faults
+        self._deny = deny
+        self._expire = expire
+
+    def answer(self, request: Request) -> Reply:
+        """Answer one request: 401 without the token, 404 for another path, 400 for a bad body."""
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(token.encode(), self._secret.encode()):
+            return _json(401, {"error": "give the secret access key as a bearer token"})
+        try:
+            return self._carry_out(request)
+        except (ValueError, TypeError, AttributeError) as error:
+            return _json(400, {"error": str(error)})
+
+    def _carry_out(self, request: Request) -> Reply:
+        match request.method, request.path.rsplit("/", 1)[-1]:
+            case "GET", "snapshot":
+                return _json(200, self._snapshot().as_dict())
+            case "POST", "faults":
+                self._set_faults(Faults.from_mapping(json.loads(request.body)))
+            case "POST", "denied":
+                self._deny([str(pattern) for pattern in json.loads(request.body)])
+            case "POST", "credentials":
+                self._expire(bool(json.loads(request.body)["expired"]))
+            case _:
+                return _json(404, {"error": f"nothing at {request.method} {request.path}"})
+        return _json(200, {})
+
+
+def _json(status: int, content: Any) -> Reply:
+    return Reply(status, json.dumps(content).encode(), content_type="application/json")

@@ -1,12 +1,19 @@
-"""What passes between the HTTP edge and the services: one request in, one reply or error out."""
+"""What passes between the HTTP edge and the services: requests, replies, errors, and their XML."""
 
 from __future__ import annotations
 
-import enum
+import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+Value = str | int | bool | Mapping[str, "Value"] | Sequence["Value"] | None
+_S3 = "http://s3.amazonaws.com/doc/2006-03-01/"
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\r\x0e-\x1f]")
 
 
 @dataclass(slots=True)
@@ -32,7 +39,7 @@ class Reply:
     content_type: str | None = None
     length: int | None = None
     sent: int | None = None
-    """The connection ends after so many bytes of the body; with 0, before there is any answer."""
+    """The connection ends after this many bytes of the body; with 0, before any answer is sent."""
 
 
 class ServiceError(Exception):
@@ -49,18 +56,13 @@ class ServiceError(Exception):
         """Further members of the error document."""
 
 
-class Refusal(enum.Enum):
-    """Why a request is turned away before its service looks at it."""
+@dataclass(frozen=True)
+class Asked:
+    """One thing that a request does; `context` holds the keys that conditions may look at."""
 
-    NO_SIGNATURE = enum.auto()
-    UNKNOWN_KEY = enum.auto()
-    BAD_TOKEN = enum.auto()
-    """Another session token than the key's, or one with a key that has none."""
-    BAD_SIGNATURE = enum.auto()
-    EXPIRED = enum.auto()
-    DENIED = enum.auto()
-    WRONG_REGION = enum.auto()
-    THROTTLED = enum.auto()
+    action: str
+    resource: str = "*"
+    context: Mapping[str, str] = field(default_factory=dict)
 
 
 class Service(ABC):
@@ -73,7 +75,7 @@ class Service(ABC):
 
     @abstractmethod
     def action(self, request: Request) -> str:
-        """The API's name of what is asked for; raises ServiceError when it is not served."""
+        """The name of the API that is called; raises ServiceError when it is not emulated."""
 
     @abstractmethod
     async def handle(self, action: str, request: Request) -> Reply:
@@ -83,6 +85,51 @@ class Service(ABC):
     def render(self, error: ServiceError, request: Request) -> Reply:
         """The error in this API's shape."""
 
-    @abstractmethod
-    def refuse(self, refusal: Refusal, action: str, detail: str) -> ServiceError:
-        """This API's code and words for a refusal; `detail` is the right region or the actor."""
+    def asked(self, action: str, request: Request) -> list[Asked]:
+        """What the request does to which resources; a role has to be allowed all of it."""
+        return [Asked(f"{self.name}:{action}")]
+
+
+def new_id() -> str:
+    """A random identifier in the shape of a version 4 UUID."""
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+
+
+def document(root: str, content: Mapping[str, Value], *, namespace: bool | str = True) -> bytes:
+    """An XML document. A list repeats its element; None leaves it out.
+
+    `namespace` is S3's, another one, or none at all.
+    """
+    uri = _S3 if namespace is True else namespace
+    attribute = f' xmlns="{uri}"' if uri else ""
+    inner = "".join(_element(name, value) for name, value in content.items())
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n'
+    return f"{head}<{root}{attribute}>{inner}</{root}>".encode()
+
+
+def _element(name: str, value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        inner = "".join(_element(key, item) for key, item in value.items())
+        return f"<{name}>{inner}</{name}>"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "".join(_element(name, item) for item in value)
+    if isinstance(value, bool):
+        return f"<{name}>{str(value).lower()}</{name}>"
+    text = _CONTROL.sub(lambda found: f"&#x{ord(found[0]):x};", escape(str(value)))
+    return f"<{name}>{text}</{name}>"
+
+
+def parse(body: bytes) -> ElementTree.Element:
+    """The root of a document, its tags without namespaces; raises ElementTree.ParseError.
+
+    Documents that declare entities are refused as not well-formed: none of these APIs has any.
+    """
+    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+        raise ElementTree.ParseError("a document type is not allowed here")
+    root = ElementTree.fromstring(body)
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root

@@ -19,7 +19,7 @@ from aflint.codec import closure, frame, records
 from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.invoker.lambda_ import LambdaInvoker
 from aflint.localcloud import LocalCloud
-from aflint.localcloud.lambda_.function import RUNTIME
+from aflint.localcloud.lambda_.functions import RUNTIME
 from aflint.plan.program import Program, ReadSplit, Return
 from aflint.storage.router import RoutedStorage, open_storage
 from aflint.task import AwsEndpoints, Blob, DataSplit, Input, TaskDescription, TaskId, TaskResult

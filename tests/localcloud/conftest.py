@@ -14,7 +14,7 @@ from aiobotocore.session import AioSession, get_session
 from botocore.config import Config
 
 from aflint.localcloud import LocalCloud, ManualClock
-from aflint.localcloud.lambda_.function import RUNTIME
+from aflint.localcloud.lambda_.functions import RUNTIME
 
 Connect = Callable[..., Awaitable[Any]]
 

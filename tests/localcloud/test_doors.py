@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession
 
 from aflint.localcloud import LocalCloud
-from aflint.localcloud.lambda_.runtime_api import RuntimeApi
+from aflint.localcloud.lambda_.runtime import RuntimeApi
 from aflint.localcloud.loopback import is_loopback, no_proxy
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from aflint.localcloud import LocalCloud, ManualClock
-from aflint.localcloud.lambda_.code import CodeStore
-from aflint.localcloud.lambda_.concurrency import Concurrency
-from aflint.localcloud.lambda_.runtime_client import RuntimeClientMissingError
+from aflint.localcloud.lambda_.functions import CodeStore
+from aflint.localcloud.lambda_.pool import Concurrency
+from aflint.localcloud.lambda_.runtime import RuntimeClientMissingError
 from aflint.localcloud.wire import ServiceError
 from tests.localcloud.conftest import Lambdas
 

@@ -12,7 +12,8 @@ from aflint.config import load_config
 from aflint.deploy.names import Names, names_of
 from aflint.deploy.policies import data_policy, function_policy
 from aflint.localcloud import LocalCloud
-from aflint.localcloud.iam.policy import Asked, allows
+from aflint.localcloud.roles import allows
+from aflint.localcloud.wire import Asked
 from tests.localcloud.conftest import TRUST, Connect
 
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from yarl import URL
 
 from aflint.localcloud import Faults, LocalCloud
-from aflint.localcloud.s3.body import decode_body
+from aflint.localcloud.s3.headers import decode_body
 from aflint.localcloud.wire import Request, ServiceError
 
 MIB = 1024 * 1024

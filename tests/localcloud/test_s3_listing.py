@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aflint.localcloud.s3.listing import list_keys
+from aflint.localcloud.s3.buckets_api import list_keys
 
 KEYS = st.lists(st.text("ab/", min_size=1, max_size=6), unique=True, max_size=25).map(sorted)
 

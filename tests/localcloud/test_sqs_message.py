@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aflint.localcloud.sqs.billing import billed_requests
+from aflint.localcloud.sqs.api import billed_requests
 from aflint.localcloud.sqs.message import check_text, read_content
 from aflint.localcloud.wire import ServiceError
 

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aflint.localcloud.faults import Dice, Faults
-from aflint.localcloud.sqs.attributes import QueueSettings
 from aflint.localcloud.sqs.message import Content, read_content
-from aflint.localcloud.sqs.queue import Delivery, Queue
+from aflint.localcloud.sqs.queue import Delivery, Queue, QueueSettings
 from aflint.localcloud.wire import ServiceError
 
 

@@ -1,24 +1,71 @@
-"""Lambda behind the edge: the REST API's operations."""
+"""Lambda behind the edge: which operation a request asks for, and what each does."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from aflint import limits
 from aflint.localcloud.clock import Clock
 from aflint.localcloud.lambda_ import errors
-from aflint.localcloud.lambda_.concurrency import Concurrency
 from aflint.localcloud.lambda_.errors import invalid
-from aflint.localcloud.lambda_.function import Function
-from aflint.localcloud.lambda_.functions import Functions, Members
+from aflint.localcloud.lambda_.functions import Function, Functions, Members
 from aflint.localcloud.lambda_.invoking import Invoking
-from aflint.localcloud.lambda_.routes import find_route
-from aflint.localcloud.wire import Refusal, Reply, Request, Service, ServiceError
+from aflint.localcloud.lambda_.pool import Concurrency
+from aflint.localcloud.wire import Asked, Reply, Request, Service, ServiceError
 
+_FUNCTION = r"/2015-03-31/functions/([^/]+)"
+_TABLE = (
+    ("POST", _FUNCTION + "/invocations", "Invoke"),
+    ("POST", "/2015-03-31/functions/?", "CreateFunction"),
+    ("GET", "/2015-03-31/functions/?", "ListFunctions"),
+    ("GET", _FUNCTION, "GetFunction"),
+    ("DELETE", _FUNCTION, "DeleteFunction"),
+    ("GET", _FUNCTION + "/configuration", "GetFunctionConfiguration"),
+    ("PUT", _FUNCTION + "/configuration", "UpdateFunctionConfiguration"),
+    ("PUT", _FUNCTION + "/code", "UpdateFunctionCode"),
+    ("PUT", "/2017-10-31/functions/([^/]+)/concurrency", "PutFunctionConcurrency"),
+    ("DELETE", "/2017-10-31/functions/([^/]+)/concurrency", "DeleteFunctionConcurrency"),
+    ("GET", "/2019-09-30/functions/([^/]+)/concurrency", "GetFunctionConcurrency"),
+    ("PUT", "/2019-09-25/functions/([^/]+)/event-invoke-config", "PutFunctionEventInvokeConfig"),
+    ("GET", "/2019-09-25/functions/([^/]+)/event-invoke-config", "GetFunctionEventInvokeConfig"),
+    (
+        "DELETE",
+        "/2019-09-25/functions/([^/]+)/event-invoke-config",
+        "DeleteFunctionEventInvokeConfig",
+    ),
+    ("GET", "/2016-08-19/account-settings/?", "GetAccountSettings"),
+    ("GET", "/2017-03-31/tags/(.+)", "ListTags"),
+    ("POST", "/2017-03-31/tags/(.+)", "TagResource"),
+    ("DELETE", "/2017-03-31/tags/(.+)", "UntagResource"),
+)
+_ROUTES = tuple((method, re.compile(path), action) for method, path, action in _TABLE)
 _MOST_LISTED = 50
 _JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Route:
+    """An operation, and the function's name or ARN where it has one."""
+
+    action: str
+    function: str
+
+
+def find_route(request: Request) -> Route:
+    """Raises UnknownOperationException for what is not served."""
+    for method, path, action in _ROUTES:
+        if method == request.method and (found := path.fullmatch(request.path)):
+            return Route(action, unquote(found[1]) if path.groups else "")
+    raise ServiceError(
+        "UnknownOperationException",
+        f"localcloud does not emulate {request.method} {request.path} of Lambda.",
+        404,
+    )
 
 
 class Lambda(Service):
@@ -70,11 +117,13 @@ class Lambda(Service):
             return _reply(200, self._shown(function))
         return _reply(*self._simple[action](function, members, request))
 
+    def asked(self, action: str, request: Request) -> list[Asked]:
+        name = f"{self.name}:{action}"
+        function = find_route(request).function.rpartition(":")[2]
+        return [Asked(name, self.functions.arn(function)) if function else Asked(name)]
+
     def render(self, error: ServiceError, request: Request) -> Reply:
         return errors.render(error)
-
-    def refuse(self, refusal: Refusal, action: str, detail: str) -> ServiceError:
-        return errors.refuse(refusal, action, detail)
 
     def _function(self, request: Request) -> Function:
         reference = find_route(request).function

@@ -10,11 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from aflint.localcloud.clock import Clock, Timer, pause
-from aflint.localcloud.counters import Counters
 from aflint.localcloud.faults import Dice
-from aflint.localcloud.household import Household
-from aflint.localcloud.lambda_.launch import Image, command, variables
-from aflint.localcloud.lambda_.memory import MemoryWatch
+from aflint.localcloud.household import Household, bytes_below, remove_tree
 from aflint.localcloud.lambda_.outcome import (
     RESPONSE_BYTES,
     Doom,
@@ -26,9 +23,9 @@ from aflint.localcloud.lambda_.outcome import (
     response_too_large,
     timeout_text,
 )
-from aflint.localcloud.lambda_.process import ChildProcess
-from aflint.localcloud.lambda_.runtime_api import RuntimeApi
-from aflint.localcloud.sweeper import bytes_below, remove_tree
+from aflint.localcloud.lambda_.process import ChildProcess, MemoryWatch
+from aflint.localcloud.lambda_.runtime import Image, RuntimeApi, command, variables
+from aflint.localcloud.snapshot import Counters
 from aflint.localcloud.wire import ServiceError
 
 INIT_SECONDS = 10.0
@@ -94,7 +91,7 @@ class Environment:
         self._current: Invocation | None = None
         self._handed = asyncio.Event()
         self._process: ChildProcess | None = None
-        self._doom: Doom | None = None
+        self._doom: Doom | None = None  # why this process was killed; None while it was not
         self._init_began = self._clock.now()
         self._init_seconds: float | None = None
         self._init_error: bytes | None = None
@@ -121,7 +118,7 @@ class Environment:
         self.idle_since = None
         if self._process is not None:
             self._process.thaw()
-        if not self._ready:
+        if not self._ready:  # it is still loading: the function's own time begins at the hand-over
             limit = INIT_SECONDS + self.image.settings.timeout
             self._after(limit, lambda: self.end(Doom.TIMEOUT))
         self._platform.memory_watch.add(self)
@@ -157,7 +154,7 @@ class Environment:
                 self.image.code.root,
             )
             self._platform.household.adopt(self._process.pid)
-            if self._doom is not None:
+            if self._doom is not None:  # `end` was called before there was a process to kill
                 self._process.kill()
             status = await self._process.wait()
         except OSError as error:
@@ -180,6 +177,7 @@ class Environment:
         elif self._current is not None and self._current.result is not None:
             self._finish_result(self._current)
         while (current := self._current) is None or current.result is not None:
+            # A runtime that asks for more while it has no work is idle, and frozen until `begin`.
             self._handed.clear()
             if self._platform.freeze and self._process is not None and self._doom is None:
                 self._process.freeze()
@@ -318,7 +316,7 @@ class Environment:
             text = timeout_text(request_id, self._clock.now(), self.image.settings.timeout)
             payload = error_payload("Sandbox.Timedout", text)
             self._settle(invocation, payload, _UNHANDLED, text + "\n", "Status: timeout")
-        elif self._doom is None and invocation.result is not None:
+        elif self._doom is None and invocation.result is not None:  # it exited after its result
             payload, error = invocation.result
             self._settle(invocation, payload, error, "", "")
         elif self._doom is None and self._init_error is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aflint.localcloud.wire import Refusal, Reply, ServiceError
+from aflint.localcloud.wire import Reply, ServiceError
 
 
 def no_function(arn: str) -> ServiceError:
@@ -13,12 +13,12 @@ def no_function(arn: str) -> ServiceError:
 
 
 def invalid(message: str) -> ServiceError:
-    """A parameter that cannot be."""
+    """A parameter with a value that is not allowed."""
     return ServiceError("InvalidParameterValueException", message)
 
 
 def conflict(message: str) -> ServiceError:
-    """Not in the present state."""
+    """A call that the function's present state does not allow."""
     return ServiceError("ResourceConflictException", message, 409)
 
 
@@ -46,45 +46,3 @@ def render(error: ServiceError) -> Reply:
     if error.status == 429:
         headers["Retry-After"] = "1"
     return Reply(error.status, json.dumps(document).encode(), headers, "application/json")
-
-
-def refuse(refusal: Refusal, action: str, detail: str) -> ServiceError:
-    """Lambda's words for what every service refuses."""
-    match refusal:
-        case Refusal.NO_SIGNATURE:
-            return ServiceError(
-                "MissingAuthenticationTokenException", "Missing Authentication Token", 403
-            )
-        case Refusal.UNKNOWN_KEY | Refusal.BAD_TOKEN:
-            return ServiceError(
-                "UnrecognizedClientException",
-                "The security token included in the request is invalid.",
-                403,
-            )
-        case Refusal.BAD_SIGNATURE:
-            return ServiceError(
-                "InvalidSignatureException",
-                "The request signature we calculated does not match the signature you provided.",
-                403,
-            )
-        case Refusal.EXPIRED:
-            return ServiceError(
-                "ExpiredTokenException",
-                "The security token included in the request is expired",
-                403,
-            )
-        case Refusal.DENIED:
-            return ServiceError(
-                "AccessDeniedException",
-                f"User: {detail} is not authorized to perform: lambda:{action} with an explicit "
-                "deny in an identity-based policy",
-                403,
-            )
-        case Refusal.WRONG_REGION:
-            return ServiceError(
-                "InvalidSignatureException",
-                f"Credential should be scoped to a valid region; expected: {detail}.",
-                403,
-            )
-        case Refusal.THROTTLED:
-            return throttled("CallerRateLimitExceeded")

@@ -10,12 +10,12 @@ from typing import Any
 
 from aflint import limits
 from aflint.localcloud.clock import Clock, pause
-from aflint.localcloud.counters import Counters
 from aflint.localcloud.lambda_.errors import conflict, invalid, too_large
-from aflint.localcloud.lambda_.function import Function
-from aflint.localcloud.lambda_.launch import Image
+from aflint.localcloud.lambda_.functions import Function
 from aflint.localcloud.lambda_.outcome import Outcome
 from aflint.localcloud.lambda_.pool import Pool
+from aflint.localcloud.lambda_.runtime import Image
+from aflint.localcloud.snapshot import Counters
 from aflint.localcloud.wire import Reply, Request, ServiceError
 
 _RETRY_SECONDS = (60.0, 120.0)
@@ -58,7 +58,7 @@ class Invoking:
         return _reply(outcome, request)
 
     async def _run(self, function: Function, request: Request) -> Outcome | ServiceError:
-        """One invocation; a refusal is an answer here, not an error of the task."""
+        """Run one invocation. A refusal is returned: raised, it would end the whole task group."""
         image = Image(
             function.name, function.arn, function.revision, function.settings, function.code
         )

@@ -1,4 +1,4 @@
-"""What an invocation comes to: payload, error kind and log, worded as Lambda words them. Pure."""
+"""What an invocation ends with: payload, error kind and log, in Lambda's own words. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One child process: started, stopped and continued, measured, killed, and its output read."""
+"""Child processes: started, stopped and continued, measured, killed, and their output read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from aflint.localcloud.sweeper import kill_group
+from aflint.localcloud.household import kill_group
 
 _KEPT_OUTPUT = 64 * 1024
-"""Bytes of output kept for an invocation: its tail is all that anyone can ask for."""
+"""Bytes of output kept for an invocation: a caller can ask only for the tail of its log."""
 _MB = 1024 * 1024
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_INTERVAL_S = 0.02
 
 
 class ChildProcess:
@@ -71,7 +73,7 @@ class ChildProcess:
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let it run again."""
         if self._frozen:
             self._frozen = False
             self._signal(signal.SIGCONT)
@@ -121,7 +123,7 @@ class ChildProcess:
             return 0
 
     def peak_mb(self) -> int:
-        """The most it ever had resident, likewise."""
+        """The most it ever had resident, in MB rounded up; 0 where that cannot be known."""
         try:
             with open(f"/proc/{self.pid}/status", "rb") as file:
                 for line in file:
@@ -130,3 +132,44 @@ class ChildProcess:
         except OSError:
             return 0
         return 0
+
+
+class Watched(Protocol):
+    """A process with a memory limit."""
+
+    def check_memory(self) -> None:
+        """Kill it when it is over its limit."""
+
+
+class MemoryWatch:
+    """Watches the resident memory of running environments, as the kernel does on Lambda.
+
+    It samples every 20 ms, and not at all while no environment runs.
+
+    A function that grows and ends between two samples is caught by its process's peak, which the
+    environment reads when an invocation ends.
+    """
+
+    def __init__(self) -> None:
+        self._watched: set[Watched] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, watched: Watched) -> None:
+        """Begin to watch."""
+        self._watched.add(watched)
+        if self._timer is None:
+            self._arm()
+
+    def remove(self, watched: Watched) -> None:
+        """End watching; harmless when it is not watched."""
+        self._watched.discard(watched)
+
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_INTERVAL_S, self._sample)
+
+    def _sample(self) -> None:
+        self._timer = None
+        for watched in list(self._watched):
+            watched.check_memory()
+        if self._watched:
+            self._arm()

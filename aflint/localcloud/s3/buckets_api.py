@@ -1,21 +1,22 @@
-"""The operations on buckets."""
+"""The operations on buckets, listings among them."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import bisect
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, ParseError
 
 from aflint.localcloud.clock import Clock
-from aflint.localcloud.s3.bucket import Bucket, Buckets
+from aflint.localcloud.s3.buckets import Bucket, Buckets
 from aflint.localcloud.s3.errors import invalid_argument, malformed_xml
-from aflint.localcloud.s3.listing import list_keys
-from aflint.localcloud.s3.target import SUB_RESOURCES, split_path
-from aflint.localcloud.wire import Reply, Request, ServiceError
-from aflint.localcloud.xml import Value, document, parse
+from aflint.localcloud.s3.routes import SUB_RESOURCES, split_path
+from aflint.localcloud.wire import Reply, Request, ServiceError, Value, document, parse
 
 _MOST_KEYS = 1000
 _DEFAULT_ENCRYPTION = document(
@@ -27,16 +28,6 @@ _DEFAULT_ENCRYPTION = document(
         }
     },
 )
-
-
-def stamp(seconds: float) -> str:
-    """A time as S3's XML writes it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def xml_reply(root: str, content: dict[str, Value]) -> Reply:
-    """A successful answer."""
-    return Reply(200, document(root, content), content_type="application/xml")
 
 
 class BucketsApi:
@@ -108,7 +99,7 @@ class BucketsApi:
         return xml_reply("VersioningConfiguration", {})
 
     def put_document(self, request: Request) -> Reply:
-        """Put a sub-resource; it is kept as it came once it is seen to be well-formed."""
+        """Put a sub-resource, which is kept as it came if it is well-formed."""
         bucket, name = self._bucket(request), _sub_resource(request)
         root = SUB_RESOURCES[name].root
         if root:
@@ -204,6 +195,62 @@ class BucketsApi:
             "CommonPrefixes": prefixes,
             "Next": following,
         }
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page; `next` is where the following one starts after, when there is one."""
+
+    keys: tuple[str, ...]
+    prefixes: tuple[str, ...]
+    next: str | None
+
+
+def list_keys(keys: Sequence[str], prefix: str, delimiter: str, after: str, most: int) -> Page:
+    """Up to `most` keys and prefixes from sorted `keys`, strictly past `after`.
+
+    `after` may be a common prefix that ended the page before: all keys below it are skipped.
+    """
+    found: list[str] = []
+    prefixes: list[str] = []
+    last = ""
+    at = bisect.bisect_left(keys, prefix)
+    if after and after >= prefix:
+        at = max(at, bisect.bisect_right(keys, after))
+    while at < len(keys) and keys[at].startswith(prefix):
+        key = keys[at]
+        cut = key.find(delimiter, len(prefix)) if delimiter else -1
+        shared = key[: cut + len(delimiter)] if cut >= 0 else ""
+        if shared and shared in (last, after):
+            at = _past(keys, shared, at)
+            continue
+        if len(found) + len(prefixes) == most:
+            return Page(tuple(found), tuple(prefixes), last or after)
+        if shared:
+            prefixes.append(shared)
+            last = shared
+            at = _past(keys, shared, at)
+        else:
+            found.append(key)
+            last = key
+            at += 1
+    return Page(tuple(found), tuple(prefixes), None)
+
+
+def _past(keys: Sequence[str], shared: str, at: int) -> int:
+    while at < len(keys) and keys[at].startswith(shared):
+        at += 1
+    return at
+
+
+def stamp(seconds: float) -> str:
+    """A time as S3's XML writes it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def xml_reply(root: str, content: dict[str, Value]) -> Reply:
+    """A successful answer."""
+    return Reply(200, document(root, content), content_type="application/xml")
 
 
 def _parsed(body: bytes) -> Element:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from aflint.localcloud.wire import Refusal, Reply, Request, ServiceError
-from aflint.localcloud.xml import document
+from aflint.localcloud.wire import Reply, Request, ServiceError, document
 
 
 def no_bucket(bucket: str) -> ServiceError:
@@ -71,47 +70,3 @@ def render(error: ServiceError, request: Request) -> Reply:
         namespace=False,
     )
     return Reply(error.status, body, content_type="application/xml")
-
-
-def refuse(refusal: Refusal, action: str, detail: str) -> ServiceError:
-    """S3's words for what every service refuses."""
-    match refusal:
-        case Refusal.NO_SIGNATURE:
-            return ServiceError("AccessDenied", "Access Denied", 403)
-        case Refusal.UNKNOWN_KEY:
-            return ServiceError(
-                "InvalidAccessKeyId",
-                "The AWS Access Key Id you provided does not exist in our records.",
-                403,
-            )
-        case Refusal.BAD_TOKEN:
-            return ServiceError(
-                "InvalidToken",
-                "The provided token is malformed or otherwise invalid.",
-                400,
-            )
-        case Refusal.BAD_SIGNATURE:
-            return ServiceError(
-                "SignatureDoesNotMatch",
-                "The request signature we calculated does not match the signature you provided. "
-                "Check your key and signing method.",
-                403,
-            )
-        case Refusal.EXPIRED:
-            return ServiceError("ExpiredToken", "The provided token has expired.", 400)
-        case Refusal.DENIED:
-            return ServiceError(
-                "AccessDenied",
-                f"User: {detail} is not authorized to perform: s3:{action} with an explicit deny "
-                "in an identity-based policy",
-                403,
-            )
-        case Refusal.WRONG_REGION:
-            return ServiceError(
-                "AuthorizationHeaderMalformed",
-                f"The authorization header is malformed; the region is wrong; expecting '{detail}'",
-                400,
-                fields={"Region": detail},
-            )
-        case Refusal.THROTTLED:
-            return ServiceError("SlowDown", "Please reduce your request rate.", 503)

@@ -11,12 +11,10 @@ from xml.etree.ElementTree import ParseError
 
 from aflint import limits
 from aflint.localcloud.clock import Clock
-from aflint.localcloud.s3.blob import Blob
-from aflint.localcloud.s3.body import decode_body
-from aflint.localcloud.s3.bucket import Bucket, Buckets, Part, StoredObject, Upload
+from aflint.localcloud.s3.buckets import Blob, Bucket, Buckets, Part, StoredObject, Upload
 from aflint.localcloud.s3.buckets_api import stamp, xml_reply
-from aflint.localcloud.s3.conditions import byte_range, check_write
 from aflint.localcloud.s3.errors import invalid_argument, malformed_xml
+from aflint.localcloud.s3.headers import byte_range, check_write, decode_body
 from aflint.localcloud.s3.objects_api import (
     ObjectsApi,
     check_key,
@@ -24,9 +22,8 @@ from aflint.localcloud.s3.objects_api import (
     header_tags,
     kept_headers,
 )
-from aflint.localcloud.s3.target import split_path
-from aflint.localcloud.wire import Reply, Request, ServiceError
-from aflint.localcloud.xml import Value, parse
+from aflint.localcloud.s3.routes import split_path
+from aflint.localcloud.wire import Reply, Request, ServiceError, Value, parse
 
 
 class MultipartApi:

@@ -11,15 +11,19 @@ from xml.etree.ElementTree import ParseError
 
 from aflint import limits
 from aflint.localcloud.clock import Clock
-from aflint.localcloud.s3.blob import Blob
-from aflint.localcloud.s3.body import checksum, decode_body, stored_encoding
-from aflint.localcloud.s3.bucket import Bucket, Buckets, StoredObject
+from aflint.localcloud.s3.buckets import Blob, Bucket, Buckets, StoredObject
 from aflint.localcloud.s3.buckets_api import stamp, xml_reply
-from aflint.localcloud.s3.conditions import byte_range, check_read, check_write
 from aflint.localcloud.s3.errors import invalid_argument, malformed_xml
-from aflint.localcloud.s3.target import split_path
-from aflint.localcloud.wire import Reply, Request, ServiceError
-from aflint.localcloud.xml import Value, parse
+from aflint.localcloud.s3.headers import (
+    byte_range,
+    check_read,
+    check_write,
+    checksum,
+    decode_body,
+    stored_encoding,
+)
+from aflint.localcloud.s3.routes import split_path
+from aflint.localcloud.wire import Reply, Request, ServiceError, Value, parse
 
 _KEPT = ("content-type", "cache-control", "content-disposition", "content-language", "expires")
 _MOST_KEY_BYTES = 1024

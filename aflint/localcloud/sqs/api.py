@@ -8,22 +8,24 @@ from typing import Any, ClassVar
 
 from aflint import limits
 from aflint.localcloud.clock import Clock
-from aflint.localcloud.counters import Counters
 from aflint.localcloud.faults import Dice
+from aflint.localcloud.snapshot import Counters
 from aflint.localcloud.sqs import errors
-from aflint.localcloud.sqs.attributes import QueueSettings
-from aflint.localcloud.sqs.batch import Entry, check_entries, check_total, each
-from aflint.localcloud.sqs.billing import billed_requests
-from aflint.localcloud.sqs.message import Content, read_content
-from aflint.localcloud.sqs.queue import Delivery, Queue
-from aflint.localcloud.sqs.queues import Queues
-from aflint.localcloud.sqs.waiting import Waiters
-from aflint.localcloud.wire import Refusal, Reply, Request, Service, ServiceError
+from aflint.localcloud.sqs.message import (
+    Content,
+    Entry,
+    check_entries,
+    check_total,
+    each,
+    read_content,
+)
+from aflint.localcloud.sqs.queue import Delivery, Queue, QueueSettings
+from aflint.localcloud.sqs.queues import Queues, Waiters
+from aflint.localcloud.wire import Asked, Reply, Request, Service, ServiceError
 
 _TARGET = "AmazonSQS."
 _JSON = "application/x-amz-json-1.0"
 _MOST_LISTED = 1000
-
 Members = dict[str, Any]
 
 
@@ -72,7 +74,7 @@ class Sqs(Service):
         payload, sent = 0, None
         billed = self._counters.sqs_billed
         if action == "ReceiveMessage":
-            billed[action] += 1  # also where nobody waits for the answer any more
+            billed[action] += 1  # before it waits: a receive whose client hangs up is billed, too
             answer, payload = await self._receive(members)
             billed[action] -= 1
             if answer and self._dice.happens("hidden"):
@@ -85,11 +87,20 @@ class Sqs(Service):
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()
         return Reply(200, body, content_type=_JSON, sent=sent)
 
+    def asked(self, action: str, request: Request) -> list[Asked]:
+        name = f"{self.name}:{action}"
+        try:
+            members = json.loads(request.body or b"{}")
+        except ValueError:
+            members = None
+        if not isinstance(members, dict):
+            return [Asked(name)]
+        url = str(members.get("QueueUrl", ""))
+        queue = str(members.get("QueueName") or url.rsplit("/", 1)[-1])
+        return [Asked(name, self._arn(queue)) if queue else Asked(name)]
+
     def render(self, error: ServiceError, request: Request) -> Reply:
         return errors.render(error)
-
-    def refuse(self, refusal: Refusal, action: str, detail: str) -> ServiceError:
-        return errors.refuse(refusal, action, detail)
 
     # -- queues --------------------------------------------------------------------------------
 
@@ -334,6 +345,11 @@ _ACTIONS = {
     "ChangeMessageVisibility": "_change_message_visibility",
     "ChangeMessageVisibilityBatch": "_change_message_visibility_batch",
 }
+
+
+def billed_requests(payload_bytes: int) -> int:
+    """Requests billed for a call that carries this many bytes; at least one."""
+    return max(1, -(-payload_bytes // limits.SQS_BILLED_CHUNK_BYTES))
 
 
 def _receipt(members: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from aflint.localcloud.wire import Refusal, Reply, ServiceError
+from aflint.localcloud.wire import Reply, ServiceError
 
 _PREFIX = "AWS.SimpleQueueService."
 _QUERY_CODES = {
@@ -71,45 +71,3 @@ def render(error: ServiceError) -> Reply:
         {"x-amzn-query-error": f"{_QUERY_CODES.get(error.code, error.code)};{fault}"},
         "application/x-amz-json-1.0",
     )
-
-
-def refuse(refusal: Refusal, action: str, detail: str) -> ServiceError:
-    """SQS's words for what every service refuses."""
-    match refusal:
-        case Refusal.NO_SIGNATURE:
-            return ServiceError(
-                "MissingAuthenticationToken", "Request is missing a signature.", 403
-            )
-        case Refusal.UNKNOWN_KEY | Refusal.BAD_TOKEN:
-            return ServiceError(
-                "InvalidClientTokenId",
-                "The security token included in the request is invalid.",
-                403,
-            )
-        case Refusal.BAD_SIGNATURE:
-            return ServiceError(
-                "SignatureDoesNotMatch",
-                "The request signature we calculated does not match the signature you provided.",
-                403,
-            )
-        case Refusal.EXPIRED:
-            return ServiceError(
-                "ExpiredToken", "The security token included in the request is expired", 403
-            )
-        case Refusal.DENIED:
-            return ServiceError(
-                "AccessDenied",
-                f"User: {detail} is not authorized to perform: sqs:{action.lower()} on resource: "
-                "* with an explicit deny in an identity-based policy",
-                403,
-            )
-        case Refusal.WRONG_REGION:
-            return ServiceError(
-                "SignatureDoesNotMatch",
-                f"Credential should be scoped to a valid region, not this one; expected: {detail}.",
-                403,
-            )
-        case Refusal.THROTTLED:
-            return ServiceError(
-                "RequestThrottled", "The request was denied due to throttling.", 403
-            )

@@ -1,16 +1,19 @@
-"""What a message is made of, how SQS measures it, and which text it accepts: pure."""
+"""Messages: what they are made of, how SQS measures them, and batches of them. Pure."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
+import random
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aflint import limits
+from aflint.localcloud.faults import Dice
 from aflint.localcloud.sqs.errors import invalid_value, missing
 from aflint.localcloud.wire import ServiceError
 
@@ -19,6 +22,8 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,256}")
 _TYPE_NAME = re.compile(r"(String|Number|Binary)(\..+)?", re.DOTALL)
 _MOST_ATTRIBUTES = 10
+_ID = re.compile(r"[A-Za-z0-9_\-]{1,80}")
+Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +134,84 @@ def _attributes_digest(attributes: Mapping[str, Mapping[str, str]]) -> str | Non
         raw = _raw_value(name, value)
         digest.update((b"\x02" if binary else b"\x01") + struct.pack("!I", len(raw)) + raw)
     return digest.hexdigest()
+
+
+def poison(content: Content, chance: random.Random) -> Content:
+    """Return a foreign message: text, other bytes as base64, or this one with a character altered.
+
+    No reader may take it for its own.
+    """
+    body = content.body
+    match chance.randrange(3):
+        case 0:
+            body = "hello, is this the right queue?"[: len(body)]
+        case 1:
+            body = base64.b64encode(chance.randbytes(max(1, len(body) // 2))).decode()[: len(body)]
+        case _:
+            at = chance.randrange(len(body))
+            body = body[:at] + ("A" if body[at] != "A" else "B") + body[at + 1 :]
+    return read_content({"MessageBody": body})
+
+
+def check_entries(entries: Sequence[Entry] | None) -> Sequence[Entry]:
+    """The entries; raises EmptyBatchRequest, TooManyEntriesInBatchRequest, InvalidBatchEntryId or
+    BatchEntryIdsNotDistinct.
+    """
+    if not entries:
+        raise ServiceError(
+            "EmptyBatchRequest", "There should be at least one entry in the request."
+        )
+    if len(entries) > limits.SQS_BATCH_ENTRIES:
+        raise ServiceError(
+            "TooManyEntriesInBatchRequest",
+            f"Maximum number of entries per request are {limits.SQS_BATCH_ENTRIES}. "
+            f"You have sent {len(entries)}.",
+        )
+    seen: set[str] = set()
+    for entry in entries:
+        name = entry.get("Id")
+        if not isinstance(name, str) or not _ID.fullmatch(name):
+            raise ServiceError(
+                "InvalidBatchEntryId",
+                "A batch entry id can only contain alphanumeric characters, hyphens and "
+                "underscores. It can be at most 80 letters long.",
+            )
+        if name in seen:
+            raise ServiceError("BatchEntryIdsNotDistinct", f"Id {name} repeated.")
+        seen.add(name)
+    return entries
+
+
+def check_total(sizes: Sequence[int], most: int) -> None:
+    """Raises BatchRequestTooLong when the messages together pass `most` bytes."""
+    total = sum(sizes)
+    if total > most:
+        raise ServiceError(
+            "BatchRequestTooLong",
+            f"Batch requests cannot be longer than {most} bytes. You have sent {total} bytes.",
+        )
+
+
+def each(
+    entries: Sequence[Entry], dice: Dice, do: Callable[[Entry], dict[str, Any]]
+) -> dict[str, Any]:
+    """Carry out each entry on its own: some may fail while others succeed."""
+    successful: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for entry in entries:
+        try:
+            if dice.happens("batch_entry"):
+                raise ServiceError("InternalError", "The entry failed; please try again.", 500)
+            successful.append({"Id": entry["Id"], **do(entry)})
+        except ServiceError as error:
+            failed.append(_failure(entry, error))
+    return {"Successful": successful, "Failed": failed} if failed else {"Successful": successful}
+
+
+def _failure(entry: Entry, error: ServiceError) -> dict[str, Any]:
+    return {
+        "Id": entry["Id"],
+        "SenderFault": error.status < 500,
+        "Code": error.code,
+        "Message": error.message,
+    }

@@ -1,4 +1,4 @@
-"""One standard queue: what is visible, in flight, delayed or gone at a given time. Pure.
+"""One standard queue: its settings, and what is visible, in flight, delayed or gone. Pure.
 
 Without faults a queue is first-in first-out and delivers once per visibility timeout. Time comes
 in with each call and never runs backwards.
@@ -10,16 +10,82 @@ import enum
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from aflint import limits
 from aflint.localcloud.faults import Dice
-from aflint.localcloud.sqs.attributes import QueueSettings
 from aflint.localcloud.sqs.errors import bad_receipt, invalid_value, over_limit
-from aflint.localcloud.sqs.message import Content
-from aflint.localcloud.sqs.poison import poison
+from aflint.localcloud.sqs.message import Content, poison
 from aflint.localcloud.wire import ServiceError
+
+_NUMBERS = {
+    "VisibilityTimeout": ("visibility_s", 0, limits.SQS_VISIBILITY_MAX_S),
+    "MaximumMessageSize": ("max_message_bytes", limits.KIB, limits.SQS_MESSAGE_BYTES),
+    "MessageRetentionPeriod": (
+        "retention_s",
+        limits.SQS_RETENTION_MIN_S,
+        limits.SQS_RETENTION_MAX_S,
+    ),
+    "DelaySeconds": ("delay_s", 0, 900),
+    "ReceiveMessageWaitTimeSeconds": ("wait_s", 0, limits.SQS_LONG_POLL_S),
+}
+"""API name: (field, least, most)."""
+_TEXTS = ("Policy", "SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds")
+"""Kept and given back, without effect here."""
+_UNSERVED = ("FifoQueue", "ContentBasedDeduplication", "RedrivePolicy", "RedriveAllowPolicy")
+
+
+@dataclass(frozen=True)
+class QueueSettings:
+    """Times in seconds, sizes in bytes; the defaults are SQS's."""
+
+    visibility_s: int = 30
+    max_message_bytes: int = limits.SQS_MESSAGE_BYTES
+    retention_s: int = 4 * 24 * 3600
+    delay_s: int = 0
+    wait_s: int = 0
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    def updated(self, attributes: Mapping[str, str]) -> QueueSettings:
+        """These settings with `attributes` set.
+
+        Raises ServiceError: InvalidAttributeName, InvalidAttributeValue or UnsupportedOperation.
+        """
+        numbers: dict[str, int] = {}
+        texts = dict(self.texts)
+        for name, value in attributes.items():
+            if name in _NUMBERS:
+                attribute, least, most = _NUMBERS[name]
+                numbers[attribute] = _number(name, value, least, most)
+            elif name in _TEXTS:
+                texts[name] = value
+            elif name in _UNSERVED:
+                raise ServiceError(
+                    "UnsupportedOperation", f"localcloud does not emulate the attribute {name}."
+                )
+            else:
+                raise ServiceError("InvalidAttributeName", f"Unknown Attribute {name}.")
+        return replace(self, texts=texts, **numbers)
+
+    def as_attributes(self) -> dict[str, str]:
+        """By API name, as GetQueueAttributes gives them."""
+        numbers = {name: str(getattr(self, spec[0])) for name, spec in _NUMBERS.items()}
+        return {**numbers, **self.texts}
+
+
+def _number(name: str, value: str, least: int, most: int) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = least - 1
+    if not least <= number <= most:
+        raise ServiceError(
+            "InvalidAttributeValue",
+            f"Invalid value for the parameter {name}. It must be an integer from "
+            f"{least} to {most}.",
+        )
+    return number
 
 
 class _State(enum.IntEnum):
@@ -30,7 +96,7 @@ class _State(enum.IntEnum):
 
 
 class Message:
-    """One delivery obligation; a duplicate is a second one with the same `id`."""
+    """A message that is to be delivered; a duplicate is a second one with the same `id`."""
 
     __slots__ = (
         "content",
@@ -87,6 +153,8 @@ class Queue:
         self._dice = dice
         self._keys = itertools.count(1)
         self._messages: dict[int, Message] = {}
+        # Messages leave these three only at the front: what changed its state meanwhile is passed
+        # over there, so that no operation searches a queue of a million messages.
         self._by_age: deque[Message] = deque()
         self._ready: deque[Message] = deque()
         self._hidden: list[tuple[float, int, Message]] = []
@@ -111,7 +179,7 @@ class Queue:
         return self._counts[_State.DELAYED]
 
     def next_visible_at(self) -> float | None:
-        """When the next hidden message turns visible, should nothing else happen."""
+        """When the next hidden message turns visible, if nothing else happens before."""
         while self._hidden:
             when, _, message = self._hidden[0]
             if message.hidden_until == when and message.state in (_State.DELAYED, _State.IN_FLIGHT):

@@ -1,15 +1,17 @@
-"""All queues of the account: names, and how long a deleted one stays taken. Pure."""
+"""The account's queues by name, and the receivers that wait for a message in each."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from aflint import limits
+from aflint.localcloud.clock import Clock, finish
 from aflint.localcloud.faults import Dice
-from aflint.localcloud.sqs.attributes import QueueSettings
 from aflint.localcloud.sqs.errors import missing, no_queue
-from aflint.localcloud.sqs.queue import Queue
+from aflint.localcloud.sqs.queue import Queue, QueueSettings
 from aflint.localcloud.wire import ServiceError
 
 _NAME = re.compile(rf"[A-Za-z0-9_\-]{{1,{limits.SQS_NAME_CHARACTERS}}}")
@@ -103,3 +105,31 @@ def _check_same(queue: Queue, attributes: Mapping[str, str]) -> None:
                 "A queue already exists with the same name and a different value for attribute "
                 f"{name}",
             )
+
+
+class Waiters:
+    """The receivers that wait on one queue, woken in the order they came."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def wake(self, count: int | None = None) -> None:
+        """Wake the first `count` of them, or all."""
+        left = len(self._waiting) if count is None else count
+        while left > 0 and self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                left -= 1
+
+    async def wait(self, clock: Clock, until: float) -> None:
+        """Return when woken, or at the time `until`."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        timer = clock.call_at(until, lambda: finish(waiter))
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)

@@ -1,46 +1,36 @@
-"""IAM's roles, as far as a deploy needs them."""
+"""IAM's roles, as far as a deployment needs them, and STS: one query protocol for both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import ClassVar
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from aflint.localcloud.clock import Clock
-from aflint.localcloud.iam.query import (
-    Form,
-    answer,
-    members,
-    pairs,
-    read_form,
-    refuse,
-    render,
-    required,
-)
-from aflint.localcloud.iam.roles import Role, Roles, check_policy, no_policy
-from aflint.localcloud.wire import Refusal, Reply, Request, Service, ServiceError
-from aflint.localcloud.xml import Value
+from aflint.localcloud.roles import Role, Roles, check_policy, no_policy
+from aflint.localcloud.wire import Reply, Request, Service, ServiceError, Value, document
 
-_NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
-
+Form = dict[str, str]
+_IAM = "https://iam.amazonaws.com/doc/2010-05-08/"
 Result = dict[str, Value]
+_STS = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
 class Iam(Service):
-    """The service; `roles` holds its state. `is_denied` tells simulated calls from allowed ones."""
+    """IAM; `roles` is its state. `is_denied` decides what SimulatePrincipalPolicy answers."""
 
     name: ClassVar[str] = "iam"
 
     def __init__(
         self,
-        *,
+        roles: Roles,
         clock: Clock,
         new_id: Callable[[], str],
         account: str,
         is_denied: Callable[[str], bool],
     ) -> None:
-        self.roles = Roles()
+        self._roles = roles
         self._clock = clock
         self._new_id = new_id
         self._account = account
@@ -54,16 +44,13 @@ class Iam(Service):
 
     async def handle(self, action: str, request: Request) -> Reply:
         result: Result = getattr(self, _ACTIONS[action])(read_form(request))
-        return answer(action, result, request, _NAMESPACE)
+        return answer(action, result, request, _IAM)
 
     def render(self, error: ServiceError, request: Request) -> Reply:
         return render(error, request)
 
-    def refuse(self, refusal: Refusal, action: str, detail: str) -> ServiceError:
-        return refuse(self.name, refusal, action, detail)
-
     def _role(self, form: Form) -> Role:
-        return self.roles.get(required(form, "RoleName"))
+        return self._roles.get(required(form, "RoleName"))
 
     def _create_role(self, form: Form) -> Result:
         name, path = required(form, "RoleName"), form.get("Path", "/")
@@ -77,21 +64,21 @@ class Iam(Service):
             description=form.get("Description", ""),
             tags=pairs(form, "Tags"),
         )
-        self.roles.add(role)
+        self._roles.add(role)
         return {"Role": _shown(role)}
 
     def _get_role(self, form: Form) -> Result:
         return {"Role": _shown(self._role(form))}
 
     def _delete_role(self, form: Form) -> Result:
-        self.roles.delete(required(form, "RoleName"))
+        self._roles.delete(required(form, "RoleName"))
         return {}
 
     def _list_roles(self, form: Form) -> Result:
         prefix = form.get("PathPrefix", "/")
         shown: list[Value] = [
             _shown(role)
-            for _, role in sorted(self.roles.by_name.items())
+            for _, role in sorted(self._roles.by_name.items())
             if role.path.startswith(prefix)
         ]
         return {"Roles": {"member": shown}, "IsTruncated": False}
@@ -213,3 +200,80 @@ def _shown(role: Role) -> Result:
         "MaxSessionDuration": 3600,
         "Tags": {"member": _tags(role)} if role.tags else None,
     }
+
+
+class Sts(Service):
+    """STS: who is asking."""
+
+    name: ClassVar[str] = "sts"
+
+    def __init__(self, account: str, caller_arn: str) -> None:
+        self._account = account
+        self._arn = caller_arn
+
+    def action(self, request: Request) -> str:
+        action = read_form(request).get("Action", "")
+        if action != "GetCallerIdentity":
+            raise ServiceError("InvalidAction", f"localcloud does not emulate {action!r} of STS.")
+        return action
+
+    async def handle(self, action: str, request: Request) -> Reply:
+        user = self._arn.rsplit("/", 1)[-1]
+        identity = {"Arn": self._arn, "UserId": user, "Account": self._account}
+        return answer(action, {**identity}, request, _STS)
+
+    def render(self, error: ServiceError, request: Request) -> Reply:
+        return render(error, request)
+
+
+def read_form(request: Request) -> Form:
+    """The parameters of a request."""
+    return dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+
+
+def pairs(form: Form, name: str) -> dict[str, str]:
+    """A parameter that is a list of Key and Value pairs."""
+    found: dict[str, str] = {}
+    for number in range(1, len(form) + 1):
+        prefix = f"{name}.member.{number}"
+        if prefix + ".Key" not in form:
+            break
+        found[form[prefix + ".Key"]] = form.get(prefix + ".Value", "")
+    return found
+
+
+def members(form: Form, name: str) -> list[str]:
+    """A parameter that is a list of plain values."""
+    numbered = (f"{name}.member.{number}" for number in range(1, len(form) + 1))
+    return [form[key] for key in numbered if key in form]
+
+
+def required(form: Form, name: str) -> str:
+    """A parameter that must be there; raises ValidationError."""
+    if not form.get(name):
+        raise ServiceError("ValidationError", f"The request must contain the parameter {name}.")
+    return form[name]
+
+
+def answer(action: str, result: dict[str, Value], request: Request, namespace: str) -> Reply:
+    """A successful answer."""
+    content: dict[str, Value] = {
+        action + "Result": result,
+        "ResponseMetadata": {"RequestId": request.id},
+    }
+    body = document(action + "Response", content, namespace=namespace)
+    return Reply(200, body, content_type="text/xml")
+
+
+def render(error: ServiceError, request: Request) -> Reply:
+    """An error document."""
+    content: dict[str, Value] = {
+        "Error": {
+            "Type": "Sender" if error.status < 500 else "Receiver",
+            "Code": error.code,
+            "Message": error.message,
+        },
+        "RequestId": request.id,
+    }
+    body = document("ErrorResponse", content, namespace=False)
+    return Reply(error.status, body, content_type="text/xml")

@@ -1,4 +1,4 @@
-"""Which S3 operation a request asks for, told from its method, path and query. Pure."""
+"""Which S3 operation a request asks for: told from its method, path and query. Pure."""
 
 from __future__ import annotations
 

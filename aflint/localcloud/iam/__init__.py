@@ -1,1 +1,0 @@
-"""Identity: the roles that functions run under (IAM) and who is asking (STS)."""
