@@ -50,4 +50,7 @@ def _find(name: str) -> tuple[str, str]:
     path = frame.f_code.co_filename
     if path.startswith((_HERE, *_fronts)):
         return name, ""
+    if os.path.basename(os.path.dirname(path)).startswith("ipykernel_"):
+        # A notebook compiles each cell under a file name that it makes up.
+        return name, f"line {frame.f_lineno} of a cell"
     return name, f"{os.path.basename(path)}:{frame.f_lineno}"

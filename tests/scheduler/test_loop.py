@@ -386,7 +386,7 @@ async def test_a_fault_in_the_scheduler_fails_its_jobs(caplog: pytest.LogCapture
         with pytest.raises(errors.InternalError):
             await run(scheduler, flat_job(1))
     assert "the scheduler failed; its last stimuli, oldest first" in caplog.text
-    assert "AttemptEnded TaskId(" in caplog.text
+    assert "AttemptEnded j/" in caplog.text
 
 
 async def test_thousands_run_at_once() -> None:
