@@ -9,6 +9,7 @@ import importlib
 import importlib.abc
 import importlib.util
 import io
+import logging
 import math
 import os
 import resource
@@ -30,6 +31,8 @@ from aflint.executor.context import task_context
 from aflint.plan.lineage import PerPartition
 from aflint.plan.program import Program
 from aflint.task import Blob
+
+_log = logging.getLogger(__name__)
 
 _ARCHIVED = ("pyspark", "py4j")
 _CONTEXT = "pyspark.taskcontext"
@@ -115,7 +118,10 @@ def _limit_memory(size: int) -> None:
     """Have allocations past a size raise MemoryError in this process, as Spark's workers do."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft == resource.RLIM_INFINITY or size < soft:
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+        try:
+            resource.setrlimit(resource.RLIMIT_AS, (size, size))
+        except (OSError, ValueError) as error:  # macOS has no such limit
+            _log.warning("spark.executor.pyspark.memory has no effect here: %s", error)
 
 
 def _place_files(environment: Environment) -> None:
