@@ -83,7 +83,11 @@ class InputError(AflintError):
 
 
 class PathNotFoundError(InputError, FileNotFoundError):
-    """No such path, or a glob that matches nothing."""
+    """No such path, or a glob that matches nothing: `path`, where something was to be read."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
 
     def __str__(self) -> str:
         return Exception.__str__(self)
@@ -123,14 +127,23 @@ class OutputError(AflintError):
 
 
 class OutputExistsError(OutputError, FileExistsError):
-    """The target of a save is already there."""
+    """The target of a save is already there: `path`."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
 
     def __str__(self) -> str:
         return Exception.__str__(self)
 
 
 class SerializationError(AflintError):
-    """Data or functions that cannot travel to another process."""
+    """Data or functions that cannot travel to another process.
+
+    `partition` is that of the task that found it; None where the driver did.
+    """
+
+    partition: int | None = None
 
 
 class ClosureError(SerializationError):
@@ -156,8 +169,9 @@ class JobError(AflintError):
 class TaskError(JobError):
     """User code raised an exception in a task.
 
-    `str()` shows the remote traceback, with the user's own lines, and which attempt it was. The
-    exception itself is the `__cause__` where it could be pickled. Long texts are shortened.
+    `str()` shows the remote traceback, with the user's own lines, and which attempt it was.
+    `raised` is the name of the exception's class. The exception itself is the `__cause__` where it
+    could be pickled. Long texts are shortened.
     """
 
     def __init__(
@@ -167,12 +181,14 @@ class TaskError(JobError):
         partition: int = -1,
         stage: int = -1,
         attempt: int = -1,
+        raised: str = "",
         remote_traceback: str = "",
     ) -> None:
         super().__init__(message)
         self.partition = partition
         self.stage = stage
         self.attempt = attempt
+        self.raised = raised
         self.remote_traceback = remote_traceback
 
 

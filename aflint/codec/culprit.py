@@ -191,7 +191,7 @@ def _advise(part: Any) -> str:
     if isinstance(part, io.IOBase):
         return "Pass its path, and open it inside the function"
     if isinstance(part, socket.socket) or "onnection" in kind.__name__:
-        return "Open it inside the function: with map_partitions, once for each partition"
+        return "Open it inside the function: once for each partition, not for each record"
     if isinstance(part, types.GeneratorType | Iterator):
         return "Turn it into a list first"
     if kind.__module__ in ("_thread", "threading", "asyncio.locks"):
@@ -200,6 +200,6 @@ def _advise(part: Any) -> str:
             "inside the function, or leave it out of the object's state with __getstate__"
         )
     return (
-        "Create it inside the function (with map_partitions, once for each partition), pass "
-        "plain data in its place, or give its class a __reduce__ method"
+        "Create it inside the function (once for each partition, not for each record), pass plain "
+        "data in its place, or give its class a __reduce__ method"
     )

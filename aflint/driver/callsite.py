@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from contextvars import ContextVar
 
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_OURS = (os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep, contextlib.__file__)
 
 _fronts: tuple[str, ...] = ()
 _site: ContextVar[tuple[str, str] | None] = ContextVar("aflint_callsite", default=None)
@@ -43,12 +44,12 @@ def _find(name: str) -> tuple[str, str]:
     if known is not None:
         return known[0] or name, known[1]
     frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith((_HERE, *_fronts)):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith((*_OURS, *_fronts)):
         code, frame = frame.f_code, frame.f_back
         if code.co_filename.startswith(_fronts) and not code.co_name.startswith("<"):
             name = code.co_name
     path = frame.f_code.co_filename
-    if path.startswith((_HERE, *_fronts)):
+    if path.startswith((*_OURS, *_fronts)):
         return name, ""
     if os.path.basename(os.path.dirname(path)).startswith("ipykernel_"):
         # A notebook compiles each cell under a file name that it makes up.

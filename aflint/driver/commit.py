@@ -20,7 +20,8 @@ async def prepare(storage: Storage, target: str) -> None:
     """
     if await storage.exists(target):
         raise OutputExistsError(
-            f"{target} is already there; remove it, or save to another path (nothing was written)"
+            f"{target} is already there; remove it, or save to another path (nothing was written)",
+            target,
         )
 
 

@@ -88,9 +88,7 @@ def parse(
     """
     read = _exact_reader(pieces, path)
     if read(len(MAGIC)) != (MAGIC if key is None else TAGGED_MAGIC):
-        raise CorruptInputError(
-            f"{path} is not a file of records as save_as_pickle_file writes them"
-        )
+        raise CorruptInputError(f"{path} is not a file of records that aflint saved as pickles")
     index = 0
     while True:
         head = read(_HEAD.size)

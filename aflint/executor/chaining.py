@@ -133,8 +133,8 @@ class Chain:
             raise UncuttableTaskError(
                 f"Partition {self.task.partition} of stage {self.task.stage} needs more time than "
                 "its function has, and cannot be continued by another invocation: it works on its "
-                "partition as a whole (map_partitions, glom, pipe, sample, a save, or a fold that "
-                "cannot be merged). Use more partitions (min_partitions, split_mb, repartition), "
+                "partition as a whole (a function over partitions, glom, pipe, sample, a save, or "
+                "a fold that cannot be merged). Use more partitions (split_mb, repartition), "
                 "per-record transformations, or a function with a longer timeout"
             )
         return False

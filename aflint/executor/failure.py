@@ -7,13 +7,16 @@ import os
 import re
 import reprlib
 import traceback
-from types import TracebackType
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
+from functools import partial
+from types import FunctionType, MethodType, TracebackType
 from typing import Any, Final
 
 import cloudpickle
 
 from aflint.codec.closure import advice_on_missing
-from aflint.errors import AflintError, TaskError
+from aflint.errors import AflintError, SerializationError, TaskError
 from aflint.executor.fusion import FUSED
 from aflint.task import TaskFailure, TaskId
 from aflint.wire import pack
@@ -30,16 +33,16 @@ MOST_CHARACTERS: Final = 16_000
 MOST_PICKLED_BYTES: Final = 256 * 1024
 
 _PAIRS = (
-    "This step works on (key, value) pairs, and a record is not one. Make pairs first: "
-    "key_by(function), or map(lambda record: (key, value))."
+    "This step works on (key, value) pairs, and a record is not one. Make pairs first, as "
+    "map(lambda record: (key, value)) does."
 )
 _ORDER = (
     "What is to be put in order cannot be compared. Give a key function that returns values of one "
     "type, such as key=lambda x: (x is not None, x or 0) where some are None."
 )
 _ITERABLE = (
-    "A function given to flat_map, flat_map_values or map_partitions must return something to "
-    "iterate over, such as a list; give an empty list for no records."
+    "The function must return something to iterate over, such as a list; an empty list where there "
+    "are no records."
 )
 _HINTS: tuple[tuple[type[Exception], str, str], ...] = (
     (TypeError, "cannot unpack non-iterable|object is not subscriptable", _PAIRS),
@@ -57,20 +60,24 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
     traceback, cut down to the user's own lines, and with the exception itself if it can be pickled.
     Of texts that are very long, the beginning and the end go.
     """
+    where = f"in partition {task.partition} of stage {task.stage}, attempt {task.attempt}"
+    if isinstance(error, SerializationError):
+        found = {**_plain(vars(error)), "partition": task.partition}
+        return TaskFailure(type(error).__name__, shortened(f"{error} ({where})"), found)
     if isinstance(error, AflintError):
         return TaskFailure(type(error).__name__, shortened(str(error)), _plain(vars(error)))
-    error = _without_generator(error)
-    hint, explained = hint_for(error), _is_explained(error)
-    part = None if hint or explained else _users_part(error)
-    shown = shortened("".join(traceback.format_exception(type(error), error, part)))
+    raised, error = error, _without_generator(error)
+    hint, explained = hint_for(error) or _definition(error), _is_explained(error)
+    users = None if hint or explained else _users_part(error)
+    shown = shortened("".join(traceback.format_exception(type(error), error, users)))
     details = {
         "partition": task.partition,
         "stage": task.stage,
         "attempt": task.attempt,
+        "raised": type(raised if raised is error else raised.__cause__).__name__,
         "remote_traceback": shown,
     }
-    where = f"in partition {task.partition} of stage {task.stage}, attempt {task.attempt}"
-    more = "" if explained else f"\n\n{hint or shown}"
+    more = "" if explained and not hint else f"\n\n{hint or shown}"
     if isinstance(error, ModuleNotFoundError) and IN_FUNCTION in os.environ:
         more += f"\n{advice_on_missing(error)}."
     message = f"{_one_line(error)} ({where}){more}"
@@ -117,6 +124,40 @@ def hint_for(error: BaseException) -> str:
                 return f"{advice} The record is {reprlib.repr(values['x'])}."
             return advice
     return ""
+
+
+def _definition(error: BaseException) -> str:
+    """Show where a function is defined that was called with other arguments than it takes.
+
+    The call failed before any line of it ran, so that the traceback has none of it.
+    """
+    if type(error) is not TypeError:  # a class of the user's may do anything when shown
+        return ""
+    said = re.match(r"(.+?)\(\) (?:takes|missing|got)", str(error))
+    frame = _innermost(error)
+    if said is None or frame is None:
+        return ""
+    for function in _functions(frame.tb_frame.f_locals.values()):
+        if function.__qualname__ == said[1]:
+            code = function.__code__
+            line = traceback.FrameSummary(code.co_filename, code.co_firstlineno, code.co_name)
+            return f"It is defined here:\n{''.join(traceback.format_list([line]))}"
+    return ""
+
+
+def _functions(values: Iterable[Any]) -> Iterator[FunctionType]:
+    """Give the functions among values, and those in the lists, methods and partials among them."""
+    for value in values:
+        if isinstance(value, FunctionType):
+            yield value
+        elif isinstance(value, MethodType):
+            yield from _functions([value.__func__])
+        elif isinstance(value, partial):
+            yield from _functions([value.func, *value.args])
+        elif type(value) in (list, tuple):
+            yield from _functions(value)
+        elif is_dataclass(value) and not isinstance(value, type):
+            yield from _functions(getattr(value, field.name, None) for field in fields(value))
 
 
 def _is_explained(error: BaseException) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -11,14 +12,18 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkRuntimeError, PythonException
 
+from aflint.driver.callsite import named_here
 from aflint.errors import (
     AflintError,
     ClosureError,
     ConfigError,
+    OutputExistsError,
+    PathNotFoundError,
     SerializationError,
     SubfolderError,
     TaskError,
 )
+from aflint.storage.patterns import is_glob
 
 _STOP_ITERATION = "Caught StopIteration thrown from user's code; failing the task"
 _RECURSIVE = "mapreduce.input.fileinputformat.input.dir.recursive"
@@ -86,22 +91,42 @@ def translated() -> Iterator[None]:
 def as_spark(error: AflintError) -> Exception:
     """Return the error that a PySpark program expects in place of one of aflint's."""
     kind: Any = type(error)
-    of_task = "where the task runs" in str(error)  # what arrived there and could not be used
-    if kind in (ClosureError, SerializationError) and not of_task:
+    if kind in (ClosureError, SerializationError) and vars(error).get("partition") is None:
         unpicklable: Exception = _pickling(kind)(f"Could not serialize object: {error}")
         return unpicklable
-    message = str(error)
-    if "a function raised StopIteration" in message:
-        message = f"{_STOP_ITERATION}\n\n{message}"
-    if isinstance(error, SubfolderError):
-        message = (
-            f"Path: {error.path} is a directory, which is not supported by the record reader when "
-            f"`{_RECURSIVE}` is false: set spark.hadoop.{_RECURSIVE} to true to read its files, too"
-        )
-    made: AflintSparkError = _both(kind)(message)
+    made: AflintSparkError = _both(kind)(_said(error))
     made.engine_error = error
     made.__dict__.update({k: v for k, v in vars(error).items() if not k.startswith("__")})
     return made
+
+
+def _said(error: AflintError) -> str:
+    """Return what an error says, with the words that programs look for in Spark's."""
+    match error:
+        case TaskError(raised="StopIteration"):
+            return f"{_STOP_ITERATION}: generator raised StopIteration\n\n{error}"
+        case SerializationError(partition=int()):  # which has no line of the program's
+            return f"{error}\n\nThe job is {named_here('of another thread')}"
+        case PathNotFoundError(path=str(path)) if path:
+            hadoop, path = "org.apache.hadoop.mapred.InvalidInputException", _absolute(path)
+            if is_glob(path):
+                return f"{hadoop}: Input Pattern {path} matches 0 files ({error})"
+            return f"{hadoop}: Input path does not exist: {path} ({error})"
+        case SubfolderError(path=path):
+            return (
+                f"Path: {path} is a directory, which is not supported by the record reader when "
+                f"`{_RECURSIVE}` is false: set spark.hadoop.{_RECURSIVE} to true to read its "
+                "files, too"
+            )
+        case OutputExistsError(path=str(path)) if path:
+            hadoop = "org.apache.hadoop.mapred.FileAlreadyExistsException"
+            return f"{hadoop}: Output directory {_absolute(path)} already exists ({error})"
+    return str(error)
+
+
+def _absolute(path: str) -> str:
+    """Return a path as Spark's errors name it: from the root, with its scheme."""
+    return path if "://" in path else f"file:{os.path.abspath(path)}"
 
 
 @cache
@@ -114,6 +139,20 @@ def _both(kind: Any) -> Any:
 @cache
 def _pickling(kind: Any) -> Any:
     return type(kind.__name__, (pickle.PicklingError, kind), {"__module__": kind.__module__})
+
+
+def staying(getnewargs: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what PySpark's `getnewargs` does to keep an object from being pickled: its message is
+    a ClosureError, which comes through as it is where another one comes with advice.
+    """
+
+    def __getnewargs__(self: Any) -> Any:
+        try:
+            return getnewargs(self)
+        except PySparkRuntimeError as error:
+            raise ClosureError(str(error)) from None
+
+    return __getnewargs__
 
 
 def unsupported(what: str, instead: str = "") -> PySparkRuntimeError:

@@ -56,8 +56,9 @@ def check_release(version: str) -> None:
 def _install_rdd(names: Any) -> None:
     from aflint.pyspark import keyed
     from aflint.pyspark.acting import Acting
+    from aflint.pyspark.errors import staying
     from aflint.pyspark.making import WritesHadoop
-    from aflint.pyspark.narrow import Narrow, Pipelined
+    from aflint.pyspark.narrow import Narrow, Pipelined, given
 
     for members in (Narrow, keyed.Keyed, Acting, WritesHadoop):
         names.replace_members(names.RDD, members)
@@ -65,11 +66,15 @@ def _install_rdd(names: Any) -> None:
         names.PipelinedRDD, "getNumPartitions", "_jrdd", "id", "_is_barrier", "_is_pipelinable"
     )
     names.replace_members(names.PipelinedRDD, Pipelined)
+    names.RDD.__getnewargs__ = staying(names.RDD.__getnewargs__)
     names.rdd_module.python_cogroup = keyed.python_cogroup
+    failing = names.rdd_module.fail_on_stopiteration
+    names.rdd_module.fail_on_stopiteration = lambda function: failing(given(function))
 
 
 def _install_context(names: Any) -> None:
     from aflint.pyspark import context, threads
+    from aflint.pyspark.errors import staying
     from aflint.pyspark.making import Making, ReadsHadoop
     from aflint.pyspark.shared import reduce_accumulator
 
@@ -82,6 +87,7 @@ def _install_context(names: Any) -> None:
         ReadsHadoop,
     ):
         names.replace_members(names.SparkContext, members)
+    names.SparkContext.__getnewargs__ = staying(names.SparkContext.__getnewargs__)
     names.Accumulator.__reduce__ = reduce_accumulator
     names.SparkFiles.getRootDirectory = classmethod(lambda cls: cls._root_directory)
     names.replace_members(names.InheritableThread, threads.Inheriting)

@@ -105,7 +105,13 @@ def as_error(cause: TaskFailure | Exception) -> Exception:
 
 def _blank(kind: str) -> dict[str, object]:
     if kind == errors.TaskError.__name__:
-        return {"partition": -1, "stage": -1, "attempt": -1, "remote_traceback": ""}
+        return {
+            "partition": -1,
+            "stage": -1,
+            "attempt": -1,
+            "raised": "",
+            "remote_traceback": "",
+        }
     if kind == errors.FetchFailedError.__name__:
         return {"shuffle": -1, "maps": (), "waited": False}
     return {}

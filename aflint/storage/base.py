@@ -41,7 +41,7 @@ def input_changed(path: str) -> InputChangedError:
     """Return the error for a file that is not the version that was listed."""
     return InputChangedError(
         f"{path} was changed or replaced after it was listed for this RDD, and what was read of it "
-        "before would not fit to what is there now. Make the RDD anew (text_file lists its files "
+        "before would not fit to what is there now. Make the RDD anew (which lists its files "
         "again), and run the job again once nothing writes to its input"
     )
 

@@ -83,7 +83,7 @@ def writing(path: str) -> Iterator[None]:
 
 
 def _not_found(path: str) -> PathNotFoundError:
-    return PathNotFoundError(f"{path} does not exist; check the path")
+    return PathNotFoundError(f"{path} does not exist; check the path", path)
 
 
 def _information(path: str) -> FileInfo | None:
@@ -174,9 +174,15 @@ def _explain_no_match(pattern: str) -> None:
     folder = pattern
     while is_glob(folder):
         folder = os.path.dirname(folder)
-    with reading(folder):
-        os.listdir(folder)
-    raise PathNotFoundError(f"nothing matches {pattern}; {folder} is there, check the rest")
+    try:
+        with reading(folder):
+            os.listdir(folder)
+    except PathNotFoundError as error:
+        error.path = pattern
+        raise
+    raise PathNotFoundError(
+        f"nothing matches {pattern}; {folder} is there, check the rest", pattern
+    )
 
 
 def list_files(pattern: str, subfolders: Subfolders = "skip") -> list[FileInfo]:

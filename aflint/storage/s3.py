@@ -67,9 +67,10 @@ def _reading(path: str) -> Iterator[None]:
     try:
         yield
     except BucketNotFoundError as error:
-        raise PathNotFoundError(f"{path} does not exist: there is no such bucket") from error
+        raise PathNotFoundError(f"{path} does not exist: there is no such bucket", path) from error
     except ObjectNotFoundError as error:
-        raise PathNotFoundError(f"{path} does not exist; check the path ({error})") from error
+        message = f"{path} does not exist; check the path ({error})"
+        raise PathNotFoundError(message, path) from error
 
 
 class S3Storage(Storage):
@@ -91,7 +92,7 @@ class S3Storage(Storage):
             if found is None and is_glob(key):
                 found = await self._list_glob(bucket, key, subfolders)
         if found is None:
-            raise PathNotFoundError(f"nothing is at {pattern}; check the path")
+            raise PathNotFoundError(f"nothing is at {pattern}; check the path", pattern)
         return sorted(set(found), key=lambda file: file.path)
 
     async def read(

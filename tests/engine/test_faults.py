@@ -187,10 +187,10 @@ async def test_the_traceback_is_the_users_own(session: Session) -> None:
 async def test_what_functions_must_return(session: Session) -> None:
     numbers = session.range(4, num_slices=2)
     nothing: Any = lambda x: None  # noqa: E731
-    with pytest.raises(TaskError, match=r"map_partitions must\s+return an iterable"):
+    with pytest.raises(TaskError, match=r"partitions must\s+return an iterable"):
         await numbers.map_partitions(nothing).collect()
     with pytest.raises(
-        TaskError, match=r"flat_map(.|\n)*something to iterate over(.|\n)*record is"
+        TaskError, match=r"function must return something to iterate over(.|\n)*record is"
     ):
         await numbers.flat_map(nothing).collect()
 

@@ -68,7 +68,7 @@ async def test_pickle_round_trip(session: Session, tmp_path: Path) -> None:
     assert list(map(type, back)) == list(map(type, records))
     assert await session.pickle_file(str(tmp_path / "out")).count() == len(records)
     (tmp_path / "no").write_text("something else altogether")
-    with pytest.raises(CorruptInputError, match="save_as_pickle_file"):
+    with pytest.raises(CorruptInputError, match="saved as pickles"):
         await session.pickle_file(str(tmp_path / "no")).collect()
 
 
