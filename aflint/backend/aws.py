@@ -12,7 +12,7 @@ from aflint.backend.base import Backend, policy_of
 from aflint.config import Config
 from aflint.cost import Usage
 from aflint.deploy.clients import open_clients
-from aflint.deploy.found import Found, find_deployment
+from aflint.deploy.status import Found, find_deployment
 from aflint.invoker.lambda_ import PATIENCE_S, LambdaInvoker
 from aflint.plan.planner import TaskSettings
 from aflint.storage.local import LocalStorage

@@ -12,8 +12,8 @@ from aflint.aws.clients import Aws
 from aflint.backend.aws import assemble
 from aflint.backend.base import Backend
 from aflint.config import Config
-from aflint.deploy.found import Found
 from aflint.deploy.options import DeployOptions
+from aflint.deploy.status import Found
 from aflint.deploy.up import deploy
 from aflint.localcloud import LocalCloud
 

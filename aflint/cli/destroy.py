@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
         yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     ) -> None:
         """Remove the functions, the role, and the bucket with all that is in it."""
-        from aflint.deploy.down import destroy, find_remains
+        from aflint.deploy.destroy import destroy, find_remains
 
         out = console()
         remains = run(find_remains(config))

@@ -13,7 +13,7 @@ from aflint.cli.panels import Panel
 from aflint.config import Config
 
 if TYPE_CHECKING:
-    from aflint.deploy.checks import Finding
+    from aflint.deploy.doctor import Finding
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -36,8 +36,7 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """Check credentials, permissions, quotas and versions; exit with 1 if something fails."""
-        from aflint.deploy.checks import Level
-        from aflint.deploy.doctor import examine
+        from aflint.deploy.doctor import Level, examine
 
         findings = run(examine(config))
         if as_json:

@@ -53,7 +53,7 @@ def bucket_line(status: Status) -> str:
     words = [
         "encrypted" if bucket.encrypted else "not encrypted",
         "closed to the public" if bucket.closed else "public access not blocked",
-        f"expires after {status.expire_days} days" if status.expire_days else "expires nothing",
+        f"expires after {bucket.expire_days} days" if bucket.expire_days else "expires nothing",
     ]
     return f"{bucket.name} ({', '.join(words)})"
 

@@ -20,9 +20,16 @@ from typing import Final
 
 from aflint import __version__, limits
 from aflint.deploy import contents
-from aflint.deploy.archive import files_below, sha256_of, sizes_by_package, write_zip
 from aflint.deploy.cache import Cache, default_cache
-from aflint.deploy.contents import keep, keep_own, needs_all_services
+from aflint.deploy.contents import (
+    files_below,
+    keep,
+    keep_own,
+    needs_all_services,
+    sha256_of,
+    sizes_by_package,
+    write_zip,
+)
 from aflint.deploy.errors import BundleError, BundleTooLargeError
 from aflint.deploy.pip import install
 from aflint.deploy.requirements import Requirements, requirements_of

@@ -10,8 +10,8 @@ from typing import Final
 from aflint import __version__
 from aflint.deploy.bundle import own_files
 from aflint.deploy.errors import DeployError
+from aflint.deploy.functions import HANDLER
 from aflint.deploy.requirements import Requirements
-from aflint.deploy.state import HANDLER
 from aflint.deploy.target import Target
 
 _PLATFORMS: Final = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from aflint.aio import together
 from aflint.aws.clients import Aws
 from aflint.deploy.names import Names
-from aflint.deploy.together import together
 from aflint.errors import BucketNotFoundError, QueueDeletedError
 
 _DELETE_AT_ONCE = 1000

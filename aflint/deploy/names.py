@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from aflint import limits
 from aflint.config import Config
+from aflint.deploy.errors import NameTakenError
 from aflint.errors import ConfigError
 
 ANY: Final = "*"
@@ -55,6 +57,23 @@ class Names:
     bucket: str
     account: str
     region: str
+
+    @property
+    def owner(self) -> dict[str, str]:
+        """The tag by which aflint knows what it made."""
+        return {OWNER_TAG: self.base}
+
+    def owns(self, tags: Mapping[str, str]) -> bool:
+        """Whether something with these tags was made by this deployment."""
+        return tags.get(OWNER_TAG) == self.base
+
+    def check_owner(self, subject: str, tags: Mapping[str, str]) -> None:
+        """Raise NameTakenError where something with these tags was made by others."""
+        if not self.owns(tags):
+            raise NameTakenError(
+                f"A {subject} is there already, and does not carry aflint's tag {OWNER_TAG}: it is "
+                "left alone. Choose another `function` in the configuration, or remove that one."
+            )
 
     @property
     def role(self) -> str:

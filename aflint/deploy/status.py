@@ -1,17 +1,22 @@
-"""What is deployed, and what jobs have in the cloud now."""
+"""What is deployed: for people, with what jobs have in the cloud, and for a session that opens."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aflint.aws.clients import Aws
+from aflint.codec.secret import Secret
 from aflint.config import Config
+from aflint.deploy.bucket import BucketState, read_bucket
 from aflint.deploy.clients import open_clients
+from aflint.deploy.functions import FunctionState, list_functions, read_functions
 from aflint.deploy.leftovers import Leftover, find_leftovers
-from aflint.deploy.names import OWNER_TAG, PYTHON_TAG, VERSION_TAG, names_of
-from aflint.deploy.plan import RULE_START
-from aflint.deploy.reading import find_account, list_functions, read_bucket, read_role
-from aflint.deploy.state import BucketState, FunctionState, RoleState
+from aflint.deploy.names import OWNER_TAG, PYTHON_TAG, VERSION_TAG, function_name, memory_sizes
+from aflint.deploy.plan import find_names
+from aflint.deploy.role import RoleState, read_role
+from aflint.errors import BundleMismatchError, FunctionNotFoundError
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,6 @@ class Status:
     role: RoleState | None
     functions: tuple[FunctionState, ...]
     leftovers: tuple[Leftover, ...]
-
-    @property
-    def expire_days(self) -> int | None:
-        """After how many days the bucket forgets what jobs left in it."""
-        rules = self.bucket.rules if self.bucket else ()
-        ours = (rule for rule in rules if str(rule.get("ID", "")).startswith(RULE_START))
-        return next((int(rule["Expiration"]["Days"]) for rule in ours), None)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -59,7 +57,7 @@ class Status:
             "made_by_aflint": OWNER_TAG in self.bucket.tags,
             "encrypted": self.bucket.encrypted,
             "public_access_blocked": self.bucket.closed,
-            "expire_days": self.expire_days,
+            "expire_days": self.bucket.expire_days,
         }
 
 
@@ -86,7 +84,7 @@ def function_dict(function: FunctionState) -> dict[str, Any]:
 async def read_status(config: Config) -> Status:
     """Return what is there. Raises BackendError, ConfigError or NameTakenError."""
     async with open_clients(config) as clients:
-        names = names_of(config, await find_account(clients), clients.region)
+        names = await find_names(clients, config)
         return Status(
             account=names.account,
             region=names.region,
@@ -97,3 +95,46 @@ async def read_status(config: Config) -> Status:
             functions=tuple(await list_functions(clients, names)),
             leftovers=tuple(await find_leftovers(clients, names)),
         )
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a deployment is.
+
+    `functions`: names by memory in MB, all of which have `secret`; `timeout_s`: their time limit.
+    """
+
+    region: str
+    bucket: str
+    functions: Mapping[int, str]
+    secret: Secret
+    timeout_s: int
+
+
+async def find_deployment(config: Config, clients: Aws) -> Found:
+    """Return the deployment that a configuration names.
+
+    Raises FunctionNotFoundError where there is none, BundleMismatchError where its functions have
+    no secret in common, and CredentialsError, AccessDeniedError, WrongRegionError or
+    EndpointUnreachableError as its calls meet them.
+    """
+    names = await find_names(clients, config)
+    wanted = [function_name(config.function, size) for size in memory_sizes(config.memory_mb)]
+    there = await read_functions(clients, wanted)
+    functions = {state.settings.memory_mb: state.name for state in there}
+    if not functions:
+        raise FunctionNotFoundError(
+            f"There is no function {wanted[0]} in {names.region}, account {names.account}. Run "
+            "`aflint deploy` with the same configuration, or set `region`, `function` or "
+            "`memory_mb` to what was deployed."
+        )
+    secrets = {state.settings.secret for state in there}
+    secret = secrets.pop()
+    if secret is None or secrets:
+        raise BundleMismatchError(
+            f"The functions {', '.join(functions.values())} have no secret in common by which they "
+            "know their drivers: they were deployed by another aflint, or not all at once. Run "
+            f"`aflint deploy --sizes {len(functions)}`."
+        )
+    timeout_s = max(state.settings.timeout_s for state in there)
+    return Found(names.region, names.bucket, functions, secret, timeout_s)

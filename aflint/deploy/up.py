@@ -13,20 +13,15 @@ from aflint.aws.bare.signing import Credentials
 from aflint.aws.clients import Aws
 from aflint.codec.secret import Secret
 from aflint.config import Config
-from aflint.deploy.apply import Applier, OnStep
 from aflint.deploy.bundle import Bundle, build_bundle
 from aflint.deploy.clients import open_clients
-from aflint.deploy.names import Names, function_name, memory_sizes, names_of
+from aflint.deploy.functions import Code, secret_of
+from aflint.deploy.names import Names, function_name, memory_sizes
 from aflint.deploy.options import DeployOptions
-from aflint.deploy.plan import plan
-from aflint.deploy.reading import find_account, read_deployed
+from aflint.deploy.plan import Parts, find_names, plan, read_parts, wanted_parts
 from aflint.deploy.requirements import requirements_of
-from aflint.deploy.settling import Sleep, Waiting
-from aflint.deploy.state import Code, secret_of
-from aflint.deploy.steps import Step
+from aflint.deploy.steps import OnStep, Sleep, Step, Steps, Upload
 from aflint.deploy.target import Target, host_target, lambda_target
-from aflint.deploy.upload import Upload
-from aflint.deploy.wanted import wanted_of
 
 
 @dataclass(frozen=True)
@@ -58,10 +53,10 @@ async def deploy(
 ) -> Deployment:
     """Make what is missing and change what differs; a second call changes nothing.
 
-    The bundle comes from the user's cache where it was built before. `on_step` hears of each step
-    when it is done; with `dry_run` the steps are only decided. `credentials` go
-    before those that AWS's settings name. Where a step fails, those before it
-    stay done, and deploying again goes on from there.
+    The bundle comes from the user's cache where it was built before. `on_step` is called with each
+    step when it is done; with `dry_run` the steps are only decided. `credentials` go before those
+    that AWS's settings name. Where a step fails, those before it stay done, and deploying again
+    goes on from there.
 
     Raises:
         CredentialsError, AccessDeniedError, EndpointUnreachableError, WrongRegionError and other
@@ -75,14 +70,14 @@ async def deploy(
     theirs = ("aiobotocore",) if config.client == "aiobotocore" else ()
     requirements = requirements_of((*theirs, *options.packages), options.requirements)
     async with open_clients(config, credentials) as clients:
-        names = names_of(config, await find_account(clients), clients.region)
+        names = await find_names(clients, config)
         bundle = None
         if not options.image_uri:
             bundle = await build_bundle(
                 target, requirements, cache=options.cache, refresh=options.refresh
             )
         return await _bring(
-            clients, names, config, options, target, bundle, dry_run, on_step, Waiting(sleep)
+            clients, names, config, options, target, bundle, dry_run, on_step, sleep
         )
 
 
@@ -114,37 +109,40 @@ async def _bring(
     bundle: Bundle | None,
     dry_run: bool,
     on_step: OnStep,
-    waiting: Waiting,
+    sleep: Sleep,
 ) -> Deployment:
     code = Code(image_uri=options.image_uri or "") if bundle is None else Code(bundle.sha256)
     sizes = memory_sizes(config.memory_mb, options.sizes)
-    functions = [function_name(names.base, size) for size in sizes]
-    there = await read_deployed(clients, names, functions)
-    kept = None if options.rotate_secret else secret_of(there)
+    functions = {size: function_name(names.base, size) for size in sizes}
+
+    def steps_from(there: Parts, secret: Secret) -> list[Step]:
+        return plan(wanted_parts(config, options, names, target, code, secret), there, names)
+
+    there = await read_parts(clients, names, functions.values())
+    kept = None if options.rotate_secret else secret_of(there.functions.values())
     secret = kept or Secret.fresh()
-    wanted = wanted_of(config, options, names, target, code, secret)
-    steps = plan(wanted, there)
+    steps = steps_from(there, secret)
     if not dry_run:
         async with AsyncExitStack() as stack:
             upload = None
             if bundle is not None:
                 upload = await stack.enter_async_context(Upload(clients, names, bundle))
-            applier = Applier(clients, names, upload, waiting)
-            await applier.apply(steps, on_step)
+            taker = Steps(clients, upload, sleep)
+            await taker.take(steps, on_step)
             if kept is None:
-                # Who deployed at the same time made one, too: the first function's is for all.
-                there = await read_deployed(clients, names, functions)
-                secret = secret_of(there) or secret
-                wanted = wanted_of(config, options, names, target, code, secret)
-                again = plan(wanted, there)
-                await applier.apply(again, on_step)
+                # Another deployment at the same time has made a secret, too: that of the smallest
+                # function becomes the secret of all.
+                there = await read_parts(clients, names, functions.values())
+                secret = secret_of(there.functions.values()) or secret
+                again = steps_from(there, secret)
+                await taker.take(again, on_step)
                 steps += again
     return Deployment(
         account=names.account,
         region=names.region,
         bucket=names.bucket,
         role_arn=options.role_arn or names.role_arn,
-        functions={each.settings.memory_mb: name for name, each in wanted.functions.items()},
+        functions=functions,
         python=target.python,
         bundle=bundle,
         steps=tuple(steps),

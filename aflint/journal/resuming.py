@@ -10,10 +10,9 @@ from typing import NoReturn
 
 from aflint.codec.secret import SECRET_FILE, Secret
 from aflint.config import Config
-from aflint.deploy.clean import names_cloud
+from aflint.deploy.clean import Folder, default_scratch, find_folders, names_cloud
 from aflint.deploy.clients import open_clients
-from aflint.deploy.folders import Folder, default_scratch, find_folders
-from aflint.deploy.found import find_deployment
+from aflint.deploy.status import find_deployment
 from aflint.driver.command import RUN_ID
 from aflint.errors import (
     JournalDamagedError,

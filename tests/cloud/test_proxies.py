@@ -14,9 +14,8 @@ from aflint.aws.clients import Aws
 from aflint.aws.http import Http
 from aflint.config import Config
 from aflint.deploy.bundle import build_bundle
-from aflint.deploy.checks import Level
 from aflint.deploy.clean import clean
-from aflint.deploy.doctor import examine
+from aflint.deploy.doctor import Level, examine
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.requirements import requirements_of
 from aflint.deploy.up import deploy, target_of

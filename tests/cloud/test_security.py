@@ -22,12 +22,10 @@ from aflint.aws.bare.signing import Credentials
 from aflint.codec import payload
 from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.config import Config
-from aflint.deploy.checks import Level
 from aflint.deploy.clients import open_clients
-from aflint.deploy.doctor import examine
-from aflint.deploy.found import Found, find_deployment
+from aflint.deploy.doctor import Level, examine
 from aflint.deploy.options import DeployOptions
-from aflint.deploy.status import read_status
+from aflint.deploy.status import Found, find_deployment, read_status
 from aflint.deploy.up import deploy
 from aflint.errors import AttemptsExhaustedError, BundleMismatchError, PayloadRefusedError
 from aflint.localcloud import LocalCloud

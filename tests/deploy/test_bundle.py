@@ -11,9 +11,8 @@ import pytest
 
 from aflint import __version__, limits
 from aflint.deploy import bundle as bundles
-from aflint.deploy.archive import sha256_of, write_zip
 from aflint.deploy.bundle import Bundle, build_bundle, check_size, own_files
-from aflint.deploy.contents import keep, keep_own, needs_all_services
+from aflint.deploy.contents import keep, keep_own, needs_all_services, sha256_of, write_zip
 from aflint.deploy.errors import BundleError, BundleTooLargeError
 from aflint.deploy.requirements import Requirements
 from aflint.deploy.target import Target, host_target

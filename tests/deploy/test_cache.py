@@ -15,8 +15,7 @@ from aflint.config import load_config
 from aflint.deploy import bundle as bundles
 from aflint.deploy.bundle import build_bundle
 from aflint.deploy.cache import Cache, default_cache
-from aflint.deploy.check_here import check_here
-from aflint.deploy.checks import Level
+from aflint.deploy.doctor import Level, check_here
 from aflint.deploy.requirements import Requirements
 from aflint.deploy.target import Target, host_target
 from aflint.errors import ConfigError

@@ -10,9 +10,8 @@ from typing import NoReturn
 import pytest
 
 from aflint.config import load_config
-from aflint.deploy.check_here import check_here
-from aflint.deploy.checks import Finding, Level
-from aflint.deploy.folders import default_scratch, find_folders, remove_folder
+from aflint.deploy.clean import default_scratch, find_folders, remove_folder
+from aflint.deploy.doctor import Finding, Level, check_here
 from aflint.driver.scratch import ScratchFolder
 from aflint.journal.locks import LOCK
 

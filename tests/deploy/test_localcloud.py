@@ -16,14 +16,12 @@ from aflint.aws import envelope
 from aflint.codec.payload import seal_hold
 from aflint.config import Config
 from aflint.deploy import bundle as bundles
-from aflint.deploy.checks import Level
 from aflint.deploy.clean import clean
-from aflint.deploy.doctor import examine
-from aflint.deploy.down import destroy, find_remains
+from aflint.deploy.destroy import destroy, find_remains
+from aflint.deploy.doctor import Level, examine
 from aflint.deploy.errors import NameTakenError
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.status import read_status
-from aflint.deploy.steps import CreateFunction, UpdateCode
 from aflint.deploy.up import deploy
 from aflint.errors import (
     AccessDeniedError,
@@ -64,7 +62,8 @@ async def test_deploy_twice_look_and_destroy_twice(
     assert [each.status for each in status.functions] == ["Active"] * 3
     assert {each.tags["aflint:version"] for each in status.functions} == {__version__}
     assert status.functions[0].settings.variables["PYTHONHASHSEED"] == "0"
-    assert (status.expire_days, status.leftovers) == (3, ())
+    assert status.bucket is not None
+    assert (status.bucket.expire_days, status.leftovers) == (3, ())
     json.dumps(status.as_dict())
 
     findings = await examine(config)
@@ -106,7 +105,7 @@ async def test_a_dry_run_changes_nothing(
     cloud: LocalCloud, config: Config, options: DeployOptions
 ) -> None:
     planned = await deploy(config, options, dry_run=True)
-    assert any(isinstance(step, CreateFunction) for step in planned.steps)
+    assert "CreateFunction" in [step.action for step in planned.steps]
     left = cloud.snapshot()
     assert (left.functions, left.roles, left.buckets) == ((), (), {})
 
@@ -129,7 +128,7 @@ async def test_other_code_is_an_update_and_leaves_no_zip_in_the_bucket(
     await deploy(config, replace(options, sizes=1))
     monkeypatch.setattr(bundles, "own_files", dict)
     deployed = await deploy(config, replace(options, sizes=1))
-    assert [type(step) for step in deployed.steps] == [UpdateCode]
+    assert [step.action for step in deployed.steps] == ["UpdateFunctionCode"]
     assert deployed.bundle is not None
     (function,) = (await read_status(config)).functions
     assert function.code.sha256 == deployed.bundle.sha256

@@ -88,7 +88,7 @@ def test_the_digest_follows_everything_that_decides(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("package", ["--upgrade", "", "?!", "-r x"])
 def test_what_is_no_requirement_is_an_error(package: str) -> None:
-    with pytest.raises(RequirementError, match="is no requirement"):
+    with pytest.raises(RequirementError, match="is not a requirement"):
         of(package)
 
 

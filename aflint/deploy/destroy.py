@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from aflint.aio import together
 from aflint.aws.clients import Aws
 from aflint.config import Config
+from aflint.deploy.bucket import BucketState, read_bucket, remove_bucket
 from aflint.deploy.clients import open_clients
-from aflint.deploy.leftovers import find_leftovers, remove, remove_objects
-from aflint.deploy.names import OWNER_TAG, Names, names_of
-from aflint.deploy.plan import RULE_START
-from aflint.deploy.reading import (
-    NO_BUCKET,
-    NO_FUNCTION,
-    NO_ROLE,
-    find_account,
-    list_functions,
-    read_bucket,
-    read_role,
-)
-from aflint.deploy.state import BucketState, RoleState
-from aflint.deploy.together import together
+from aflint.deploy.functions import list_functions, remove_function, remove_logs
+from aflint.deploy.leftovers import find_leftovers, remove
+from aflint.deploy.names import Names
+from aflint.deploy.plan import find_names
+from aflint.deploy.role import RoleState, read_role, remove_role
 
 OnRemoved = Callable[[str], object]
 
@@ -44,7 +37,7 @@ class Remains:
 
     def __bool__(self) -> bool:
         """Whether there is anything to remove."""
-        ruled = self.bucket is not None and any(map(_is_ours, self.bucket.rules))
+        ruled = self.bucket is not None and self.bucket.has_our_rule
         return bool(
             self.functions or self.role or self.owns_bucket or self.queues or self.objects or ruled
         )
@@ -87,22 +80,21 @@ async def destroy(
 
 
 async def _find(clients: Aws, config: Config) -> Remains:
-    names = names_of(config, await find_account(clients), clients.region)
+    names = await find_names(clients, config)
     functions = await list_functions(clients, names)
     role = await read_role(clients, names)
     bucket = await read_bucket(clients, names)
     leftovers = await find_leftovers(clients, names)
-    ours = [each for each in functions if _owned(each.tags, names)]
-    foreign = [f"function {each.name}" for each in functions if not _owned(each.tags, names)]
-    if role and not _owned(role.tags, names):
+    foreign = [f"function {each.name}" for each in functions if not names.owns(each.tags)]
+    if role and not names.owns(role.tags):
         foreign.append(f"role {role.name}")
         role = None
-    owns_bucket = bucket is not None and _owned(bucket.tags, names)
+    owns_bucket = bucket is not None and names.owns(bucket.tags)
     if bucket and not owns_bucket:
         foreign.append(f"bucket {bucket.name}")
     return Remains(
         names,
-        functions=tuple(each.name for each in ours),
+        functions=tuple(each.name for each in functions if names.owns(each.tags)),
         role=role,
         bucket=bucket,
         owns_bucket=owns_bucket,
@@ -112,80 +104,28 @@ async def _find(clients: Aws, config: Config) -> Remains:
     )
 
 
-def _owned(tags: Mapping[str, str], names: Names) -> bool:
-    return tags.get(OWNER_TAG) == names.base
-
-
 async def _remove(clients: Aws, remains: Remains, logs: bool, on_removed: OnRemoved) -> None:
     names = remains.names
 
     async def function(name: str) -> None:
-        await clients.find(
-            "lambda", "DeleteFunction", f"function {name}", NO_FUNCTION, FunctionName=name
-        )
+        await remove_function(clients, name)
         on_removed(f"function {name}")
         if logs:
             group = names.log_group(name)
-            await clients.find(
-                "logs", "DeleteLogGroup", f"log group {group}", NO_FUNCTION, logGroupName=group
-            )
+            await remove_logs(clients, group)
             on_removed(f"log group {group}")
 
+    # Functions first: while they run, they make queues and objects. Then the role that they need.
     await together(function(name) for name in remains.functions)
     if remains.role:
-        await _remove_role(clients, remains.role.name)
+        await remove_role(clients, remains.role.name)
         on_removed(f"role {remains.role.name}")
     await together(
         remove(clients, names, each)
         for each in await find_leftovers(clients, names)
-        if each.kind != "objects"
+        if each.kind != "objects"  # these go with the bucket
     )
     if remains.queues:
         on_removed(f"{len(remains.queues)} queues {names.queues}*")
-    if remains.bucket:
-        await _remove_bucket(clients, remains, remains.bucket, on_removed)
-
-
-async def _remove_role(clients: Aws, role: str) -> None:
-    subject = f"role {role}"
-    shown = await clients.find("iam", "ListRolePolicies", subject, NO_ROLE, RoleName=role) or {}
-    for policy in shown.get("PolicyNames", []):
-        await clients.find(
-            "iam", "DeleteRolePolicy", subject, NO_ROLE, RoleName=role, PolicyName=policy
-        )
-    attached = await clients.find(
-        "iam", "ListAttachedRolePolicies", subject, NO_ROLE, RoleName=role
-    ) or {}  # fmt: skip
-    for policy in attached.get("AttachedPolicies", []):
-        await clients.find(
-            "iam", "DetachRolePolicy", subject, NO_ROLE,
-            RoleName=role, PolicyArn=policy["PolicyArn"],
-        )  # fmt: skip
-    await clients.find("iam", "DeleteRole", subject, NO_ROLE, RoleName=role)
-
-
-async def _remove_bucket(
-    clients: Aws, remains: Remains, bucket: BucketState, on_removed: OnRemoved
-) -> None:
-    name = bucket.name
-    if remains.owns_bucket:
-        await remove_objects(clients, name, "")
-        await clients.find("s3", "DeleteBucket", f"bucket {name}", NO_BUCKET, Bucket=name)
-        on_removed(f"bucket {name}")
-        return
-    await remove_objects(clients, name, f"{remains.names.prefix}/")
-    others = [rule for rule in bucket.rules if not _is_ours(rule)]
-    if len(others) == len(bucket.rules):
-        return
-    if others:
-        await clients.call(
-            "s3", "PutBucketLifecycleConfiguration", f"bucket {name}",
-            Bucket=name, LifecycleConfiguration={"Rules": others},
-        )  # fmt: skip
-    else:
-        await clients.call("s3", "DeleteBucketLifecycle", f"bucket {name}", Bucket=name)
-    on_removed(f"aflint's rule and objects in bucket {name}")
-
-
-def _is_ours(rule: Mapping[str, object]) -> bool:
-    return str(rule.get("ID", "")).startswith(RULE_START)
+    if remains.bucket and (label := await remove_bucket(clients, remains.bucket, names)):
+        on_removed(label)
