@@ -250,6 +250,7 @@ def _changes(wanted: FunctionState, there: FunctionState) -> Iterator[Step]:
             **({"ImageUri": image} if image else {}),
         )  # fmt: skip
         yield replace(update, needs_code=not image, settles=True)
+    # Lambda replaces all variables at once: those that others have set are sent along.
     variables = {**there.settings.variables, **wanted.settings.variables}
     settings = replace(wanted.settings, variables=variables)
     if changed := _differing(settings, there.settings):
@@ -259,7 +260,7 @@ def _changes(wanted: FunctionState, there: FunctionState) -> Iterator[Step]:
             **_parameters(name, settings), **(runtime if settings.runtime else {}),
         )  # fmt: skip
         yield replace(update, secret=settings.secret, after_role=True, settles=True)
-    if not wanted.tags.items() <= there.tags.items():
+    if not wanted.tags.items() <= there.tags.items():  # further tags are others'
         tags = dict(wanted.tags)
         yield _step(f"tag function {name}", "TagResource", name, Resource=there.arn, Tags=tags)
 

@@ -109,6 +109,7 @@ async def remove_role(clients: Aws, role: str) -> None:
             await clients.find("iam", action, subject, _NO_ROLE, RoleName=role, **parameters) or {}
         )
 
+    # IAM deletes a role only once it has no policy, of its own or attached.
     for policy in (await call("ListRolePolicies")).get("PolicyNames", []):
         await call("DeleteRolePolicy", PolicyName=policy)
     for policy in (await call("ListAttachedRolePolicies")).get("AttachedPolicies", []):

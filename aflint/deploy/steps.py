@@ -142,6 +142,7 @@ class Steps:
                 await self._take(step)
                 on_step(step)
 
+        # Functions need the bucket and the role, and take seconds each: so they come last, at once.
         by_function: dict[str, list[Step]] = {}
         for step in steps:
             by_function.setdefault(step.function, []).append(step)
@@ -199,7 +200,7 @@ class Steps:
             if status in _SETTLED:
                 return
             if status == "Failed":
-                break
+                break  # it stays so: waiting longer does not help
             await self._sleep(pause)
         reason = (
             shown.get("StateReason") or shown.get("LastUpdateStatusReason") or "no reason given"

@@ -74,7 +74,7 @@ class ManualClock:
         while self._timers and self._timers[0][0] <= end:
             when, _, timer = heapq.heappop(self._timers)
             self._now = max(self._now, when)
-            callback, timer.callback = timer.callback, None
+            callback, timer.callback = timer.callback, None  # None if it was cancelled
             if callback is not None:
                 callback()
         self._now = end

@@ -272,7 +272,7 @@ class LocalCloud:
                 raise _Stop
         except* _Stop:
             pass
-        except* AflintError as errors:
+        except* AflintError as errors:  # of the start: raised as itself, not in a group
             failures = errors.exceptions
         finally:
             if edge is not None:

@@ -32,6 +32,7 @@ class Household:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="aflint-localcloud-"))
         try:
+            # In a session of its own: a signal to this process's group leaves the helper alone.
             self._helper = subprocess.Popen(
                 [sys.executable, "-s", "-S", "-P", __file__, str(self.folder)],
                 stdin=subprocess.PIPE,

@@ -36,7 +36,7 @@ class LoopbackServer:
             handler_cancellation=True,
             access_log=None,
             auto_decompress=False,
-            keepalive_timeout=3600.0,
+            keepalive_timeout=3600.0,  # drivers keep connections between jobs
             max_line_size=_LINE_BYTES,
             max_field_size=_LINE_BYTES,
         )

@@ -73,7 +73,7 @@ class Roles:
         role = self.by_arn(arn)
         if role is None:
             return False
-        if ADMINISTRATOR in role.attached:
+        if ADMINISTRATOR in role.attached:  # the only attached policy that is known here
             return True
         documents = tuple(role.inline.values())
         return all(each.action == _WHO_AM_I or allows(documents, each) for each in asked)
@@ -128,7 +128,7 @@ def allows(documents: Iterable[str], asked: Asked) -> bool:
                 continue
             holds = _holds(statement.get("Condition", {}), asked.context)
             if statement.get("Effect") == "Deny":
-                if holds is not False:
+                if holds is not False:  # a denial whose condition is not known denies
                     return False
             elif holds:
                 allowed = True

@@ -76,6 +76,7 @@ class Edge:
         return await _send(raw, reply, request.id)
 
     async def _serve(self, request: Request, raw_query: str) -> Reply:
+        # A signed request names its service; one that is not is looked at, for the error's shape.
         claim = read_authorization(request.headers, request.query)
         service = self._services.get(claim.service if claim else _guess(request))
         if service is None:
@@ -106,7 +107,7 @@ async def _send(raw: web.BaseRequest, reply: Reply, request_id: str) -> web.Stre
     headers = {"x-amzn-RequestId": request_id, "x-amz-request-id": request_id, **reply.headers}
     if reply.content_type is not None:
         headers["Content-Type"] = reply.content_type
-    if reply.length is None and not reply.sent:
+    if reply.length is None and not reply.sent:  # the usual answer, sent in one piece
         return web.Response(status=reply.status, body=reply.body, headers=headers)
     response = web.StreamResponse(status=reply.status, headers=headers)
     response.content_length = len(reply.body) if reply.length is None else reply.length

@@ -78,13 +78,16 @@ def signs(
     if claim.presigned:
         payload = payload or "UNSIGNED-PAYLOAD"
     elif payload is None or not payload.startswith(("UNSIGNED", "STREAMING")):
+        # A body that was altered on its way fails here, also where the header was not signed.
         actual = hashlib.sha256(body).hexdigest()
         if payload is not None and payload != actual:
             return False
         payload = actual
+    # All services but S3 sign the path encoded once more.
     if claim.service != "s3":
         path = quote(path, safe="/-_.~")
     pairs = parse_qsl(raw_query, keep_blank_values=True)
+    # Sorted after they are encoded, as SigV4 asks; a presigned URL's signature signs the others.
     canonical_query = "&".join(
         sorted(
             f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"

@@ -17,10 +17,11 @@ from typing import Any
 def main() -> None:
     """Hand over to awslambdaric; does not return while the environment lives."""
     runtime, tmp_bytes, handler = sys.argv[1:4]
+    # No one file can be larger than /tmp; what all files hold together is only counted afterwards.
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(tmp_bytes), int(tmp_bytes)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.path = [runtime, *(path for path in sys.path if path != runtime)]
-    from awslambdaric.__main__ import main as serve
+    from awslambdaric.__main__ import main as serve  # from RUNTIME_FOLDER, not from the bundle
 
     _report_with_token()
     sys.path = [os.environ["LAMBDA_TASK_ROOT"], *sys.path[1:], runtime]

@@ -117,12 +117,12 @@ class Environment:
         self.invocations += 1
         self.idle_since = None
         if self._process is not None:
-            self._process.thaw()
+            self._process.thaw()  # before anything else: a frozen runtime cannot take the event
         if not self._ready:  # it is still loading: the function's own time begins at the hand-over
             limit = INIT_SECONDS + self.image.settings.timeout
             self._after(limit, lambda: self.end(Doom.TIMEOUT))
         self._platform.memory_watch.add(self)
-        self._handed.set()
+        self._handed.set()  # wakes `next_invocation`, if the runtime is waiting there
 
     def end(self, doom: Doom) -> None:
         """Kill it; the first reason given is the one that counts."""
@@ -153,6 +153,7 @@ class Environment:
                 self._variables(address),
                 self.image.code.root,
             )
+            # At once, so that the helper kills it if this process dies from now on.
             self._platform.household.adopt(self._process.pid)
             if self._doom is not None:  # `end` was called before there was a process to kill
                 self._process.kill()
@@ -171,6 +172,8 @@ class Environment:
     # -- what the runtime asks (RuntimeHost) ---------------------------------------------------
 
     async def next_invocation(self) -> tuple[Mapping[str, str], bytes]:
+        # There are three cases: the runtime has just loaded, it is back with the result of an
+        # invocation, or it asks again after it was idle.
         if not self._ready:
             self._ready = True
             self._init_seconds = self._clock.now() - self._init_began
@@ -202,6 +205,7 @@ class Environment:
 
     def _keep(self, request_id: str, body: bytes, error: str | None, status: int) -> int:
         current = self._current
+        # An answer counts once, and only for the invocation that the runtime was given last.
         if current is None or current.request_id != request_id or current.result is not None:
             return 400
         current.result = (body, error)
@@ -213,7 +217,7 @@ class Environment:
         self._current.timers.append(timer)
 
     def _hand_over(self, invocation: Invocation) -> Mapping[str, str]:
-        for timer in invocation.timers:
+        for timer in invocation.timers:  # what limited loading does not limit the invocation
             timer.cancel()
         invocation.started = self._clock.now()
         timeout = self.image.settings.timeout
@@ -244,12 +248,13 @@ class Environment:
     def _finish_result(self, invocation: Invocation) -> None:
         """The runtime is back for more: the invocation is over, unless it is to die after all."""
         assert self._process is not None
+        # It may have grown and shrunk between two samples; Lambda would have killed it meanwhile.
         if self._process.peak_mb() > self.image.settings.memory:
             self.end(Doom.MEMORY)
-        if invocation.doom is not None:
+        if invocation.doom is not None:  # faster than its fault: it dies all the same
             self.end(invocation.doom)
         if self._doom is not None:
-            return
+            return  # `_conclude` settles it once the process has ended
         assert invocation.result is not None
         payload, error = invocation.result
         self._settle(invocation, payload, error, "", "")
@@ -260,6 +265,7 @@ class Environment:
         self, invocation: Invocation, payload: bytes, error: str | None, ending: str, status: str
     ) -> None:
         usage = self._usage(invocation)
+        # The process has written all it wrote before it asked for more, or before it died.
         output = self._process.take_output() if self._process else b""
         self._note_tmp()
         log = compose_log(invocation.request_id, output, usage, ending, status)
@@ -267,14 +273,14 @@ class Environment:
             timer.cancel()
         self._platform.memory_watch.remove(self)
         self._current = None
-        self._init_seconds = None
+        self._init_seconds = None  # only the first invocation shows and pays for INIT
         if not invocation.done.done():
             invocation.done.set_result(Outcome(payload, error, log, usage))
 
     def _usage(self, invocation: Invocation) -> Usage:
         now = self._clock.now()
         init = self._init_seconds
-        if invocation.started is None:
+        if invocation.started is None:  # it never got as far: all its time was loading
             init = now - self._init_began
         duration = 0.0 if invocation.started is None else now - invocation.started
         memory = self.image.settings.memory
@@ -298,7 +304,7 @@ class Environment:
 
     def _conclude(self, status: int) -> None:
         """The process has ended: settle what it worked on, remove what it had."""
-        if self._current is not None:
+        if self._current is not None:  # before the process is closed: its output is still read
             self._settle_dead(self._current, status)
         self._platform.memory_watch.remove(self)
         if self._process is not None:
@@ -322,6 +328,7 @@ class Environment:
         elif self._doom is None and self._init_error is not None:
             self._settle(invocation, self._init_error, _UNHANDLED, "", "Status: error")
         else:
+            # Lambda reports both as an exit; only the REPORT line tells memory from a crash.
             kind = "Runtime.OutOfMemory" if self._doom is Doom.MEMORY else "Runtime.ExitError"
             text = exit_text(request_id, status)
             payload = error_payload("Runtime.ExitError", text)

@@ -109,7 +109,7 @@ class Functions:
 
     async def update_code(self, function: Function, members: Members) -> None:
         """UpdateFunctionCode."""
-        self.check_settled(function)
+        self.check_settled(function)  # as Lambda does, before it looks at the code
         code = await self._read_code(members)
         if not members.get("DryRun"):
             function.code = code
@@ -340,7 +340,7 @@ class CodeStore:
             )
         digest = hashlib.sha256(content)
         name = digest.hexdigest()
-        async with self._lock:
+        async with self._lock:  # two deployments of one bundle unpack it once
             if name not in self._unpacked:
                 root = self._folder / name
                 partial = self._folder / f"{name}.{next(self._partial)}"
@@ -370,6 +370,7 @@ def _unpack(content: bytes, partial: Path, root: Path) -> None:
 def _check_unzipped(bundle: zipfile.ZipFile) -> None:
     if not bundle.infolist():
         raise invalid("Uploaded file must be a non-empty zip")
+    # By what the zip declares, before a byte is written: a zip bomb is refused, too.
     if sum(entry.file_size for entry in bundle.infolist()) > limits.LAMBDA_UNZIPPED_BYTES:
         raise invalid(f"Unzipped size must be smaller than {limits.LAMBDA_UNZIPPED_BYTES} bytes")
 
@@ -383,7 +384,7 @@ def _protect(bundle: zipfile.ZipFile, root: Path) -> None:
             path.chmod(0o555 if executable else 0o444)
             modified = calendar.timegm((*entry.date_time, 0, 0, 0))
             os.utime(path, (modified, modified))
-    for path in root.rglob("*"):
+    for path in root.rglob("*"):  # folders last: nothing can be changed inside them afterwards
         if path.is_dir():
             path.chmod(0o555)
     root.chmod(0o555)

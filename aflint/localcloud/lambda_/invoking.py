@@ -52,6 +52,7 @@ class Invoking:
         if kind == "Event":
             _ = self._spawn(self._deliver(function, request, run))
             return Reply(202, headers={"x-amzn-RequestId": request.id})
+        # A caller that hangs up cancels this handler, but Lambda runs the invocation to its end.
         outcome = await asyncio.shield(self._spawn(run))
         if isinstance(outcome, ServiceError):
             raise outcome
@@ -96,6 +97,7 @@ class Invoking:
         throttle_pause = 1.0
         outcome = await run
         while True:
+            # A throttle does not count as a try: it is waited out for as long as the event lives.
             if isinstance(outcome, ServiceError):
                 wait, throttle_pause = (
                     throttle_pause,

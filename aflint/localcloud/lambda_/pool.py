@@ -55,6 +55,7 @@ class Concurrency:
 
     def admit(self, function: str) -> None:
         """Count one more running invocation, or raise TooManyRequestsException."""
+        # A reservation is a limit, too: such a function never uses what the others share.
         own = self.reserved.get(function)
         if own is not None:
             if self._running[function] >= own:
@@ -74,7 +75,7 @@ class Concurrency:
             starts.popleft()
         if len(starts) >= limits.LAMBDA_RAMP_ENVIRONMENTS:
             raise throttled(_RATE)
-        starts.append(now)
+        starts.append(now)  # Lambda counts starts in a sliding window, for each function
 
     def _sharing(self) -> int:
         return sum(count for name, count in self._running.items() if name not in self.reserved)
@@ -146,10 +147,12 @@ class Pool:
 
     def _on_idle(self, environment: Environment) -> None:
         function = environment.image.function
+        # It was changed or deleted while it ran: Lambda, too, lets an invocation end on old code.
         if self._revisions.get(function) != environment.image.revision:
             environment.end(Doom.RETIRED)
             return
         self._idle.setdefault(function, []).append(environment)
+        # One timer for each environment, not for each invocation: it looks again when it fires.
         if environment not in self._recycling:
             self._arm(environment, self._platform.clock.now() + self._idle_seconds)
 

@@ -42,7 +42,7 @@ class ChildProcess:
                 env=environment,
                 cwd=folder,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=writing,
+                stdout=writing,  # one pipe for both, so that their lines keep their order
                 stderr=writing,
                 start_new_session=True,
             )
@@ -64,7 +64,7 @@ class ChildProcess:
 
     def kill(self) -> None:
         """SIGKILL it and its children."""
-        if self._process.returncode is None:
+        if self._process.returncode is None:  # else the pid may be another process's by now
             kill_group(self.pid)
 
     def freeze(self) -> None:
@@ -86,7 +86,7 @@ class ChildProcess:
     def take_output(self) -> bytes:
         """What it wrote since the last call, up to this moment; the last 64 KB of it."""
         if self._output >= 0:
-            self._on_readable()
+            self._on_readable()  # what the loop has not come round to reading yet
         taken = bytes(self._read)
         self._read.clear()
         return taken
@@ -101,7 +101,7 @@ class ChildProcess:
                 self._close_output()
                 return
             self._read += chunk
-            del self._read[:-_KEPT_OUTPUT]
+            del self._read[:-_KEPT_OUTPUT]  # all but the tail
 
     def _close_output(self) -> None:
         if self._output >= 0:

@@ -102,6 +102,8 @@ def variables(
         "HOME": str(tmp),
         "TMPDIR": str(tmp),
         "PYTHONPATH": str(runtime),
+        # In this order: a function's own variables can replace neither credentials nor what is
+        # Lambda's own, which `functions` refuses by name as well.
         **settings.variables,
         **credentials,
         **no_proxy(settings.variables),  # what a function calls here is on loopback
@@ -157,6 +159,7 @@ class RuntimeApi:
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         _, token, path = (request.path + "/").split("/", 2)
+        # Compared in constant time: the time of an answer must not give the token away.
         if not hmac.compare_digest(token.encode(), self._token.encode()):
             return _answer(403)
         match f"/{path}".removeprefix(_PREFIX).removesuffix("/").split("/"):

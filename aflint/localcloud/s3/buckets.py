@@ -115,7 +115,7 @@ class Bucket:
         previous = self.objects.get(stored.key)
         if previous is None:
             bisect.insort(self.keys, stored.key)
-        elif previous.blob is not stored.blob:
+        elif previous.blob is not stored.blob:  # new tags alone keep the bytes
             previous.blob.discard()
         self.objects[stored.key] = stored
 

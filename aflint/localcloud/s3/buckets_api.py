@@ -215,12 +215,13 @@ def list_keys(keys: Sequence[str], prefix: str, delimiter: str, after: str, most
     prefixes: list[str] = []
     last = ""
     at = bisect.bisect_left(keys, prefix)
-    if after and after >= prefix:
+    if after and after >= prefix:  # else it lies before all keys that are asked for
         at = max(at, bisect.bisect_right(keys, after))
     while at < len(keys) and keys[at].startswith(prefix):
         key = keys[at]
         cut = key.find(delimiter, len(prefix)) if delimiter else -1
         shared = key[: cut + len(delimiter)] if cut >= 0 else ""
+        # All keys below a common prefix count as one, on this page and on the one before.
         if shared and shared in (last, after):
             at = _past(keys, shared, at)
             continue

@@ -67,6 +67,7 @@ def stored_encoding(headers: Mapping[str, str]) -> str | None:
 
 def check_read(headers: Mapping[str, str], etag: str, modified: float) -> None:
     """If-Match and its kin for GET, HEAD and the source of a copy; raises 304 or 412 errors."""
+    # An ETag wins over a date: If-Match over If-Unmodified-Since, and likewise (RFC 9110, 13.2.2).
     match, none_match = headers.get("if-match"), headers.get("if-none-match")
     if match is not None:
         if not _names(match, etag):
@@ -108,7 +109,7 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
         end = min(int(found[2]), size - 1) if found[2] else size - 1
         length = end - start + 1
         if found[2] and int(found[2]) < start:
-            return None
+            return None  # S3 gives the whole object for a range that ends before it begins
     if start >= size or length <= 0:
         raise ServiceError(
             "InvalidRange",

@@ -100,6 +100,7 @@ class MultipartApi:
         present = bucket.objects.get(upload.key)
         check_write(request.headers, upload.key, present.etag if present else None)
         parts = _chosen_parts(request.body, upload)
+        # The ETag of a multipart object: the MD5 of its parts' MD5s, and how many parts there were.
         digests = b"".join(bytes.fromhex(part.etag) for part in parts)
         etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}"
         blob = Blob.joined([part.blob for part in parts], self._folder)

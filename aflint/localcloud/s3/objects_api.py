@@ -52,7 +52,7 @@ class ObjectsApi:
         check_write(request.headers, key, present.etag if present else None)
         body, sums = decode_body(request)
         check_size(len(body))
-        if not sums:
+        if not sums:  # S3 computes one where a client sends none
             sums = {"crc32": checksum("crc32", body)}
         stored = StoredObject(
             key,
@@ -130,7 +130,7 @@ class ObjectsApi:
         try:
             check_read(conditions, stored.etag, stored.modified)
         except ServiceError as error:
-            if error.status != 304:
+            if error.status != 304:  # a copy has no "not modified": that is a failed condition
                 raise
             raise ServiceError("PreconditionFailed", error.message, 412) from None
         return stored

@@ -223,7 +223,7 @@ class Sqs(Service):
                 delay, "DelaySeconds", "DelaySeconds must be >= 0 and <= 900."
             )
         message = queue.send(content, self._clock.now(), delay)
-        self._waiters[queue].wake(self._dice.most_messages)
+        self._waiters[queue].wake(self._dice.most_messages)  # with faults, one may become several
         answer = {"MessageId": message.id, "MD5OfMessageBody": content.md5}
         if content.attributes_md5:
             answer["MD5OfMessageAttributes"] = content.attributes_md5
@@ -251,16 +251,17 @@ class Sqs(Service):
             now = self._clock.now()
             try:
                 deliveries = queue.receive(now, most, visibility)
-            except ServiceError:
+            except ServiceError:  # too many in flight: a long poll waits for room
                 if wait == 0:
                     raise
                 deliveries = []
             if deliveries or now >= deadline:
                 return deliveries
+            # A message that is hidden or delayed turns visible without a call that would wake us.
             visible_at = queue.next_visible_at()
             until = deadline if visible_at is None else min(deadline, visible_at)
             await self._waiters[queue].wait(self._clock, until)
-            self.queues.get(queue.name)
+            self.queues.get(queue.name)  # it may have been deleted meanwhile
 
     def _shown(self, delivery: Delivery, members: Members) -> Members:
         message, content = delivery.message, delivery.message.content
@@ -303,6 +304,7 @@ class Sqs(Service):
 
     def _delete(self, queue: Queue, entry: Entry) -> Members:
         now = self._clock.now()
+        # Deleting makes room in flight, for which a receiver may be waiting.
         full = queue.in_flight(now) >= queue.in_flight_limit
         queue.delete(_receipt(entry), now)
         if full:

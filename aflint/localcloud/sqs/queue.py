@@ -182,6 +182,7 @@ class Queue:
         """When the next hidden message turns visible, if nothing else happens before."""
         while self._hidden:
             when, _, message = self._hidden[0]
+            # An entry is out of date once the message was hidden anew, shown or deleted.
             if message.hidden_until == when and message.state in (_State.DELAYED, _State.IN_FLIGHT):
                 return when
             heapq.heappop(self._hidden)
@@ -203,7 +204,7 @@ class Queue:
             delay += self._dice.seconds("delay", self._dice.faults.delay_seconds)
         message = Message(self._new_id(), next(self._keys), content, now)
         if now < self._purged_at + limits.SQS_PURGE_S and self._dice.happens("purge_late"):
-            return message
+            return message  # accepted, and lost: SQS takes up to 60 s to purge
         self._admit(message, now, delay)
         if self._dice.happens("duplicate"):
             self._admit(Message(message.id, next(self._keys), content, now), now, delay)
@@ -225,6 +226,7 @@ class Queue:
         out: list[Delivery] = []
         while len(out) < min(most, room) and (message := self._next_ready()) is not None:
             out.append(self._deliver(message, now))
+        # After all of them were taken: hidden for 0 seconds, one would be delivered again at once.
         for delivery in out:
             self._hide(delivery.message, _State.IN_FLIGHT, now, hidden)
         return out
@@ -237,6 +239,7 @@ class Queue:
         """
         self._settle(now)
         message, serial = self._find(receipt)
+        # SQS answers well, too, for an old receipt, and may then deliver the message again.
         if message is not None and message.receive_count == serial:
             self._forget(message)
 
@@ -318,7 +321,7 @@ class Queue:
         while self._by_age:
             message = self._by_age[0]
             if message.state is not _State.GONE and message.sent_at > oldest_kept:
-                break
+                break  # the others behind it are younger still
             self._forget(self._by_age.popleft())
 
     def _next_ready(self) -> Message | None:

@@ -118,7 +118,7 @@ class Waiters:
         left = len(self._waiting) if count is None else count
         while left > 0 and self._waiting:
             waiter = self._waiting.popleft()
-            if not waiter.done():
+            if not waiter.done():  # else its time is up or its client gone: wake the next one
                 waiter.set_result(None)
                 left -= 1
 
