@@ -187,15 +187,39 @@ class Input:
     split: Any
 
 
+FrameId = tuple[int, int, int, int]
+"""(map, attempt, link, sequence): which frame of a reduce partition."""
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class InSource:
+    """Behind `skip` records from `position` on, which is the source's own: None is its beginning.
+
+    The source is the task's split, or a file of records that an earlier link `stored`.
+    """
+
+    position: int | tuple[int, int] | None = None
+    skip: int = 0
+    stored: BlocksSplit | None = None
+
+
+@wire
+@dataclass(frozen=True, slots=True)
+class InShuffle:
+    """Between two frames of shuffles: those `seen`, by leaf, and what was made of them so far."""
+
+    seen: dict[int, tuple[FrameId, ...]] = field(default_factory=dict)
+    state: BlocksSplit | None = None
+
+
 @wire
 @dataclass(frozen=True, slots=True)
 class Continuation:
     """How the next link of a chained task takes over: where the input stands, what is carried."""
 
-    link: int
-    position: Any
+    position: InSource | InShuffle
     state: Blob | None = None
-    statuses: tuple[MapStatus, ...] = ()
 
 
 @wire

@@ -28,7 +28,7 @@ from aflint.plan.program import (
     Step,
     Transform,
 )
-from aflint.task import Continuation, TaskId
+from aflint.task import BlocksSplit, Continuation, InShuffle, InSource, TaskId
 
 _SHARE = 0.1
 _LEAST_MARGIN_S, _MOST_MARGIN_S = 0.5, 60.0
@@ -39,7 +39,7 @@ _FIRST_SLICE, _MOST_SLICE = 64, 16384
 class PausedError(Exception):
     """Unwinds a task that was cut while it was still aggregating; never leaves the executor."""
 
-    def __init__(self, position: Any) -> None:
+    def __init__(self, position: InShuffle) -> None:
         super().__init__("the task goes on in another invocation")
         self.position = position
 
@@ -84,7 +84,7 @@ class Chain:
     limit: TimeLimit
     cuttable: bool
     begin: Continuation | None = None
-    cut: Any = None
+    cut: InSource | InShuffle | None = None
     _slice: int = field(default=_FIRST_SLICE)
 
     @property
@@ -92,12 +92,24 @@ class Chain:
         """Whether this link stopped before the end of its input."""
         return self.cut is not None
 
-    def source_blocks(
-        self, source: Source, name: tuple[Any, ...], skip: int = 0
-    ) -> Iterator[list[Any]]:
-        """Yield blocks of a source until time is short.
+    @property
+    def in_source(self) -> InSource:
+        """Where in a source this link begins: for one that does not, at its beginning."""
+        position = self.begin.position if self.begin is not None else None
+        return position if isinstance(position, InSource) else InSource()
 
-        `cut` then says where the next link begins: (*name, position, records to skip from there).
+    @property
+    def in_shuffle(self) -> InShuffle:
+        """Where in the shuffles that it reads this link begins, as `in_source`."""
+        position = self.begin.position if self.begin is not None else None
+        return position if isinstance(position, InShuffle) else InShuffle()
+
+    def source_blocks(
+        self, source: Source, skip: int = 0, stored: BlocksSplit | None = None
+    ) -> Iterator[list[Any]]:
+        """Yield blocks of a source, after `skip` records, until time is short.
+
+        `cut` then says where the next link begins, in the file `stored` if that is the source.
         """
         position = source.position
         for block in source.blocks():
@@ -111,7 +123,8 @@ class Chain:
                 self._adapt(self.limit.clock() - before)
                 if self.must_stop():
                     whole = start == len(block)
-                    self.cut = (*name, *((source.position, 0) if whole else (position, start)))
+                    at, skipped = (source.position, 0) if whole else (position, start)
+                    self.cut = InSource(at, skipped, stored)
                     return
             position = source.position
 

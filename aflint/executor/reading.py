@@ -17,18 +17,14 @@ from aflint.errors import InternalError
 from aflint.executor.aggregate import Spiller, cogroup, combine, group, identity, sort
 from aflint.executor.chaining import PausedError
 from aflint.executor.inputs import Inputs
-from aflint.executor.shuffle import Completeness, FrameId, read_blocks
+from aflint.executor.shuffle import Completeness, read_blocks
 from aflint.executor.sinks import BlockFileWriter
 from aflint.executor.text import TextSource
 from aflint.plan.lineage import Aggregator, Grouping, Ordering
 from aflint.plan.program import ReadShuffle, Step
-from aflint.task import BlocksSplit
+from aflint.task import BlocksSplit, FrameId, InShuffle, InSource
 
 Pairs = Iterator[tuple[Any, Any]]
-Seen = dict[int, tuple[FrameId, ...]]
-"""The frames that earlier links have read, by leaf."""
-
-_SPLIT, _SHUFFLE, _STORED = "split", "shuffle", "stored"
 _STATE_RECORDS = 1024
 
 
@@ -37,29 +33,24 @@ def split_blocks(leaf: int, partition: int, inputs: Inputs) -> Iterator[list[Any
     split = inputs.split(leaf, partition)
     if not inputs.chain.limit.bounded:
         return inputs.open(split).blocks()
-    position, skip = None, 0
-    if inputs.chain.begin is not None:
-        _, position, skip = inputs.chain.begin.position
-    source = inputs.open(split, position)
-    return inputs.chain.source_blocks(source, (_SPLIT,), skip)
+    begin = inputs.chain.in_source
+    return inputs.chain.source_blocks(inputs.open(split, begin.position), begin.skip)
 
 
 def count_split(leaf: int, partition: int, inputs: Inputs) -> int:
     """Count the records of a leaf's split, without making them where its source can."""
     control = inputs.chain
-    position, skip = None, 0
-    if control.begin is not None:
-        _, position, skip = control.begin.position
-    source = inputs.open(inputs.split(leaf, partition), position)
-    if not isinstance(source, TextSource) or skip:
+    begin = control.in_source
+    source = inputs.open(inputs.split(leaf, partition), begin.position)
+    if not isinstance(source, TextSource) or begin.skip:
         if control.begin is None:
             return source.count()
-        return sum(map(len, control.source_blocks(source, (_SPLIT,), skip)))
+        return sum(map(len, control.source_blocks(source, begin.skip)))
     total = 0
     for lines in source.counts():
         total += lines
         if control.limit.bounded and control.must_stop():
-            control.cut = (_SPLIT, source.position, 0)
+            control.cut = InSource(source.position)
             break
     return total
 
@@ -112,11 +103,10 @@ def aggregate(
 
 def _stream(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[Any]:
     """Give the pairs of a shuffle as they come: nothing but the frames seen need be carried."""
-    seen = _begin_seen(inputs)
-    consumed: list[FrameId] = list(seen.get(step.leaf, ()))
+    consumed: list[FrameId] = list(inputs.chain.in_shuffle.seen.get(step.leaf, ()))
     yield from chain.from_iterable(_frames(step, partition, inputs, consumed))
     if inputs.chain.is_cut:
-        inputs.chain.cut = (_SHUFFLE, {step.leaf: tuple(consumed)}, None)
+        inputs.chain.cut = InShuffle({step.leaf: tuple(consumed)})
 
 
 def _aggregated(
@@ -130,14 +120,13 @@ def _aggregated(
 
     Raises PausedError when time is up before all frames are read.
     """
-    begin = inputs.chain.begin
-    if begin is not None and begin.position[0] == _STORED:
-        _, split, position, skip = begin.position
-        source = inputs.open(split, position)
-        return chain.from_iterable(inputs.chain.source_blocks(source, (_STORED, split), skip))
-    seen = _begin_seen(inputs)
-    state: BlocksSplit | None = begin.position[2] if begin is not None else None
-    consumed = {member.leaf: list(seen.get(member.leaf, ())) for member in members}
+    rest = inputs.chain.in_source
+    if rest.stored is not None:
+        source = inputs.open(rest.stored, rest.position)
+        return chain.from_iterable(inputs.chain.source_blocks(source, rest.skip, rest.stored))
+    begin = inputs.chain.in_shuffle
+    state = begin.state
+    consumed = {member.leaf: list(begin.seen.get(member.leaf, ())) for member in members}
 
     def pairs_of(index: int, member: ReadShuffle) -> Pairs:
         blocks = _frames(member, partition, inputs, consumed[member.leaf])
@@ -152,7 +141,7 @@ def _aggregated(
         return records
     if inputs.chain.is_cut:
         carried = {leaf: tuple(frames) for leaf, frames in consumed.items()}
-        raise PausedError((_SHUFFLE, carried, _store(records, inputs)))
+        raise PausedError(InShuffle(carried, _store(records, inputs)))
     return _cut_records(records, inputs)
 
 
@@ -179,7 +168,7 @@ def _frames(
             yield block
             consumed.append(frame)
             if control.limit.bounded and control.must_stop():
-                control.cut = (_SHUFFLE,)
+                control.cut = InShuffle()  # whoever reads all the frames says which
                 return
 
 
@@ -188,7 +177,7 @@ def _cut_records(records: Iterator[Any], inputs: Inputs) -> Iterator[Any]:
     for batch in inputs.chain.slices(records):
         yield from batch
         if inputs.chain.must_stop():
-            inputs.chain.cut = (_STORED, _store(records, inputs), None, 0)
+            inputs.chain.cut = InSource(stored=_store(records, inputs))
             return
 
 
@@ -198,12 +187,6 @@ def _store(records: Iterator[Any], inputs: Inputs) -> BlocksSplit:
         while block := list(islice(records, _STATE_RECORDS)):
             file.write(block)
     return BlocksSplit(path, file.size, tagged=True)
-
-
-def _begin_seen(inputs: Inputs) -> Seen:
-    begin = inputs.chain.begin
-    seen: Seen = begin.position[1] if begin is not None else {}
-    return seen
 
 
 def _as_they_are(pairs: Pairs, index: int) -> Pairs:

@@ -146,9 +146,9 @@ class Executor:
             result = replace(result, value=self._merged(program.sink, state, result.value, task))
         elif state is not None:
             result = replace(result, value=state)
-        if not control.is_cut:
+        if control.cut is None:
             return result
-        continuation = Continuation(task.id.link + 1, control.cut, result.value)
+        continuation = Continuation(control.cut, result.value)
         return replace(result, value=None, continuation=continuation)
 
     def _merged(self, sink: Sink, before: Blob, after: Blob, task: TaskDescription) -> Blob:

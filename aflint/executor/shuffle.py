@@ -18,7 +18,7 @@ from aflint.codec import frame, records
 from aflint.codec.frame import FrameHeader, RejectedFrameError
 from aflint.errors import FetchFailedError, RecordTooLargeError
 from aflint.executor.io_loop import IOLoop
-from aflint.task import Manifest, MapStatus, ShuffleHandle, TaskId
+from aflint.task import FrameId, Manifest, MapStatus, ShuffleHandle, TaskId
 from aflint.transport.base import ShuffleReader, ShuffleWriter, Transport, TransportTraits
 
 _log = logging.getLogger("aflint.executor")
@@ -175,10 +175,6 @@ class ShuffleOutput:
     def abort(self) -> None:
         """Give up what was written."""
         self._io.run(self._writer.abort())
-
-
-FrameId = tuple[int, int, int, int]
-"""(map, attempt, link, sequence): which frame of a reduce partition."""
 
 
 class Completeness:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from aflint.task import (
     Blob,
-    Continuation,
     Extent,
     MapStatus,
     TaskId,
@@ -25,15 +24,14 @@ _metrics = attrgetter(*(field.name for field in fields(TaskMetrics)))
 
 
 def row_of(result: TaskResult) -> Row:
-    """Return a result without what nobody would ask it for again: logs, and what a link carried."""
-    id, value, more = result.id, result.value, result.continuation
+    """Return a result without what is of no more use: its logs, and what a link handed on."""
+    id, value = result.id, result.value
     if value is not None and value.data is not None and len(value.data) > MOST_VALUE_BYTES:
         value = None
     return (
         (id.job, id.stage, id.partition, id.attempt, id.link),
         None if value is None else (value.digest, value.size, value.data, value.location),
         tuple(map(_status_row, result.map_statuses)),
-        None if more is None else (more.link, tuple(map(_status_row, more.statuses))),
         result.accumulators,
         result.stored,
         _metrics(result.metrics),
@@ -42,14 +40,11 @@ def row_of(result: TaskResult) -> Row:
 
 def result_of(row: Row) -> TaskResult:
     """Return the result of a row. Raises TypeError or ValueError for what is none."""
-    id, value, statuses, more, accumulators, stored, metrics = row
+    id, value, statuses, accumulators, stored, metrics = row
     return TaskResult(
         TaskId(*id),
         value=None if value is None else Blob(*value),
         map_statuses=tuple(map(_status_of, statuses)),
-        continuation=None
-        if more is None
-        else Continuation(more[0], None, statuses=tuple(map(_status_of, more[1]))),
         accumulators=accumulators,
         stored=stored,
         metrics=TaskMetrics(*metrics),

@@ -105,8 +105,7 @@ def statuses_of(links: tuple[TaskResult, ...]) -> tuple[MapStatus, ...]:
     """Return the map statuses of all links of a chained attempt, each once, in order."""
     found: dict[tuple[int, int, int], MapStatus] = {}
     for result in links:
-        carried = result.continuation.statuses if result.continuation else ()
-        for status in (*carried, *result.map_statuses):
+        for status in result.map_statuses:
             found[status.map, status.attempt, status.link] = status
     return tuple(found.values())
 

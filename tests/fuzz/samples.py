@@ -23,6 +23,7 @@ from aflint.task import (
     DataSplit,
     Extent,
     Input,
+    InShuffle,
     Manifest,
     MapOutput,
     MapStatus,
@@ -53,7 +54,7 @@ TASK = TaskDescription(
     HANDLE,
     ("sqs", None),
     "s3://b/jobs/1",
-    continuation=Continuation(1, ("shuffle", {0: ((1, 2, 3, 4),)}, BlocksSplit("p", 2**70))),
+    continuation=Continuation(InShuffle({0: ((1, 2, 3, 4),)}, BlocksSplit("p", 2**70))),
 )
 ID = TaskId("job-\udcff", 3, 4, 0, 2)
 STATUS = MapStatus(4, 0, 2, MapStatus.counts([1, 2]), MapStatus.counts([70, 9]), "", {0: ()})

@@ -268,8 +268,7 @@ class OneAcceptedAttempt(Promise):
             self.hold(there, f"{place} is read, and not there")
             statuses = {}
             for result in self.accepted[place][1]:
-                carried = result.continuation.statuses if result.continuation else ()
-                for status in (*carried, *result.map_statuses):
+                for status in result.map_statuses:
                     statuses[status.map, status.attempt, status.link] = status
             for (map_, attempt, link), status in statuses.items():
                 if count := status.frames_for(manifest.partition):

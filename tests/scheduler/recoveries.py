@@ -8,6 +8,7 @@ from aflint.plan.planner import Job, Stage
 from aflint.scheduler.recovery import GENERATION_BITS, Recovery
 from aflint.task import (
     Continuation,
+    InSource,
     MapStatus,
     ShuffleHandle,
     TaskDescription,
@@ -64,7 +65,9 @@ def _links(job: Job, stage: Stage, partition: int, generation: int, random: Rand
     for link in range(last := random.choice([0, 0, 1, 2])):
         id = TaskId(job.id, stage.id, partition, attempt, link)
         written = succeeded(TaskDescription(id, stage.program, (), output)).map_statuses
-        links.append(TaskResult(id, continuation=Continuation(link + 1, None, None, written)))
+        links.append(
+            TaskResult(id, map_statuses=written, continuation=Continuation(InSource(link)))
+        )
     id = TaskId(job.id, stage.id, partition, attempt, last)
     if stage.writes is None and random.random() < 0.2:
         return (*links, TaskResult(id))  # its value was too large to be written down

@@ -20,7 +20,7 @@ from aflint.scheduler.messages import (
     WakeAt,
 )
 from aflint.scheduler.policy import Policy
-from aflint.task import Continuation, MapOutput, TaskId, TaskResult
+from aflint.task import Continuation, InSource, MapOutput, TaskId, TaskResult
 from tests.scheduler.builders import (
     Machine,
     delivered,
@@ -265,8 +265,8 @@ def test_a_fetch_failure_that_names_no_map_is_an_ordinary_loss(details: dict[str
 
 def link(id: TaskId, position: int, frames: list[int] | None = None) -> TaskResult:
     statuses = (map_status(id, frames),) if frames else ()
-    after = Continuation(id.link + 1, position, None, statuses)
-    return TaskResult(id, continuation=after)
+    after = Continuation(InSource(position))
+    return TaskResult(id, map_statuses=statuses, continuation=after)
 
 
 def test_a_continuation_launches_the_next_link_of_the_same_attempt() -> None:

@@ -35,7 +35,15 @@ from aflint.scheduler.messages import (
 )
 from aflint.scheduler.policy import Policy
 from aflint.scheduler.recovery import NOTHING
-from aflint.task import Continuation, Manifest, TaskDescription, TaskFailure, TaskId, TaskResult
+from aflint.task import (
+    Continuation,
+    InSource,
+    Manifest,
+    TaskDescription,
+    TaskFailure,
+    TaskId,
+    TaskResult,
+)
 from aflint.testing import succeeded
 from tests.scheduler.builders import handle, make_job, reading_stage, source_stage, task_id
 from tests.scheduler.promises import (
@@ -484,8 +492,8 @@ class World(RuleBasedStateMachine):
 def continued(task: TaskDescription, *, moved: bool = True) -> TaskResult:
     written = succeeded(task).map_statuses
     before = task.continuation
-    position = before.position if before and not moved else (task.id.link, "position")
-    return TaskResult(task.id, continuation=Continuation(task.id.link + 1, position, None, written))
+    position = before.position if before and not moved else InSource(task.id.link)
+    return TaskResult(task.id, map_statuses=written, continuation=Continuation(position))
 
 
 def reads(task: TaskDescription) -> list[int]:

@@ -20,14 +20,14 @@ from aflint.driver.jobs import JobRunner
 from aflint.driver.shuffles import OwnShuffles
 from aflint.executor import shuffle
 from aflint.executor.chaining import Chain
-from aflint.executor.shuffle import Completeness, FrameId, ReadCounts
+from aflint.executor.shuffle import Completeness, ReadCounts
 from aflint.journal import PastJob
 from aflint.journal.objects import ObjectJournal
 from aflint.scheduler import attempts
 from aflint.scheduler.messages import Deliver
 from aflint.scheduler.recovery import Recovery
 from aflint.scheduler.state import Attempt, JobRun, State, TaskRun
-from aflint.task import MapStatus, ShuffleHandle, TaskResult
+from aflint.task import FrameId, InSource, MapStatus, ShuffleHandle, TaskResult
 from aflint.testing.simulation.run import Outcome, run_seed
 from aflint.transport.base import ShuffleReader, Transport
 from aflint.transport.hybrid import HybridTransport
@@ -164,8 +164,8 @@ def _shifted(by: int) -> AbstractContextManager[Any]:
 
     def shifted(self: Chain, *args: Any, **kwargs: Any) -> Iterator[list[Any]]:
         yield from source_blocks(self, *args, **kwargs)
-        if self.cut is not None and isinstance(self.cut[-1], int):
-            self.cut = (*self.cut[:-1], max(0, self.cut[-1] + by))
+        if isinstance(self.cut, InSource):
+            self.cut = replace(self.cut, skip=max(0, self.cut.skip + by))
 
     return patch.object(Chain, "source_blocks", shifted)
 
