@@ -163,7 +163,7 @@ def remove_folder(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(lock: Path) -> Iterator[bool]:
-    """Hold a lock, where nobody else does; say whether it is held, or gone."""
+    """Hold a lock if it is free; yield whether it is held now, False also where it is gone."""
     try:
         handle = open_lock(lock)
     except FileNotFoundError:

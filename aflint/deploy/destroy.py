@@ -21,9 +21,10 @@ OnRemoved = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Remains:
-    """What of a deployment is there and is aflint's to remove. `bucket` is emptied in any case and
-    itself removed only where `owns_bucket`; `foreign` was left alone because aflint did not make
-    it.
+    """What of a deployment is there, and is aflint's to remove.
+
+    aflint's objects in `bucket` are removed in any case, the bucket itself only if `owns_bucket`.
+    `foreign` is left alone, because aflint did not make it.
     """
 
     names: Names

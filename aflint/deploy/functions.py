@@ -1,6 +1,6 @@
 """A deployment's functions: what is wanted, what is there, the steps between, and removal.
 
-What nobody asked for is left as it is: further variables and tags of a function, and concurrency
+What was not asked for is left as it is: further variables and tags of a function, and concurrency
 that was reserved by hand.
 """
 

@@ -20,10 +20,10 @@ SIZES: Final = 3
 class DeployOptions:
     """What to deploy. Sizes in MB of 1024 * 1024 bytes.
 
-    None leaves to AWS, or to what is there, what it stands for: `reserved_concurrency` of the
-    smallest function, and a `role_arn` made by somebody else in place of a role made here.
-    `reads` and `writes` are s3:// prefixes of the user's data; given once, they stay until others
-    are given. `rotate_secret`: sessions that are open now are refused from then on.
+    `reserved_concurrency` is the smallest function's; None leaves it as it is. `role_arn` is a
+    role that an admin made; None has one made here. `reads` and `writes` are s3:// prefixes of the
+    user's data; once granted, they stay until others are given. With `rotate_secret`, functions
+    refuse the sessions that are open now.
 
     Raises:
         InvalidArgumentError: a value is outside of what Lambda takes.

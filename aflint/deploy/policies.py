@@ -22,7 +22,7 @@ TRUST: Final[Policy] = {
         }
     ],
 }
-"""Lets Lambda, and nobody else, run as the role."""
+"""Lets Lambda alone run as the role."""
 
 _OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
 
@@ -124,7 +124,7 @@ def _object_arn(region: str, address: str) -> str:
 
 
 def driver_policy(names: Names) -> Policy:
-    """What someone may do who runs jobs, and who deploys nothing."""
+    """What a driver may do: run jobs, but deploy nothing."""
     return _policy(
         _allow(
             "RunTasks",

@@ -118,7 +118,7 @@ class Access:
         request: Request,
         raw_query: str,
     ) -> None:
-        """Raise the service's own error for a request that is to be turned away."""
+        """Note who sent a request, or raise the service's own error if it is to be turned away."""
         known = self._known.get(claim.access_key) if claim is not None else None
         reason = self._unproven(claim, known, request, raw_query)
         if (
@@ -130,6 +130,8 @@ class Access:
         if reason is not None:
             actor = known.arn if known is not None else "anonymous"
             raise refusal(reason, service.name, action, actor, self._region)
+        if known is not None:
+            request.caller = known.arn
 
     def _unproven(
         self,

@@ -364,7 +364,7 @@ class LocalCloud:
             sqs=sqs,
             s3=s3,
             iam=Iam(self._roles, clock, new_id, account, self._access.is_denied),
-            sts=Sts(account, self._user.arn),
+            sts=Sts(account),
             lambda_=Lambda(functions, concurrency, invoking, clock),
             functions=functions,
             pool=pool,

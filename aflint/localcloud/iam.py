@@ -207,9 +207,8 @@ class Sts(Service):
 
     name: ClassVar[str] = "sts"
 
-    def __init__(self, account: str, caller_arn: str) -> None:
+    def __init__(self, account: str) -> None:
         self._account = account
-        self._arn = caller_arn
 
     def action(self, request: Request) -> str:
         action = read_form(request).get("Action", "")
@@ -218,8 +217,8 @@ class Sts(Service):
         return action
 
     async def handle(self, action: str, request: Request) -> Reply:
-        user = self._arn.rsplit("/", 1)[-1]
-        identity = {"Arn": self._arn, "UserId": user, "Account": self._account}
+        user = request.caller.rsplit("/", 1)[-1]
+        identity = {"Arn": request.caller, "UserId": user, "Account": self._account}
         return answer(action, {**identity}, request, _STS)
 
     def render(self, error: ServiceError, request: Request) -> Reply:

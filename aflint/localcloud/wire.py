@@ -27,6 +27,8 @@ class Request:
     """Case-insensitive."""
     body: bytes
     id: str
+    caller: str = ""
+    """The ARN of whose credentials it was signed with, once that is certain."""
 
 
 @dataclass(slots=True)

@@ -95,6 +95,15 @@ async def deployed(cloud: LocalCloud, connect: Connect, names: Names) -> Deploye
     return Deployed(cloud, connect, made["Role"]["Arn"])
 
 
+async def test_each_caller_is_told_who_it_is(deployed: Deployed) -> None:
+    user = await (await deployed.user("sts")).get_caller_identity()
+    assert user["Arn"] == "arn:aws:iam::123456789012:user/localcloud"
+    function = await (await deployed.function("sts")).get_caller_identity()
+    name = deployed.role.rpartition("/")[2]
+    assert function["Arn"] == f"arn:aws:sts::123456789012:assumed-role/{name}/function"
+    assert function["Account"] == deployed.cloud.account
+
+
 async def denied(call: Any) -> None:
     with pytest.raises(ClientError) as caught:
         await call
