@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from aflint import __version__, limits
+from aflint.aio import first_error
 from aflint.aws import envelope
 from aflint.aws.clients import Aws
 from aflint.aws.explain import cause_of, nothing_was_sent, refusal_of
@@ -33,7 +34,6 @@ from aflint.errors import (
     ThrottledError,
     WorkerLostError,
 )
-from aflint.groups import first_error
 from aflint.invoker.base import Invoker
 from aflint.storage.base import Storage
 from aflint.task import AwsEndpoints, TaskDescription, TaskResult

@@ -1,3 +1,0 @@
-"""Moved to `aflint.aio`."""
-
-from aflint.aio import first_error as first_error
