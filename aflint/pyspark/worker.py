@@ -183,7 +183,7 @@ def _enter_barrier(context: Any, environment: Environment) -> None:
     # Spark's own getTaskInfos reads a local property, once there is a connection to wait by.
     addresses = ",".join([_NOWHERE] * environment.barrier_tasks)
     context._localProperties = {**environment.properties, "addresses": addresses}
-    context._conn_info = 0
+    context._conn_info = context._port = context._secret = ""  # by release
     # On the instance: a context that a task returns must unpickle as Spark's own class.
     context.barrier = partial(_cannot_wait, "barrier")
     context.allGather = partial(_cannot_wait, "allGather")
