@@ -21,7 +21,7 @@ SOURCES := $(wildcard aflint bench examples tests tools)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow check check-pyspark simulate fuzz fmt lint types walls bench soak \
+.PHONY: help install demo test slow check check-pyspark seams simulate fuzz fmt lint types walls bench soak \
 	format docs clean
 .NOTPARALLEL:
 
@@ -82,6 +82,15 @@ check-pyspark: $(PYSPARK_VENV)/.installed
 
 simulate: install
 	@$(BIN)/aflint simulate $(ARGS)
+
+# The oldest and the newest aiobotocore that pyproject.toml allows, each laid over the environment.
+SEAMS := 3.0 3.10
+seams: install
+	@set -e; for version in $(SEAMS); do \
+	  folder=$(VENV)/aiobotocore-$$version; \
+	  [ -d $$folder ] || $(BIN)/pip install -q --target $$folder "aiobotocore==$$version.*"; \
+	  PYTHONPATH=$$folder $(BIN)/python -m pytest -n 0 -q tests/aws/test_seams.py tests/aws/test_clients.py; \
+	done
 
 # In an environment of its own, as atheris is not there for every Python.
 FUZZ_VENV := $(VENV)/fuzz

@@ -24,6 +24,7 @@ from aflint.deploy.clean import default_scratch, find_folders
 from aflint.deploy.clients import open_clients
 from aflint.deploy.functions import FunctionState, list_functions
 from aflint.deploy.names import ANY, PYTHON_TAG, VERSION_TAG, Names, names_of
+from aflint.deploy.packages import find_misfits
 from aflint.deploy.policies import actions_of, deployer_policy, driver_policy
 from aflint.deploy.role import read_role
 from aflint.deploy.target import RUNTIME_GLIBC, this_python
@@ -89,7 +90,8 @@ async def examine(config: Config) -> list[Finding]:
 
 def check_here(config: Config) -> list[Finding]:
     """Return what there is to say about this machine."""
-    return [_python(), _pip(), _bundles(), _space(config), _folders(config)]
+    packages = [warn(*misfit) for misfit in find_misfits()]
+    return [_python(), *packages, _pip(), _bundles(), _space(config), _folders(config)]
 
 
 def _python() -> Finding:

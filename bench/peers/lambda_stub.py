@@ -1,17 +1,22 @@
 """A stand-in for Lambda, in a process of its own: answers every Invoke after one second.
 
-`python -m bench.peers.lambda_stub SECONDS` prints its URL and serves until its input ends.
+`python -m bench.peers.lambda_stub SECONDS FOLDER` prints its URLs, of HTTP and of HTTPS, and serves
+until its input ends. Clients trust the second by FOLDER/ca.pem.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from binascii import b2a_base64
+from pathlib import Path
 
 from aflint.aws import envelope
+from aflint.aws.tls import shrink_buffer
 from aflint.task import Blob, TaskId, TaskResult
 from aflint.wire import pack
+from tests.aws.certificates import CERTIFICATE, KEY
 
 _LOG = (
     b"START RequestId: 0 Version: $LATEST\nEND RequestId: 0\nREPORT RequestId: 0\tDuration: "
@@ -51,6 +56,7 @@ class Stub(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        shrink_buffer(transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -68,15 +74,25 @@ class Stub(asyncio.Protocol):
             self._transport.write(self._response)
 
 
-async def _serve(seconds: float) -> None:
+async def _serve(seconds: float, context: ssl.SSLContext) -> None:
     loop, response = asyncio.get_running_loop(), answer()
-    server = await loop.create_server(
-        lambda: Stub(seconds, response), "127.0.0.1", 0, backlog=16384
-    )
-    port = server.sockets[0].getsockname()[1]
-    print(f"http://127.0.0.1:{port}", flush=True)
+    urls = []
+    for scheme, secure in (("http", None), ("https", context)):
+        server = await loop.create_server(
+            lambda: Stub(seconds, response), "127.0.0.1", 0, backlog=16384, ssl=secure
+        )
+        urls.append(f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}")
+    print(*urls, flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
 
+def _context(folder: Path) -> ssl.SSLContext:
+    (folder / "ca.pem").write_text(CERTIFICATE)
+    (folder / "key.pem").write_text(KEY)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "ca.pem", folder / "key.pem")
+    return context
+
+
 if __name__ == "__main__":
-    asyncio.run(_serve(float(sys.argv[1])))
+    asyncio.run(_serve(float(sys.argv[1]), _context(Path(sys.argv[2]))))
