@@ -128,7 +128,6 @@ class Life:
         with translated():
             self._engine = Engine(config)
         self.environment = _executor_environment(self._conf, config, self._tasks)
-        self._jsc = self._engine  # PySpark asks for this to know whether a context is stopped
         if config.backend != "local":
             packed_pyspark()  # now, rather than on the loop that runs the first job
         self._checkpoint_dir = None
@@ -140,7 +139,7 @@ class Life:
     def stop(self: Any) -> None:
         """Stop what runs, and remove what the context left behind. May be called again."""
         atexit.unregister(self.stop)
-        engine, self._engine, self._jsc = getattr(self, "_engine", None), None, None
+        engine, self._engine = getattr(self, "_engine", None), None
         try:
             if engine is not None:
                 with translated():

@@ -153,11 +153,3 @@ def staying(getnewargs: Callable[[Any], Any]) -> Callable[[Any], Any]:
             raise ClosureError(str(error)) from None
 
     return __getnewargs__
-
-
-def unsupported(what: str, instead: str = "") -> PySparkRuntimeError:
-    """Return the error for what needs Spark's JVM."""
-    return AflintSparkError(
-        f"{what} needs Hadoop or Spark's own engine, and this program runs on aflint, without a "
-        f"JVM.{f' {instead}' if instead else ''} See docs/pyspark.md"
-    )

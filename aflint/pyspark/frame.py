@@ -6,15 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from aflint.pyspark.errors import AflintSparkError
-
-
-def unsupported_sql(what: str, instead: str = "") -> AflintSparkError:
-    """Return the error for what needs Spark's SQL engine."""
-    return AflintSparkError(
-        f"{what} needs Spark SQL, which aflint does not run yet."
-        f"{f' {instead}' if instead else ' Use df.rdd and the RDD API.'} See docs/pyspark.md"
-    )
+from aflint.pyspark.refusals import NoJvm, unsupported_sql
 
 
 class RowsFrame:
@@ -28,6 +20,7 @@ class RowsFrame:
         self.schema = schema
         self._internal = internal
         self._rows: Any = None
+        self._jdf = NoJvm("df._jdf")
 
     @property
     def rdd(self) -> Any:

@@ -76,6 +76,7 @@ def _install_context(names: Any) -> None:
     from aflint.pyspark import context, threads
     from aflint.pyspark.errors import staying
     from aflint.pyspark.making import Making, ReadsHadoop
+    from aflint.pyspark.refusals import JvmOf
     from aflint.pyspark.shared import reduce_accumulator
 
     for members in (
@@ -87,6 +88,8 @@ def _install_context(names: Any) -> None:
         ReadsHadoop,
     ):
         names.replace_members(names.SparkContext, members)
+    for part in ("_jvm", "_jsc", "_gateway"):
+        setattr(names.SparkContext, part, JvmOf(f"sc.{part}"))
     names.SparkContext.__getnewargs__ = staying(names.SparkContext.__getnewargs__)
     names.Accumulator.__reduce__ = reduce_accumulator
     names.SparkFiles.getRootDirectory = classmethod(lambda cls: cls._root_directory)

@@ -10,10 +10,11 @@ from typing import Any
 from aflint.driver.callsite import named_here
 from aflint.executor.blockfile import pack_block
 from aflint.plan.lineage import Node, Source, Union
-from aflint.pyspark.errors import AflintSparkError, translated, unsupported
+from aflint.pyspark.errors import AflintSparkError, translated
 from aflint.pyspark.names import make_rdd
 from aflint.pyspark.narrow import partition_number, union_of
 from aflint.pyspark.paths import RECURSIVE, engine_path, spark_path
+from aflint.pyspark.refusals import unsupported
 from aflint.storage.base import Subfolders
 from aflint.task import BlocksSplit, DataSplit, RangeSplit
 

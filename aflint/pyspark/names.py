@@ -17,6 +17,7 @@ from pyspark.conf import SparkConf as SparkConf
 from pyspark.serializers import AutoBatchedSerializer, CPickleSerializer
 
 from aflint.plan.lineage import Node
+from aflint.pyspark.refusals import NoJvm
 from aflint.rdd import RDD as EngineRDD
 
 
@@ -62,6 +63,10 @@ class Lineage:
     def id(self) -> int:
         """Return the number of the RDD."""
         return self.node.id
+
+    def __getattr__(self, name: str) -> NoJvm:
+        """Return what refuses a call of the Java RDD's own methods."""
+        return getattr(NoJvm("rdd._jrdd"), name)  # type: ignore[no-any-return]
 
 
 def make_rdd(context: Any, node: Node, partitioner: Any = None, cls: Any = RDD) -> Any:

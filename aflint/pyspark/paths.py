@@ -6,7 +6,7 @@ import os
 import re
 from typing import Literal
 
-from aflint.pyspark.errors import unsupported
+from aflint.pyspark.refusals import unsupported
 
 Compression = Literal["gzip", "bz2", "zstd"]
 

@@ -14,9 +14,10 @@ from aflint.plan.lineage import Coalesced, Node, Source
 from aflint.pyspark.conf import byte_size
 from aflint.pyspark.engine import Engine
 from aflint.pyspark.errors import translated
-from aflint.pyspark.frame import RowsFrame, unsupported_sql
+from aflint.pyspark.frame import RowsFrame
 from aflint.pyspark.names import make_rdd
 from aflint.pyspark.paths import absolute, engine_path, spark_path
+from aflint.pyspark.refusals import unsupported_sql
 from aflint.storage.base import FileInfo
 from aflint.storage.formats import check_readable, compression_of
 from aflint.task import FilesSplit, TextSplit

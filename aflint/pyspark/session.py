@@ -7,12 +7,15 @@ from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
+from pyspark.sql.udf import UserDefinedFunction
+from pyspark.sql.udtf import UserDefinedTableFunction
 
 from aflint.pyspark import names
 from aflint.pyspark.columns import kept_rows
 from aflint.pyspark.errors import AflintSparkError
-from aflint.pyspark.frame import RowsFrame, unsupported_sql
+from aflint.pyspark.frame import RowsFrame
 from aflint.pyspark.reading import RowsReader
+from aflint.pyspark.refusals import NoJvm, refuse, unsupported_sql
 
 _LATER = (
     "sql",
@@ -31,6 +34,14 @@ _LATER = (
 )
 
 
+_DEFAULTS = {
+    "spark.sql.stackTracesInDataFrameContext": "1",
+    "spark.sql.execution.pythonUDF.arrow.enabled": "false",
+    "spark.sql.execution.pythonUDTF.arrow.enabled": "false",
+}
+"""Of Spark SQL's settings, those that PySpark's own code asks for."""
+
+
 class RuntimeSettings:
     """spark.conf: settings of a session, beside those of its context."""
 
@@ -40,7 +51,7 @@ class RuntimeSettings:
 
     def get(self, key: str, *default: Any) -> Any:
         """Return a setting. Raises PySparkRuntimeError where it is not set and has no default."""
-        found = self._values.get(key, self._context.getConf().get(key))
+        found = self._values.get(key, self._context.getConf().get(key, _DEFAULTS.get(key)))
         if found is not None:
             return found
         if default:
@@ -103,8 +114,8 @@ class Session:
         self, sparkContext: Any, jsparkSession: Any = None, options: Mapping[str, Any] | None = None
     ) -> None:
         self._sc = sparkContext
-        self._jsc = sparkContext._jsc
-        self._jvm = None
+        self._jsc, self._jvm = sparkContext._jsc, sparkContext._jvm
+        self._jsparkSession = NoJvm("spark._jsparkSession")
         self._settings = RuntimeSettings(sparkContext, options or {})
         names.RDD.toDF = _to_frame
         known = SparkSession._instantiatedSession
@@ -335,6 +346,8 @@ def install_session() -> None:
     """Put SparkSession over aflint's contexts."""
     names.replace_members(SparkSession, Session)
     names.replace_members(SparkSession.Builder, Builder)
+    for function in (UserDefinedFunction, UserDefinedTableFunction):
+        function.__init__ = refuse("a user-defined function", "pyspark.sql")
     for name in _LATER:
         if hasattr(SparkSession, name):
             setattr(SparkSession, name, _refusing(name))
