@@ -47,7 +47,7 @@ from aflint.executor.blockfile import pack_block
 from aflint.journal import Entry, Journal, Past, Unjournaled, open_journal
 from aflint.plan.lineage import Node, Source, Unresolved
 from aflint.plan.program import Return
-from aflint.rdd import RDD, check_function, check_partitions
+from aflint.rdd import RDD, check_function, check_partitions, no_attribute
 from aflint.scheduler.loop import Scheduler
 from aflint.task import DataSplit, RangeSplit
 from aflint.user_modules import UserModules
@@ -116,6 +116,11 @@ class Session:
             "a session cannot be used inside a function that runs in tasks: only the driver can "
             "run jobs"
         )
+
+    if not TYPE_CHECKING:  # which would take every attribute to be there
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute(self, name)
 
     # ---- life
 

@@ -38,6 +38,7 @@ from aflint.plan.lineage import (
 )
 from aflint.plan.program import Count, Return, SavePickle, SaveText
 from aflint.rdd import actions, drawing, histograms, sampling
+from aflint.rdd.spelling import no_attribute
 from aflint.statistics import Stats
 
 if TYPE_CHECKING:
@@ -114,6 +115,11 @@ class RDD(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<RDD {self._node.id}: {self._node.name}>"
+
+    if not TYPE_CHECKING:  # which would take every attribute to be there
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise no_attribute(self, name)
 
     def _derive(self, node: Node) -> RDD[Any]:
         return RDD(node, self._runner)
