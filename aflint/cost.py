@@ -36,6 +36,7 @@ class PriceTable:
     sqs_request: float
     s3_put: float
     s3_get: float
+    s3_gb_month: float
 
     def gb_second(self, architecture: Architecture) -> float:
         """Return the price of one GB of memory for one second.
@@ -52,6 +53,8 @@ class PriceTable:
         )
 
 
+_MONTH_S: Final = 30 * 24 * 3600.0
+
 US_EAST_1: Final = PriceTable(
     region="us-east-1",
     date="2026-11",
@@ -62,6 +65,7 @@ US_EAST_1: Final = PriceTable(
     sqs_request=0.40 / 1_000_000,
     s3_put=0.005 / 1_000,
     s3_get=0.0004 / 1_000,
+    s3_gb_month=0.023,
 )
 """From the public price pages of AWS Lambda, SQS (standard queues) and S3 (standard class)."""
 
@@ -82,6 +86,7 @@ class Usage:
     s3_put: int = 0
     s3_get: int = 0
     s3_bytes: int = 0
+    s3_gb_months: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
         if not isinstance(other, Usage):
@@ -105,6 +110,7 @@ class Cost:
     sqs: float = 0.0
     s3_put: float = 0.0
     s3_get: float = 0.0
+    s3_storage: float = 0.0
 
     @property
     def total(self) -> float:
@@ -137,6 +143,7 @@ _LABELS: Final = {
     "sqs": "SQS",
     "s3_put": "S3 PUT",
     "s3_get": "S3 GET",
+    "s3_storage": "S3 storage",
 }
 
 
@@ -165,6 +172,7 @@ def price(
         sqs=usage.sqs_requests * prices.sqs_request,
         s3_put=usage.s3_put * prices.s3_put,
         s3_get=usage.s3_get * prices.s3_get,
+        s3_storage=usage.s3_gb_months * prices.s3_gb_month,
     )
 
 
@@ -177,6 +185,11 @@ def lambda_usage(seconds: float, memory_mb: int, tmp_mb: int = limits.LAMBDA_TMP
         lambda_requests=1,
         tmp_gb_seconds=billed_s * paid_tmp_mb / 1024,
     )
+
+
+def storage_usage(stored_bytes: int, seconds: float) -> Usage:
+    """Return the use of bytes that lay in S3 for so long; a month is taken as 30 days."""
+    return Usage(s3_gb_months=stored_bytes / (1 << 30) * seconds / _MONTH_S)
 
 
 def billed_sqs_requests(payload_bytes: int) -> int:

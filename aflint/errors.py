@@ -257,7 +257,8 @@ class ThrottledError(AttemptError):
 class FetchFailedError(AttemptError):
     """Frames that the manifest names could not be read: `maps` are to be run again.
 
-    `waited`: they did not come in time, and still may; otherwise they are known to be lost.
+    `job` opened the shuffle: an earlier one, if the shuffle was kept. `waited`: the frames did not
+    come in time, and still may; otherwise they are known to be lost.
     """
 
     retriable = True
@@ -266,6 +267,7 @@ class FetchFailedError(AttemptError):
         self, message: str, *, shuffle: int = -1, maps: tuple[int, ...] = (), waited: bool = False
     ) -> None:
         super().__init__(message)
+        self.job = ""
         self.shuffle = shuffle
         self.maps = maps
         self.waited = waited

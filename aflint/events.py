@@ -22,6 +22,17 @@ class JobStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class StageSkipped:
+    """A stage need not run: what it writes, an earlier job left, or nothing has to read it.
+
+    It runs all the same, and StageStarted says so, if some of what was left turns out to be lost.
+    """
+
+    job: str
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
 class StageStarted:
     """The first task of a stage is about to run."""
 
@@ -81,7 +92,16 @@ class JobEnded:
     error: str
 
 
-Event = JobStarted | StageStarted | TaskStarted | TaskEnded | TaskRecovered | StageEnded | JobEnded
+Event = (
+    JobStarted
+    | StageSkipped
+    | StageStarted
+    | TaskStarted
+    | TaskEnded
+    | TaskRecovered
+    | StageEnded
+    | JobEnded
+)
 Listener = Callable[[Event], None]
 
 
@@ -91,6 +111,8 @@ def line_of(event: Event) -> str:
         case JobStarted(job, name, stages):
             tasks = sum(count for _, _, count in stages)
             return f"{job} starts: {name}, {tasks} tasks in {len(stages)} stages"
+        case StageSkipped(job, stage):
+            return f"{job}/{stage} is skipped"
         case StageStarted(job, stage):
             return f"{job}/{stage} starts"
         case TaskStarted(id, speculative, memory_mb):

@@ -24,6 +24,7 @@ from aflint.driver.callsite import named_here
 from aflint.driver.command import this_driver
 from aflint.driver.jobs import JobDefaults, JobRunner
 from aflint.driver.keeper import Keeper
+from aflint.driver.kept import KeptShuffles
 from aflint.driver.progress import open_progress
 from aflint.driver.report import JobReport, Reporter
 from aflint.driver.scratch import ScratchFolder
@@ -172,14 +173,20 @@ class Session:
             backend = await self._open_backend(scratch.path, stack)
             self._backend = backend
             journal = await self._open_journal(backend, scratch, stack)
-        self._reporter = Reporter(config.memory_mb, estimate=backend.estimated, asked=backend.asked)
+        shuffles = OwnShuffles(backend.transport, self._past, journal, self._left)
+        kept = KeptShuffles(config.kept_shuffle_mb << 20, shuffles.close)
+        self._reporter = Reporter(
+            config.memory_mb,
+            estimate=backend.estimated,
+            asked=lambda: backend.asked() + kept.usage,
+        )
         self._listeners.append(self._reporter)
         if (progress := open_progress(self._reporter, config.progress)) is not None:
             self._listeners.append(progress)
             stack.callback(progress.close)
         if config.task_logs:
             self._listeners.append(show_task_logs)
-        shuffles = OwnShuffles(backend.transport, self._past, journal, self._left)
+        await stack.enter_async_context(kept)
         scheduler = Scheduler(backend.invoker, shuffles, backend.policy, listener=self._notify)
         self._scheduler = await stack.enter_async_context(scheduler)
         if config.budget_usd is not None or config.deadline_s is not None:
@@ -189,7 +196,7 @@ class Session:
             settings=backend.settings,
             folder=backend.folder,
             inline_bytes=_INLINE_BYTES,
-            share_reads=backend.transport.traits.rereadable,
+            concurrent_readers=backend.transport.traits.rereadable,
             default_parallelism=config.default_parallelism,
             checkpoint_dir=config.checkpoint_dir,
             before_pickling=self._user_modules.look,
@@ -201,6 +208,7 @@ class Session:
             backend.storage,
             defaults,
             backend.transport.survives,
+            kept,
             journal,
             self._past,
         )

@@ -234,7 +234,7 @@ async def _read(transport: Transport, manifest: Manifest) -> list[bytes]:
     async with aclosing(cast("AsyncGenerator[bytes, None]", reader.frames())) as frames:
         while len(found) < missing:
             found.append(await anext(frames))
-    await reader.close(consumed=True)
+    await reader.close()
     return found
 
 

@@ -101,6 +101,12 @@ class Config:
         minimum=1,
         maximum=limits.SQS_MESSAGE_BYTES // limits.KIB,
     )
+    kept_shuffle_mb: int = _setting(
+        8192,
+        "Shuffles are kept for later jobs that read them, up to so much in all; those used least "
+        "recently go first. 0: none is kept.",
+        minimum=0,
+    )
     fetch_timeout_s: float = _setting(
         60.0,
         "How long a reduce task waits for a frame before the map task is run again.",

@@ -16,6 +16,7 @@ from aflint.codec.fetched import checked_blob
 from aflint.driver import commit
 from aflint.driver.branches import separated
 from aflint.driver.deep import deep_recursion
+from aflint.driver.kept import JobShuffles, KeptShuffles
 from aflint.driver.recording import JobRecord, fingerprint_of
 from aflint.driver.resolve import Resolver
 from aflint.driver.runner import Runner
@@ -29,7 +30,15 @@ from aflint.errors import (
 from aflint.journal import Journal, Past, PastJob, Unjournaled
 from aflint.journal.fingerprint import fingerprint
 from aflint.plan.lineage import Node, Source, Unresolved
-from aflint.plan.planner import Job, Stage, TaskSettings, partition_count, plan, shuffled_side
+from aflint.plan.planner import (
+    Job,
+    Plan,
+    Stage,
+    TaskSettings,
+    partition_count,
+    plan,
+    shuffled_side,
+)
 from aflint.plan.program import Count, Program, Sink
 from aflint.scheduler.loop import RunningJob
 from aflint.scheduler.recovery import Recovery
@@ -47,15 +56,16 @@ _DECODED_ON_THE_LOOP = 1 << 20
 class JobDefaults:
     """What all jobs of a session have in common.
 
-    `inline_bytes`: larger programs and data go through storage. `share_reads`: a shuffle may be
-    read more than once. `folder`: where in storage the session keeps things. `before_pickling` is
-    called before functions are pickled. `runs_on_s`: for so long attempts may outlive their driver.
+    `inline_bytes`: larger programs and data go through storage. `concurrent_readers`: several tasks
+    may read one partition of a shuffle at once. `folder`: where in storage the session keeps
+    things. `before_pickling` is called before functions are pickled. `runs_on_s`: for so long
+    attempts may outlive their driver.
     """
 
     settings: TaskSettings
     folder: str
     inline_bytes: int
-    share_reads: bool
+    concurrent_readers: bool
     default_parallelism: int | None
     checkpoint_dir: str | None
     before_pickling: Callable[[], None]
@@ -71,6 +81,7 @@ class JobRunner(Runner):
     storage: Storage
     defaults: JobDefaults
     survives: Callable[[ShuffleHandle], Awaitable[bool]]
+    kept: KeptShuffles
     journal: Journal = field(default_factory=Unjournaled)
     past: Past = field(default_factory=lambda: Past(""))
     closed: bool = False
@@ -79,6 +90,7 @@ class JobRunner(Runner):
     travels in place of the packed one, and is unpickled as it.
     """
     _numbers: itertools.count[int] = field(init=False)
+    _began: float | None = None
     _asking: Counter[asyncio.Task[Any] | None] = field(default_factory=Counter)
     _stored: dict[int, Source] = field(default_factory=dict)
     _collecting: dict[int, dict[int, Any]] = field(default_factory=dict)
@@ -107,38 +119,40 @@ class JobRunner(Runner):
             )
         with self._asked():
             resolved = await self._prepare(node)
-            stages, computes = self._plan(resolved, sink, name)
+            plan, computes = self._plan(resolved, sink, name)
             known = self.past.meet(computes, name, alone=len(self._asking) == 1)
             id = known.id if known else f"{self.session}-{next(self._numbers)}"
-            writers = {each.writes.shuffle: each.id for each in stages if each.writes}
-            record = JobRecord(self.journal, id, writers)
+            record = JobRecord(self.journal, id, plan.writers)
             record.begin(name, computes)
-            kept = _kept_nodes(resolved)
-            for links in known.counted.values() if known else ():
-                for each in links:
-                    self._accept(each, kept)
-            recovery = await self._recovery(known)
-            await self._upload()
+            cached = _cached_nodes(resolved)
+            with self.kept.lent(plan) as shuffles:
+                for links in known.counted.values() if known else ():
+                    for each in links:
+                        self._accept(each, cached, counts=shuffles.accepted(each))
+                recovery = await self._recovery(known, shuffles)
+                await self._upload()
 
-            def accept(result: TaskResult, first: bool) -> None:
-                record.accepted(result)
-                if first:
-                    self._accept(result, kept)
+                def accept(result: TaskResult, first: bool) -> None:
+                    counts = shuffles.accepted(result) and first
+                    record.accepted(result, counts)
+                    if first:
+                        self._accept(result, cached, counts=counts)
 
-            try:
-                async with self.run_job(
-                    Job(id, name, stages, self.defaults.settings),
-                    on_accept=accept,
-                    on_open=record.opened,
-                    recovery=recovery,
-                ) as running:
-                    try:
-                        yield _Job(running, self.storage, record, known)
-                    finally:
-                        record.closed()  # before its shuffles are: see OwnShuffles.close
-            except AflintError as error:
-                await self._check_own(error)
-                raise
+                try:
+                    async with self.run_job(
+                        Job(id, name, plan.stages, self.defaults.settings),
+                        on_accept=accept,
+                        on_open=record.opened,
+                        on_left=shuffles.left,
+                        recovery=recovery,
+                    ) as running:
+                        try:
+                            yield _Job(running, self.storage, record, known)
+                        finally:
+                            record.closed()
+                except AflintError as error:
+                    await self._check_own(error)
+                    raise
 
     async def _check_own(self, error: AflintError) -> None:
         """Raise RunInUseError where a job failed because the run is another driver's now, who
@@ -163,13 +177,17 @@ class JobRunner(Runner):
             if not self._asking[task]:
                 del self._asking[task]
 
-    async def _recovery(self, known: PastJob | None) -> Recovery:
-        """Return what is left of a job that a driver before this one had begun."""
+    async def _recovery(self, known: PastJob | None, shuffles: JobShuffles) -> Recovery:
+        """Return what there is of a job already: the shuffles that earlier jobs left, and what is
+        left of the job itself where a driver before this one had begun it.
+        """
         if known is None:
-            return Recovery(self.past.generation)
+            return Recovery(
+                self.past.generation, readers_s=self._dead_readers_s(), kept=shuffles.kept
+            )
         handles = {}
         for shuffle, handle in known.handles.items():
-            if not known.closed and await self.survives(handle):
+            if shuffle not in shuffles.kept and await self.survives(handle):
                 handles[shuffle] = handle
         usable = {p: links for p, links in known.results.items() if p not in known.outdated}
         return Recovery(
@@ -177,25 +195,37 @@ class JobRunner(Runner):
             handles,
             usable,
             frozenset(known.counted),
-            self.defaults.runs_on_s if handles else 0.0,
+            self._dead_readers_s(),
+            shuffles.kept,
         )
+
+    def _dead_readers_s(self) -> float:
+        """Return for how long attempts of a dead driver may still read what it left."""
+        if not self.past.generation:
+            return 0.0
+        now = asyncio.get_running_loop().time()
+        if self._began is None:
+            self._began = now
+        return max(0.0, self._began + self.defaults.runs_on_s - now)
 
     async def _prepare(self, node: Node) -> Node:
         """Return lineage to plan.
 
-        Each partition of a product's sides is read by many tasks. Where a shuffle can be read only
-        once, a side that comes out of one is computed and kept first.
+        Each partition of a product's sides is read by many tasks. Where only one task at a time can
+        read a shuffle, a side that comes out of one is computed and cached first.
         """
         resolved = await self.resolve(node)
-        while not self.defaults.share_reads and (side := shuffled_side(resolved)) is not None:
+        while (
+            not self.defaults.concurrent_readers and (side := shuffled_side(resolved)) is not None
+        ):
             kept = replace(side, persisted=True)
-            async with self.job(kept, Count(), f"{side.name} (keeping)") as job:
+            async with self.job(kept, Count(), f"{side.name} (caching)") as job:
                 await job.values(range(job.partitions))
             resolved = await self.resolve(resolved)
         return resolved
 
-    def _plan(self, resolved: Node, sink: Sink, name: str) -> tuple[tuple[Stage, ...], str]:
-        """Return the stages of a job, and a fingerprint of what they compute."""
+    def _plan(self, resolved: Node, sink: Sink, name: str) -> tuple[Plan, str]:
+        """Return the plan of a job, and a fingerprint of what it computes."""
         folder = self.defaults.folder
         programs: dict[str, str] = {}
 
@@ -206,16 +236,15 @@ class JobRunner(Runner):
 
         self.defaults.before_pickling()
         with noticing_broadcasts(), deep_recursion():
-            stages = plan(
+            planned = plan(
                 resolved,
                 sink,
                 name,
                 pack=pack,
                 store_folder=f"{folder}/stored",
                 checkpoint_folder=f"{self.defaults.checkpoint_dir}/{self.session}",
-                share_reads=self.defaults.share_reads,
             )
-        return stages, fingerprint_of(stages, programs)
+        return planned, fingerprint_of(planned.stages, programs)
 
     def fingerprint(self, value: Any, blob: Blob) -> str:
         """Return the fingerprint of a program or a broadcast that is packed in a blob; empty where
@@ -260,13 +289,13 @@ class JobRunner(Runner):
             raise
         self._uploaded.update(waiting)
 
-    def _accept(self, result: TaskResult, kept: dict[int, Node]) -> None:
-        if result.accumulators is not None:
+    def _accept(self, result: TaskResult, cached: dict[int, Node], *, counts: bool) -> None:
+        if counts and result.accumulators is not None:
             apply_updates(closure.loads(result.accumulators))
         for id, partition, split in result.stored:
             parts = self._collecting.setdefault(id, {})
             parts[partition] = split
-            node = kept.get(id)
+            node = cached.get(id)
             if node is not None and len(parts) == partition_count(node):
                 splits = tuple(parts[place] for place in range(len(parts)))
                 self._stored[id] = Source(
@@ -301,19 +330,19 @@ class JobRunner(Runner):
         return parallelism or max(1, partition_count(resolved))
 
     async def explain(self, node: Node) -> str:
-        """Describe the stages that counting the records of a node would run."""
+        """Describe the stages of a job that counts the records of a node, and which it skips."""
         resolved = await self.resolve(node)
         with noticing_broadcasts(), deep_recursion():
-            stages = plan(
+            planned = plan(
                 resolved,
                 Count(),
                 node.name,
                 pack=lambda program, name, tasks: Blob("", 0, b""),
                 store_folder="",
                 checkpoint_folder="",
-                share_reads=self.defaults.share_reads,
             )
-        return "\n".join(map(_describe, stages))
+        skipped = self.kept.skipped(planned)
+        return "\n".join(_describe(stage, stage.id in skipped) for stage in planned.stages)
 
     async def save(self, node: Node, sink: Sink, target: str) -> None:
         """Run a saving job and move what its accepted attempts wrote into place.
@@ -354,12 +383,15 @@ class JobRunner(Runner):
         await commit.abort(self.storage, target)
 
     def forget(self, node: Node) -> None:
-        """Drop the kept partitions of a node, but for a checkpoint."""
+        """Drop the cached partitions of a node, but for a checkpoint, and the shuffles that only it
+        reads.
+        """
         if self.is_checkpointed(node):
             return
-        for id in (node.id, self._answers[node.id].id if node.id in self._answers else -1):
-            self._stored.pop(id, None)
-            self._collecting.pop(id, None)
+        for each in filter(None, (node, self._answers.get(node.id))):
+            self._stored.pop(each.id, None)
+            self._collecting.pop(each.id, None)
+            self.kept.give_up_read_by(each.lifetime)
 
     def check_checkpoint_dir(self) -> None:
         """Raise ConfigError where there is no place for checkpoints."""
@@ -429,9 +461,9 @@ def _decode(data: bytes, blob: Blob) -> Any:
     return records.decode(frame.decompress(data))[0]
 
 
-def _kept_nodes(root: Node) -> dict[int, Node]:
-    """Return the nodes of a resolved lineage whose partitions are to be kept."""
-    kept: dict[int, Node] = {}
+def _cached_nodes(root: Node) -> dict[int, Node]:
+    """Return the nodes of a resolved lineage whose partitions are to be cached."""
+    cached: dict[int, Node] = {}
     seen: set[int] = set()
     waiting = [root]
     while waiting:
@@ -439,13 +471,14 @@ def _kept_nodes(root: Node) -> dict[int, Node]:
         if node.id not in seen:
             seen.add(node.id)
             if node.persisted or node.checkpointed:
-                kept[node.id] = node
+                cached[node.id] = node
             waiting.extend(node.parents)
-    return kept
+    return cached
 
 
-def _describe(stage: Stage) -> str:
+def _describe(stage: Stage, skipped: bool) -> str:
     role = "result" if stage.writes is None else f"shuffle {stage.writes.shuffle}"
     after = f", after stage {', '.join(map(str, stage.parents))}" if stage.parents else ""
     into = "" if stage.writes is None else f" into {stage.writes.partitions} partitions"
-    return f"stage {stage.id} ({role}): {stage.name}: {stage.tasks} tasks{into}{after}"
+    skip = ", skipped: its output is kept" if skipped else ""
+    return f"stage {stage.id} ({role}): {stage.name}: {stage.tasks} tasks{into}{after}{skip}"

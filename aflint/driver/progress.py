@@ -112,7 +112,7 @@ class ProgressDisplay:
             (job, stage)
             for job in self._running.values()
             for stage in job.stages
-            if stage.ended is None and stage.done < stage.tasks
+            if not stage.skipped and stage.ended is None and stage.done < stage.tasks
         ]
         if len(open_stages) > room:
             open_stages.sort(key=lambda each: each[1].started is None)

@@ -49,7 +49,7 @@ class JobRecord:
 
     journal: Journal
     job: str
-    writers: Mapping[int, int]
+    writers: Mapping[int, Stage]
     _links: dict[tuple[int, int], list[Row]] = field(default_factory=dict)
 
     def begin(self, name: str, fingerprint: str) -> None:
@@ -58,19 +58,21 @@ class JobRecord:
 
     def opened(self, handle: ShuffleHandle) -> None:
         """Note a shuffle."""
-        self.journal.record(ShuffleMade(self.writers[handle.shuffle], handle))
+        self.journal.record(ShuffleMade(self.writers[handle.shuffle].id, handle))
 
-    def accepted(self, result: TaskResult) -> None:
-        """Note an accepted task, once the last link of its attempt is there."""
+    def accepted(self, result: TaskResult, counts: bool) -> None:
+        """Note an accepted task, once the last link of its attempt is there. `counts`: what it
+        accumulated counts.
+        """
         place = (result.id.stage, result.id.partition)
         links = self._links.setdefault(place, [])
         links.append(row_of(result))
         if result.continuation is None:
-            self.journal.record(TaskAccepted(tuple(links)))
+            self.journal.record(TaskAccepted(tuple(links), counts))
             del self._links[place]
 
     def closed(self) -> None:
-        """Note that the job is over, with its answer or without: nobody needs its shuffles."""
+        """Note that the job is over, with its answer or without."""
         self.journal.record(JobClosed(self.job))
 
     def aborted(self) -> None:

@@ -17,11 +17,13 @@ from aflint.events import (
     JobEnded,
     JobStarted,
     StageEnded,
+    StageSkipped,
     StageStarted,
     TaskEnded,
     TaskRecovered,
     TaskStarted,
 )
+from aflint.scheduler.recovery import LOAN_BITS
 from aflint.task import TaskMetrics
 
 _log = logging.getLogger(__name__)
@@ -55,6 +57,8 @@ class StageReport:
     retries: int = 0
     started: float | None = None
     ended: float | None = None
+    skipped: bool = False
+    """What it would write, an earlier job left: no task of it runs, unless some of that is lost."""
     metrics: TaskMetrics = field(default_factory=TaskMetrics)
 
     def elapsed(self, now: float) -> float | None:
@@ -147,9 +151,11 @@ class JobReport:
         return format_seconds(self.seconds)
 
     def _figures(self) -> list[str]:
-        done, asked = self.tasks, sum(stage.tasks for stage in self.stages)
+        done, asked = self.tasks, sum(stage.tasks for stage in self.stages if not stage.skipped)
         tasks = f"{done:,} of {asked:,} tasks" if done < asked else _count_of(done, "task", "tasks")
         figures = [tasks]
+        if skipped := sum(stage.skipped for stage in self.stages):
+            figures.append(_count_of(skipped, "skipped stage", "skipped stages"))
         if self.recovered_tasks:
             figures.append(f"{self.recovered_tasks:,} recovered")
         if self.retries:
@@ -178,7 +184,7 @@ def _table(stages: tuple[StageReport, ...]) -> list[str]:
         rows.append(
             (
                 f"{stage.id} {stage.name}",
-                f"{stage.done}/{stage.tasks}",
+                "skipped" if stage.skipped else f"{stage.done}/{stage.tasks}",
                 "" if seconds is None else format_seconds(seconds),
                 *figures,
             )
@@ -275,9 +281,13 @@ class Reporter:
                     del self.jobs[next(iter(self.jobs))]
                 reports = tuple(StageReport(*stage) for stage in stages)
                 self.jobs[id] = JobReport(id, name, reports, self.clock(), estimated=self._estimate)
+            case StageSkipped(id, number):
+                if id in self.jobs:
+                    self.jobs[id].stage(number).skipped = True
             case StageStarted(id, number):
                 if id in self.jobs:
                     stage = self.jobs[id].stage(number)
+                    stage.skipped = False  # some of what was left is lost
                     stage.started, stage.ended = stage.started or self.clock(), None
             case StageEnded(id, number):
                 if id in self.jobs:
@@ -286,7 +296,8 @@ class Reporter:
                 if task.job in self.jobs:
                     stage = self.jobs[task.job].stage(task.stage)
                     stage.attempts += 1
-                    stage.retries += bool(task.attempt) and not (speculative or task.link)
+                    follows = task.attempt % (1 << LOAN_BITS) > 0
+                    stage.retries += follows and not (speculative or task.link)
             case TaskEnded(id=task):
                 if task.job in self.jobs:
                     self._ended(self.jobs[task.job], event)
@@ -307,7 +318,7 @@ class Reporter:
         stage = report.stage(event.id.stage)
         stage.done += event.accepted
         stage.failed_attempts += not event.accepted
-        if event.refused and event.id.attempt and not event.id.link:
+        if event.refused and event.id.attempt % (1 << LOAN_BITS) and not event.id.link:
             stage.retries -= 1  # it never ran, and will be started again under the same number
         self._count(report, stage, event.metrics)
 

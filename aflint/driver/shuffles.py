@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aflint.errors import AflintError, RunInUseError
 from aflint.journal import Journal, Past
-from aflint.journal.entries import ShuffleMade
+from aflint.journal.entries import ShuffleClosed, ShuffleMade
 from aflint.scheduler.loop import ShuffleService
 from aflint.task import ShuffleHandle
 
@@ -29,10 +29,11 @@ class OwnShuffles(ShuffleService):
     async def close(self, handle: ShuffleHandle) -> None:
         """Remove all that the shuffle left anywhere.
 
-        Not before the journal has it that its job is over: who resumes the run from now on will
-        not look for it. If somebody has resumed it, the shuffle is theirs, unless the journal never
-        told them of it.
+        Not before the journal says so: a driver that resumes the run from now on will not look for
+        it. If another driver has resumed the run already, the shuffle belongs to that one, unless
+        the journal never named it.
         """
+        self.journal.record(ShuffleClosed(handle))
         if await self._is_own(handle):
             try:
                 await self.shuffles.close(handle)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +12,15 @@ from aflint.errors import InternalError
 from aflint.executor.aggregate import Spiller
 from aflint.executor.chaining import Chain
 from aflint.executor.io_loop import IOLoop
-from aflint.executor.shuffle import ReadCounts
+from aflint.executor.shuffle import Completeness, ReadCounts, read_blocks
 from aflint.executor.sources import Source, SourceCounts, open_source
+from aflint.executor.spill import BlockFile
 from aflint.storage.base import Storage
-from aflint.task import BlocksSplit, Manifest, TaskDescription
+from aflint.task import BlocksSplit, FrameId, Manifest, TaskDescription
 from aflint.transport.base import Transport
+
+ReducePartition = tuple[str, int, int]
+"""The job that opened a shuffle, its number there, and one of its reduce partitions."""
 
 
 @dataclass(slots=True)
@@ -32,14 +38,18 @@ class Inputs:
     shuffle_counts: ReadCounts = field(default_factory=ReadCounts)
     stored: list[tuple[int, int, BlocksSplit]] = field(default_factory=list)
     _splits: dict[tuple[int, int], Any] = field(default_factory=dict)
+    _read_twice: set[ReducePartition] = field(default_factory=set)
+    _held: dict[ReducePartition, BlockFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._splits = {(item.leaf, item.partition): item.split for item in self.task.inputs}
+        if self.transport is not None and not self.transport.traits.rereadable:
+            counts = Counter(map(_place, filter(_is_manifest, self._splits.values())))
+            self._read_twice = {place for place, count in counts.items() if count > 1}
 
-    @property
-    def frame_key(self) -> bytes:
-        """The key of the frames of this task's job."""
-        return self.secret.key("job", self.task.id.job)
+    def frame_key(self, job: str) -> bytes:
+        """Return the key of the frames of a job: this task's own, or one whose shuffle is kept."""
+        return self.secret.key("job", job)
 
     def split(self, leaf: int, partition: int) -> Any:
         """Return what a leaf reads for one of its partitions."""
@@ -52,6 +62,44 @@ class Inputs:
             raise InternalError(f"leaf {leaf} of {self.task.id} has no manifest")
         return manifest
 
+    def frames(
+        self, manifest: Manifest, seen: Sequence[FrameId]
+    ) -> Generator[tuple[FrameId, list[Any]], None, None]:
+        """Yield the frames of a reduce partition that were not seen yet, each with its records.
+
+        Two leaves of one task may read the same partition, even in turns. Two readers of a queue
+        would hide its messages from each other, so there it is read once, whole, into a file.
+        """
+        place = _place(manifest)
+        if place not in self._read_twice:
+            yield from self._fetch(Completeness(manifest, seen))
+            return
+        if place not in self._held:
+            file = self._held[place] = BlockFile(self.spiller.folder)
+            for id, block in self._fetch(Completeness(manifest)):
+                file.append([id, block])
+        skipped = set(seen)
+        for id, block in self._held[place].read():
+            if id not in skipped:
+                yield id, block
+
+    def _fetch(self, progress: Completeness) -> Generator[tuple[FrameId, list[Any]], None, None]:
+        if self.transport is None:
+            raise InternalError(f"{self.task.id} reads a shuffle, but was given no transport")
+        return read_blocks(
+            progress,
+            self.frame_key(progress.manifest.handle.job),
+            self.transport,
+            self.io,
+            self.task.fetch_timeout_s,
+            self.shuffle_counts,
+        )
+
+    def close(self) -> None:
+        """Free what was held of partitions that are read twice."""
+        for file in self._held.values():
+            file.close()
+
     def open(self, split: Any, position: Any = None) -> Source:
         """Return a source of a split, from a position on."""
         key = self.file_key(split.path) if isinstance(split, BlocksSplit) else None
@@ -60,3 +108,11 @@ class Inputs:
     def file_key(self, path: str) -> bytes:
         """Return the key of a file of blocks that only aflint's own tasks read."""
         return self.secret.key("file", path)
+
+
+def _is_manifest(split: Any) -> bool:
+    return isinstance(split, Manifest)
+
+
+def _place(manifest: Manifest) -> ReducePartition:
+    return manifest.handle.job, manifest.handle.shuffle, manifest.partition

@@ -13,11 +13,9 @@ from contextlib import closing
 from itertools import chain, islice
 from typing import Any
 
-from aflint.errors import InternalError
 from aflint.executor.aggregate import Spiller, cogroup, combine, group, identity, sort
 from aflint.executor.chaining import PausedError
 from aflint.executor.inputs import Inputs
-from aflint.executor.shuffle import Completeness, read_blocks
 from aflint.executor.sinks import BlockFileWriter
 from aflint.executor.text import TextSource
 from aflint.plan.lineage import Aggregator, Grouping, Ordering
@@ -149,21 +147,10 @@ def _frames(
     step: ReadShuffle, partition: int, inputs: Inputs, consumed: list[FrameId]
 ) -> Iterator[list[Any]]:
     """Yield the records of the frames that no earlier link has read, noting those used up."""
-    if inputs.transport is None:
-        raise InternalError(f"{inputs.task.id} reads a shuffle, but was given no transport")
-    task, control = inputs.task, inputs.chain
+    control = inputs.chain
     if control.is_cut:
         return  # at another member; a link that was not cut yet reads one frame, however late it is
-    progress = Completeness(inputs.manifest(step.leaf, partition), consumed)
-    blocks = read_blocks(
-        progress,
-        inputs.frame_key,
-        inputs.transport,
-        inputs.io,
-        task.fetch_timeout_s,
-        inputs.shuffle_counts,
-    )
-    with closing(blocks):
+    with closing(inputs.frames(inputs.manifest(step.leaf, partition), consumed[:])) as blocks:
         for frame, block in blocks:
             yield block
             consumed.append(frame)

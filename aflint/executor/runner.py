@@ -119,6 +119,8 @@ class Executor:
                     failure=describe(error, task.id),
                     metrics=_add_reads(TaskMetrics(), inputs, spill),
                 )
+            finally:
+                inputs.close()
             accumulators = closure.dumps(context.accumulated, "accumulator updates")
         return replace(
             result,
@@ -187,7 +189,12 @@ class Executor:
         assert task.output is not None
         assert inputs.transport is not None
         output = ShuffleOutput(
-            task.id, task.output, inputs.frame_key, inputs.transport, self.io, task.memory_mb << 20
+            task.id,
+            task.output,
+            inputs.frame_key(task.output.job),
+            inputs.transport,
+            self.io,
+            task.memory_mb << 20,
         )
         with _aborting(output):
             source = pipeline.records(program.root, task.id.partition, inputs)

@@ -144,7 +144,7 @@ class ShuffleOutput:
 
     def _header(self, partition: int, count: int) -> FrameHeader:
         return FrameHeader(
-            job=self._task.job,
+            job=self._handle.job,  # not always the task's: what an earlier job kept may be lost
             shuffle=self._handle.shuffle,
             map=self._task.partition,
             attempt=self._task.attempt,
@@ -240,13 +240,14 @@ def read_blocks(
         return
     reader = transport.reader(progress.manifest)
     counts.readers.append(reader)
-    consumed = False
     try:
         for frame_id, payload in io.iterate(_payloads(progress, key, reader, timeout_s, counts)):
             yield frame_id, records.decode(payload)
-        consumed = True
+    except FetchFailedError as error:
+        error.job = progress.manifest.handle.job
+        raise
     finally:
-        io.run(reader.close(consumed=consumed))
+        io.run(reader.close())
 
 
 async def _payloads(

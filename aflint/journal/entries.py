@@ -51,10 +51,12 @@ class ShuffleMade:
 class TaskAccepted:
     """A task was accepted: the results of all links of its attempt, in order, as rows.
 
-    The value of the last is None where it was too large to be written down.
+    The value of the last is None where it was too large to be written down. What it accumulated
+    `counts` unless the task had been accepted before, in this job or an earlier one.
     """
 
     rows: tuple[Row, ...]
+    counts: bool = True
 
     @property
     def results(self) -> tuple[TaskResult, ...]:
@@ -64,8 +66,16 @@ class TaskAccepted:
 
 @wire
 @dataclass(frozen=True, slots=True)
+class ShuffleClosed:
+    """A shuffle is about to be removed: no job will read it again."""
+
+    handle: ShuffleHandle
+
+
+@wire
+@dataclass(frozen=True, slots=True)
 class JobClosed:
-    """A job is over, with its answer or without: its shuffles are about to be closed."""
+    """A job is over, with its answer or without. Its shuffles may be kept for later jobs."""
 
     job: str
 
@@ -99,6 +109,7 @@ Entry = (
     | JobBegan
     | ShuffleMade
     | TaskAccepted
+    | ShuffleClosed
     | JobClosed
     | SaveCommitted
     | SaveAborted

@@ -13,6 +13,7 @@ from aflint.journal.entries import (
     JobClosed,
     SaveAborted,
     SaveCommitted,
+    ShuffleClosed,
     ShuffleMade,
     TaskAccepted,
 )
@@ -25,10 +26,11 @@ Links = tuple[TaskResult, ...]
 class PastJob:
     """One job of the run, as far as it came.
 
+    `handles` are its shuffles that were not closed: also after its end, for the jobs after it.
     `results`, by (stage, partition), are what its tasks came to; the output of those that are
     `outdated` lies in a shuffle that was closed since. `counted` are the results that were accepted
     first, where tasks were run again: the run went on with what those accumulated and stored.
-    `closed`: it was over, and so its shuffles are gone. `committed`: what it saved is in place.
+    `committed`: what it saved is in place.
     `beside`: another job was under way at the same time, so that what was cached when it was
     planned may be otherwise in another run.
     """
@@ -40,7 +42,6 @@ class PastJob:
     counted: dict[tuple[int, int], Links] = field(default_factory=dict)
     results: dict[tuple[int, int], Links] = field(default_factory=dict)
     outdated: set[tuple[int, int]] = field(default_factory=set)
-    closed: bool = False
     committed: bool = False
     beside: bool = False
 
@@ -116,7 +117,7 @@ class Past:
                 self.drivers.append(entry)
                 self._under_way.clear()
             case JobBegan(id, name, fingerprint):
-                self.jobs.setdefault(id, PastJob(id, name, fingerprint)).closed = False
+                self.jobs.setdefault(id, PastJob(id, name, fingerprint))
                 self._under_way.add(id)
                 if len(self._under_way) > 1:
                     for each in self._under_way:
@@ -129,11 +130,15 @@ class Past:
                 results = entry.results
                 task = results[-1].id
                 job, place = self.jobs[task.job], (task.stage, task.partition)
-                job.counted.setdefault(place, results)
+                if entry.counts:
+                    job.counted.setdefault(place, results)
                 job.results[place] = results
                 job.outdated.discard(place)
+            case ShuffleClosed(handle):
+                handles = self.jobs[handle.job].handles
+                if handles.get(handle.shuffle) == handle:  # and not one that was made since
+                    del handles[handle.shuffle]
             case JobClosed(id):
-                self.jobs[id].closed = True
                 self._under_way.discard(id)
             case SaveAborted(id):
                 self.jobs[id].results.clear()

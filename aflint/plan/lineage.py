@@ -105,11 +105,21 @@ class Ordering:
     key: Callable[[Any], Any] | None = None
 
 
+class Lifetime:
+    """Lives as long as any copy of one node: what is kept for the node goes when this does."""
+
+    __slots__ = ("__weakref__",)
+
+
 @dataclass(eq=False, kw_only=True)
 class Node:
-    """One RDD's worth of lineage; `id` is unique within the process."""
+    """One RDD's worth of lineage; `id` is unique within the process.
+
+    Resolving copies nodes: all copies of one share its `id` and its `lifetime`.
+    """
 
     id: int = field(default_factory=lambda: next(_ids))
+    lifetime: Lifetime = field(default_factory=Lifetime, repr=False)
     name: str = ""
     persisted: bool = False
     checkpointed: bool = False

@@ -6,7 +6,7 @@ anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any
@@ -19,6 +19,7 @@ from aflint.plan.lineage import (
     Coalesced,
     CoGrouped,
     Grouping,
+    Lifetime,
     Mapped,
     Node,
     Ordering,
@@ -55,11 +56,32 @@ class ShuffleRead:
 
 
 @dataclass(frozen=True, slots=True)
+class ShuffleContent:
+    """What a shuffle holds: the records of the node `parent`, as `sink` places them.
+
+    Shuffles of the same content can stand in for each other, within a job and between jobs.
+    """
+
+    parent: int
+    sink: Partition
+
+    def same_as(self, other: ShuffleContent) -> bool:
+        """Whether the other one holds the same records, placed and combined the same way."""
+        if self.parent != other.parent:
+            return False
+        try:
+            return self.sink is other.sink or bool(self.sink == other.sink)
+        except Exception:  # a user's key or function may refuse to be compared: then it differs
+            return False
+
+
+@dataclass(frozen=True, slots=True)
 class ShuffleWrite:
     """What a shuffle-map stage writes: one shuffle of so many reduce partitions."""
 
     shuffle: int
     partitions: int
+    content: ShuffleContent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +150,48 @@ def shuffled_side(root: Node) -> Node | None:
 
 
 def _reads_shuffle(node: Node) -> bool:
-    waiting = [node]
+    waiting, seen = [node], set()
     while waiting:
         node = waiting.pop()
         if isinstance(node, Shuffled | CoGrouped):
             return True
-        waiting.extend(node.parents)
+        if node.id not in seen:
+            seen.add(node.id)
+            waiting.extend(node.parents)
     return False
+
+
+def skipped_stages(stages: Sequence[Stage], kept: Container[int]) -> set[int]:
+    """Return the stages that need not run if these shuffles are there already.
+
+    Those are the stages that write them, and those that nothing else reads.
+    """
+    runs, waiting = set[int](), [stages[-1].id]
+    while waiting:
+        stage = stages[waiting.pop()]
+        if stage.id not in runs and not (stage.writes and stage.writes.shuffle in kept):
+            runs.add(stage.id)
+            waiting.extend(stage.parents)
+    return {stage.id for stage in stages} - runs
 
 
 PackProgram = Callable[[Program, str, int], Blob]
 """Makes the blob of a stage's program, given the stage's name, for errors, and its tasks."""
 
 Inputs = list[tuple[Input, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The stages of a job, in dependency order, and for each shuffle the nodes that read it."""
+
+    stages: tuple[Stage, ...]
+    readers: Mapping[int, Sequence[Lifetime]]
+
+    @property
+    def writers(self) -> dict[int, Stage]:
+        """The stages that write shuffles, by the number of the shuffle."""
+        return {stage.writes.shuffle: stage for stage in self.stages if stage.writes}
 
 
 def plan(
@@ -151,18 +202,17 @@ def plan(
     pack: PackProgram,
     store_folder: str,
     checkpoint_folder: str = "",
-    share_reads: bool,
-) -> tuple[Stage, ...]:
-    """Return the stages that compute `sink` over every partition of `root`, in dependency order.
+) -> Plan:
+    """Return the stages that compute `sink` over every partition of `root`.
 
-    All counts of partitions must be known: see `aflint.driver.resolve`. `store_folder` and
-    `checkpoint_folder` are where cached and checkpointed partitions go. `share_reads` says that a
-    shuffle may be read more than once; where it may not, a shuffle that has several readers is
-    written once for each.
+    The whole lineage is planned, whatever shuffles are kept from earlier jobs: which stages run is
+    decided when they are needed, so that the same program has the same plan in every run. All
+    counts of partitions must be known: see `aflint.driver.resolve`. `store_folder` and
+    `checkpoint_folder` are where cached and checkpointed partitions go.
     """
-    planner = _Planner(pack, store_folder, checkpoint_folder, share_reads)
+    planner = _Planner(pack, store_folder, checkpoint_folder)
     planner.add_stage(root, sink, name, None)
-    return tuple(planner.stages)
+    return Plan(tuple(planner.stages), planner.readers)
 
 
 def partition_count(node: Node) -> int:
@@ -194,10 +244,10 @@ class _Planner:
     pack: PackProgram
     store_folder: str
     checkpoint_folder: str
-    share_reads: bool
     stages: list[Stage] = field(default_factory=list)
-    _writers: list[tuple[int, Sink, int]] = field(default_factory=list)
-    _shuffles: int = 0
+    readers: dict[int, list[Lifetime]] = field(default_factory=dict)
+    _writers: dict[int, list[int]] = field(default_factory=dict)
+    """For each node, the stages that write a shuffle of it."""
 
     def add_stage(self, root: Node, sink: Sink, name: str, writes: ShuffleWrite | None) -> int:
         """Plan a stage and all that it needs; return its id."""
@@ -210,17 +260,26 @@ class _Planner:
         self.stages.append(stage)
         return stage.id
 
-    def shuffle(self, parent: Node, sink: Partition, name: str) -> int:
-        """Return the stage that writes a shuffle: one for all its readers, where they may share."""
-        if self.share_reads:
-            for node, known, stage in self._writers:
-                if node == parent.id and known == sink:
-                    return stage
-        writes = ShuffleWrite(self._shuffles, sink.partitioner.partitions)
-        self._shuffles += 1
-        stage = self.add_stage(parent, sink, name, writes)
-        self._writers.append((parent.id, sink, stage))
+    def shuffle(self, parent: Node, sink: Partition, reader: Node) -> Stage:
+        """Return the stage that writes a shuffle: one for all its readers."""
+        stage = self._writer(parent, sink, reader.name)
+        assert stage.writes is not None
+        self.readers[stage.writes.shuffle].append(reader.lifetime)
         return stage
+
+    def _writer(self, parent: Node, sink: Partition, name: str) -> Stage:
+        content = ShuffleContent(parent.id, sink)
+        writers = self._writers.setdefault(parent.id, [])
+        for each in writers:
+            stage = self.stages[each]
+            assert stage.writes is not None
+            assert stage.writes.content is not None
+            if content.same_as(stage.writes.content):
+                return stage
+        writes = ShuffleWrite(len(self.readers), sink.partitioner.partitions, content)
+        self.readers[writes.shuffle] = []  # also takes the number, before the parent's shuffles
+        writers.append(self.add_stage(parent, sink, name, writes))
+        return self.stages[writers[-1]]
 
 
 @dataclass(slots=True)
@@ -264,7 +323,7 @@ class _StageBuilder:
             case Shuffled():
                 return self._shuffled(node)
             case CoGrouped(members=members, target=target):
-                built = [self._placed(member, target, node.name) for member in members]
+                built = [self._placed(member, target, node) for member in members]
                 inputs = [sum(parts, ()) for parts in zip(*(i for _, i in built), strict=True)]
                 return CoGroup(tuple(step for step, _ in built)), inputs
         raise InternalError(f"{type(node).__name__} was not resolved before planning")
@@ -313,29 +372,28 @@ class _StageBuilder:
             if node.aggregator is None and node.ordering is None:
                 return step, inputs
             return Aggregate(step, node.aggregator, node.ordering), inputs
-        return self._read(node.parent, node.target, node.aggregator, node.ordering, node.name)
+        return self._read(node.parent, node.target, node, node.aggregator, node.ordering)
 
-    def _placed(self, node: Node, target: Partitioner, name: str) -> tuple[Step, Inputs]:
+    def _placed(self, node: Node, target: Partitioner, reader: Node) -> tuple[Step, Inputs]:
         """Return the pairs of a node placed by `target`, shuffled only where they are not yet."""
         if node.partitioner is not None and node.partitioner == target:
             return self.build(node)
-        return self._read(node, target, None, None, name)
+        return self._read(node, target, reader)
 
     def _read(
         self,
         parent: Node,
         target: Partitioner,
-        aggregator: Aggregator | Grouping | None,
-        ordering: Ordering | None,
-        name: str,
+        reader: Node,
+        aggregator: Aggregator | Grouping | None = None,
+        ordering: Ordering | None = None,
     ) -> tuple[Step, Inputs]:
         combined = isinstance(aggregator, Aggregator) and aggregator.map_side
         sink = Partition(target, aggregator if combined else None)  # type: ignore[arg-type]
-        stage = self.planner.shuffle(parent, sink, name)
-        self.parents.add(stage)
-        writes = self.planner.stages[stage].writes
-        assert writes is not None
-        read = ShuffleRead(writes.shuffle)
+        stage = self.planner.shuffle(parent, sink, reader)
+        self.parents.add(stage.id)
+        assert stage.writes is not None
+        read = ShuffleRead(stage.writes.shuffle)
         leaf, inputs = self._leaf(ReadSplit, [read] * target.partitions)
         assert isinstance(leaf, ReadSplit)
         return ReadShuffle(leaf.leaf, aggregator, ordering, combined), inputs

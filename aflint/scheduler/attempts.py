@@ -5,12 +5,12 @@ from __future__ import annotations
 from aflint import errors, events
 from aflint.scheduler import queues
 from aflint.scheduler.failures import Loss, exhausted, refetched_too_often
-from aflint.scheduler.jobs import fail, settle, stop
+from aflint.scheduler.jobs import fail, settle, statuses_of, stop
 from aflint.scheduler.messages import Deliver, Emit, Launch, PartitionDone
 from aflint.scheduler.policy import Policy, Verdict
 from aflint.scheduler.queues import admit
-from aflint.scheduler.stages import completed, inputs_for, rerun_maps, statuses_of
-from aflint.scheduler.state import Attempt, StartingPoint, State, TaskRun, TaskState
+from aflint.scheduler.stages import completed, inputs_for, rerun_maps
+from aflint.scheduler.state import Attempt, StageRun, StartingPoint, State, TaskRun, TaskState
 from aflint.task import Continuation, TaskDescription, TaskId, TaskMetrics, TaskResult
 
 _NOTHING = TaskMetrics()
@@ -70,6 +70,7 @@ def _start(
     stage, job = task.stage, task.stage.job
     id = TaskId(job.id, stage.stage.id, task.partition, number, len(start.links))
     attempt = Attempt(id, task, start, state.now, speculative)
+    queues.begin_reading(state, attempt)
     state.attempts[id] = job.running[id] = attempt
     task.running.append(attempt)
     state.concurrency.launched(state.now)
@@ -123,10 +124,13 @@ def _free(state: State, attempt: Attempt) -> None:
     task.running.remove(attempt)
     task.stage.candidates.pop(attempt.id, None)
     state.concurrency.ended(state.now)
+    queues.end_reading(state, attempt)
 
 
 def _superseded(state: State, attempt: Attempt, result: TaskResult | None) -> None:
     _finish(state, attempt, result, error="")
+    if result is None:
+        _may_read_on(attempt)
 
 
 def _continue(
@@ -192,6 +196,8 @@ def _failed(state: State, attempt: Attempt, loss: Loss, result: TaskResult | Non
     if refused:
         state.concurrency.throttled(attempt.launched, state.now)
     _finish(state, attempt, result, loss.text, loss.metrics, refused)
+    if result is None and not refused:
+        _may_read_on(attempt)
     verdict = state.policy.judge(loss.kind)
     if verdict is Verdict.FAIL:
         fail(state, attempt.task.stage.job, loss.cause)
@@ -238,14 +244,15 @@ def _refetch(state: State, attempt: Attempt, loss: Loss) -> None:
     Where a reader of a driver that was killed may hide them, they are waited for once more.
     """
     task, job = attempt.task, attempt.task.stage.job
-    shuffle, maps = loss.lost_maps
-    source = job.writers[shuffle]
-    if loss.waited and source.recovered and state.now < job.contested_until:
+    source = _lost_from(attempt, loss)
+    assert source is not None
+    there_before = source.recovered or source.kept is not None
+    if loss.waited and there_before and state.now < job.contested_until:
         _later(state, attempt)
         return
-    if rerun_maps(state, source, maps, attempt.start.epoch):
+    if rerun_maps(state, source, loss.lost_maps.maps, attempt.start.epoch):
         rounds = state.policy.max_fetch_rounds
-        fail(state, job, refetched_too_often(loss, shuffle, source.stage.name, rounds))
+        fail(state, job, refetched_too_often(loss, source.stage.name, rounds))
         return
     task.next_start = None
     task.throttles = 0
@@ -262,11 +269,27 @@ def _after_lost_link(attempt: Attempt) -> StartingPoint | None:
 
 def _names_maps(attempt: Attempt, loss: Loss) -> bool:
     """Say whether the failure names outputs that the attempt was told to read."""
-    shuffle, maps = loss.lost_maps
-    source = attempt.task.stage.job.writers.get(shuffle)
-    if source is None or source not in attempt.task.reads or not maps:
+    source, maps = _lost_from(attempt, loss), loss.lost_maps.maps
+    if source is None or not maps:
         return False
     return all(0 <= each < source.stage.tasks for each in maps)
+
+
+def _lost_from(attempt: Attempt, loss: Loss) -> StageRun | None:
+    """Return the stage that wrote what was lost, if the attempt reads it."""
+    lost = loss.lost_maps
+    opened_by = lost.job or attempt.id.job
+    for stage in attempt.task.reads:
+        if stage.handle and (stage.handle.job, stage.handle.shuffle) == (opened_by, lost.shuffle):
+            return stage
+    return None
+
+
+def _may_read_on(attempt: Attempt) -> None:
+    """Note that an attempt of which nothing more will be heard may go on reading its shuffles."""
+    if attempt.reads:
+        for stage in attempt.task.reads:
+            stage.suspect = True
 
 
 def _requeue(state: State, task: TaskRun) -> None:

@@ -5,11 +5,23 @@ from __future__ import annotations
 import logging
 import pickle
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aflint import errors
 from aflint.task import TaskFailure, TaskId, TaskMetrics
 
 _log = logging.getLogger("aflint.scheduler")
+
+
+class LostMaps(NamedTuple):
+    """Output that could not be read: map partitions of a shuffle.
+
+    `job` opened the shuffle; empty where the failure does not say: then it is the reader's own.
+    """
+
+    job: str = ""
+    shuffle: int = -1
+    maps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +53,18 @@ class Loss:
         return TaskMetrics()
 
     @property
-    def lost_maps(self) -> tuple[int, tuple[int, ...]]:
-        """The shuffle and its map partitions that a FetchFailedError names; -1 and none where it
-        names nothing that can be understood.
-        """
-        if isinstance(self.cause, TaskFailure):
-            shuffle, maps = self.cause.details.get("shuffle"), self.cause.details.get("maps")
-            if isinstance(shuffle, int) and isinstance(maps, tuple | list):
-                return shuffle, tuple(maps) if all(isinstance(map, int) for map in maps) else ()
-            return -1, ()
+    def lost_maps(self) -> LostMaps:
+        """The map partitions that a FetchFailedError names, if it can be understood."""
         if isinstance(self.cause, errors.FetchFailedError):
-            return self.cause.shuffle, self.cause.maps
-        return -1, ()
+            return LostMaps(self.cause.job, self.cause.shuffle, self.cause.maps)
+        if not isinstance(self.cause, TaskFailure):
+            return LostMaps()
+        details = self.cause.details
+        job, shuffle, maps = details.get("job", ""), details.get("shuffle"), details.get("maps")
+        if not (isinstance(shuffle, int) and isinstance(maps, tuple | list)):
+            return LostMaps()
+        known = all(isinstance(map, int) for map in maps)
+        return LostMaps(job if isinstance(job, str) else "", shuffle, tuple(maps) if known else ())
 
     @property
     def waited(self) -> bool:
@@ -72,14 +84,13 @@ def exhausted(loss: Loss, id: TaskId, stage: str, losses: int) -> errors.Attempt
     return error
 
 
-def refetched_too_often(
-    loss: Loss, shuffle: int, stage: str, rounds: int
-) -> errors.AttemptsExhaustedError:
+def refetched_too_often(loss: Loss, stage: str, rounds: int) -> errors.AttemptsExhaustedError:
     """Return the error of a map stage whose output was lost again and again."""
     error = errors.AttemptsExhaustedError(
-        f"output of stage {stage} (shuffle {shuffle}) was lost again after its tasks had been run "
-        f"again {rounds} times. The last time: {loss.text}. Look for what removes or "
-        "hides its frames: a full or cleaned disk, a deleted queue, too short a fetch timeout"
+        f"output of stage {stage} (shuffle {loss.lost_maps.shuffle}) was lost again after its "
+        f"tasks had been run again {rounds} times. The last time: {loss.text}. Look for what "
+        "removes or hides its frames: a full or cleaned disk, a deleted queue, too short a fetch "
+        "timeout"
     )
     error.__cause__ = rebuilt(loss.cause)
     return error

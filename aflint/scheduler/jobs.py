@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aflint import events
-from aflint.plan.planner import Job
+from aflint.plan.planner import Job, skipped_stages
 from aflint.scheduler.failures import Loss
 from aflint.scheduler.messages import CloseShuffle, Emit, FailJob, JobOver, Stop
 from aflint.scheduler.policy import Policy
 from aflint.scheduler.recovery import Recovery
 from aflint.scheduler.state import Attempt, JobRun, StageRun, State
-from aflint.task import TaskFailure, TaskResult
+from aflint.task import MapStatus, TaskFailure, TaskResult
 
 
 def submitted(state: State, job: Job, recovery: Recovery) -> None:
@@ -19,6 +21,8 @@ def submitted(state: State, job: Job, recovery: Recovery) -> None:
     run = state.jobs[job.id] = new_job(job, state.policy, recovery, state.now)
     described = tuple((stage.id, stage.name, stage.tasks) for stage in job.stages)
     state.out.append(Emit(events.JobStarted(job.id, job.name, described)))
+    for stage_id in sorted(skipped_stages(job.stages, recovery.kept)):
+        state.out.append(Emit(events.StageSkipped(job.id, stage_id)))
     for (stage, _), links in recovery.results.items():
         if is_there(run.stages[stage], links):
             metrics = tuple(link.metrics for link in links)
@@ -35,6 +39,10 @@ def new_job(job: Job, policy: Policy, recovery: Recovery, now: float) -> JobRun:
             run.writers[stage.writes.shuffle] = record
             record.handle = recovery.handles.get(stage.writes.shuffle)
             record.recovered = record.handle is not None
+            record.kept = recovery.kept.get(stage.writes.shuffle)
+            if record.kept is not None:
+                record.handle = record.kept.handle
+                record.ended = True  # in the job that ran it
     return run
 
 
@@ -114,6 +122,30 @@ def _close(state: State, stage: StageRun) -> None:
     writes = stage.stage.writes
     if stage.handle is None or writes is None:
         return
-    state.out.append(CloseShuffle(stage.job.id, writes.shuffle, stage.handle))
+    outputs = None if stage.suspect else _whole_output(stage)
+    state.out.append(CloseShuffle(stage.job.id, writes.shuffle, stage.handle, outputs))
     stage.handle = None
     stage.closing = True
+
+
+def _whole_output(stage: StageRun) -> Mapping[int, tuple[MapStatus, ...]] | None:
+    """Return the output of every map partition; None if some has none."""
+    if stage.needed:
+        return stage.outputs if stage.complete else None
+    # Nothing of this job had to read it, but it may be there: a later job may want it yet.
+    if stage.kept is not None:
+        return stage.kept.outputs
+    results = stage.job.recovery.results
+    places = [(stage.stage.id, partition) for partition in range(stage.stage.tasks)]
+    if not all(place in results for place in places):
+        return None
+    return {place[1]: statuses_of(results[place]) for place in places}
+
+
+def statuses_of(links: tuple[TaskResult, ...]) -> tuple[MapStatus, ...]:
+    """Return the map statuses of all links of a chained attempt, each once, in order."""
+    found: dict[tuple[int, int, int], MapStatus] = {}
+    for result in links:
+        for status in result.map_statuses:
+            found[status.map, status.attempt, status.link] = status
+    return tuple(found.values())

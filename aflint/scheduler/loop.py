@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -51,11 +51,15 @@ from aflint.scheduler.messages import (
 )
 from aflint.scheduler.policy import Policy
 from aflint.scheduler.recovery import NOTHING, Recovery
-from aflint.task import ShuffleHandle, TaskDescription, TaskId, TaskResult
+from aflint.task import MapStatus, ShuffleHandle, TaskDescription, TaskId, TaskResult
 
 _log = logging.getLogger("aflint.scheduler")
 
 Acceptor = Callable[[TaskResult, bool], None]
+TakeOver = Callable[[int, ShuffleHandle, Mapping[int, tuple[MapStatus, ...]] | None], bool]
+"""Given a shuffle's number in its job, its handle and, if it is whole, its output; returns whether
+it was taken over.
+"""
 _Answer = tuple[int, TaskResult]
 _Outcome = AttemptEnded | AttemptLost
 
@@ -137,22 +141,24 @@ class Scheduler:
         *,
         on_accept: Acceptor | None = None,
         on_open: Callable[[ShuffleHandle], None] | None = None,
+        on_left: TakeOver | None = None,
         recovery: Recovery = NOTHING,
     ) -> AsyncIterator[RunningJob]:
         """Run a job for as long as the context is open; ask the RunningJob for its results.
 
         `on_accept(result, first)` is called for each accepted result, once for each link of a
         chained task, and `on_open` with each shuffle that was opened; what they raise fails the
-        job. `recovery` is what there is of the job from a driver before this one. Leaving the
-        context, in whichever way, stops what still runs of the job, closes its shuffles and waits
-        for both; a cancellation meanwhile is raised afterwards. Raises InvalidArgumentError where
-        a job of that id is running.
+        job. `on_left` is offered each shuffle when the job is done with it: one that it takes over
+        is not closed. `recovery` is what there is of the job before it begins. Leaving the context,
+        in whichever way, stops what still runs of the job, closes its shuffles and waits for both;
+        a cancellation meanwhile is raised afterwards. Raises InvalidArgumentError where a job of
+        that id is running.
         """
         if job.id in self._jobs:
             raise InvalidArgumentError(f"a job with the id {job.id!r} is running already")
         self._check_usable()
         running = self._jobs[job.id] = RunningJob(
-            job, self._request, on_accept or _ignore, on_open or _ignore
+            job, self._request, on_accept or _ignore, on_open or _ignore, on_left or _decline
         )
         self._post(JobSubmitted(job, recovery))
         reason = ""
@@ -242,8 +248,11 @@ class Scheduler:
                     self._alarm.set(time)
                 case OpenShuffle():
                     self._group.create_task(self._open(instruction))
-                case CloseShuffle():
-                    self._group.create_task(self._close(instruction))
+                case CloseShuffle(job, shuffle, handle, outputs):
+                    if self._jobs[job].on_left(shuffle, handle, outputs):
+                        self._post(ShuffleClosed(job, shuffle))
+                    else:
+                        self._group.create_task(self._close(instruction))
                 case FailJob(job, error):
                     self._jobs[job].fail(as_error(error))
                 case JobOver(job):
@@ -333,6 +342,7 @@ class RunningJob:
         request: Callable[[str, tuple[int, ...]], None],
         on_accept: Acceptor,
         on_open: Callable[[ShuffleHandle], None],
+        on_left: TakeOver,
     ) -> None:
         self.job = job
         # Set when nothing of the job runs or is open any more.
@@ -340,6 +350,7 @@ class RunningJob:
         self.error: BaseException | None = None
         self.on_accept = on_accept
         self.on_open = on_open
+        self.on_left = on_left
         self._request = request
         self._waiting: dict[int, list[asyncio.Queue[_Answer | None]]] = {}
         self._readers: set[asyncio.Queue[_Answer | None]] = set()
@@ -427,3 +438,8 @@ class _Alarm:
 
 def _ignore(*news: object) -> None:
     """Stand in for a callback that is not given."""
+
+
+def _decline(*offer: object) -> bool:
+    """Stand in for an `on_left` that is not given."""
+    return False

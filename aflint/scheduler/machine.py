@@ -144,6 +144,7 @@ class StateMachine:
 def _check(state: State) -> None:
     """Raise AssertionError for the first invariant that does not hold."""
     _check_slots(state)
+    _check_reading(state)
     for job in state.jobs.values():
         _check_job(state, job)
         for stage in job.stages.values():
@@ -201,9 +202,16 @@ def _check_task(state: State, task: TaskRun) -> None:
     queued = task.stage.job.ready.count(task)
     _hold(queued == (task.state is TaskState.READY), f"{task} is queued once while it is READY")
     waits = sum(parent.waiters.count(task) for parent in task.reads)
+    waits += sum(waiting.count(task) for waiting in state.reading.values())
     may_write = task.stage.stage.writes is None or task.stage.handle is not None
     waiting = task.state is TaskState.WAITING and may_write
     _hold(waits == waiting, f"{task} waits for one shuffle while it is WAITING, its own open")
+
+
+def _check_reading(state: State) -> None:
+    held = [each for attempt in state.attempts.values() for each in attempt.reads]
+    _hold(len(held) == len(set(held)), "what is read by one at a time has one reader")
+    _hold(set(held) == state.reading.keys(), "what is reserved is being read")
 
 
 def _hold(condition: bool, what: str) -> None:

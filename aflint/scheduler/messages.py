@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aflint import events
 from aflint.plan.planner import Job
 from aflint.scheduler.recovery import NOTHING, Recovery
-from aflint.task import ShuffleHandle, TaskDescription, TaskFailure, TaskId, TaskResult
+from aflint.task import (
+    MapStatus,
+    ShuffleHandle,
+    TaskDescription,
+    TaskFailure,
+    TaskId,
+    TaskResult,
+)
 
 # ---- stimuli -----------------------------------------------------------------------------------
 
@@ -51,7 +59,7 @@ class ShuffleOpenFailed:
 
 @dataclass(frozen=True, slots=True)
 class ShuffleClosed:
-    """A CloseShuffle was carried out, well or not."""
+    """A CloseShuffle was carried out, well or not; or the shuffle is kept for later jobs."""
 
     job: str
     shuffle: int
@@ -172,11 +180,16 @@ class OpenShuffle:
 
 @dataclass(frozen=True, slots=True)
 class CloseShuffle:
-    """Remove all that a shuffle left; answered by ShuffleClosed."""
+    """The job is done with a shuffle: remove all that it left, unless it is kept for later jobs.
+
+    `outputs` has the statuses of every map partition, None where the shuffle must not be kept.
+    Answered by ShuffleClosed.
+    """
 
     job: str
     shuffle: int
     handle: ShuffleHandle
+    outputs: Mapping[int, tuple[MapStatus, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from bisect import insort
 
-from aflint.scheduler.state import Attempt, JobRun, StageRun, State, TaskRun, TaskState
+from aflint.plan.planner import ShuffleRead
+from aflint.scheduler.state import (
+    Attempt,
+    JobRun,
+    ReducePartition,
+    StageRun,
+    State,
+    TaskRun,
+    TaskState,
+)
 
 
 def admit(state: State, task: TaskRun, *, first: bool = False) -> None:
@@ -34,6 +43,46 @@ def release_waiters(state: State, stage: StageRun) -> None:
         admit(state, task)
 
 
+# Where only one attempt at a time may read a partition of a shuffle, the others wait for it: two
+# readers of a queue would hide its messages from each other.
+
+
+def begin_reading(state: State, attempt: Attempt) -> None:
+    """Reserve what an attempt reads."""
+    attempt.reads = _exclusive_reads(state, attempt.task)
+    for each in attempt.reads:
+        state.reading.setdefault(each, [])
+
+
+def end_reading(state: State, attempt: Attempt) -> None:
+    """Queue the tasks that waited for what an attempt read."""
+    waiting = [task for each in attempt.reads for task in state.reading.pop(each)]
+    for task in waiting:
+        if not task.stage.job.ending:
+            admit(state, task, first=True)
+
+
+def _wait_to_read(state: State, task: TaskRun) -> bool:
+    """Have a task wait if what it reads is being read; returns whether it has to."""
+    for each in _exclusive_reads(state, task):
+        if each in state.reading:
+            task.move(TaskState.WAITING)
+            state.reading[each].append(task)
+            return True
+    return False
+
+
+def _exclusive_reads(state: State, task: TaskRun) -> tuple[ReducePartition, ...]:
+    if state.policy.rereadable or not task.reads:
+        return ()
+    writers = task.stage.job.writers
+    found: dict[ReducePartition, None] = {}
+    for item in task.stage.stage.inputs[task.partition]:
+        if type(item.split) is ShuffleRead and (handle := writers[item.split.shuffle].handle):
+            found[handle.job, handle.shuffle, item.partition] = None
+    return tuple(found)
+
+
 def take_next(state: State) -> tuple[TaskRun, bool] | None:
     """Remove and return the next task to launch, and whether it is a second attempt."""
     while state.turns:
@@ -51,9 +100,10 @@ def take_next(state: State) -> tuple[TaskRun, bool] | None:
 def _take(state: State, job: JobRun) -> tuple[TaskRun, bool] | None:
     while job.ready:
         task = job.ready.popleft()
-        if task.readable:
+        if not task.readable:
+            admit(state, task)  # output that it reads was lost while it was queued
+        elif not _wait_to_read(state, task):
             return task, False
-        admit(state, task)  # output that it reads was lost while it was queued
     while job.backups:
         task = job.backups.popleft()
         # Much may have happened to it since it was found to be a straggler.

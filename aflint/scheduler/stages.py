@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from aflint import events
 from aflint.plan.planner import ShuffleRead
-from aflint.scheduler.jobs import fail, is_there, settle
+from aflint.scheduler.jobs import fail, is_there, settle, statuses_of
 from aflint.scheduler.messages import Emit, OpenShuffle, PartitionDone
 from aflint.scheduler.queues import admit, release_waiters
 from aflint.scheduler.state import JobRun, StageRun, State, TaskRun, TaskState
-from aflint.task import Input, Manifest, MapOutput, MapStatus, ShuffleHandle, TaskResult
+from aflint.task import Input, Manifest, MapOutput, MapStatus, ShuffleHandle
 
 
 def requested(state: State, id: str, partitions: Iterable[int]) -> None:
@@ -91,6 +91,7 @@ def rerun_maps(state: State, stage: StageRun, maps: Iterable[int], epoch: int) -
     if lost and stage.complete:
         stage.fetch_rounds += 1
     if stage.fetch_rounds > state.policy.max_fetch_rounds:
+        stage.suspect = True
         return True
     for task in lost:
         _forget(task)
@@ -99,15 +100,6 @@ def rerun_maps(state: State, stage: StageRun, maps: Iterable[int], epoch: int) -
     for task in lost:
         admit(state, task, first=True)
     return False
-
-
-def statuses_of(links: tuple[TaskResult, ...]) -> tuple[MapStatus, ...]:
-    """Return the map statuses of all links of a chained attempt, each once, in order."""
-    found: dict[tuple[int, int, int], MapStatus] = {}
-    for result in links:
-        for status in result.map_statuses:
-            found[status.map, status.attempt, status.link] = status
-    return tuple(found.values())
 
 
 def inputs_for(task: TaskRun) -> tuple[Input, ...]:
@@ -179,10 +171,14 @@ def _wanted_task(stage: StageRun, partition: int) -> TaskRun:
     """Make the record of a task that is wanted for the first time."""
     task = stage.tasks[partition] = TaskRun(stage, partition, _reads(stage, partition))
     recovery, place = stage.job.recovery, (stage.stage.id, partition)
-    task.attempts = recovery.first_attempt
+    writes = stage.stage.writes
+    task.attempts = recovery.first_attempt(writes.shuffle if writes is not None else None)
     task.delivered = place in recovery.delivered
     links = recovery.results.get(place)
-    if links is not None and is_there(stage, links):
+    if stage.kept is not None:
+        task.state = TaskState.ACCEPTED
+        stage.outputs[partition] = stage.kept.outputs[partition]
+    elif links is not None and is_there(stage, links):
         task.state = TaskState.ACCEPTED
         if stage.stage.writes is not None:
             stage.outputs[partition] = statuses_of(links)

@@ -15,14 +15,14 @@ from aflint.plan.planner import Job, Stage
 from aflint.scheduler.concurrency import Concurrency
 from aflint.scheduler.messages import Instruction
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.recovery import NOTHING, Recovery
+from aflint.scheduler.recovery import NOTHING, KeptOutput, Recovery
 from aflint.task import Continuation, Input, MapStatus, ShuffleHandle, TaskId, TaskResult
 
 
 class TaskState(enum.StrEnum):
     """Where a wanted task stands. Once its job is ending, a task's state no longer changes."""
 
-    WAITING = "for its stage's shuffle to open, or for one that it reads to be complete"
+    WAITING = "for its stage's shuffle to open, for one that it reads to be complete, or to be read"
     READY = "queued in its job for a slot"
     BACKING_OFF = "refused by the invoker, and queued again when its timer fires"
     RUNNING = "at least one attempt runs that is not being stopped"
@@ -32,7 +32,7 @@ class TaskState(enum.StrEnum):
 MOVES: Final[Mapping[TaskState, frozenset[TaskState]]] = {
     # To WAITING again: the first of two shuffles was completed, the other is not yet.
     TaskState.WAITING: frozenset({TaskState.WAITING, TaskState.READY}),
-    # To WAITING: output that the task would read was lost while it was queued.
+    # To WAITING: what the task would read was lost while it was queued, or is being read.
     TaskState.READY: frozenset({TaskState.RUNNING, TaskState.WAITING}),
     TaskState.BACKING_OFF: frozenset({TaskState.READY, TaskState.WAITING}),
     # To READY or WAITING: the last attempt failed, and is retried.
@@ -43,6 +43,10 @@ MOVES: Final[Mapping[TaskState, frozenset[TaskState]]] = {
     TaskState.ACCEPTED: frozenset({TaskState.WAITING}),
 }
 """How tasks may change; any other change is a fault of the scheduler."""
+
+
+ReducePartition = tuple[str, int, int]
+"""The job that opened a shuffle, its number in that job, and one of its reduce partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Attempt:
     speculative: bool
     # A Stop was sent. It keeps its slot until it has ended, and nothing that it returns counts.
     stopping: bool = False
+    # The reduce partitions that no other attempt may read meanwhile; see `State.reading`.
+    reads: tuple[ReducePartition, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -141,8 +147,13 @@ class StageRun:
     job: JobRun
     # Some task reads its shuffle, so all its tasks are wanted. Not set for the result stage.
     needed: bool = False
-    # Its shuffle was there before the job began. Set for good.
+    # An earlier driver had opened its shuffle. Set for good.
     recovered: bool = False
+    # What an earlier job left of it: all that it would write. Set for good.
+    kept: KeptOutput | None = None
+    # Its shuffle is of no use to later jobs: frames are lost from it time and again, or an attempt
+    # that could not be stopped may go on reading it, and hide its messages from others.
+    suspect: bool = False
     # An OpenShuffle is under way.
     opening: bool = False
     # A CloseShuffle is under way.
@@ -266,6 +277,9 @@ class State:
     jobs: dict[str, JobRun] = field(default_factory=dict)
     # Every attempt that occupies a slot.
     attempts: dict[TaskId, Attempt] = field(default_factory=dict)
+    # The reduce partitions that an attempt reads, with the tasks that wait for its end, in order.
+    # Empty where several may read one at once: see `Policy.rereadable`.
+    reading: dict[ReducePartition, list[TaskRun]] = field(default_factory=dict)
     # The jobs that have something to launch, next one first.
     turns: dict[str, JobRun] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)

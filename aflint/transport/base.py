@@ -72,8 +72,8 @@ class ShuffleReader(ABC):
         """
 
     @abstractmethod
-    async def close(self, *, consumed: bool) -> None:
-        """Release what the reader holds. `consumed`: the partition will not be read again."""
+    async def close(self) -> None:
+        """Release what the reader holds, and leave all that it read to the next reader."""
 
 
 class Transport(ABC):

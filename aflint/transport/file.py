@@ -159,7 +159,7 @@ class FileReader(ShuffleReader):
             for future in waiting:
                 future.cancel()
 
-    async def close(self, *, consumed: bool) -> None:
+    async def close(self) -> None:
         return None
 
     async def _failure(self, known: tuple[int, ...], why: str) -> FetchFailedError:

@@ -218,5 +218,5 @@ class HybridReader(ShuffleReader):
                 async for frame in frames:
                     yield frame
 
-    async def close(self, *, consumed: bool) -> None:
-        await self._queue.close(consumed=consumed)
+    async def close(self) -> None:
+        await self._queue.close()

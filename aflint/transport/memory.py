@@ -127,5 +127,5 @@ class MemoryReader(ShuffleReader):
             for frame in found.get(manifest.partition, ()):
                 yield frame
 
-    async def close(self, *, consumed: bool) -> None:
+    async def close(self) -> None:
         return None

@@ -144,5 +144,5 @@ class S3Reader(ShuffleReader):
                 maps=unplaced,
             )
 
-    async def close(self, *, consumed: bool) -> None:
+    async def close(self) -> None:
         return None

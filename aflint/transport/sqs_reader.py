@@ -68,13 +68,12 @@ class SqsReader(ShuffleReader):
         finally:
             await cancel_all({renewing})
 
-    async def close(self, *, consumed: bool) -> None:
-        """Show what was read to the next reader at once, unless there will be none."""
-        if not consumed and self._receiving:
+    async def close(self) -> None:
+        """Show what was read to the next reader at once: another task, or a later job."""
+        if self._receiving:
             await asyncio.wait(self._receiving, timeout=_LAST_ANSWERS_S)
         await cancel_all(self._receiving)
-        if not consumed:
-            await self._in_tens([hidden.receipt for hidden in self._hidden.values()], 0)
+        await self._in_tens([hidden.receipt for hidden in self._hidden.values()], 0)
         self._hidden.clear()
 
     def _receives_wanted(self) -> int:

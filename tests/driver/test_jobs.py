@@ -31,7 +31,7 @@ def endless() -> Any:
 
 
 def fingerprint(program: Any, journal: Journal) -> str:
-    runner = JobRunner("run", NOTHING, NOTHING, NOTHING, NOTHING, journal)
+    runner = JobRunner("run", NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, journal)
     return runner.fingerprint(program, BLOB)
 
 

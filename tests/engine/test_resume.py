@@ -91,7 +91,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
         ("counts", 12, ""),  # the last map task
         ("counts", 14, ""),  # in the reduce stage
         ("counts", 16, ""),  # the last of the first job
-        ("counts", 35, ""),  # in a later job
+        ("counts", 18, ""),  # in a later job, which reads what the first one left
         ("joined", 5, ""),
         ("joined", 2, 2),
         ("cached", 4, ""),

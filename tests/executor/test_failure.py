@@ -28,7 +28,7 @@ def raised(function: Callable[..., Any], *arguments: Any) -> BaseException:
 def test_aflints_own_errors_go_by_class_with_what_they_carry() -> None:
     failure = describe(FetchFailedError("gone", shuffle=3, maps=(1, 2)), TASK)
     assert (failure.kind, failure.message) == ("FetchFailedError", "gone")
-    assert failure.details == {"shuffle": 3, "maps": (1, 2), "waited": False}
+    assert failure.details == {"job": "", "shuffle": 3, "maps": (1, 2), "waited": False}
     assert failure.exception is None
     assert describe(UnportableKeyError("no"), TASK).kind == "UnportableKeyError"
 

@@ -10,6 +10,7 @@ from aflint.journal.entries import (
     JobBegan,
     JobClosed,
     SaveCommitted,
+    ShuffleClosed,
     ShuffleMade,
     TaskAccepted,
 )
@@ -29,7 +30,7 @@ def accepted(job: str, stage: int, partition: int, value: bytes = b"", attempt: 
     return TaskAccepted((row_of(TaskResult(id, Blob("d" * 32, len(value), value))),))
 
 
-def made(job: str, stage: int, shuffle: int, place: str = "place") -> Entry:
+def made(job: str, stage: int, shuffle: int, place: str = "place") -> ShuffleMade:
     return ShuffleMade(stage, ShuffleHandle(job, shuffle, 3, (place, 2)))
 
 
@@ -38,6 +39,7 @@ SOME: tuple[Entry, ...] = (
     JobBegan("nightly-1", "collect", "f" * 32),
     made("nightly-1", 0, 4),
     accepted("nightly-1", 0, 0, b"one"),
+    ShuffleClosed(ShuffleHandle("nightly-1", 4, 3, ("place", 2))),
     JobClosed("nightly-1"),
     SaveCommitted("nightly-1"),
 )
@@ -66,6 +68,7 @@ entries: st.SearchStrategy[Entry] = st.one_of(
     st.builds(JobBegan, _text, _text, _text),
     st.builds(ShuffleMade, _small, st.builds(ShuffleHandle, _text, _small, _small, _text)),
     st.builds(TaskAccepted, st.lists(_results, min_size=1, max_size=3).map(tuple)),
+    st.builds(ShuffleClosed, st.builds(ShuffleHandle, _text, _small, _small, _text)),
     st.builds(JobClosed, _text),
     st.builds(SaveCommitted, _text),
 )

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from aflint.errors import JournalVersionError, ProgramChangedError
 from aflint.journal import Past
-from aflint.journal.entries import Entry, JobBegan, JobClosed, SaveAborted, SaveCommitted
+from aflint.journal.entries import (
+    Entry,
+    JobBegan,
+    JobClosed,
+    SaveAborted,
+    SaveCommitted,
+    ShuffleClosed,
+)
 from tests.journal.entries import accepted, driver, made
 
 
@@ -139,14 +146,26 @@ def test_what_lay_in_a_shuffle_that_was_made_anew_is_outdated_until_done_again()
     assert len(job.results) == 4
 
 
-def test_a_job_that_is_begun_again_is_not_done_but_stays_committed() -> None:
+def test_a_job_that_is_begun_again_stays_committed() -> None:
     entries: list[Entry] = [driver(), began(1), SaveCommitted("nightly-1"), JobClosed("nightly-1")]
-    job = past(*entries).jobs["nightly-1"]
-    assert (job.closed, job.committed) == (True, True)
+    assert past(*entries).jobs["nightly-1"].committed
     run = past(*entries, driver(2), began(1))
-    job = run.jobs["nightly-1"]
-    assert (job.closed, job.committed) == (False, True)
+    assert run.jobs["nightly-1"].committed
     assert (run.generation, len(run.jobs)) == (2, 1)
+
+
+def test_a_shuffle_outlives_its_job_until_it_is_closed() -> None:
+    kept, other = made("nightly-1", 0, 7, "kept"), made("nightly-1", 1, 8, "other")
+    entries: list[Entry] = [driver(), began(1), kept, other, JobClosed("nightly-1")]
+    job = past(*entries, ShuffleClosed(other.handle)).jobs["nightly-1"]
+    assert job.handles == {7: kept.handle}
+
+
+def test_a_shuffle_that_was_made_anew_is_not_closed_with_the_old_one() -> None:
+    old, new = made("nightly-1", 0, 7, "old"), made("nightly-1", 0, 7, "new")
+    entries: list[Entry] = [driver(), began(1), old, driver(2), began(1), new]
+    job = past(*entries, ShuffleClosed(old.handle)).jobs["nightly-1"]
+    assert job.handles == {7: new.handle}
 
 
 def test_numbers_are_those_of_jobs_not_their_count() -> None:

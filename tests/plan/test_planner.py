@@ -61,23 +61,22 @@ def summed(parent: Node, partitions: int) -> Shuffled:
     return Shuffled(name="sum", parent=parent, target=HashPartitioner(partitions), aggregator=SUM)
 
 
-def planned(root: Node, *, share: bool = True) -> tuple[tuple[Stage, ...], list[Program]]:
+def planned(root: Node) -> tuple[tuple[Stage, ...], list[Program]]:
     programs: list[Program] = []
 
     def pack(program: Program, name: str, tasks: int) -> Blob:
         programs.append(program)
         return Blob(str(len(programs)), 0, b"")
 
-    stages = plan(
+    made = plan(
         root,
         Count(),
         "job",
         pack=pack,
         store_folder="kept",
         checkpoint_folder="checkpoints",
-        share_reads=share,
     )
-    return stages, programs
+    return made.stages, programs
 
 
 def splits(stage: Stage) -> list[list[Any]]:
@@ -142,12 +141,44 @@ def test_cogroup_shuffles_only_the_members_that_need_it() -> None:
     assert splits(stages[2]) == [[ShuffleRead(0), ShuffleRead(1)]] * 3
 
 
-@pytest.mark.parametrize(("share", "count"), [(True, 2), (False, 3)])
-def test_a_shuffle_with_two_readers(share: bool, count: int) -> None:
+def test_a_shuffle_with_two_readers_is_written_once() -> None:
     once = summed(source(2), 3)
-    stages, _ = planned(Union(name="u", members=(once, once)), share=share)
-    assert len(stages) == count
-    assert stages[-1].tasks == 6
+    (_, result), _ = planned(Union(name="u", members=(once, once)))
+    assert splits(result) == [[ShuffleRead(0)]] * 6
+
+
+def test_shuffles_of_the_same_records_placed_otherwise_are_told_apart() -> None:
+    parent = source(2)
+    stages, _ = planned(Union(name="u", members=(summed(parent, 3), summed(parent, 4))))
+    assert [stage.writes and stage.writes.partitions for stage in stages] == [3, 4, None]
+
+
+class Incomparable:
+    """A key function that cannot be compared, as an array cannot."""
+
+    def __call__(self, key: object) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("the truth value is ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_function_that_cannot_be_compared_is_another_shuffle() -> None:
+    parent = source(2)
+    two = [
+        Shuffled(name="s", parent=parent, target=HashPartitioner(3, Incomparable())) for _ in "ab"
+    ]
+    assert len(planned(Union(name="u", members=tuple(two)))[0]) == 3
+
+
+def test_lineage_that_uses_each_rdd_twice_has_as_many_stages_as_shuffles() -> None:
+    node: Node = source(2)
+    for _ in range(12):
+        node = summed(Union(name="u", members=(node, mapped(node))), 2)
+    stages, _ = planned(node)
+    assert len(stages) == 13
 
 
 def test_shapes_of_narrow_nodes() -> None:

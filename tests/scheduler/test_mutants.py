@@ -165,7 +165,7 @@ def stopped_attempts_are_forgotten() -> AbstractContextManager[Any]:
 
 def numbers_begin_anew() -> AbstractContextManager[Any]:
     """A second driver numbers its attempts as the first one did."""
-    return patch.object(Recovery, "first_attempt", 0)
+    return patch.object(Recovery, "first_attempt", lambda recovery, shuffle: 0)
 
 
 def recovered_shuffles_stay_open() -> AbstractContextManager[Any]:

@@ -12,6 +12,10 @@ from aflint.testing.clock import run_virtual
 from aflint.testing.simulation.cloud import SimulatedCloud, SimulatedSession
 from aflint.testing.simulation.dice import Dice
 
+IDLE_S = 5.0
+"""After this, the first driver has removed the shuffles that nothing reads any more, and written so
+down: it has not been heard of for a while."""
+
 
 def new_cloud(seed: int) -> SimulatedCloud:
     return SimulatedCloud(Dice(seed, {}), Config(progress=False))
@@ -50,6 +54,7 @@ async def take_over_in_the_middle(seed: int) -> None:
     cloud = new_cloud(seed)
     async with SimulatedSession(cloud) as first:
         await sums(first)
+        await asyncio.sleep(IDLE_S)
         async with SimulatedSession(cloud) as later:
             asked = asyncio.create_task(sums(later))
             with pytest.raises(RunInUseError, match="resumed by another driver"):
@@ -64,6 +69,7 @@ async def outlive_a_successor(seed: int) -> None:
     first = SimulatedSession(cloud)
     await first.__aenter__()
     await sums(first)
+    await asyncio.sleep(IDLE_S)
     async with SimulatedSession(cloud) as later:
         asked = asyncio.create_task(sums(later))
         await asyncio.sleep(0.1)

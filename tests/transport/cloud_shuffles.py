@@ -50,5 +50,5 @@ async def read(
     async with aclosing(cast("AsyncGenerator[bytes, None]", reader.frames())) as frames:
         while len(found) < wanted:
             found.add(await anext(frames))
-    await reader.close(consumed=True)
+    await reader.close()
     return found, reader.counts

@@ -158,6 +158,11 @@ class SimulatedCloud:
         """Return a caller to whom nothing happens."""
         return _Outside(self.dice)
 
+    def lose_kept(self, when: str) -> None:
+        """Let some of what shuffles hold go, between two actions."""
+        self.queues.lose_some(when)
+        self.objects.lose_some(when)
+
     def leaks(self) -> list[str]:
         """Return what is left that nobody will remove."""
         left = [f"queue {name}" for name in self.queues.names]

@@ -55,8 +55,12 @@ class Fault(StrEnum):
     """A shuffle's object is gone."""
     DELETED_QUEUE = "deleted-queue"
     """Somebody deletes a queue that is in use."""
+    LOST_KEPT = "lost-kept"
+    """A message or an object of a kept shuffle is gone before the next action."""
     DRIVER_UNAVAILABLE = "driver-unavailable"
     """S3 or SQS goes on answering 503 to the driver: the job may fail."""
+    CANCEL_JOB = "cancel-job"
+    """A job is cancelled at some moment, and the program runs its action again."""
     CANCEL = "cancel"
     """The action is cancelled at some moment: the job fails."""
     DRIVER_KILL = "driver-kill"
@@ -95,7 +99,9 @@ RATES: Mapping[Fault, float] = {
     Fault.TRUNCATED_READ: 0.02,
     Fault.LOST_OBJECT: 0.02,
     Fault.DELETED_QUEUE: 0.002,
+    Fault.LOST_KEPT: 0.3,
     Fault.DRIVER_UNAVAILABLE: 0.002,
+    Fault.CANCEL_JOB: 0.1,
     Fault.CANCEL: 0.03,
     Fault.DRIVER_KILL: 0.25,
     Fault.TAKEN_FOR_DEAD: 0.25,
@@ -111,6 +117,7 @@ RATES: Mapping[Fault, float] = {
 EXCUSED: Mapping[Fault, tuple[type[AflintError], ...]] = {
     Fault.DELETED_QUEUE: (QueueDeletedError,),
     Fault.DRIVER_UNAVAILABLE: (ServiceUnavailableError,),
+    Fault.CANCEL_JOB: (JobCancelledError,),
     Fault.CANCEL: (JobCancelledError, SessionError),
     Fault.TIME_LIMIT: (UncuttableTaskError,),
     Fault.DEADLINE: (DeadlineExceededError,),

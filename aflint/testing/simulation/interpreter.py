@@ -39,6 +39,8 @@ def answer(action: str, arg: int, found: Records) -> Any:
     match action:
         case "collect" | "iterate" | "iterate_in_order" | "save" | "save_records":
             return records
+        case "unpersist_midway":
+            return records
         case "fail":
             return bool(records)
         case "count" | "accumulate_before":
@@ -61,6 +63,8 @@ def answer(action: str, arg: int, found: Records) -> Any:
             return sorted(value for key, value in records if key == arg)
         case "stats":
             return len(records), sum(records)
+        case "accumulate_kept":
+            return sorted(map(repr, records)), sorted(map(repr, records)), 2 * len(records)
         case "accumulate_between":
             return sorted(map(repr, records)), 3 * len(records)
         case "take" | "first":
@@ -106,6 +110,8 @@ def _plain(name: str, args: tuple[Any, ...], inputs: list[list[Any]]) -> list[An
             return list(one)
         case "zip_numbered" | "coalesce_first":  # each branch numbers its records by itself
             return list(one)
+        case "partition_twice":
+            return one + one
         case "map_partitions":
             return [x * 2 for x in one]
         case "zip_with_index":

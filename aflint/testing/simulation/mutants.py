@@ -6,7 +6,7 @@ Each is a context manager that breaks one thing in this process for as long as i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,16 +17,19 @@ from aflint.codec.frame import FrameHeader
 from aflint.driver import jobs
 from aflint.driver.account import Account
 from aflint.driver.jobs import JobRunner
+from aflint.driver.kept import JobShuffles, KeptShuffle
 from aflint.driver.shuffles import OwnShuffles
 from aflint.executor import shuffle
 from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, ReadCounts
 from aflint.journal import PastJob
 from aflint.journal.objects import ObjectJournal
-from aflint.scheduler import attempts
+from aflint.plan.planner import ShuffleContent
+from aflint.scheduler import attempts, stages
+from aflint.scheduler import jobs as scheduler_jobs
 from aflint.scheduler.messages import Deliver
 from aflint.scheduler.recovery import Recovery
-from aflint.scheduler.state import Attempt, JobRun, State, TaskRun
+from aflint.scheduler.state import Attempt, JobRun, StageRun, State, TaskRun
 from aflint.task import FrameId, InSource, MapStatus, ShuffleHandle, TaskResult
 from aflint.testing.simulation.run import Outcome, run_seed
 from aflint.transport.base import ShuffleReader, Transport
@@ -79,7 +82,7 @@ def empty_queue_is_the_end() -> AbstractContextManager[Any]:
             if progress.accept(header):
                 yield (header.map, header.attempt, header.link, header.sequence), payload
         async with aclosing(frames):  # type: ignore[type-var]
-            await reader.close(consumed=True)
+            await reader.close()
 
     return patch.object(shuffle, "_payloads", payloads)
 
@@ -103,8 +106,8 @@ def counts_of_another_attempt() -> AbstractContextManager[Any]:
 def delete_before_commit() -> AbstractContextManager[Any]:
     """A reader deletes its queue when it has read it, not when its task was accepted."""
 
-    async def close(self: SqsReader, *, consumed: bool) -> None:
-        if consumed:
+    async def close(self: SqsReader) -> None:
+        if len(self._hidden) >= self.expected:
             await self._sqs.delete_queue(self._url)
 
     return patch.object(SqsReader, "close", close)
@@ -172,7 +175,7 @@ def _shifted(by: int) -> AbstractContextManager[Any]:
 
 def resumed_under_the_same_numbers() -> AbstractContextManager[Any]:
     """A second driver numbers its attempts as the first one did, whose attempts still run."""
-    return patch.object(Recovery, "first_attempt", 0)
+    return patch.object(Recovery, "first_attempt", lambda recovery, shuffle: 0)
 
 
 def counted_again_when_resumed() -> AbstractContextManager[Any]:
@@ -188,8 +191,8 @@ def accepted_tasks_run_again() -> AbstractContextManager[Any]:
 def _recovering(change: Callable[[Recovery], Recovery]) -> AbstractContextManager[Any]:
     recover = JobRunner._recovery
 
-    async def changed(self: JobRunner, known: PastJob | None) -> Recovery:
-        return change(await recover(self, known))
+    async def changed(self: JobRunner, known: PastJob | None, shuffles: JobShuffles) -> Recovery:
+        return change(await recover(self, known, shuffles))
 
     return patch.object(JobRunner, "_recovery", changed)
 
@@ -230,6 +233,57 @@ def ends_without_a_word() -> AbstractContextManager[Any]:
     return patch.object(ObjectJournal, "end", end)
 
 
+def kept_across_partitioners() -> AbstractContextManager[Any]:
+    """A shuffle stands in for another of the same records that is partitioned otherwise."""
+
+    def same_records(self: ShuffleContent, other: ShuffleContent) -> bool:
+        return self.parent == other.parent
+
+    return patch.object(ShuffleContent, "same_as", same_records)
+
+
+def kept_by_halves() -> AbstractContextManager[Any]:
+    """A shuffle is kept although its job ended, or was cancelled, before all of it was written."""
+    whole = scheduler_jobs._whole_output
+
+    def half(stage: StageRun) -> Mapping[int, tuple[MapStatus, ...]] | None:
+        if not stage.needed:
+            return whole(stage)
+        return {place: stage.outputs.get(place, ()) for place in range(stage.stage.tasks)}
+
+    return patch.object(scheduler_jobs, "_whole_output", half)
+
+
+def kept_for_ever() -> AbstractContextManager[Any]:
+    """What was lost of a kept shuffle is not made again."""
+    rerun = stages.rerun_maps
+
+    def rerun_own(state: State, stage: StageRun, maps: Iterable[int], epoch: int) -> bool:
+        return stage.kept is None and rerun(state, stage, maps, epoch)
+
+    return patch.object(attempts, "rerun_maps", rerun_own)
+
+
+def kept_output_under_the_same_numbers() -> AbstractContextManager[Any]:
+    """What is made again of a kept shuffle is numbered as what the job before it wrote."""
+    return patch.object(KeptShuffle, "loans", property(lambda kept: 0, lambda kept, value: None))
+
+
+def kept_output_is_counted_again() -> AbstractContextManager[Any]:
+    """What is made again of a kept shuffle counts in accumulators once more."""
+    accepted = JobShuffles.accepted
+
+    def counts(self: JobShuffles, result: TaskResult) -> bool:
+        return accepted(self, result) or True
+
+    return patch.object(JobShuffles, "accepted", counts)
+
+
+def removed_while_it_is_read() -> AbstractContextManager[Any]:
+    """A kept shuffle is removed when its RDD is, although a job reads it."""
+    return patch.object(KeptShuffle, "jobs", property(lambda kept: 0, lambda kept, value: None))
+
+
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -250,5 +304,11 @@ MUTANTS: Mapping[str, Mutant] = {
         removes_what_another_has_taken_over,
         ends_without_a_word,
         branches_share_functions,
+        kept_across_partitioners,
+        kept_by_halves,
+        kept_for_ever,
+        kept_output_under_the_same_numbers,
+        kept_output_is_counted_again,
+        removed_while_it_is_read,
     )
 }

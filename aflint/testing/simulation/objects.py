@@ -43,6 +43,15 @@ class SimulatedObjects:
         if caller.abandoned or (caller.superseded and "/blobs/" in key):
             self.orphans.add(key)
 
+    def lose_some(self, when: str) -> None:
+        """Let single objects of shuffles go."""
+        for key in list(self.held):
+            shuffled = _SHUFFLED.search(key)
+            if shuffled is not None:
+                where = f"{when} {'/'.join(shuffled.groups())}"
+                if self.dice.strikes(Fault.LOST_KEPT, where):
+                    del self.held[key]
+
     def next_upload(self) -> str:
         """Return the id for an upload."""
         self._numbers += 1

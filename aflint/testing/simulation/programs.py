@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
 from operator import add
 from typing import Any
@@ -123,6 +124,8 @@ def _transformed(name: str, number: int, parents: list[RDD[Any]], session: Sessi
             return rdd.flat_map_values(lambda value: (value, -value)[: value % 3])
         case "partition_by":
             return rdd.partition_by(number)
+        case "partition_twice":
+            return rdd.partition_by(number).union(rdd.partition_by(number + 1))
         case "sort_by_key":
             return rdd.sort_by_key(num_partitions=number, key_func=repr)
         case "sort_within":
@@ -171,14 +174,21 @@ def _aggregated(name: str, number: int, parents: list[RDD[Any]]) -> RDD[Any]:
     raise AssertionError(name)
 
 
-async def check(
-    rdd: RDD[Any], action: str, arg: int, expected: Records, session: Session, storage: Storage
-) -> None:
+@dataclass(frozen=True, slots=True)
+class World:
+    """What actions have to do with beside their RDD. `lose` lets some of what is kept go."""
+
+    session: Session
+    storage: Storage
+    lose: Callable[[str], None]
+
+
+async def check(rdd: RDD[Any], action: str, arg: int, expected: Records, world: World) -> None:
     """Run an action and compare its answer. Raises WrongAnswerError."""
-    found = await _run(rdd, action, arg, session, storage)
+    found = await _run(rdd, action, arg, world)
     wanted = answer(action, arg, expected)
     match action:
-        case "collect" | "iterate" | "iterate_in_order" | "save_records":
+        case "collect" | "iterate" | "iterate_in_order" | "save_records" | "unpersist_midway":
             _same_records(found, wanted)
             if action in ("collect", "iterate_in_order") and expected.order is not None:
                 keys = [expected.order(record) for record in found]
@@ -193,7 +203,8 @@ async def check(
             _same(action, found, wanted)
 
 
-async def _run(rdd: RDD[Any], action: str, arg: int, session: Session, storage: Storage) -> Any:
+async def _run(rdd: RDD[Any], action: str, arg: int, world: World) -> Any:
+    session, storage = world.session, world.storage
     match action:
         case "collect":
             return await rdd.collect()
@@ -203,6 +214,8 @@ async def _run(rdd: RDD[Any], action: str, arg: int, session: Session, storage: 
             return [record async for record in rdd.to_local_iterator()]
         case "count":
             return await rdd.count()
+        case "unpersist_midway":
+            return await _read_on_without(rdd, 2 + arg % 3)
         case "sum":
             return await rdd.sum()
         case "fold":
@@ -242,6 +255,8 @@ async def _run(rdd: RDD[Any], action: str, arg: int, session: Session, storage: 
             return await _counted_before(rdd, session)
         case "accumulate_between":
             return await _counted_on_the_way(rdd, session, 2 + arg % 3)
+        case "accumulate_kept":
+            return await _counted_once(rdd, world, 2 + arg % 3)
         case "save":
             return await _saved(rdd, storage)
     raise AssertionError(action)
@@ -273,6 +288,33 @@ async def _counted_on_the_way(rdd: RDD[Any], session: Session, width: int) -> An
     again = dealt.map(seen).key_by(_long_name).partition_by(2).values()
     records = await again.map(seen).collect()
     return sorted(map(repr, records)), total.value
+
+
+async def _counted_once(rdd: RDD[Any], world: World, width: int) -> Any:
+    """Collect twice what two shuffles hold: an accumulator in their map stages counts once."""
+    total = world.session.accumulator(0)
+
+    def seen(record: Any) -> Any:
+        total.add(1)
+        return record
+
+    dealt = rdd.map(seen).key_by(_long_name).partition_by(width).values()
+    again = dealt.map(seen).key_by(_long_name).partition_by(2).values()
+    first = await again.collect()
+    world.lose("kept")
+    second = await again.collect()
+    return sorted(map(repr, first)), sorted(map(repr, second)), total.value
+
+
+async def _read_on_without(rdd: RDD[Any], width: int) -> list[Any]:
+    """Read a shuffle that an earlier job left, and give it up while it is read."""
+    dealt = rdd.key_by(_long_name).partition_by(width)
+    await dealt.count()
+    found = []
+    async for _, record in dealt.to_local_iterator():
+        dealt.unpersist()
+        found.append(record)
+    return found
 
 
 async def _fails(rdd: RDD[Any]) -> bool:

@@ -78,6 +78,14 @@ class SimulatedQueues:
         except KeyError:
             raise QueueDeletedError(f"queue {url} is not there") from None
 
+    def lose_some(self, when: str) -> None:
+        """Let single messages go, one of a queue at the most."""
+        for queue in self._queues.values():
+            where = f"{when} {queue.label}"
+            if queue.messages and self.dice.strikes(Fault.LOST_KEPT, where):
+                numbers = sorted(queue.messages)
+                del queue.messages[numbers[self.dice.pick(len(numbers), "lost", where)]]
+
     def put(self, url: str, bodies: Sequence[bytes], now: float) -> list[FailedEntry]:
         """Take the messages of a batch; return those refused."""
         queue = self.find(url)

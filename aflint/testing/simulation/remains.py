@@ -51,7 +51,7 @@ class Remains:
         for job in self.past.jobs.values():
             handles: dict[int, ShuffleHandle] = {}
             for shuffle, handle in job.handles.items():
-                if job.closed or not await transport.survives(handle):
+                if not await transport.survives(handle):
                     continue
                 if cloud.dice.strikes(Fault.LOST_SHUFFLE, f"{number} {job.id}/{shuffle}"):
                     await transport.close(handle)
@@ -81,6 +81,7 @@ class Remains:
         failure = result.failure
         if failure is None or failure.kind != FetchFailedError.__name__:
             return
-        writer = self._writers.get((result.id.job, failure.details["shuffle"]), -1)
+        job = failure.details["job"]  # which may be one before, that left its shuffle to later ones
+        writer = self._writers.get((job, failure.details["shuffle"]), -1)
         for map_ in failure.details["maps"]:
-            self._done.pop((result.id.job, writer, map_), None)
+            self._done.pop((job, writer, map_), None)

@@ -15,7 +15,7 @@ from typing import Any
 
 from aflint import variables
 from aflint.config import Config
-from aflint.errors import AflintError, OutputExistsError, RunInUseError
+from aflint.errors import AflintError, JobCancelledError, OutputExistsError, RunInUseError
 from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
 from aflint.executor import context
 from aflint.plan import lineage
@@ -28,7 +28,7 @@ from aflint.testing.simulation.drivers import OwnNumbers, OwnObjects, SimulatedD
 from aflint.testing.simulation.faults import EXCUSED, RATES, Fault
 from aflint.testing.simulation.interpreter import evaluate
 from aflint.testing.simulation.kills import Kill, killed_drivers
-from aflint.testing.simulation.programs import WrongAnswerError, build, check
+from aflint.testing.simulation.programs import World, WrongAnswerError, build, check
 from aflint.testing.simulation.workloads import Workload, generate
 
 PATIENCE_S = 72 * 3600.0
@@ -287,15 +287,23 @@ class _Run:
         storage = cloud.outside()
         rdd = await build(self._workload.root, session, storage)
         expected = evaluate(self._workload.root)
+        world = World(session, storage, cloud.lose_kept)
         checks = [
-            partial(check, rdd, action, arg, expected, session, storage)
+            partial(check, rdd, action, arg, expected, world)
             for action, arg in self._workload.actions
         ]
         if self._workload.together:
             await _all(checks)
         else:
-            for each in checks:
-                await each()
+            for number, each in enumerate(checks):
+                if number:
+                    cloud.lose_kept(str(number))
+                try:
+                    await each()
+                except JobCancelledError:
+                    if Fault.CANCEL in self._dice.counts:
+                        raise
+                    await each()
 
     def _may_fail(self, error: AflintError) -> bool:
         """Say whether the faults that struck excuse an error."""
@@ -304,11 +312,13 @@ class _Run:
 
     def _cancel_later(self, life: _Life) -> asyncio.TimerHandle | None:
         """Have the jobs cancelled by `session.cancel`, or the whole program as Ctrl-C does."""
-        if not self._dice.strikes(Fault.CANCEL, "job"):
-            return None
-        after = self._dice.between(0.0, 5.0, "cancel")
-        cancel = life.cancel_jobs if self._dice.roll("cancel jobs") < 0.5 else life.program.cancel
-        return asyncio.get_running_loop().call_later(after, cancel)
+        loop, dice = asyncio.get_running_loop(), self._dice
+        if dice.strikes(Fault.CANCEL, "job"):
+            cancel = life.cancel_jobs if dice.roll("cancel jobs") < 0.5 else life.program.cancel
+            return loop.call_later(dice.between(0.0, 5.0, "cancel"), cancel)
+        if dice.strikes(Fault.CANCEL_JOB, "job"):
+            return loop.call_later(dice.between(0.0, 2.0, "cancel"), life.cancel_jobs)
+        return None
 
     def _step_clock(self, session: SimulatedSession) -> None:
         """Let the scheduler's clock jump once."""

@@ -59,6 +59,7 @@ _STEPS: dict[str, dict[str, str]] = {
         "combine_by_key": PAIRS,
         "group_by_key": PAIRS,
         "partition_by": PAIRS,
+        "partition_twice": PAIRS,
         "sort_by_key": PAIRS,
         "sort_within": PAIRS,
         "cache": PAIRS,
@@ -104,6 +105,7 @@ _ACTIONS: dict[str, tuple[str, ...]] = {
         "save",
         "max",
         "stats",
+        "unpersist_midway",
         "first",
         "iterate_in_order",
         "tree_reduce",
@@ -116,6 +118,7 @@ _ACTIONS: dict[str, tuple[str, ...]] = {
         "accumulate_before",
         "accumulate_between",
         "count",
+        "unpersist_midway",
         "take",
         "count_by_key",
         "iterate",
@@ -173,12 +176,13 @@ def generate(random: Random) -> Workload:
     """
     if random.random() < DEALT:
         root = _lineage(random, random.choice((NUMBERS, PAIRS)), 1, MANY)
-        return Workload(root, (("accumulate_between", random.randrange(12)),))
+        action = random.choice(("accumulate_between", "accumulate_kept"))
+        return Workload(root, ((action, random.randrange(12)),))
     root = _lineage(random, random.choice((NUMBERS, PAIRS)), random.randint(1, 6))
     names = _ACTIONS[root.gives]
     actions = tuple(
         (random.choice(names), random.randrange(12))
-        for _ in range(random.choice((1, 1, 1, 1, 2, 3)))
+        for _ in range(random.choice((1, 1, 1, 2, 2, 4)))
     )
     return Workload(root, actions, together=random.random() < 0.5)
 
