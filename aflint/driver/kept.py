@@ -20,7 +20,7 @@ from aflint.plan.planner import Plan, ShuffleContent, skipped_stages
 from aflint.scheduler.recovery import MOST_LOANS, KeptOutput
 from aflint.task import MapStatus, ShuffleHandle, TaskResult
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("aflint.driver")
 
 _CLOSES: Final = 8
 """Shuffles removed at once."""
@@ -171,6 +171,7 @@ class KeptShuffles:
         kept = KeptShuffle(known, handle, outputs, size, _s3_bytes(outputs), self._clock())
         known.kept = kept
         self._recent[kept] = None
+        _log.debug("%s shuffle %d is kept: %d bytes", handle.job, handle.shuffle, size)
         self._shrink()
         return True
 
@@ -249,6 +250,7 @@ class KeptShuffles:
         try:
             async with self._slots:
                 await self._close_shuffle(handle)
+            _log.debug("%s shuffle %d is removed", handle.job, handle.shuffle)
         except Exception:
             _log.exception(
                 "shuffle %d of job %s was not removed; `aflint clean` removes what it left",

@@ -37,7 +37,8 @@ async def test_one_search_finds_all_of_a_task_in_the_debug_log(
     assert "goes to worker" in task[1]
     assert "is accepted after" in task[2]
     assert any(f"{job} shuffle 0 is open at {tmp_path}" in line for line in lines)
-    assert f"aflint.scheduler {job} shuffle 0 is removed" in lines
+    assert any(f"aflint.driver {job} shuffle 0 is kept" in line for line in lines)
+    assert f"aflint.driver {job} shuffle 0 is removed" in lines
     forwarded = capsys.readouterr().err
     assert f"DEBUG aflint.executor: {job}/0/1/0 wrote shuffle 0: " in forwarded
     assert f"DEBUG aflint.executor: {job}/1/0/0 spilled run 1: " in forwarded

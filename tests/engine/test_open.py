@@ -60,7 +60,7 @@ async def test_an_opened_session_runs_jobs_until_it_is_closed(tmp_path: Path, fl
 
 async def test_what_cannot_be_opened_raises_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="no temporary folder can be made"):
+    with pytest.raises(ConfigError, match="no temporary files can be made"):
         await aflint.open(scratch_dir=str(tmp_path / "file"))
 
 
