@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE
-from binascii import a2b_base64, b2a_base64
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from functools import partial
 from hashlib import sha256
 from statistics import median
 from typing import Any, cast
+
+import pybase64
 
 from aflint import limits
 from aflint.aws.bare.aws import BareAws
@@ -43,7 +44,7 @@ MAPS, PARTITIONS = 4, 8
 RECORDS = 300_000
 QUICK_RECORDS = 40_000
 ROUNDS = 2
-MOST_OVER_FLOOR = 1.3
+MOST_OVER_FLOOR = {"sqs": 0.6, "s3": 0.8, "hybrid": 0.8}
 BUCKET = "bench"
 KEY = bytes(32)
 MEMORY_MB = 1769
@@ -269,13 +270,13 @@ def _parts(calls: list[Call], keys: list[str]) -> dict[str, float]:
         if call.action == "SendMessageBatch"
         for entry in json.loads(call.body)["Entries"]
     ]
-    raw = [a2b_base64(body) for body in bodies]
+    raw = [pybase64.b64decode(body) for body in bodies]
 
     def base64() -> None:
         for data in raw:
-            b2a_base64(data, newline=False)
+            pybase64.b64encode(data)
         for body in bodies:
-            a2b_base64(body)
+            pybase64.b64decode(body, validate=True)
 
     def sign() -> None:
         signer, credentials = Signer("sqs", "us-east-1"), Credentials(*keys)
@@ -328,7 +329,9 @@ def _goals(found: dict[str, Found]) -> Iterator[Goal]:
     for name, each in found.items():
         if each.floor_cpu:
             ratio = paired_ratio(each.moving, each.floor_cpu)
-            yield Goal(f"{name}: CPU of moving frames, times the floor's", MOST_OVER_FLOOR, ratio)
+            yield Goal(
+                f"{name}: CPU of moving frames, times the floor's", MOST_OVER_FLOOR[name], ratio
+            )
 
 
 def _notes(found: dict[str, Found], size: int) -> Iterator[str]:

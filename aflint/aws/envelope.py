@@ -9,8 +9,9 @@ the packed TaskResult as a string, or {"at", "digest"}, or for "hold" the versio
 from __future__ import annotations
 
 import sys
-from binascii import a2b_base64, b2a_base64
 from typing import Any
+
+import pybase64
 
 from aflint.errors import FrameError
 from aflint.limits import LAMBDA_REQUEST_BYTES, LAMBDA_RESPONSE_BYTES
@@ -31,7 +32,7 @@ def request(version: str, purpose: str, sealed: bytes) -> bytes:
         version.encode(),
         PYTHON.encode(),
         purpose.encode(),
-        b2a_base64(sealed, newline=False),
+        pybase64.b64encode(sealed),
     )
 
 
@@ -48,13 +49,13 @@ def mismatch(event: dict[str, Any], version: str) -> str:
 
 def text_of(packed: bytes) -> str:
     """Return packed bytes as text that JSON can carry."""
-    return b2a_base64(packed, newline=False).decode()
+    return pybase64.b64encode(packed).decode()
 
 
 def bytes_of(text: Any) -> bytes:
     """Return the bytes that `text_of` wrote. Raises FrameError for what is no such text."""
     try:
-        return a2b_base64(text, strict_mode=True)
+        return pybase64.b64decode(text, validate=True)
     except (ValueError, TypeError) as error:
         raise FrameError(f"not a payload: {error}") from error
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from binascii import a2b_base64
 from dataclasses import dataclass
 from typing import Any
+
+import pybase64
 
 from aflint.crash import last_words
 from aflint.errors import (
@@ -66,7 +67,7 @@ def read_invocation(body: bytes, error: str, request_id: str, log_tail: str) -> 
     `log_tail` is the end of the log in base64, as Lambda sends it.
     """
     try:
-        log = a2b_base64(log_tail).decode("utf-8", "replace")
+        log = pybase64.b64decode(log_tail).decode("utf-8", "replace")
     except ValueError:
         log = ""  # the task's result counts for more than the tail of its log
     try:

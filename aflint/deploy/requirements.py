@@ -16,7 +16,7 @@ from typing import Final
 
 from aflint.deploy.errors import RequirementError
 
-EXECUTOR_NEEDS: Final = ("cloudpickle", "lz4", "msgpack")
+EXECUTOR_NEEDS: Final = ("cloudpickle", "lz4", "msgpack", "pybase64")
 """The dependencies of aflint that run in a function; the others serve the driver."""
 
 OPTIONAL_NEEDS: Final = ("zstandard",)

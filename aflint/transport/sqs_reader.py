@@ -8,11 +8,12 @@ should this one fail: so it is hidden for a short while, and again as long as th
 from __future__ import annotations
 
 import asyncio
-import binascii
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice, repeat
+
+import pybase64
 
 from aflint import limits
 from aflint.aws.in_flight import InFlight, as_they_come, cancel_all
@@ -152,6 +153,6 @@ class SqsReader(ShuffleReader):
 def _decode(message: Message) -> bytes:
     """Return a message's frame; what is no base64, as it is: whoever reads frames counts it."""
     try:
-        return binascii.a2b_base64(message.body)
+        return pybase64.b64decode(message.body, validate=True)
     except ValueError:
         return message.body.encode(errors="replace")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from binascii import b2a_base64
 from dataclasses import dataclass, field
+
+import pybase64
 
 from aflint import limits
 from aflint.aws.failures import THROTTLES
@@ -56,7 +57,7 @@ class Batches:
 
     async def add(self, partition: int, frame: bytes) -> None:
         """Take a frame; returns when there is room for the next. Raises what a send met."""
-        body = b2a_base64(frame, newline=False)
+        body = pybase64.b64encode(frame)
         batch = self._batches.get(partition)
         if batch is not None and not batch.has_room(len(body), self._limit):
             await self._send(partition)

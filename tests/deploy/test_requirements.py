@@ -13,6 +13,7 @@ INSTALLED = {
     "cloudpickle": ("3.1.2", []),
     "lz4": ("4.4.5", []),
     "msgpack": ("1.2.4", []),
+    "pybase64": ("1.5.1", []),
     "numpy": ("2.4.6", []),
     "pandas": ("3.0.1", ["numpy>=2", "python-dateutil>=2", "extra-thing; extra == 'all'"]),
     "python-dateutil": ("2.9.0", ["six>=1.5"]),
@@ -33,8 +34,13 @@ def of(*packages: str, files: tuple[Path, ...] = ()) -> Requirements:
 
 def test_aflints_own_needs_are_pinned_to_the_drivers_versions() -> None:
     found = of()
-    assert found.wanted == ("cloudpickle", "lz4", "msgpack")
-    assert found.pins == ("cloudpickle==3.1.2", "lz4==4.4.5", "msgpack==1.2.4")
+    assert found.wanted == ("cloudpickle", "lz4", "msgpack", "pybase64")
+    assert found.pins == (
+        "cloudpickle==3.1.2",
+        "lz4==4.4.5",
+        "msgpack==1.2.4",
+        "pybase64==1.5.1",
+    )
 
 
 def test_what_a_package_needs_is_pinned_too_but_no_extras() -> None:
@@ -46,7 +52,7 @@ def test_what_a_package_needs_is_pinned_too_but_no_extras() -> None:
 def test_a_version_written_down_wins() -> None:
     found = of("numpy==2.0.2", "msgpack>=1")
     assert not any(pin.startswith(("numpy", "msgpack")) for pin in found.pins)
-    assert found.wanted == ("cloudpickle", "lz4", "numpy==2.0.2", "msgpack>=1")
+    assert found.wanted == ("cloudpickle", "lz4", "pybase64", "numpy==2.0.2", "msgpack>=1")
 
 
 def test_a_marker_is_no_version() -> None:
