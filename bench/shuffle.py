@@ -29,10 +29,10 @@ from aflint.codec import records
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.shuffle import Completeness, ReadCounts, ShuffleOutput, read_blocks
 from aflint.task import AwsEndpoints, Manifest, MapOutput, MapStatus, ShuffleHandle, TaskId
+from aflint.testing.memory_transport import MemoryTransport
 from aflint.transport.base import Transport
 from aflint.transport.file import FileTransport
 from aflint.transport.hybrid import HybridTransport
-from aflint.transport.memory import MemoryTransport
 from aflint.transport.s3 import S3Transport
 from aflint.transport.sqs import SqsTransport
 from bench.peers.replay import Replay, recorded

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aflint.codec import closure, frame
+from aflint.codec.digest import digest_of
 from aflint.errors import SessionError
 from aflint.executor.context import TaskContext, in_task, running, task_context
 from aflint.task import Blob, TaskId
@@ -76,7 +77,7 @@ def test_an_accumulator_is_itself_in_the_driver() -> None:
 
 def broadcast_of(value: Any) -> tuple[Broadcast[Any], Blob, bytes]:
     data = frame.compress(closure.dumps(value, "value"))
-    blob = Blob(closure.digest(data), len(data), location="somewhere")
+    blob = Blob(digest_of(data), len(data), location="somewhere")
     return Broadcast(blob, data), blob, data
 
 

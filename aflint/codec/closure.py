@@ -6,7 +6,6 @@ import io
 import pickle
 import types
 from collections import ChainMap
-from hashlib import blake2b
 from typing import Any, ClassVar
 
 import cloudpickle
@@ -79,11 +78,6 @@ def advice_on_missing(error: ImportError) -> str:
         "it at the top of the program and not inside the function, or send it with aflint submit "
         "--py-files"
     )
-
-
-def digest(data: bytes | memoryview) -> str:
-    """Return the content hash that names a closure: 32 hexadecimal digits, the same everywhere."""
-    return blake2b(data, digest_size=16).hexdigest()
 
 
 def _explain(obj: Any, cause: Exception, what: str) -> AflintError:

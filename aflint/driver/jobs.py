@@ -12,7 +12,7 @@ from typing import Any
 
 from aflint.aio import to_the_end, together
 from aflint.codec import closure, frame, records
-from aflint.codec.fetched import checked_blob
+from aflint.codec.digest import checked_blob, digest_of
 from aflint.driver import commit
 from aflint.driver.branches import separated
 from aflint.driver.deep import deep_recursion
@@ -266,14 +266,14 @@ class JobRunner(Runner):
 
     def blob(self, data: bytes) -> Blob:
         """Return bytes as a blob, to be uploaded with the next job where they are many."""
-        digest = closure.digest(data)
+        digest = digest_of(data)
         if len(data) <= self.defaults.inline_bytes:
             return Blob(digest, len(data), data)
         return self.stored_blob(data)
 
     def stored_blob(self, data: bytes) -> Blob:
         """Return bytes as a blob that lies in storage from the next job on."""
-        digest = closure.digest(data)
+        digest = digest_of(data)
         location = f"{self.defaults.folder}/blobs/{digest}"
         if digest not in self._uploaded:
             self._uploads[digest] = (location, data)

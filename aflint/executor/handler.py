@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from aflint import __version__
 from aflint.aws import envelope
 from aflint.codec import payload
-from aflint.codec.closure import digest
+from aflint.codec.digest import digest_of
 from aflint.codec.sealed import Opener
 from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.errors import BundleMismatchError, FrameError, PayloadRefusedError
@@ -139,7 +139,7 @@ def _respond(result: TaskResult, task: TaskDescription) -> Any:
     if len(packed) <= envelope.MOST_RESPONSE:
         return envelope.text_of(packed)
     executor, _ = _executor(task.aws)
-    name = digest(packed)
+    name = digest_of(packed)
     location = f"{task.storage}/results/{task.id.job}/{name}"
     executor.io.run(executor.storage.write(location, packed))
     return {"at": location, "digest": name}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aflint.codec import closure, frame, records
-from aflint.codec.fetched import checked_blob
+from aflint.codec.digest import checked_blob, digest_of
 from aflint.codec.secret import Secret
 from aflint.executor import pipeline
 from aflint.executor.aggregate import Spiller, combine_partially
@@ -258,7 +258,7 @@ class Executor:
 
     def _blob(self, data: bytes, task: TaskDescription) -> Blob:
         """Return bytes as a blob: inline while the task's result may be that large, else stored."""
-        digest = closure.digest(data)
+        digest = digest_of(data)
         if not task.max_result_bytes or len(data) <= task.max_result_bytes:
             return Blob(digest, len(data), data)
         location = f"{task.storage}/results/{task.id.job}/{digest}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Protocol
 
-from aflint.codec.fetched import checked_blob
+from aflint.codec.digest import checked_blob
 from aflint.errors import InternalError
 from aflint.executor.blockfile import unpack_block
 from aflint.executor.files import BlockFileSource, FilesSource

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from aflint.codec import frame, records
-from aflint.codec.closure import digest
-from aflint.codec.fetched import checked
+from aflint.codec.digest import checked, digest_of
 from aflint.errors import DiskFullError, InternalError
 from aflint.executor.context import in_task, task_context
 from aflint.executor.io_loop import IOLoop
@@ -156,7 +155,7 @@ class BlockFile:
         offset = 0
         for data in self._waiting:
             self._remote.append((path, offset, len(data)))
-            self._digests.append(digest(data))
+            self._digests.append(digest_of(data))
             offset += len(data)
         self._waiting, self._waiting_bytes = [], 0
 

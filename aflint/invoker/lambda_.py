@@ -21,7 +21,7 @@ from aflint.aws.failures import Kind, Refusal, translate
 from aflint.aws.invocation import Invocation, failure_of, read_invocation
 from aflint.aws.retries import Retries
 from aflint.codec import payload
-from aflint.codec.fetched import checked
+from aflint.codec.digest import checked
 from aflint.codec.sealed import MOST_ADDED
 from aflint.codec.secret import Secret
 from aflint.errors import (

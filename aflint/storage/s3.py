@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from aflint.aio import InFlight
 from aflint.aws.clients import Aws
-from aflint.aws.in_flight import InFlight
 from aflint.aws.s3 import S3, Stored
 from aflint.errors import (
     BackendError,

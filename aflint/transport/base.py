@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from aflint.errors import RecordTooLargeError
 from aflint.task import Extent, Manifest, ShuffleHandle
 from aflint.task import TransferCounts as TransferCounts
 
@@ -26,6 +27,15 @@ class TransportTraits:
     max_frame_bytes: int
     target_frame_bytes: int
     rereadable: bool
+
+    def check(self, frame: bytes) -> None:
+        """Raise RecordTooLargeError for a frame that is larger than the transport can carry."""
+        if len(frame) > self.max_frame_bytes:
+            raise RecordTooLargeError(
+                f"a frame of {len(frame)} bytes is larger than the {self.max_frame_bytes} bytes "
+                "that this transport can carry; make the record smaller, or choose another "
+                "transport"
+            )
 
 
 @dataclass(frozen=True, slots=True)

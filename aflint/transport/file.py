@@ -35,7 +35,6 @@ from aflint.transport.frame_file import (
     read_batch,
 )
 from aflint.transport.frame_run import LostOutputError, batched, plan_runs
-from aflint.transport.size import check_size
 
 MAX_FRAME_BYTES = 2**31 - 1
 TARGET_FRAME_BYTES = 1024 * 1024
@@ -100,7 +99,7 @@ class FileWriter(ShuffleWriter):
         self._writing: asyncio.Future[None] | None = None
 
     async def write(self, partition: int, frame: bytes) -> None:
-        check_size(frame, self._traits)
+        self._traits.check(frame)
         if self._buffered >= BUFFER_BYTES:
             await self._flush()
         self._buffer.setdefault(partition, []).append(frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -11,6 +11,13 @@ from aflint.aio import to_the_end
 from aflint.aws.clients import Aws
 from aflint.aws.s3 import S3
 from aflint.aws.sqs import Sqs
+from aflint.cost import (
+    US_EAST_1,
+    PriceTable,
+    s3_break_even_bytes,
+    s3_shuffle_cost,
+    sqs_shuffle_cost,
+)
 from aflint.errors import AflintError
 from aflint.task import Manifest, ShuffleHandle
 from aflint.transport.base import (
@@ -31,9 +38,7 @@ from aflint.transport.combined_object import (
     read_frames,
     split_uri,
 )
-from aflint.transport.placement import choose_for_object, range_break_even
 from aflint.transport.s3 import MAX_FRAME_BYTES, new_place
-from aflint.transport.size import check_size
 from aflint.transport.sqs import VISIBILITY_S
 from aflint.transport.sqs_queues import (
     create_queues,
@@ -149,7 +154,7 @@ class HybridWriter(ShuffleWriter):
         self._held = 0
 
     async def write(self, partition: int, frame: bytes) -> None:
-        check_size(frame, self._traits)
+        self._traits.check(frame)
         self._blocks.setdefault(partition, []).append(frame)
         self._sizes[partition] = self._sizes.get(partition, 0) + len(frame)
         self._held += len(frame)
@@ -220,3 +225,37 @@ class HybridReader(ShuffleReader):
 
     async def close(self) -> None:
         await self._queue.close()
+
+
+# Where a block of a map attempt is cheapest: in a queue, or in the attempt's object.
+
+
+def range_break_even(prices: PriceTable = US_EAST_1) -> int:
+    """Return the compressed size from which a block is cheaper as a range of an object.
+
+    The object is paid for already: only the GET counts. About 25 KB.
+    """
+    return s3_break_even_bytes(prices, puts=0, gets=1)
+
+
+def choose_for_object(
+    sizes: Mapping[int, int],
+    forced: Collection[int],
+    *,
+    object_exists: bool,
+    prices: PriceTable = US_EAST_1,
+) -> set[int]:
+    """Return the partitions whose blocks go into the object; all others go to queues.
+
+    `sizes` are the compressed bytes of each block, `forced` those that no queue can carry. Where
+    the object would be made for this alone, its PUT has to be saved by all of its blocks together.
+    """
+    break_even = range_break_even(prices)
+    cheaper = {partition for partition, size in sizes.items() if size >= break_even}
+    if object_exists or forced:
+        return cheaper | set(forced)
+    saved = sum(
+        sqs_shuffle_cost(sizes[partition], prices) - s3_shuffle_cost(0, 1, prices)
+        for partition in cheaper
+    )
+    return cheaper if saved > s3_shuffle_cost(1, 0, prices) else set()

@@ -29,7 +29,6 @@ from aflint.transport.combined_object import (
     read_frames,
     split_uri,
 )
-from aflint.transport.size import check_size
 from aflint.transport.sqs_queues import plain
 
 MAX_FRAME_BYTES = 2**30
@@ -101,7 +100,7 @@ class S3Writer(ShuffleWriter):
         self._buffered = 0
 
     async def write(self, partition: int, frame: bytes) -> None:
-        check_size(frame, self._traits)
+        self._traits.check(frame)
         self._frames.setdefault(partition, []).append(frame)
         self._buffered += len(frame)
         if self._buffered >= PART_BYTES:

@@ -17,7 +17,6 @@ from aflint.transport.base import (
     TransportTraits,
     Written,
 )
-from aflint.transport.size import check_size
 from aflint.transport.sqs_queues import (
     create_queues,
     delete_queues,
@@ -117,7 +116,7 @@ class SqsWriter(ShuffleWriter):
         self._batches = Batches(sqs, url_stem, limit, self.counts)
 
     async def write(self, partition: int, frame: bytes) -> None:
-        check_size(frame, self._traits)
+        self._traits.check(frame)
         await self._batches.add(partition, frame)
 
     async def finish(self) -> Written:

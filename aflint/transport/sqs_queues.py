@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable
 from uuid import uuid4
 
-from aflint.aws.in_flight import InFlight
+from aflint.aio import to_the_end, together
 from aflint.aws.sqs import Sqs, queue_name
 from aflint.errors import AflintError, QueueDeletedError
 from aflint.transport.base import TransferCounts
@@ -53,9 +51,9 @@ async def create_queues(
         first = await create(0)
         counts.sqs_requests += 1
         most = await sqs.max_message_bytes(first)
-        await _each(create, range(1, partitions))
+        await together(map(create, range(1, partitions)), _AT_ONCE)
     except BaseException:
-        await asyncio.shield(_remove_again(sqs, stem))
+        await to_the_end(_remove_again(sqs, stem))
         raise
     _log.debug("%s has %d queues %s*, messages of %d bytes", job, partitions, stem, most)
     return first.removesuffix("0"), min(limit_bytes, most)
@@ -68,7 +66,7 @@ async def delete_queues(sqs: Sqs, url_stem: str, partitions: int, counts: Transf
         counts.sqs_requests += 1
         await _delete(sqs, f"{url_stem}{partition}")
 
-    await _each(delete, range(partitions))
+    await together(map(delete, range(partitions)), _AT_ONCE)
     _log.debug("%d queues %s* are deleted", partitions, queue_name(url_stem))
 
 
@@ -91,11 +89,7 @@ async def sweep_queues(sqs: Sqs, prefix: str, session: str, counts: TransferCoun
 async def remove_by_stem(sqs: Sqs, stem: str) -> list[str]:
     """Remove every queue whose name begins with `stem`, and return their names."""
     urls = await sqs.list_queues(stem)
-
-    async def delete(index: int) -> None:
-        await _delete(sqs, urls[index])
-
-    await _each(delete, range(len(urls)))
+    await together((_delete(sqs, url) for url in urls), _AT_ONCE)
     return [queue_name(url) for url in urls]
 
 
@@ -112,18 +106,3 @@ async def _delete(sqs: Sqs, url: str) -> None:
         await sqs.delete_queue(url)
     except QueueDeletedError:
         return
-
-
-async def _each(work: Callable[[int], Awaitable[object]], numbers: Iterable[int]) -> None:
-    """Do work for each number, a bounded number of them at once."""
-
-    async def one(number: int) -> None:
-        await work(number)
-
-    running = InFlight(_AT_ONCE, _AT_ONCE)
-    try:
-        for number in numbers:
-            await running.start(1, one(number))
-        await running.drain()
-    finally:
-        await running.cancel()

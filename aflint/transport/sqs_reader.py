@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from itertools import islice, repeat
 
 import pybase64
 
 from aflint import limits
-from aflint.aws.in_flight import InFlight, as_they_come, cancel_all
+from aflint.aio import as_they_come, cancel_all, together
 from aflint.aws.sqs import Message, Sqs
 from aflint.cost import billed_sqs_requests
 from aflint.errors import QueueDeletedError
@@ -131,16 +131,10 @@ class SqsReader(ShuffleReader):
 
     async def _in_tens(self, receipts: list[str], visibility_s: int | None) -> None:
         """Hide messages for so long, or delete them, ten with each call."""
-        calls = InFlight(_CALLS, _CALLS)
-        try:
-            for begin in range(0, len(receipts), limits.SQS_BATCH_ENTRIES):
-                ten = receipts[begin : begin + limits.SQS_BATCH_ENTRIES]
-                await calls.start(1, self._hide_or_delete(ten, visibility_s))
-            await calls.drain()
-        except QueueDeletedError:
-            return  # the shuffle was closed: there is nothing left to hide
-        finally:
-            await calls.cancel()
+        begins = range(0, len(receipts), limits.SQS_BATCH_ENTRIES)
+        tens = (receipts[begin : begin + limits.SQS_BATCH_ENTRIES] for begin in begins)
+        with suppress(QueueDeletedError):  # the shuffle was closed: there is nothing left to hide
+            await together((self._hide_or_delete(ten, visibility_s) for ten in tens), _CALLS)
 
     async def _hide_or_delete(self, receipts: list[str], visibility_s: int | None) -> None:
         self.counts.sqs_requests += 1

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pybase64
 
 from aflint import limits
+from aflint.aio import InFlight
 from aflint.aws.failures import THROTTLES
-from aflint.aws.in_flight import InFlight
 from aflint.aws.retries import Retries
 from aflint.aws.sqs import FailedEntry, Sqs, queue_name
 from aflint.cost import billed_sqs_requests

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aflint.codec import closure
+from aflint.codec.digest import digest_of
 from aflint.errors import ClosureError
 
 LOCK = threading.Lock()
@@ -93,5 +94,5 @@ def test_a_missing_module_is_a_clear_error() -> None:
 
 
 def test_the_digest_names_the_content() -> None:
-    assert closure.digest(b"a") == closure.digest(memoryview(b"a")) != closure.digest(b"b")
-    assert len(closure.digest(b"a")) == 32
+    assert digest_of(b"a") == digest_of(memoryview(b"a")) != digest_of(b"b")
+    assert len(digest_of(b"a")) == 32

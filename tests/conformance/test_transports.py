@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from aflint.testing.memory_transport import MemoryTransport
 from aflint.testing.transport_checks import TRANSPORT_CHECKS, Check, check_transport
 from aflint.transport.base import Transport
 from aflint.transport.file import FileTransport
-from aflint.transport.memory import MemoryTransport
 
 MAKERS: dict[str, Callable[[Path], Transport]] = {
     "memory": lambda _: MemoryTransport(),

@@ -14,7 +14,7 @@ from aflint.errors import FetchFailedError
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.shuffle import Completeness, ReadCounts, read_blocks
 from aflint.task import Manifest, MapOutput
-from aflint.transport.memory import MemoryTransport
+from aflint.testing.memory_transport import MemoryTransport
 
 SECRET = Secret(b"s" * 32)
 KEY = SECRET.key("job", "job")

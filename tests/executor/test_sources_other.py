@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aflint.codec.closure import digest
+from aflint.codec.digest import digest_of
 from aflint.driver.splits import whole_file_splits
 from aflint.errors import (
     CorruptInputError,
@@ -65,8 +65,8 @@ def test_data_inline_and_in_storage(tmp_path: Path, io: IOLoop) -> None:
         data = pack_block(part)
         path = tmp_path / str(number)
         path.write_bytes(data)
-        blobs.append(Blob(digest(data), len(data), data=data))
-        blobs.append(Blob(digest(data), len(data), location=str(path)))
+        blobs.append(Blob(digest_of(data), len(data), data=data))
+        blobs.append(Blob(digest_of(data), len(data), location=str(path)))
     expected = [record for part in parts for record in part + part]
     found = read(DataSplit(tuple(blobs)), io)
     assert found == expected
@@ -84,7 +84,7 @@ def test_data_that_was_altered_in_storage_is_not_decoded(
 
     monkeypatch.setattr("aflint.executor.sources.unpack_block", unpickle)
     with pytest.raises(PayloadRefusedError, match="blob was altered in storage"):
-        read(DataSplit((Blob(digest(data), len(data), location=str(path)),)), io)
+        read(DataSplit((Blob(digest_of(data), len(data), location=str(path)),)), io)
 
 
 def test_a_tagged_file_is_decoded_only_where_each_byte_is_as_it_was_written(

@@ -16,6 +16,7 @@ from aiobotocore.session import get_session
 
 from aflint.aws.clients import Aws
 from aflint.codec import closure, frame, records
+from aflint.codec.digest import digest_of
 from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.invoker.lambda_ import LambdaInvoker
 from aflint.localcloud import LocalCloud
@@ -122,8 +123,8 @@ def task_of(function: Any, data: list[Any], partition: int = 0, **settings: Any)
     defaults: dict[str, Any] = {"storage": f"s3://{BUCKET}/test", "memory_mb": 1024}
     return TaskDescription(
         TaskId("job", 0, partition, 0),
-        Blob(closure.digest(program), len(program), program),
-        (Input(0, partition, DataSplit((Blob(closure.digest(block), len(block), block),))),),
+        Blob(digest_of(program), len(program), program),
+        (Input(0, partition, DataSplit((Blob(digest_of(block), len(block), block),))),),
         **(defaults | settings),
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from aflint.codec import closure, frame, records
+from aflint.codec.digest import digest_of
 from aflint.codec.payload import seal_task
 from aflint.codec.secret import Secret
 from aflint.errors import OutOfMemoryError, PayloadRefusedError, WorkerLostError
@@ -33,7 +34,7 @@ def task(function: Callable[[int], Any], number: int = 0) -> TaskDescription:
     data = frame.compress(closure.dumps(Program(ReadSplit(0), Return(call)), "test"))
     return TaskDescription(
         id=TaskId("job", 0, number, 0),
-        program=Blob(closure.digest(data), len(data), data),
+        program=Blob(digest_of(data), len(data), data),
         inputs=(Input(0, number, RangeSplit(number, number + 1, 1)),),
     )
 

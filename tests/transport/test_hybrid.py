@@ -7,8 +7,7 @@ import pytest
 from aflint import errors, limits
 from aflint.testing.transport_checks import TRANSPORT_CHECKS, Check
 from aflint.transport.combined_object import split_uri
-from aflint.transport.hybrid import HybridTransport
-from aflint.transport.placement import choose_for_object, range_break_even
+from aflint.transport.hybrid import HybridTransport, choose_for_object, range_break_even
 from tests.aws.clouds import BUCKET, running
 from tests.transport.cloud_shuffles import read, write
 

@@ -15,7 +15,6 @@ from aflint.transport.base import (
     TransportTraits,
     Written,
 )
-from aflint.transport.size import check_size
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 TARGET_FRAME_BYTES = 1024 * 1024
@@ -89,7 +88,7 @@ class MemoryWriter(ShuffleWriter):
         self._frames: dict[int, list[bytes]] = {}
 
     async def write(self, partition: int, frame: bytes) -> None:
-        check_size(frame, self._transport.traits)
+        self._transport.traits.check(frame)
         self._frames.setdefault(partition, []).append(frame)
 
     async def finish(self) -> Written:

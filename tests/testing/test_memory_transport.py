@@ -4,7 +4,7 @@ import pytest
 
 from aflint.errors import FetchFailedError, InternalError
 from aflint.task import Manifest, MapOutput
-from aflint.transport.memory import MemoryTransport
+from aflint.testing.memory_transport import MemoryTransport
 
 
 async def test_frames_are_held_once_the_attempt_has_finished() -> None:
