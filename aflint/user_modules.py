@@ -29,7 +29,7 @@ OURS: Final = frozenset(
         "aflint", "aiobotocore", "aiohappyeyeballs", "aiohttp", "aioitertools", "aiosignal",
         "annotated_doc", "annotated_types", "async_timeout", "attr", "attrs", "awslambdaric",
         "botocore", "click", "cloudpickle", "dateutil", "frozenlist", "idna", "jmespath", "lz4",
-        "markdown_it", "mdurl", "msgpack", "multidict", "propcache", "py4j", "pydantic",
+        "markdown_it", "mdurl", "msgpack", "multidict", "propcache", "py4j", "pybase64", "pydantic",
         "pydantic_core", "pygments", "pyspark", "rich", "runtime_client", "shellingham",
         "simplejson", "six", "snapshot_restore_py", "typer", "typing_extensions",
         "typing_inspection", "urllib3", "wrapt", "yarl", "zstandard",

@@ -8,15 +8,19 @@ What is imported counts by its name where it is installed, and by its source whe
 
 from __future__ import annotations
 
+import array
 import dis
+import gc
 import itertools
 import pickle
 import struct
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 import cloudpickle
 
@@ -29,7 +33,12 @@ _SMALL: Final = 256
 _MOST: Final = 20_000
 """Where there are more objects, data is pickled, at the speed of C."""
 
-_PLAIN: Final = (int, float, complex, str, bytes, bool, type(None))
+_PLAIN: Final = frozenset((int, float, complex, str, bytes, bool, type(None)))
+_ORDERED: Final = frozenset((int, str, bytes, bool))
+"""Plain types whose values have an order of their own (NaN has none)."""
+
+_CONTAINERS: Final = frozenset((list, tuple, dict))
+_DATA: Final = _PLAIN | _CONTAINERS | {bytearray}
 _OF_CLASSES: Final = frozenset(
     (
         "__dict__", "__weakref__", "__doc__", "__firstlineno__", "__static_attributes__",
@@ -45,7 +54,7 @@ _HEAP_TYPE: Final = 1 << 9
 """The flag of classes that are not part of a C library."""
 
 _PROTOCOL: Final = 5
-Write = Callable[[bytes], object]
+Write = Callable[[bytes | memoryview], object]
 
 
 def fingerprint(value: Any) -> str:
@@ -94,7 +103,7 @@ class _Walk:
         """Write one value."""
         kind = type(value)
         if kind in _PLAIN:
-            self._text(kind.__name__, _plain(value))
+            self._plain(kind, value)
             return
         if next(self._count) >= _MOST and not self._much:
             raise _TooManyError
@@ -125,15 +134,30 @@ class _Walk:
 
     def _pickled(self, value: Any) -> None:
         digest = blake2b(digest_size=_DIGEST_BYTES)
-        _DataPickler(digest.update, self).dump(value)
+        if _is_plain_data(value):
+            pickle.Pickler(_Sink(digest.update), _PROTOCOL).dump(value)
+        else:
+            _DataPickler(digest.update, self).dump(value)
         self._text("pickled", digest.hexdigest())
 
     def _text(self, kind: str, text: str) -> None:
         data = text.encode("utf-8", "surrogatepass")
         self._write(f"{kind}:{len(data)}:".encode() + data)
 
+    def _data(self, kind: str, data: bytes | memoryview) -> None:
+        """Write bytes as they are: nothing is copied, however many they are."""
+        size = data.nbytes if isinstance(data, memoryview) else len(data)
+        self._write(f"{kind}:{size}:".encode())
+        self._write(data)
+
+    def _plain(self, kind: type, value: Any) -> None:
+        if kind is bytes:
+            self._data("bytes", value)
+        else:
+            self._text(kind.__name__, value if kind is str else _plain(value))
+
     def _sequence(self, value: Any) -> None:
-        if self._add_whole(value, value):
+        if self._add_whole(value):
             return
         self._text(type(value).__name__, str(len(value)))
         for each in value:
@@ -141,8 +165,8 @@ class _Walk:
 
     def _set(self, value: Any) -> None:
         """Write members in an order of their own; each as if none of the others had been seen."""
-        if len(value) > _SMALL and all(type(each) in _PLAIN for each in value):
-            self._add_whole(value, sorted(value, key=_plain))
+        if len(value) > _SMALL and _PLAIN.issuperset(map(type, value)):
+            self._plain_set(value)
             return
         self._text(type(value).__name__, str(len(value)))
         members = []
@@ -153,25 +177,37 @@ class _Walk:
         for each in sorted(members):
             self._text("member", each)
 
+    def _plain_set(self, value: Any) -> None:
+        """Write many plain members in order, those of each type by themselves."""
+        kinds = sorted(set(map(type, value)), key=lambda kind: kind.__name__)
+        self._text(type(value).__name__, f"by type, {len(kinds)}")
+        for kind in kinds:
+            members = value if len(kinds) == 1 else (m for m in value if type(m) is kind)
+            ordered = sorted(members) if kind in _ORDERED else sorted(members, key=_plain)
+            self._whole(kind.__name__, ordered)
+
     def _dict(self, value: Mapping[Any, Any]) -> None:
-        if self._add_whole(value, value):
+        if self._add_whole(value):
             return
         self._text("dict", str(len(value)))
         for key, each in value.items():
             self.add(key)
             self.add(each)
 
-    def _add_whole(self, value: Any, ordered: Any) -> bool:
+    def _add_whole(self, value: Any) -> bool:
         """Write a large collection as its pickle, where all in it is plain."""
-        if len(value) <= _SMALL or not all(type(each) in _PLAIN for each in value):
+        if len(value) <= _SMALL or not _PLAIN.issuperset(map(type, value)):
             return False
-        if type(value) is dict and not all(type(each) in _PLAIN for each in value.values()):
+        if type(value) is dict and not _PLAIN.issuperset(map(type, value.values())):
             return False
-        self._text(type(value).__name__, "whole")
+        self._whole(type(value).__name__, value)
+        return True
+
+    def _whole(self, kind: str, value: Any) -> None:
+        self._text(kind, "whole")
         pickler = pickle.Pickler(_Sink(self._write), _PROTOCOL)
         pickler.fast = True  # no memo: equal strings need not be the same object
-        pickler.dump(ordered)
-        return True
+        pickler.dump(value)
 
     def _module(self, module: types.ModuleType) -> None:
         """Write a module's name; the user's own by its source, with those that it uses."""
@@ -198,25 +234,13 @@ class _Walk:
         for cell in function.__closure__ or ():
             self.add(cell)
         used = function.__globals__
-        for name in sorted(_globals(code)):
+        for name in _known(code).globals:
             if name in used:
                 self._text("global", name)
                 self.add(used[name])
 
     def _code(self, code: types.CodeType) -> None:
-        """Write instructions with the constants that they load: docstrings are not among them."""
-        flags = code.co_flags & ~_HAS_DOCSTRING
-        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, flags)
-        self._text("code", ".".join(map(str, counts)))
-        for names in (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars):
-            self._text("names", ",".join(names))
-        for step in dis.get_instructions(code):
-            if step.opcode in dis.hasconst:
-                self._text("load", step.opname)
-                self.add(code.co_consts[step.arg or 0])
-            else:
-                self._write(struct.pack("<HI", step.opcode, step.arg or 0))
-        self._text("handlers", code.co_exceptiontable.hex())
+        self._text("code", _known(code).digest)
 
     def _cell(self, cell: types.CellType) -> None:
         try:
@@ -252,8 +276,18 @@ class _Walk:
         self.add((value.__bound__, value.__constraints__))
 
     def _buffer(self, value: pickle.PickleBuffer) -> None:
-        self._text("buffer", "")
-        self._write(blake2b(value.raw()).digest())
+        self._data("buffer", value.raw())
+
+    def _bytearray(self, value: bytearray) -> None:
+        self._data("bytearray", memoryview(value))
+
+    def _array(self, value: array.array[Any]) -> None:
+        self._text("array", value.typecode)
+        self._data("items", memoryview(value))
+
+    def _memoryview(self, value: memoryview) -> None:
+        self._text("memoryview", f"{value.format} {value.shape}")
+        self._data("items", value if value.contiguous and value.ndim == 1 else value.tobytes())
 
     def _by_parts(self, value: Any) -> None:
         """Write what pickle would: how to make the object, and what is in it."""
@@ -310,12 +344,67 @@ def _is_program(value: Any) -> bool:
     return kind in _NO_DATA or isinstance(value, type) or hasattr(kind, "__fingerprint__")
 
 
-def _globals(code: types.CodeType) -> set[str]:
-    """Return the names of globals that a function uses, and the functions within it."""
-    steps = dis.get_instructions(code)
-    own = {step.argval for step in steps if "GLOBAL" in step.opname or step.opname == "LOAD_NAME"}
-    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    return own.union(*map(_globals, inner))
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """What is known of a function's code: its digest, and the globals that it uses, also in the
+    functions within it.
+    """
+
+    digest: str
+    globals: tuple[str, ...]
+
+
+_codes: WeakKeyDictionary[types.CodeType, _Code] = WeakKeyDictionary()
+
+
+def _known(code: types.CodeType) -> _Code:
+    """Return what is known of code. Taking it apart takes longer than pickling all of a program,
+    and it cannot change: so it is taken apart once.
+    """
+    known = _codes.get(code)
+    if known is None:
+        known = _codes[code] = _taken_apart(code)
+    return known
+
+
+def _taken_apart(code: types.CodeType) -> _Code:
+    """Take in instructions with the constants that they load: docstrings are not among them."""
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    walk, used = _Walk(digest.update, much=False), set[str]()
+    flags = code.co_flags & ~_HAS_DOCSTRING
+    walk.add((code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, flags))
+    walk.add((code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars))
+    for step in dis.get_instructions(code):
+        if step.opcode in dis.hasconst:
+            walk.add((step.opname, code.co_consts[step.arg or 0]))
+            continue
+        digest.update(struct.pack("<HI", step.opcode, step.arg or 0))
+        if "GLOBAL" in step.opname or step.opname == "LOAD_NAME":
+            used.add(step.argval)
+    walk.add(code.co_exceptiontable)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            used.update(_known(constant).globals)
+    return _Code(digest.hexdigest(), tuple(sorted(used)))
+
+
+def _is_plain_data(value: Any) -> bool:
+    """Say whether there is nothing in it but plain values in lists, tuples and dicts: the pickle of
+    that is the same in every process.
+
+    In C but for the containers, which take a look each.
+    """
+    level, seen = [value], {id(value)}
+    while level:
+        if not _DATA.issuperset(map(type, level)):
+            return False
+        found = {id(each): each for each in level if type(each) in _CONTAINERS}
+        inner = gc.get_referents(*found.values())
+        if not _DATA.issuperset(map(type, inner)):
+            return False
+        level = [each for each in inner if type(each) in _CONTAINERS and id(each) not in seen]
+        seen.update(map(id, level))
+    return True
 
 
 def _module_of(value: Any) -> types.ModuleType | None:
@@ -368,9 +457,20 @@ _SPECIAL: Final[dict[type, Callable[[_Walk, Any], None]]] = {
     property: _Walk._property,
     TypeVar: _Walk._type_variable,
     pickle.PickleBuffer: _Walk._buffer,
+    bytearray: _Walk._bytearray,
+    array.array: _Walk._array,
+    memoryview: _Walk._memoryview,
 }
 
 _FIXED: Final = frozenset((tuple, frozenset, types.CodeType))
 """What cannot change, but for what is in it."""
 
-_NO_DATA: Final = frozenset(_SPECIAL) - {tuple, list, dict, pickle.PickleBuffer}
+_NO_DATA: Final = frozenset(_SPECIAL) - {
+    tuple,
+    list,
+    dict,
+    pickle.PickleBuffer,
+    bytearray,
+    array.array,
+    memoryview,
+}

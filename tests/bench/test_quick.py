@@ -14,7 +14,7 @@ app = Typer()
 app.command()(main)
 
 
-@pytest.mark.parametrize("name", ["taxi", "tasks"])
+@pytest.mark.parametrize("name", ["taxi", "tasks", "fingerprint"])
 def test_a_quick_run_prints_a_table_and_writes_its_report(name: str, tmp_path: Path) -> None:
     folders = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     peers = ["--peers", "aflint,hand-written"]

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import threading
+import tracemalloc
+from array import array
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +25,7 @@ from aflint.variables import Broadcast
 
 EVERYTHING = '''
 """A program with about everything that a program has."""
-import abc, collections, dataclasses, enum, functools, math, operator, typing
+import abc, array, collections, dataclasses, enum, functools, math, operator, typing
 import numpy as np
 from aflint.journal.fingerprint import fingerprint
 from aflint.task import Blob
@@ -186,6 +188,9 @@ values = {
     "many of a class": [Fixed(str(i)) for i in range(60_000)],
     "many captured": make([(i, i) for i in range(110_000)]),
     "large dict": {str(i): i for i in range(1000)},
+    "buffers": [b"ab", bytearray(b"ab"), memoryview(b"ab"), array.array("d", [1.5]), np.zeros(3)],
+    "many plain": [(i, str(i), {"k": [i]}) for i in range(40_000)],
+    "many with a set": [*((i, str(i)) for i in range(40_000)), {str(i) for i in range(9)}],
 }
 for name, value in values.items():
     print(name, fingerprint(value))
@@ -361,6 +366,15 @@ DIFFERENT: list[tuple[Any, Any]] = [
     ("1", 1),
     (b"", ""),
     (b"a", bytearray(b"a")),
+    (b"a", memoryview(b"a")),
+    (bytearray(b"a"), bytearray(b"b")),
+    (memoryview(b"ab"), memoryview(b"ab").cast("b")),
+    (memoryview(bytes(4)), memoryview(bytes(4)).cast("B", (2, 2))),
+    (memoryview(b"abcd")[::2], memoryview(b"abcd")[1::2]),
+    (array("b", b"a"), array("B", b"a")),
+    (array("d", [1.0]), array("d", [2.0])),
+    (np.array([1, 2])[::-1], np.array([1, 2])),
+    ("a:1:b", "a:1:c"),
     ((1, 2), (2, 1)),
     ((1, 2), [1, 2]),
     ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
@@ -498,6 +512,50 @@ def test_many_objects_are_told_apart_by_the_last(monkeypatch: pytest.MonkeyPatch
     assert fingerprint(many()) == fingerprint(many())
     assert fingerprint(many()) != fingerprint(many(1))
     assert fingerprint(many({1, 2})) != fingerprint(many({1, 3}))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda data: data,
+        bytearray,
+        memoryview,
+        lambda data: array("d", data),
+        lambda data: np.frombuffer(data, "f8"),
+        lambda data: [data],
+        lambda data: {"k": (np.frombuffer(data, "f8"),)},
+    ],
+)
+def test_buffers_are_not_copied(make: Callable[[bytes], Any]) -> None:
+    value = make(os.urandom(8 << 20))
+    fingerprint(make(bytes(8)))  # what is looked up once is held
+    tracemalloc.start()
+    try:
+        fingerprint(value)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_plain_data_all_through() -> None:
+    cycle: list[Any] = [1]
+    cycle.append({"k": (cycle, cycle)})
+    shared: Any = ()
+    for _ in range(60):
+        shared = (shared, shared)
+    for plain_data in (1, "a", [], cycle, shared, {(1, "x"): [b"", bytearray(b"y"), None, 1.5]}):
+        assert module._is_plain_data(plain_data)
+    others: list[Any] = [{1}, [{1}], {"k": ((frozenset(),),)}, [print], Counter(), [np.int32(1)]]
+    for other in others:
+        assert not module._is_plain_data(other)
+
+
+def test_code_is_taken_apart_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = defined("def f(n):\n def g(x):\n  return [k + n for k in x]\n return g")
+    before = fingerprint(made(1))
+    monkeypatch.setattr("dis.get_instructions", lambda code: pytest.fail("taken apart again"))
+    assert fingerprint(made(1)) == before
+    assert fingerprint(made(2)) != before
 
 
 def test_functions_among_many_objects_count(monkeypatch: pytest.MonkeyPatch) -> None:
