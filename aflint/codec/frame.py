@@ -177,6 +177,7 @@ def _pack_front(header: FrameHeader, raw_size: int, compressed: bool) -> bytes:
     sequence, partition, records = header.sequence, header.partition, header.records
     job = header.job
     try:
+        # One test for all: a number that is negative or too large leaves bits above the 32.
         if (shuffle | map_ | attempt | link | sequence | partition | records) >> _NUMBER_BITS:
             raise ValueError("each of its numbers is to be from 0 to 2**32 - 1")
         if len(job.encode()) > _LONGEST_JOB:
@@ -185,7 +186,7 @@ def _pack_front(header: FrameHeader, raw_size: int, compressed: bool) -> bytes:
         packed: bytes = _pack((*fields, raw_size, compressed))
     except (ValueError, TypeError) as error:
         raise FrameError(f"a frame cannot hold the header {header}: {error}") from error
-    return _ARRAY + packed[1:]
+    return _ARRAY + packed[1:]  # the head of an array of eleven, replaced
 
 
 def _bin_head(size: int) -> bytes:
@@ -199,6 +200,8 @@ def _bin_head(size: int) -> bytes:
 def _parse(view: memoryview) -> _Envelope:
     _check_version(view)
     unpacker = msgpack.Unpacker(max_buffer_size=_LONGEST_FRONT)
+    # Told that the array ends before the payload, the unpacker stops there: the payload, of which
+    # not all may be in this front, is neither copied nor believed.
     unpacker.feed(_ARRAY_BUT_PAYLOAD + view[1:_LONGEST_FRONT])
     try:
         front = unpacker.unpack()
@@ -249,6 +252,7 @@ def _find_payload(view: memoryview, at: int) -> tuple[int, int]:
 
 
 def _restore(stored: memoryview, envelope: _Envelope) -> bytes:
+    # The raw size may be believed by now: it is under the tag.
     if not envelope.compressed:
         return bytes(stored)
     try:

@@ -65,6 +65,7 @@ def dumps(records: list[Any], strings: list[str], prefix: bytes) -> bytes:
     pickler = _PlainPickler(buffer, _PROTOCOL)
     try:
         pickler.dump(strings)
+        # From here on nothing is added to the memo; what it holds, the strings, is still found.
         pickler.fast = True
         for start in range(0, len(records), CHUNK):
             pickler.dump(records[start : start + CHUNK])
@@ -97,7 +98,7 @@ def loads(data: bytes | memoryview, start: int) -> list[Any]:
     unpickler = pickle.Unpickler(buffer)
     records: list[Any] = []
     try:
-        unpickler.load()
+        unpickler.load()  # the strings, for its memo
         while buffer.tell() < len(data):
             with _collecting_after():
                 records += unpickler.load()

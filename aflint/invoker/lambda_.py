@@ -82,8 +82,8 @@ class LambdaInvoker(Invoker):
         self._concurrency = concurrency
         self._patience_s = patience_s
         self._endpoints = endpoints
+        # Invocations that ran no task, to see that a function is there or to warm it; they cost.
         self.held = 0
-        """Invocations that ran no task: to see that a function is there, or to warm it."""
         self.held_gb_seconds = 0.0
 
     @property
@@ -91,8 +91,7 @@ class LambdaInvoker(Invoker):
         return self._concurrency
 
     async def start(self) -> None:
-        """Invoke the smallest function, to see that it is there, may be used and fits; again where
-        the call was lost.
+        """Invoke the smallest function: see that it exists, may be used and fits this driver.
 
         Raises CredentialsError, AccessDeniedError, FunctionNotFoundError, WrongRegionError,
         EndpointUnreachableError, BundleMismatchError, or ConfigError where this process may not
@@ -156,7 +155,7 @@ class LambdaInvoker(Invoker):
         await self._aws.aclose()
 
     async def _warmed(self, function: str, seconds: float) -> bool | None:
-        """Hold an environment and say whether it was new; None where Lambda throttles."""
+        """Hold an environment and return whether it was new; None if Lambda throttles."""
         try:
             held = await self._hold(function, seconds)
         except ThrottledError:
@@ -183,7 +182,7 @@ class LambdaInvoker(Invoker):
     async def _run(
         self, task: TaskDescription, function: str, what: str
     ) -> tuple[Invocation, bool]:
-        """Invoke with a task; say, too, whether it went through storage, as it is too large."""
+        """Invoke with a task; return, too, whether it was so large that it went through storage."""
         job, packed = task.id.job, pack(task)
         seal = partial(payload.seal_packed, self._secret, job, packed)
         if len(packed) + MOST_ADDED <= envelope.MOST_REQUEST:
@@ -199,7 +198,7 @@ class LambdaInvoker(Invoker):
         invocation = await self._answer(function, purpose, seal, what)
         if invocation.error:
             error = failure_of(invocation, function, what)
-            if isinstance(error, AttemptError):
+            if isinstance(error, AttemptError):  # a failed invocation is billed, too
                 usage = invocation.usage
                 error.billed_seconds, error.memory_mb = usage.billed_s, usage.memory_mb
             raise error
@@ -208,7 +207,7 @@ class LambdaInvoker(Invoker):
     async def _answer(
         self, function: str, purpose: str, seal: Callable[[], bytes], what: str
     ) -> Invocation:
-        """Send once; again, sealed anew, only where nothing was sent: no connection was made."""
+        """Invoke once; again, newly sealed, only if no connection was made, so nothing was sent."""
         client = await self._aws.client(
             "lambda", read_s=self._patience_s, attempts=1, pool=self._concurrency
         )
@@ -220,6 +219,7 @@ class LambdaInvoker(Invoker):
                 answer = await client.invoke(FunctionName=function, LogType="Tail", Payload=body)
                 data = await answer["Payload"].read()
             except Exception as error:
+                # Anything that was sent may run: whether to try again is the scheduler's decision.
                 if not nothing_was_sent(error) or not _CONNECTS.again(Kind.TRANSIENT, tried):
                     raise self._explained(error, function, what) from error
                 await asyncio.sleep(_CONNECTS.wait(tried, random.random()))

@@ -62,7 +62,7 @@ def cancelled(state: State, id: str, error: Exception) -> None:
 
 
 def released(state: State, id: str, error: str) -> None:
-    """End a job that nobody asks anything of any more."""
+    """End a job whose `run` context was left: nothing more will be asked of it."""
     job = state.jobs.get(id)
     if job is not None:
         end(state, job, error)

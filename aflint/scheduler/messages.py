@@ -231,7 +231,7 @@ class PartitionDone:
 
 @dataclass(frozen=True, slots=True)
 class FailJob:
-    """Tell who waits that the job failed. A TaskFailure is turned into an error by the shell."""
+    """Raise this to the job's callers. The loop turns a TaskFailure into an error."""
 
     job: str
     error: TaskFailure | Exception

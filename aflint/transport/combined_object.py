@@ -44,8 +44,11 @@ class CombinedObject:
         self._key = f"{key}-{uuid4().hex[:12]}"
         self._counts = counts
         self._layout = Layout(RANGE_BYTES)
+        # The ETags of the parts of a multipart upload, in their order, and its id.
         self._parts: list[str] = []
         self._upload = ""
+        # The latest batch. It is sent when the next one comes: a batch that stays alone is one PUT
+        # of an object, a third of the requests of a multipart upload.
         self._waiting: bytes | None = None
         self._uploading = InFlight(_UPLOADS * 2 * PART_BYTES, _UPLOADS)
 
@@ -79,7 +82,7 @@ class CombinedObject:
         return Written(f"s3://{self._bucket}/{self._key}", self._layout.extents())
 
     async def _check_open(self) -> None:
-        """Take the object back if its shuffle was closed meanwhile, and nobody would remove it.
+        """Take the object back if its shuffle was closed meanwhile: nothing else would remove it.
 
         A function cannot be stopped: it may write long after its job was over.
         """
@@ -88,7 +91,7 @@ class CombinedObject:
         try:
             if await self._s3.head(self._bucket, mark) is not None:
                 return
-        except AccessDeniedError:  # S3's answer for what is not there, too, to who may not list
+        except AccessDeniedError:  # also S3's answer for a missing object if listing is not allowed
             await self._s3.delete(self._bucket, self._key)
             raise
         await self._s3.delete(self._bucket, self._key)
@@ -108,7 +111,7 @@ class CombinedObject:
         if not self._upload:
             self._counts.s3_puts += 1
             self._upload = await self._s3.begin_upload(self._bucket, self._key)
-        self._parts.append("")
+        self._parts.append("")  # its place; parts may finish in any order
         self._counts.s3_puts += 1
         await self._uploading.start(len(data), self._upload_part(len(self._parts), data))
 
@@ -129,8 +132,8 @@ async def read_frames(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the frames that a manifest names in objects, several GETs at once.
 
-    Raises FetchFailedError, once all else was given, naming the maps whose objects are gone or
-    damaged.
+    Raises FetchFailedError naming the maps whose objects are gone or damaged, all of them at once:
+    it comes after every frame that could be read.
     """
     lost: set[int] = set()
 
@@ -179,8 +182,9 @@ async def close_all(s3: S3, bucket: str, prefix: str, session: str) -> None:
 
 
 async def close_place(s3: S3, uri: str) -> None:
-    """Remove a place with all that is in it; who is still writing there removes that himself."""
+    """Remove a place with all that is in it; a writer that ends later removes its own object."""
     bucket, key = split_uri(uri)
+    # The mark goes first: a writer that looks for it from now on takes its object back.
     await s3.delete(bucket, f"{key}/{_MARK}")
     await _remove_prefix(s3, bucket, f"{key}/")
 

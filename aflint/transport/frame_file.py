@@ -63,7 +63,7 @@ def _write(file: int, pieces: Sequence[bytes]) -> None:
     for begin in range(0, len(pieces), PIECES_PER_CALL):
         group = pieces[begin : begin + PIECES_PER_CALL]
         written = os.writev(file, group)
-        if written < sum(map(len, group)):
+        if written < sum(map(len, group)):  # the disk is nearly full, or a signal came
             rest = memoryview(b"".join(group))[written:]
             while rest:
                 rest = rest[os.write(file, rest) :]
@@ -104,7 +104,7 @@ def read_batch(batch: Sequence[Run], folder: str) -> list[bytes]:
     Raises LostOutputError.
     """
     frames: list[bytes] = []
-    name, file = "", -1
+    name, file = "", -1  # runs of one file follow each other: it stays open from one to the next
     try:
         for run in batch:
             try:

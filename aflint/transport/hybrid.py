@@ -148,8 +148,10 @@ class HybridWriter(ShuffleWriter):
         self._object = CombinedObject(s3, bucket, f"{key}/{name}", self.counts)
         self._batches = Batches(sqs, url_stem, limit, self.counts)
         self._largest_in_queue = frame_limit(limit)
+        # The frames that are not placed yet, by partition, and their bytes.
         self._blocks: dict[int, list[bytes]] = {}
         self._sizes: dict[int, int] = {}
+        # Partitions with a frame that no queue can carry.
         self._oversized: set[int] = set()
         self._held = 0
 
@@ -217,6 +219,7 @@ class HybridReader(ShuffleReader):
             async for frame in frames:
                 self._missing -= 1
                 yield frame
+        # A partition's frames may be in both: early ones went to the queue when room was made.
         if self._missing > 0:
             self._queue.expected = self._missing
             async with aclosing(self._queue.frames()) as frames:

@@ -31,12 +31,14 @@ _MOST_HIDDEN = limits.SQS_IN_FLIGHT * 9 // 10
 _CALLS = 16
 
 _LAST_ANSWERS_S = 0.25
-"""How long a reader that gives up waits for messages that are on their way to it: where it did not,
-they would stay hidden from the next. A receive that takes longer is one that found nothing."""
+"""How long a reader that gives up waits for messages that are on their way to it: they would stay
+hidden from the next reader. A receive that takes longer than this is one that found nothing."""
 
 
 @dataclass(slots=True)
 class _Hidden:
+    """A message that was read: its latest receipt, and the loop's time until which it is hidden."""
+
     receipt: str
     until: float
 
@@ -52,7 +54,9 @@ class SqsReader(ShuffleReader):
         self._url = url
         self.expected = expected
         self._visibility_s = visibility_s
+        # Messages that were read and are still in the queue, by id, oldest read first.
         self._hidden: dict[str, _Hidden] = {}
+        # Messages that had to be deleted, for SQS hides no more than 120,000 of one queue.
         self._deleted = 0
         self._receiving: set[asyncio.Task[list[bytes]]] = set()
 
@@ -62,7 +66,7 @@ class SqsReader(ShuffleReader):
         try:
             async with aclosing(receives) as batches:
                 async for batch in batches:
-                    if renewing.done():
+                    if renewing.done():  # it ends only by failing: then messages come back
                         renewing.result()
                     for frame in batch:
                         yield frame
@@ -82,7 +86,7 @@ class SqsReader(ShuffleReader):
         return max(1, min(RECEIVES, -(-missing // limits.SQS_RECEIVE_MESSAGES)))
 
     async def _next(self) -> list[bytes]:
-        """Receive once, to the end even where nobody waits for it any more: see `close`."""
+        """Receive once, and to its end, even if the caller is cancelled: see `close`."""
         task = asyncio.get_running_loop().create_task(self._receive())
         self._receiving.add(task)
         task.add_done_callback(self._received)
@@ -91,7 +95,7 @@ class SqsReader(ShuffleReader):
     def _received(self, task: asyncio.Task[list[bytes]]) -> None:
         self._receiving.discard(task)
         if not task.cancelled():
-            task.exception()  # who still waits is told; nobody may be left
+            task.exception()  # raised by `_next` too, unless its caller was cancelled
 
     async def _receive(self) -> list[bytes]:
         if len(self._hidden) >= _MOST_HIDDEN:
@@ -106,6 +110,7 @@ class SqsReader(ShuffleReader):
     def _is_new(self, message: Message) -> bool:
         """Note a message as hidden, and say whether it was not seen before."""
         new = message.id not in self._hidden
+        # Put last even if it came twice: the receipt of the latest receive is the one that counts.
         until = asyncio.get_running_loop().time() + self._visibility_s
         self._hidden.pop(message.id, None)
         self._hidden[message.id] = _Hidden(message.receipt, until)
@@ -123,7 +128,7 @@ class SqsReader(ShuffleReader):
             await self._in_tens([held.receipt for held in due.values()], self._visibility_s)
 
     async def _make_room(self) -> None:
-        """Delete the messages read first, where the queue would give no more otherwise."""
+        """Delete the messages read first: with too many hidden, the queue gives no more."""
         ids = list(islice(self._hidden, limits.SQS_RECEIVE_MESSAGES * 100))
         receipts = [self._hidden.pop(id).receipt for id in ids]
         self._deleted += len(ids)

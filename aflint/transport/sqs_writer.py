@@ -1,4 +1,4 @@
-"""Frames into queues: packed into batches, sent in the background, sent again where refused."""
+"""Frames into queues: packed into batches, sent in the background, and again if refused."""
 
 from __future__ import annotations
 
@@ -51,12 +51,13 @@ class Batches:
         self._url_stem = url_stem
         self._limit = limit_bytes
         self._counts = counts
+        # The batch of each partition that is being filled, and the bytes in all of them.
         self._batches: dict[int, _Batch] = {}
         self._held = 0
         self._sending = InFlight(IN_FLIGHT_BYTES, _SENDS)
 
     async def add(self, partition: int, frame: bytes) -> None:
-        """Take a frame; returns when there is room for the next. Raises what a send met."""
+        """Take a frame; return when there is room for the next. Raises the failure of a send."""
         body = pybase64.b64encode(frame)
         batch = self._batches.get(partition)
         if batch is not None and not batch.has_room(len(body), self._limit):
@@ -67,7 +68,7 @@ class Batches:
         batch.bodies.append(body)
         batch.size += len(body)
         self._held += len(body)
-        if not batch.has_room(4, self._limit):
+        if not batch.has_room(4, self._limit):  # not even for the shortest base64 text
             await self._send(partition)
         elif self._held > HELD_BYTES:
             await self._send_all()
@@ -98,6 +99,7 @@ class Batches:
         while bodies:
             tried += 1
             self._counts.sqs_requests += billed_sqs_requests(sum(map(len, bodies)))
+            # SQS takes or refuses each entry by itself: only those refused are sent again.
             failed = await self._sqs.send(url, bodies)
             if failed and (tried == _RETRIES.throttled or any(map(_is_final, failed))):
                 raise _refused(url, failed[0])
