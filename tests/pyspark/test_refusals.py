@@ -26,10 +26,14 @@ def spark(sc: Any) -> Any:
 
 
 def _submodules(package: str) -> Iterator[str]:
-    root = importlib.import_module(package)
+    """Yield a package and what is in it, but for what needs more than PySpark to be imported."""
     yield package
-    for module in pkgutil.walk_packages(root.__path__, f"{package}."):
-        if not {"tests", "connect", "torch", "deepspeed"} & set(module.name.split(".")):
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+        if module.name.rpartition(".")[2] in {"tests", "connect", "torch", "deepspeed"}:
+            continue
+        if module.ispkg:
+            yield from _submodules(module.name)
+        else:
             yield module.name
 
 
