@@ -6,68 +6,56 @@ import io
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
-from typing import Any, Final
+from contextlib import (
+    contextmanager,
+    nullcontext,
+    redirect_stderr,
+    redirect_stdout,
+    suppress,
+)
+from typing import Any, Final, TextIO
 
 MOST_BYTES: Final = 64 * 1024
 """What is kept of one task's output; the rest is replaced by a line that says so."""
 
 
 class TaskOutput:
-    """What a task writes to its standard streams: up to a limit, or nothing.
-
-    `stdout` and `stderr` are files as those of any process. Their descriptors are those of this
-    process: what a child process, a crash or code in C writes there goes where it would have gone
-    anyway (a worker's log, CloudWatch), and not into `text`.
-    """
+    """What a task writes to its standard streams: up to a limit, or nothing."""
 
     def __init__(self, most: int) -> None:
         self._left = most
-        self._wanted = most > 0
         self._parts: list[bytes] = []
-        self.stdout = self._stream("stdout", 1)
-        self.stderr = self._stream("stderr", 2)
 
-    def _stream(self, name: str, descriptor: int) -> io.TextIOWrapper:
-        raw = _Stream(self, f"<{name}>", descriptor)
-        # Line by line where it is kept: stdout and stderr stay in the order they were written in.
-        return io.TextIOWrapper(
-            io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=self._wanted
-        )
-
-    def keep(self, data: bytes) -> None:
+    def keep(self, data: Any) -> None:
         """Keep what fits."""
         if not self._left:
             return
-        self._parts.append(data[: self._left])
+        self._parts.append(bytes(data[: self._left]))
         self._left -= len(self._parts[-1])
         if not self._left:
             self._parts.append(b"\n... (more output was dropped)\n")
 
-    def flush(self) -> None:
-        """Take what streams still hold back, those as well that user code put in their place."""
-        for stream in (sys.stdout, sys.stderr, self.stdout, self.stderr):
-            with suppress(Exception):  # closed, or an object of the user's that fails in any way
-                stream.flush()
-
     def text(self) -> str:
-        """Return what was written and flushed so far."""
+        """Return what was written so far."""
         return b"".join(self._parts).decode("utf-8", "replace")
 
 
 class _Stream(io.RawIOBase):
-    """The lowest layer of a standard stream."""
+    """The lowest layer of a standard stream.
 
-    def __init__(self, output: TaskOutput, name: str, descriptor: int) -> None:
-        self._output = output
-        self._descriptor = descriptor
+    Its descriptor is that of this process: what a child process, a crash or code in C writes there
+    goes where it would have gone anyway (a worker's log, CloudWatch), and not into a TaskOutput.
+    """
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        self.output = TaskOutput(0)
         self.name = name
         self.mode = "wb"
+        self._descriptor = descriptor
 
     def write(self, data: Any, /) -> int:
         view = memoryview(data)
-        if self._output._left:
-            self._output.keep(bytes(view))
+        self.output.keep(view)
         return view.nbytes
 
     def writable(self) -> bool:
@@ -77,6 +65,49 @@ class _Stream(io.RawIOBase):
         return self._descriptor
 
 
+_FORM: Final = ("utf-8", "backslashreplace", True)
+
+
+class _Standard:
+    """A standard stream of tasks: made once, as that takes longer than many a task, and again after
+    user code has closed or changed it.
+    """
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        self._name = name
+        self._descriptor = descriptor
+        self._make()
+
+    def _make(self) -> None:
+        encoding, errors, by_line = _FORM  # by line: stdout and stderr stay in their order
+        self.raw = _Stream(self._name, self._descriptor)
+        buffer = io.BufferedWriter(self.raw)
+        self.text = io.TextIOWrapper(buffer, encoding, errors, line_buffering=by_line)
+
+    def into(self, output: TaskOutput) -> io.TextIOWrapper:
+        """Return the stream, writing into an output from now on."""
+        try:
+            form = (self.text.encoding, self.text.errors, self.text.line_buffering)
+            if self.text.closed or form != _FORM or self.text.write_through:
+                self._make()
+        except ValueError:  # its buffer was detached
+            self._make()
+        self.raw.output = output
+        return self.text
+
+
+_AS_IT_IS: Final = nullcontext()
+_STDOUT: Final = _Standard("<stdout>", 1)
+_STDERR: Final = _Standard("<stderr>", 2)
+
+
+def _flush() -> None:
+    """Take what streams still hold back, those as well that user code put in their place."""
+    for stream in {id(each): each for each in (sys.stdout, sys.stderr)}.values():
+        with suppress(Exception):  # closed, or an object of the user's that fails in any way
+            stream.flush()
+
+
 @contextmanager
 def captured_output(wanted: bool, debug: bool = False) -> Iterator[TaskOutput]:
     """Redirect what is printed, and logged at INFO and above, into the output that is yielded.
@@ -84,21 +115,35 @@ def captured_output(wanted: bool, debug: bool = False) -> Iterator[TaskOutput]:
     Nothing is kept unless it is wanted. With `debug`, aflint's own debug log is written, too.
     """
     output = TaskOutput(MOST_BYTES if wanted else 0)
-    handler = logging.StreamHandler(output.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    before = _STDOUT.raw.output, _STDERR.raw.output
+    stdout, stderr = _STDOUT.into(output), _STDERR.into(output)
+    try:
+        with redirect_stdout(stdout), redirect_stderr(stderr):
+            try:
+                with _logging(stderr if wanted else None, debug) if wanted or debug else _AS_IT_IS:
+                    yield output
+            finally:
+                _flush()
+    finally:
+        _STDOUT.raw.output, _STDERR.raw.output = before
+
+
+@contextmanager
+def _logging(stream: TextIO | None, debug: bool) -> Iterator[None]:
+    """Log at INFO and above into a stream; with `debug`, aflint's own debug log is written, too,
+    in a function also to what Lambda logs.
+    """
     root, ours = logging.getLogger(), logging.getLogger("aflint")
     level, our_level = root.level, ours.level
+    handler = logging.StreamHandler(stream) if stream is not None else logging.NullHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    root.addHandler(handler)
+    if stream is not None:
+        root.setLevel(min(level, logging.INFO))
     if debug:
         ours.setLevel(logging.DEBUG)
-    if wanted:
-        root.addHandler(handler)
-        root.setLevel(min(level, logging.INFO))
     try:
-        with redirect_stdout(output.stdout), redirect_stderr(output.stderr):
-            try:
-                yield output
-            finally:
-                output.flush()
+        yield
     finally:
         root.removeHandler(handler)
         root.setLevel(level)

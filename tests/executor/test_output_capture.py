@@ -94,3 +94,41 @@ def test_nothing_is_kept_unless_it_is_wanted(capfd: pytest.CaptureFixture[str]) 
         logging.getLogger("mine").warning("dropped")
     assert output.text() == ""
     assert capfd.readouterr() == ("", "")
+
+
+def test_streams_are_made_once_and_anew_after_user_code_changed_them() -> None:
+    def stdout() -> Any:
+        with captured_output(False):
+            return sys.stdout
+
+    def reconfigured() -> Any:
+        with captured_output(False):
+            assert isinstance(sys.stdout, io.TextIOWrapper)
+            sys.stdout.reconfigure(encoding="ascii")
+            return sys.stdout
+
+    first = stdout()
+    assert stdout() is first
+    assert reconfigured() is first
+    assert stdout() is not first
+    assert stdout().encoding == "utf-8"
+
+
+def test_a_handler_that_a_task_made_writes_into_the_next_tasks_output() -> None:
+    handlers = []
+    with captured_output(True):
+        handlers.append(logging.StreamHandler(sys.stdout))
+    record = logging.makeLogRecord({"msg": "of the second"})
+    assert kept(lambda: handlers[0].emit(record)) == "of the second\n"
+    handlers[0].emit(record)  # outside of a task it goes nowhere
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_debug_logging_is_on_for_the_task_alone(wanted: bool) -> None:
+    log = logging.getLogger("aflint.executor")
+    before = log.isEnabledFor(logging.DEBUG)
+    with captured_output(wanted, debug=True) as output:
+        assert log.isEnabledFor(logging.DEBUG)
+        log.debug("seen")
+    assert output.text() == "DEBUG aflint.executor: seen\n" * wanted
+    assert log.isEnabledFor(logging.DEBUG) == before
