@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from aflint.aio import to_the_end, together
 from aflint.codec import closure, frame, records
@@ -29,7 +30,7 @@ from aflint.errors import (
 )
 from aflint.journal import Journal, Past, PastJob, Unjournaled
 from aflint.journal.fingerprint import fingerprint
-from aflint.plan.lineage import Node, Source, Unresolved
+from aflint.plan.lineage import Lifetime, Node, Source, Unresolved
 from aflint.plan.planner import (
     Job,
     Plan,
@@ -94,8 +95,9 @@ class JobRunner(Runner):
     _asking: Counter[asyncio.Task[Any] | None] = field(default_factory=Counter)
     _stored: dict[int, Source] = field(default_factory=dict)
     _collecting: dict[int, dict[int, Any]] = field(default_factory=dict)
-    _answers: dict[int, Node] = field(default_factory=dict)
-    _answering: dict[int, asyncio.Lock] = field(default_factory=dict)
+    # What unresolved nodes resolved to, for as long as those live.
+    _answers: WeakKeyDictionary[Lifetime, Node] = field(default_factory=WeakKeyDictionary)
+    _answering: WeakKeyDictionary[Lifetime, asyncio.Lock] = field(default_factory=WeakKeyDictionary)
     _uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     _uploaded: set[str] = field(default_factory=set)
 
@@ -388,7 +390,7 @@ class JobRunner(Runner):
         """
         if self.is_checkpointed(node):
             return
-        for each in filter(None, (node, self._answers.get(node.id))):
+        for each in filter(None, (node, self._answers.get(node.lifetime))):
             self._stored.pop(each.id, None)
             self._collecting.pop(each.id, None)
             self.kept.give_up_read_by(each.lifetime)
@@ -403,8 +405,8 @@ class JobRunner(Runner):
 
     def is_checkpointed(self, node: Node) -> bool:
         """Say whether the checkpoint of a node has been written."""
-        if isinstance(node, Unresolved) and node.id in self._answers:
-            node = self._answers[node.id]
+        if isinstance(node, Unresolved) and node.lifetime in self._answers:
+            node = self._answers[node.lifetime]
         return node.checkpointed and node.id in self._stored
 
 

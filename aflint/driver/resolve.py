@@ -20,6 +20,7 @@ from aflint.plan.lineage import (
     Coalesced,
     CoGrouped,
     HashPartitioner,
+    Lifetime,
     Mapped,
     Node,
     Partitioner,
@@ -48,8 +49,8 @@ class Resolver:
     run: RunNeed
     default_parallelism: int | None
     stored: Mapping[int, Source]
-    answers: MutableMapping[int, Node]
-    answering: dict[int, asyncio.Lock] = field(default_factory=dict)
+    answers: MutableMapping[Lifetime, Node]
+    answering: MutableMapping[Lifetime, asyncio.Lock] = field(default_factory=dict)
 
     async def resolve(self, root: Node) -> Node:
         """Return the lineage to plan for `root`.
@@ -69,12 +70,12 @@ class Resolver:
         return done[root.id]
 
     async def _answer(self, node: Unresolved) -> Node:
-        async with self.answering.setdefault(node.id, asyncio.Lock()):
-            if node.id not in self.answers:
+        async with self.answering.setdefault(node.lifetime, asyncio.Lock()):
+            if node.lifetime not in self.answers:
                 answers = [await self.run(needed, sink) for needed, sink in node.needs]
                 found = node.resolve(*answers)
-                self.answers[node.id] = await found if inspect.isawaitable(found) else found
-        answer = self.answers[node.id]
+                self.answers[node.lifetime] = await found if inspect.isawaitable(found) else found
+        answer = self.answers[node.lifetime]
         answer.persisted, answer.checkpointed = node.persisted, node.checkpointed
         return answer
 

@@ -158,7 +158,7 @@ class Engine:
 
     def kept_id(self, node: Node) -> int:
         """Return the number under which the partitions of a node are kept."""
-        answer = self.jobs._answers.get(node.id)
+        answer = self.jobs._answers.get(node.lifetime)
         return node.id if answer is None else answer.id
 
     def is_kept(self, node: Node) -> bool:

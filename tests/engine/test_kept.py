@@ -108,6 +108,15 @@ async def test_a_shuffle_goes_when_its_rdd_is_collected_as_garbage(session: Sess
     await removed(session, 0)
 
 
+async def test_the_shuffle_of_a_sort_goes_with_it(session: Session) -> None:
+    await removed(session, 0)
+    ordered = session.range(100, num_slices=4).map(lambda x: -x).sort_by(lambda x: x)
+    assert (await ordered.take(2), await ordered.first()) == ([-99, -98], -99)
+    assert len(shuffles(session)) == 1
+    del ordered
+    await removed(session, 0)
+
+
 async def test_a_shuffle_goes_when_its_rdd_is_unpersisted(session: Session) -> None:
     await removed(session, 0)
     counts = digits(session)
