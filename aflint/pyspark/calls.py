@@ -38,7 +38,7 @@ class Call(Generic[T]):
         self.task: asyncio.Task[T] | None = None
 
     def start(self) -> None:
-        """Have the function called on the loop, in a copy of this context, and what it returns run.
+        """Call the function on the loop, in a copy of this context, and run its coroutine.
 
         Jobs that it runs are named by the line of the program that led here.
         """
@@ -90,7 +90,7 @@ class Call(Generic[T]):
             self.task.cancel()
 
     def give_up(self) -> None:
-        """Wake who waits for a call that never began."""
+        """Wake the thread that waits for this call, which never began."""
         self._end(None)
 
 
@@ -119,6 +119,6 @@ class Calls:
         await asyncio.gather(*running, return_exceptions=True)
 
     def end(self) -> None:
-        """Wake whoever waits for what did not begin before the loop was closed."""
+        """Wake the threads whose calls had not begun when the loop was closed."""
         for call in list(self.open):
             call.give_up()

@@ -9,9 +9,9 @@ from typing import Any
 
 from aflint.driver.callsite import named_here
 from aflint.executor.blockfile import pack_block
-from aflint.plan.lineage import Node, Source, Union
+from aflint.plan.lineage import Source
 from aflint.pyspark.errors import AflintSparkError, translated
-from aflint.pyspark.names import make_rdd
+from aflint.pyspark.names import engine_rdd, make_rdd
 from aflint.pyspark.narrow import partition_number, union_of
 from aflint.pyspark.paths import RECURSIVE, engine_path, spark_path
 from aflint.pyspark.refusals import unsupported
@@ -123,7 +123,9 @@ class Making:
     def union(self, rdds: list[Any]) -> Any:
         if not rdds:
             raise ValueError("union needs at least one RDD")
-        return union_of(self, rdds) if len(rdds) > 1 else _same(self, rdds[0])
+        if len(rdds) == 1:
+            return make_rdd(self, engine_rdd(rdds[0]).union()._node)
+        return union_of(self, rdds)
 
     def _checkpointFile(self, name: str, input_deserializer: Any = None) -> Any:
         engine = self._engine_running()  # type: ignore[attr-defined]
@@ -140,11 +142,6 @@ class Making:
 def _packed(records: list[Any]) -> Iterator[bytes]:
     for start in range(0, len(records), 4 * _BATCH):
         yield pack_block(records[start : start + 4 * _BATCH])
-
-
-def _same(context: Any, rdd: Any) -> Any:
-    node: Node = Union(name=named_here("union"), members=(rdd._jrdd.node,))
-    return make_rdd(context, node)
 
 
 def _least(minPartitions: Any) -> int | None:

@@ -14,7 +14,7 @@ from typing import Any
 from aflint.driver.callsite import named_here
 from aflint.executor import operators
 from aflint.executor.pipe import piped
-from aflint.plan.lineage import AlignedUnion, Union
+from aflint.plan.lineage import AlignedUnion
 from aflint.pyspark.names import PipelinedRDD, engine_rdd, init_rdd, make_rdd, node_of
 from aflint.pyspark.worker import BarrierStep
 from aflint.rdd import RDD as EngineRDD
@@ -169,9 +169,9 @@ def _piped(command: str, env: dict[str, str], check: bool, records: Iterator[Any
 
 def union_of(context: Any, rdds: list[Any]) -> Any:
     """Return a union; partition by partition where all are placed alike, as Spark does."""
-    members = tuple(map(node_of, rdds))
     placed = rdds[0].partitioner
-    name = named_here("union")
     if placed is not None and all(rdd.partitioner == placed for rdd in rdds):
-        return make_rdd(context, AlignedUnion(name=name, members=members), placed)
-    return make_rdd(context, Union(name=name, members=members))
+        aligned = AlignedUnion(name=named_here("union"), members=tuple(map(node_of, rdds)))
+        return make_rdd(context, aligned, placed)
+    first, *others = map(engine_rdd, rdds)
+    return make_rdd(context, first.union(*others)._node)

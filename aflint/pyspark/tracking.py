@@ -241,9 +241,9 @@ def _steps(program: Program) -> Iterator[Step]:
 def shown_stages(stages: Sequence[Stage], joined: Sequence[Leaves]) -> list[int]:
     """Return, for each stage of a job, the place of the stage that it is shown as.
 
-    The map sides of a join are stages of their own here, and one in PySpark, which tells them
-    apart by a tag: they are shown as the first of them. A map side that several joins read is shown
-    with the first join that has it.
+    Each map side of a join is a stage of its own here. In PySpark they are one stage, whose records
+    are tagged by side: so they are shown as one, the first of them. A map side that several joins
+    read is shown with the first of these joins.
     """
     shown = list(range(len(stages)))
     counted: set[int] = set()

@@ -1,4 +1,4 @@
-"""Names as PySpark spells them, for those who write them here."""
+"""Attributes asked for by the names that PySpark gives them."""
 
 from __future__ import annotations
 
