@@ -247,7 +247,7 @@ def read_blocks(
         error.job = progress.manifest.handle.job
         raise
     finally:
-        io.run(reader.close())
+        io.finish(reader.close())
 
 
 async def _payloads(

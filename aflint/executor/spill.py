@@ -97,7 +97,7 @@ class SpillFolder:
     def drop(self, path: str) -> None:
         """Remove an object."""
         storage, io = self._remote()
-        io.run(storage.delete_files((path,)))
+        io.finish(storage.delete_files((path,)))
 
     def _remote(self) -> tuple[Storage, IOLoop]:
         if self._storage is None or self._io is None:
