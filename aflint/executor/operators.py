@@ -44,14 +44,24 @@ def _iterator(result: Any, function: Callable[..., Any]) -> Records:
 
 
 @dataclass(frozen=True)
-class NotCallable:
-    """Stands for what a program gave in place of a function, where that is found in tasks."""
+class Unfit:
+    """Stands for something given in place of a function, or for a function of other arguments.
 
-    kind: str
+    That is found where it is called, in a task, which knows nothing of the program's line: `where`
+    says it.
+    """
+
+    given: Any
     where: str
 
     def __call__(self, *arguments: Any) -> Any:
-        raise TypeError(f"'{self.kind}' object is not callable: {self.where}, not a function")
+        try:
+            return self.given(*arguments)
+        except TypeError as error:
+            step = error.__traceback__
+            if step is not None and step.tb_next is not None:  # it was called, and raised itself
+                raise
+            raise TypeError(f"{error}: {self.where}") from None
 
 
 def pair_with_none(partition: int, records: Records) -> Records:

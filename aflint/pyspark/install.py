@@ -69,7 +69,7 @@ def _install_rdd(names: Any) -> None:
     names.RDD.__getnewargs__ = staying(names.RDD.__getnewargs__)
     names.rdd_module.python_cogroup = keyed.python_cogroup
     failing = names.rdd_module.fail_on_stopiteration
-    names.rdd_module.fail_on_stopiteration = lambda function: failing(given(function))
+    names.rdd_module.fail_on_stopiteration = lambda function: failing(given(function, None))
 
 
 def _install_context(names: Any) -> None:

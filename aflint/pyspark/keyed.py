@@ -106,14 +106,14 @@ class Keyed:
         numPartitions: int | None = None,
         partitionFunc: Any = portable_hash,
     ) -> Any:
-        create, merge, join = map(given, (createCombiner, mergeValue, mergeCombiners))
+        create, merge, join = map(given, (createCombiner, mergeValue, mergeCombiners), (1, 2, 2))
         combine = partial(engine_rdd(self).combine_by_key, create, merge, join)
         return _placed(self, numPartitions, partitionFunc, combine)
 
     def reduceByKey(
         self, func: Any, numPartitions: int | None = None, partitionFunc: Any = portable_hash
     ) -> Any:
-        reduce = partial(engine_rdd(self).reduce_by_key, given(func))
+        reduce = partial(engine_rdd(self).reduce_by_key, given(func, 2))
         return _placed(self, numPartitions, partitionFunc, reduce)
 
     def aggregateByKey(
@@ -124,7 +124,7 @@ class Keyed:
         numPartitions: int | None = None,
         partitionFunc: Any = portable_hash,
     ) -> Any:
-        add, merge = given(seqFunc), given(combFunc)
+        add, merge = given(seqFunc, 2), given(combFunc, 2)
         aggregate = partial(engine_rdd(self).aggregate_by_key, zeroValue, add, merge)
         return _placed(self, numPartitions, partitionFunc, aggregate)
 
@@ -135,7 +135,7 @@ class Keyed:
         numPartitions: int | None = None,
         partitionFunc: Any = portable_hash,
     ) -> Any:
-        fold = partial(engine_rdd(self).fold_by_key, zeroValue, given(func))
+        fold = partial(engine_rdd(self).fold_by_key, zeroValue, given(func, 2))
         return _placed(self, numPartitions, partitionFunc, fold)
 
     def groupByKey(

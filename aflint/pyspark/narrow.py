@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 import reprlib
 import shlex
@@ -9,8 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from numbers import Real
+from types import FunctionType
 from typing import Any
 
+from aflint.codec.culprit import describe_function
 from aflint.driver.callsite import named_here
 from aflint.executor import operators
 from aflint.executor.pipe import piped
@@ -26,19 +29,34 @@ def derived(rdd: Any, made: EngineRDD[Any], partitioner: Any = None) -> Any:
     return make_rdd(rdd.ctx, made._node, partitioner, PipelinedRDD)
 
 
-def given(function: Any) -> Callable[..., Any]:
-    """Return a function of the program. What is none fails where it is called, as on Spark, with an
-    error that names the line that gave it.
+def given(function: Any, arguments: int | None = 1) -> Callable[..., Any]:
+    """Return a function of the program, to be called with so many arguments; None is any number.
 
-    Raises InvalidArgumentError for one that would have to be awaited: Spark drops what it gives.
+    What cannot be called so fails where it is called, as on Spark, with an error that names the
+    line that gave it. Raises InvalidArgumentError for a function that would have to be awaited:
+    Spark drops what it gives.
     """
-    if callable(function):
+    if not callable(function):
+        shown = f"{reprlib.repr(function)}, not a function"
+    else:
         for each in _with_captured(function):
             check_function(each, "a step")
-        return function  # type: ignore[no-any-return]
-    kind = type(function).__name__
-    shown = reprlib.repr(function)
-    return operators.NotCallable(kind, f"{named_here('a step')} was given {shown}")
+        if arguments is None or _takes(function, arguments):
+            return function  # type: ignore[no-any-return]
+        named = function if isinstance(function, FunctionType) else None
+        shown = describe_function(named) if named else reprlib.repr(function)
+        shown = f"{shown}, which it calls with {arguments} argument{'s' * (arguments > 1)}"
+    return operators.Unfit(function, f"{named_here('a step')} was given {shown}")
+
+
+def _takes(function: Callable[..., Any], arguments: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(arguments))
+    except TypeError:
+        return False
+    except Exception:  # some functions written in C do not say what they take
+        return True
+    return True
 
 
 def _with_captured(function: Any) -> Iterator[Any]:
@@ -151,7 +169,7 @@ class Pipelined:
         self, prev: Any, func: Any, preservesPartitioning: bool = False, isFromBarrier: bool = False
     ) -> None:
         keeps = bool(preservesPartitioning)
-        node: Any = engine_rdd(prev).map_partitions_with_index(given(func), keeps)._node
+        node: Any = engine_rdd(prev).map_partitions_with_index(given(func, 2), keeps)._node
         if isFromBarrier:
             node.operator = BarrierStep(node.operator.function)
         init_rdd(self, prev.ctx, node, prev.partitioner if keeps else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +179,10 @@ ARITY: dict[str, Callable[[Any], Any]] = {
 }
 
 
+GIVEN = {name: name for name in ARITY if name not in ("reduce", "foreach")} | {"method": "map"}
+"""Where PySpark's own code does not stand between the program and the function."""
+
+
 class _Wrong:
     def method(self, a: Any, b: Any, c: Any) -> None: ...
 
@@ -192,6 +197,10 @@ def test_a_function_that_takes_other_arguments_is_shown(numbers: Any, name: str)
     ) as caught:
         ARITY[name](numbers)
     assert "aflint/executor" not in str(caught.value)
+    if name in GIVEN:
+        assert re.search(
+            rf"{GIVEN[name]} at {HERE}:\d+ was given (a lambda|.*method)", str(caught.value)
+        )
 
 
 def test_messages_are_in_pysparks_terms(sc: Any, numbers: Any) -> None:
