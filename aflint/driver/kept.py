@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +24,9 @@ _log = logging.getLogger("aflint.driver")
 
 _CLOSES: Final = 8
 """Shuffles removed at once."""
+
+_LOOK_S: Final = 0.5
+"""How often is looked for RDDs that are gone, while there are shuffles that they read."""
 
 Outputs = Mapping[int, tuple[MapStatus, ...]]
 """By map partition: the statuses of all links of the attempt whose output is to be read."""
@@ -58,7 +61,7 @@ class KnownShuffle:
 
     content: ShuffleContent
     # The nodes that may read it, as long as they live.
-    readers: set[weakref.ref[Lifetime]] = field(default_factory=set)
+    readers: set[_Reader] = field(default_factory=set)
     # By map partition, the job in which its accumulators count. They count once, however often jobs
     # have to run the task: side by side, after a loss, or after the shuffle was removed.
     counted: dict[int, str] = field(default_factory=dict)
@@ -66,12 +69,18 @@ class KnownShuffle:
     kept: KeptShuffle | None = None
 
 
+class _Reader(weakref.ref[Lifetime]):
+    """A node that may read a shuffle."""
+
+    __slots__ = ("known",)
+    known: KnownShuffle
+
+
 class KeptShuffles:
     """The kept shuffles of a session. An async context manager: leaving it removes them all.
 
     At most `most_bytes` are kept; past that, those used least recently go first, but none that a
-    job holds. Everything here is called on the event loop, except that readers may be garbage
-    collected in any thread. `close` removes a shuffle.
+    job holds. Everything here is called on the event loop. `close` removes a shuffle.
     """
 
     def __init__(
@@ -87,6 +96,10 @@ class KeptShuffles:
         self._known: dict[int, list[KnownShuffle]] = {}
         # All that take space, the one used least recently first.
         self._recent: dict[KeptShuffle, None] = {}
+        # Readers that were garbage collected, in any thread and at any moment. Nothing but this C
+        # function is called then: in a callback in Python a signal's exception would be lost.
+        self._gone: deque[_Reader] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._open = False
         self._group = asyncio.TaskGroup()
         self._slots = asyncio.Semaphore(_CLOSES)
@@ -96,7 +109,6 @@ class KeptShuffles:
         self._stored = Usage()
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
         await self._group.__aenter__()
         self._open = True
         return self
@@ -108,6 +120,8 @@ class KeptShuffles:
         traceback: TracebackType | None,
     ) -> None:
         self._open = False
+        if self._timer is not None:
+            self._timer.cancel()
         for kept in list(self._recent):
             self.give_up(kept)
         try:
@@ -121,6 +135,7 @@ class KeptShuffles:
     @contextmanager
     def lent(self, plan: Plan) -> Iterator[JobShuffles]:
         """Hold the shuffles of a plan that are there already, for as long as its job runs."""
+        self._forget_unread()
         held = self._there(plan)
         for kept in held.values():
             kept.jobs += 1
@@ -157,6 +172,8 @@ class KeptShuffles:
         if known is None:
             known = KnownShuffle(content)
             self._known.setdefault(content.parent, []).append(known)
+            if self._timer is None and self._open:
+                self._look_again()
         self._add_readers(known, readers)
         return known
 
@@ -205,26 +222,35 @@ class KeptShuffles:
 
     def _add_readers(self, known: KnownShuffle, readers: Iterable[Lifetime]) -> None:
         for lifetime in readers:
-            known.readers.add(weakref.ref(lifetime, lambda ref: self._reader_gone(known, ref)))
+            reader = _Reader(lifetime, self._gone.append)
+            reader.known = known
+            known.readers.add(reader)
 
-    def _reader_gone(self, known: KnownShuffle, ref: weakref.ref[Lifetime]) -> None:
-        """Note that a node was garbage collected. May be called in any thread, at any moment."""
-        known.readers.discard(ref)
-        if not known.readers:
-            try:
-                self._loop.call_soon_threadsafe(self._forget_if_unread, known)
-            except RuntimeError:  # the loop is closed, and the session with all its shuffles gone
-                return
+    def _look_again(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
 
-    def _forget_if_unread(self, known: KnownShuffle) -> None:
+    def _look(self) -> None:
+        self._timer = None
+        self._forget_unread()
+        if self._known:
+            self._look_again()
+
+    def _forget_unread(self) -> None:
+        """Forget the shuffles whose last reader was garbage collected."""
+        while self._gone:
+            reader = self._gone.popleft()
+            reader.known.readers.discard(reader)
+            if not reader.known.readers:  # else a job has come with another reader
+                self._forget(reader.known)
+
+    def _forget(self, known: KnownShuffle) -> None:
         several = self._known.get(known.content.parent, [])
-        if known.readers or known not in several:
-            return  # a job has come with another reader, or it was noted already
-        several.remove(known)
-        if not several:
-            del self._known[known.content.parent]
-        if known.kept is not None:
-            self.give_up(known.kept)
+        if known in several:
+            several.remove(known)
+            if not several:
+                del self._known[known.content.parent]
+            if known.kept is not None:
+                self.give_up(known.kept)
 
     # ---- removal
 

@@ -29,6 +29,7 @@ from aflint import (
     UnportableKeyError,
 )
 from aflint.events import Event, StageEnded
+from tests.engine.shuffles import removed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -227,12 +228,13 @@ async def test_keys_that_cannot_be_hashed(session: Session) -> None:
 
 
 async def test_only_lost_map_output_is_made_again(session: Session, scratch: Path) -> None:
-    removed: list[str] = []
+    await removed(session, 0)  # what earlier tests left
+    lost: list[str] = []
 
     def remove_one(event: Event) -> None:
-        if isinstance(event, StageEnded) and not removed:
-            removed.extend(map(str, scratch.glob("aflint-*/shuffle/*/1-*")))
-            for path in removed:
+        if isinstance(event, StageEnded) and not lost:
+            lost.extend(map(str, scratch.glob("aflint-*/shuffle/*/1-*")))
+            for path in lost:
                 os.remove(path)
 
     seen = session.accumulator(0)
@@ -248,13 +250,14 @@ async def test_only_lost_map_output_is_made_again(session: Session, scratch: Pat
         (1, 333),
         (2, 333),
     ]
-    assert len(removed) == 1
+    assert len(lost) == 1
     assert seen.value == 999
     assert session.last_job is not None
     assert 4 + 2 + 1 < session.last_job.attempts <= 4 + 2 + 1 + 2
 
 
 async def test_damaged_map_output_is_made_again(session: Session, scratch: Path) -> None:
+    await removed(session, 0)  # what earlier tests left
     damaged: list[Path] = []
 
     def damage(event: Event) -> None:
