@@ -71,7 +71,8 @@ def _start(
     id = TaskId(job.id, stage.stage.id, task.partition, number, len(start.links))
     attempt = Attempt(id, task, start, state.now, speculative)
     queues.begin_reading(state, attempt)
-    state.attempts[id] = job.running[id] = attempt
+    state.attempts[id] = attempt
+    job.running[attempt] = None
     task.running.append(attempt)
     state.concurrency.launched(state.now)
     if not stage.started:
@@ -120,7 +121,7 @@ def _finish(
 
 def _free(state: State, attempt: Attempt) -> None:
     task = attempt.task
-    del state.attempts[attempt.id], task.stage.job.running[attempt.id]
+    del state.attempts[attempt.id], task.stage.job.running[attempt]
     task.running.remove(attempt)
     task.stage.candidates.pop(attempt.id, None)
     state.concurrency.ended(state.now)

@@ -38,7 +38,7 @@ class Concurrency:
     @property
     def limit(self) -> int:
         """How many may run at once, leaving the ramp aside."""
-        return int(min(self.slots, self._cap))
+        return self.slots if self._cap >= self.slots else int(self._cap)
 
     def has_room(self, now: float) -> bool:
         """Say whether one more may be launched."""

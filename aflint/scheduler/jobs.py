@@ -88,7 +88,7 @@ def end(state: State, job: JobRun, error: str) -> None:
     for stage in job.stages.values():
         stage.waiters.clear()
         stage.candidates.clear()
-    for attempt in job.running.values():
+    for attempt in job.running:
         stop(state, attempt)
     settle(state, job)
 

@@ -170,7 +170,7 @@ def _check_job(state: State, job: JobRun) -> None:
     _hold(queued == (job.id in state.turns), f"job {job.id} takes turns while it has work")
     if job.ending:
         _hold(not queued, f"nothing of ending job {job.id} is queued")
-        stopping = all(attempt.stopping for attempt in job.running.values())
+        stopping = all(attempt.stopping for attempt in job.running)
         _hold(stopping, f"everything of ending job {job.id} is being stopped")
         waits = job.running or any(s.opening or s.closing for s in job.writers.values())
         _hold(bool(waits), f"ending job {job.id} waits for something")

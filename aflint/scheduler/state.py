@@ -111,13 +111,14 @@ class TaskRun:
 
     def move(self, to: TaskState) -> None:
         """Change the state, and the count of what the stage misses with it."""
-        if to not in MOVES[self.state]:
-            raise AssertionError(f"{self} cannot go from {self.state.name} to {to.name}")
-        if to is TaskState.ACCEPTED:
-            self.stage.missing -= 1
-        elif self.state is TaskState.ACCEPTED:
-            self.stage.missing += 1
+        old, accepted = self.state, TaskState.ACCEPTED
+        if to not in MOVES[old]:
+            raise AssertionError(f"{self} cannot go from {old.name} to {to.name}")
         self.state = to
+        if to is accepted:
+            self.stage.missing -= 1
+        elif old is accepted:
+            self.stage.missing += 1
 
     @property
     def accepted(self) -> bool:
@@ -132,7 +133,7 @@ class TaskRun:
     @property
     def readable(self) -> bool:
         """Whether all shuffles that the task reads are complete."""
-        return all(parent.complete for parent in self.reads)
+        return not self.reads or all(parent.complete for parent in self.reads)
 
     def __str__(self) -> str:
         stage = self.stage
@@ -209,8 +210,8 @@ class JobRun:
     ready: deque[TaskRun] = field(default_factory=deque)
     # Tasks that may get a second attempt when nothing is ready; checked again when taken.
     backups: deque[TaskRun] = field(default_factory=deque)
-    # Attempts that occupy a slot.
-    running: dict[TaskId, Attempt] = field(default_factory=dict)
+    # Attempts that occupy a slot, in the order of their launch: a set that keeps its order.
+    running: dict[Attempt, None] = field(default_factory=dict)
     # Failed, cancelled or released: nothing of it is launched any more. Set for good.
     ending: bool = False
     # Why it is ending, for the JobEnded event; empty if it gave all that was wanted.

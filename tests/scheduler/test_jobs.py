@@ -28,6 +28,7 @@ from tests.scheduler.builders import (
     handle,
     launched,
     map_result,
+    map_status,
     shuffle_job,
     task_id,
     value_result,
@@ -41,7 +42,8 @@ def test_a_released_job_closes_its_shuffles_and_is_over() -> None:
     machine.submit(shuffle_job(1, 1))
     machine.open(7, 1)
     machine.end(map_result(task_id(0, 0), [1]), value_result(task_id(1, 0)))
-    assert machine.feed(JobReleased("j")) == [CloseShuffle("j", 7, handle(7, 1))]
+    whole = {0: (map_status(task_id(0, 0), [1]),)}  # a later job may want it
+    assert machine.feed(JobReleased("j")) == [CloseShuffle("j", 7, handle(7, 1), whole)]
     assert machine.feed(ShuffleClosed("j", 7)) == [JobOver("j")]
     assert machine.events[-1] == events.JobEnded("j", "")
     assert machine.jobs == ()

@@ -17,7 +17,7 @@ from aflint.scheduler.messages import (
     Tick,
 )
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.recovery import Recovery
+from aflint.scheduler.recovery import GENERATION_BITS, Recovery
 from aflint.task import Manifest, TaskResult
 from tests.scheduler.builders import (
     Machine,
@@ -35,7 +35,7 @@ from tests.scheduler.builders import (
     value_result,
 )
 
-FIRST = 1 << 16
+FIRST = 1 << GENERATION_BITS
 """The number of the first attempt under the second driver."""
 
 
