@@ -212,7 +212,7 @@ async def test_refusals_are_waited_out_or_told(
     cloud_and_storage: tuple[LocalCloud, S3Storage],
 ) -> None:
     cloud, storage = cloud_and_storage
-    cloud.set_faults(Faults(seed=1, s3_503=0.4, drop_response=0.2))
+    cloud.set_faults(Faults(seed=1, s3_503=0.2, drop_response=0.1))
     for number in range(20):
         await storage.write(f"{HOME}/{number}", b"x")
         assert await storage.read(f"{HOME}/{number}") == b"x"
