@@ -28,7 +28,7 @@ from aflint.driver.kept import KeptShuffles
 from aflint.driver.progress import open_progress
 from aflint.driver.report import JobReport, Reporter
 from aflint.driver.scratch import ScratchFolder
-from aflint.driver.shuffles import OwnShuffles
+from aflint.driver.shuffles import Left, OwnShuffles
 from aflint.driver.signals import SignalGuard
 from aflint.driver.splits import Paths
 from aflint.driver.task_logs import show_task_logs
@@ -36,6 +36,7 @@ from aflint.driver.tracebacks import hide_inside
 from aflint.errors import (
     AflintError,
     ClosureError,
+    EndpointUnreachableError,
     InvalidArgumentError,
     JobCancelledError,
     JournalVersionError,
@@ -105,11 +106,12 @@ class Session:
         self._listeners: list[Listener] = []
         self._accumulators = itertools.count(1)
         self._stack: AsyncExitStack | None = None
-        self._closed = self._failed = False
+        self._closed = self._failed = self._unreachable = False
         self._scheduler: Scheduler | None = None
         self._runner: JobRunner | None = None
         self._keeper: Keeper | None = None
-        self._left: list[AflintError] = []  # why things of this run were not removed
+        self._shuffles: OwnShuffles | None = None
+        self._left = Left()
         self._user_modules = UserModules(on=config.backend != "local")
 
     def __reduce__(self) -> NoReturn:
@@ -174,6 +176,7 @@ class Session:
             self._backend = backend
             journal = await self._open_journal(backend, scratch, stack)
         shuffles = OwnShuffles(backend.transport, self._past, journal, self._left)
+        self._shuffles = shuffles
         kept = KeptShuffles(config.kept_shuffle_mb << 20, shuffles.close)
         self._reporter = Reporter(
             config.memory_mb,
@@ -250,21 +253,27 @@ class Session:
         return journal
 
     async def _leave(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Take a step of the session's end; only the first error of a session is raised."""
+        """Take a step of the session's end; only the first error of a session is raised.
+
+        Once the cloud did not answer, no further step is taken: each would wait as long, in vain.
+        """
+        if self._unreachable:
+            return
         try:
             await to_the_end(step())
         except AflintError as error:
-            self._left.append(error)
+            self._left.errors.append(error)
+            self._unreachable = isinstance(error, EndpointUnreachableError)
             if not self._failed:
                 self._failed = True
                 error.add_note("`aflint clean` removes what is left.")
                 raise
 
     def _show_what_is_left(self) -> None:
-        if self._left:
+        if self._left.errors:
             _log.warning(
                 "run %s could not remove all it made (%s); `aflint clean` removes what is left",
-                self.id, self._left[0],
+                self.id, self._left.errors[0],
             )  # fmt: skip
 
     async def _end(self, journal: Journal) -> None:
@@ -284,6 +293,8 @@ class Session:
                 "run %s was resumed, but its program did not ask again for these jobs: %s",
                 self.id, jobs,
             )  # fmt: skip
+        if self._shuffles is not None:
+            await self._shuffles.close_left()
         if backend.folder != str(scratch.path):
             await self._remove_things(backend, sweep=self._past.generation > 0)
         await journal.remove()

@@ -12,6 +12,15 @@ from aflint.scheduler.loop import ShuffleService
 from aflint.task import ShuffleHandle
 
 
+@dataclass(slots=True)
+class Left:
+    """What a run could not remove."""
+
+    errors: list[AflintError] = field(default_factory=list)
+    shuffles: list[ShuffleHandle] = field(default_factory=list)
+    """To be closed again when the session ends: credentials that had expired may be good then."""
+
+
 @dataclass(frozen=True, slots=True)
 class OwnShuffles(ShuffleService):
     """Opens and closes; but closes nothing of a run that another driver has taken over."""
@@ -19,8 +28,8 @@ class OwnShuffles(ShuffleService):
     shuffles: ShuffleService
     past: Past
     journal: Journal
-    left: list[AflintError] = field(default_factory=list)
-    """Why shuffles were not removed: their jobs have an answer or an error of their own."""
+    left: Left = field(default_factory=Left)
+    """Not raised: the jobs of these shuffles have an answer, or an error of their own."""
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         """Make ready what the shuffle needs."""
@@ -35,10 +44,21 @@ class OwnShuffles(ShuffleService):
         """
         self.journal.record(ShuffleClosed(handle))
         if await self._is_own(handle):
-            try:
-                await self.shuffles.close(handle)
-            except AflintError as error:
-                self.left.append(error)
+            await self._try_to_close(handle)
+
+    async def close_left(self) -> None:
+        """Try once more to close the shuffles that could not be closed."""
+        waiting, self.left.shuffles = self.left.shuffles, []
+        self.left.errors.clear()
+        for handle in waiting:
+            await self._try_to_close(handle)
+
+    async def _try_to_close(self, handle: ShuffleHandle) -> None:
+        try:
+            await self.shuffles.close(handle)
+        except AflintError as error:
+            self.left.errors.append(error)
+            self.left.shuffles.append(handle)
 
     async def _is_own(self, handle: ShuffleHandle) -> bool:
         if self.past.refused is None:

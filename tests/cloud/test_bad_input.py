@@ -158,8 +158,12 @@ def about_clean(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.parametrize("transport", ["sqs", "s3"])
 async def test_an_endpoint_that_is_killed_during_a_job_is_one_error(
-    deployed: Deployed, transport: str, caplog: pytest.LogCaptureFixture
+    deployed: Deployed,
+    transport: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     session = deployed.connect(transport=transport, max_attempts=1)
     session.add_listener(KillOnce(deployed.cloud))
     with pytest.raises(AflintError) as caught:
@@ -173,8 +177,9 @@ async def test_an_endpoint_that_is_killed_during_a_job_is_one_error(
 
 
 async def test_an_endpoint_that_is_gone_at_the_end_is_one_error_that_names_clean(
-    deployed: Deployed, caplog: pytest.LogCaptureFixture
+    deployed: Deployed, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     session = deployed.connect()
     with pytest.raises(EndpointUnreachableError) as caught:
         await count_and_kill(session, deployed.cloud)
