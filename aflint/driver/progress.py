@@ -6,14 +6,14 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
-
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aflint.driver.report import JobReport, Reporter, StageReport, format_seconds
 from aflint.events import Event, JobEnded, JobStarted, StageEnded, TaskEnded
+
+if TYPE_CHECKING:  # functions import this module, and have no rich
+    from rich.console import Console
+    from rich.live import Live
 
 _FIRST_S: Final = 0.3
 """A job that is over sooner is not drawn: its summary says all there is to say."""
@@ -167,7 +167,7 @@ class Terminal:
     """A screen that can be written over. What others print meanwhile goes above what is drawn."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or _console()
         self._live: Live | None = None
 
     @property
@@ -191,6 +191,9 @@ class Terminal:
             self._live = None
 
     def draw(self, lines: Sequence[str]) -> None:
+        from rich.live import Live
+        from rich.text import Text
+
         if self._live is None:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
@@ -236,9 +239,15 @@ def open_progress(reporter: Reporter, asked: bool | None) -> ProgressDisplay | P
         return None
     if in_notebook():
         return ProgressDisplay(Notebook(), reporter)
-    if sys.stderr.isatty() and not (console := Console(stderr=True)).is_dumb_terminal:
+    if sys.stderr.isatty() and not (console := _console()).is_dumb_terminal:
         return ProgressDisplay(Terminal(console), reporter)
     return PlainLines(reporter) if asked else None
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 def in_notebook() -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -82,3 +84,15 @@ def test_any_memory_of_python_workers_is_taken(memory: str) -> None:
 
     config, _ = engine_config({"spark.python.worker.memory": memory})
     assert config.worker_memory_mb == {"1T": 1 << 20, "1G": 1024}.get(memory, 64)
+
+
+def test_what_functions_import_of_the_adapter_needs_nothing_of_the_drivers() -> None:
+    """A function's bundle has no rich, typer or aiobotocore."""
+    text = """
+import sys
+for absent in ("rich", "typer", "aiobotocore", "botocore"):
+    sys.modules[absent] = None
+import aflint.pyspark.worker
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
