@@ -92,7 +92,8 @@ class Lives:
         folder = self._folder / f"session-{self.tally.sessions}"
         folder.mkdir()
         settings = self._settings(folder)
-        async with aflint.connect(**settings) as session:
+        # Nothing is kept, so that what is there with no job running was left by mistake.
+        async with aflint.connect(kept_shuffle_mb=0, **settings) as session:
             kit = Kit(session, self._backend, self._chance, self._taxi, folder, settings)
             while True:
                 await self._batch(kit)
