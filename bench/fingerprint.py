@@ -18,7 +18,7 @@ from aflint.codec import closure
 from aflint.executor.aggregate import identity
 from aflint.journal.fingerprint import fingerprint
 from aflint.plan.lineage import Aggregator, HashPartitioner, PerRecord, RecordStep
-from aflint.plan.program import Partition, Program, ReadSplit, Transform
+from aflint.plan.program import Program, ReadSplit, Transform, WriteShuffle
 from bench.report import Goal, Report, Sample, paired_ratio
 from bench.workload import Options, Say, Workload
 
@@ -66,7 +66,7 @@ def small_stage() -> Program:
         return [(word.lower(), 1) for word in line.split() if word.isalpha()]
 
     words = Transform(ReadSplit(0), (PerRecord(RecordStep.FLAT_MAP, split),))
-    return Program(words, Partition(HashPartitioner(4), Aggregator(identity, add, add)))
+    return Program(words, WriteShuffle(HashPartitioner(4), Aggregator(identity, add, add)))
 
 
 async def run(options: Options, say: Say) -> Report:

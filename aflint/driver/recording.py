@@ -17,7 +17,7 @@ from aflint.journal.entries import (
     TaskAccepted,
 )
 from aflint.journal.rows import Row, row_of
-from aflint.plan.planner import ShuffleRead, Stage
+from aflint.plan.planner import ManifestOf, Stage
 from aflint.task import DataSplit, ShuffleHandle, TaskResult
 from aflint.wire import pack
 
@@ -36,7 +36,7 @@ def fingerprint_of(stages: Sequence[Stage], programs: Mapping[str, str]) -> str:
 def _read(split: Any) -> Any:
     """Return what tells a split from others; of the driver's own data, that is its digest."""
     match split:
-        case ShuffleRead(shuffle):
+        case ManifestOf(shuffle):
             return ("shuffle", shuffle)
         case DataSplit(blocks):
             return ("data", *(block.digest for block in blocks))

@@ -20,13 +20,13 @@ from aflint.plan.program import (
     CoGroup,
     Concatenate,
     Count,
-    Partition,
     Program,
     ReadShuffle,
     ReadSplit,
     Return,
     Step,
     Transform,
+    WriteShuffle,
 )
 from aflint.task import BlocksSplit, Continuation, InShuffle, InSource, TaskId
 
@@ -162,10 +162,10 @@ class Chain:
 def is_cuttable(program: Program, partition: int) -> bool:
     """Say whether a task may stop at any record and be continued by another invocation."""
     sink = program.sink
-    dealt = isinstance(sink, Partition) and isinstance(sink.partitioner, RoundRobinPartitioner)
+    dealt = isinstance(sink, WriteShuffle) and isinstance(sink.partitioner, RoundRobinPartitioner)
     if dealt and comes_in_any_order(program.root):
         return False  # it is sorted as a whole before it is dealt out: see `order`
-    mergeable = isinstance(sink, Partition | Count) or (
+    mergeable = isinstance(sink, WriteShuffle | Count) or (
         isinstance(sink, Return) and sink.merge is not None
     )
     return mergeable and _leaf_is_cuttable(program.root, partition)

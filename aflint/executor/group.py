@@ -8,7 +8,7 @@ from typing import Any, overload
 
 from aflint.codec import records
 from aflint.executor.memory import MemoryWatch
-from aflint.executor.spill import BlockFile, SpillFolder
+from aflint.executor.spill import SpillFile, SpillFolder
 
 
 class Group(Sequence[Any]):
@@ -23,7 +23,7 @@ class Group(Sequence[Any]):
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
-        self, values: list[Any], spilled: BlockFile | None = None, length: int = 0
+        self, values: list[Any], spilled: SpillFile | None = None, length: int = 0
     ) -> None:
         self._values = values
         self._spilled = spilled
@@ -72,7 +72,7 @@ class GroupBuilder:
         self._watch = watch
         self._values: list[Any] = []
         self._pieces = 0
-        self._file: BlockFile | None = None
+        self._file: SpillFile | None = None
         self._length = 0
 
     def extend(self, piece: list[Any]) -> None:
@@ -84,7 +84,7 @@ class GroupBuilder:
 
     def _spill(self) -> None:
         if self._file is None:
-            self._file = BlockFile(self._folder)
+            self._file = SpillFile(self._folder)
         for piece in pieces(self._values):
             self._file.append(piece)
         self._length += len(self._values)

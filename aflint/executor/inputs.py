@@ -14,7 +14,7 @@ from aflint.executor.chaining import Chain
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.shuffle import Completeness, ReadCounts, read_blocks
 from aflint.executor.sources import Source, SourceCounts, open_source
-from aflint.executor.spill import BlockFile
+from aflint.executor.spill import SpillFile
 from aflint.storage.base import Storage
 from aflint.task import BlocksSplit, FrameId, Manifest, TaskDescription
 from aflint.transport.base import Transport
@@ -39,7 +39,7 @@ class Inputs:
     stored: list[tuple[int, int, BlocksSplit]] = field(default_factory=list)
     _splits: dict[tuple[int, int], Any] = field(default_factory=dict)
     _read_twice: set[ReducePartition] = field(default_factory=set)
-    _held: dict[ReducePartition, BlockFile] = field(default_factory=dict)
+    _held: dict[ReducePartition, SpillFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._splits = {(item.leaf, item.partition): item.split for item in self.task.inputs}
@@ -75,7 +75,7 @@ class Inputs:
             yield from self._fetch(Completeness(manifest, seen))
             return
         if place not in self._held:
-            file = self._held[place] = BlockFile(self.spiller.folder)
+            file = self._held[place] = SpillFile(self.spiller.folder)
             for id, block in self._fetch(Completeness(manifest)):
                 file.append([id, block])
         skipped = set(seen)

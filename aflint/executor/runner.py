@@ -30,7 +30,7 @@ from aflint.executor.shuffle import ShuffleOutput
 from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
 from aflint.plan.lineage import RoundRobinPartitioner
-from aflint.plan.program import Count, Partition, Program, Return, SavePickle, SaveText, Sink
+from aflint.plan.program import Count, Program, Return, SavePickle, SaveText, Sink, WriteShuffle
 from aflint.storage.base import Storage
 from aflint.task import (
     Blob,
@@ -142,7 +142,7 @@ class Executor:
             control.cut = pause.position
             result = TaskResult(task.id)
         state = control.begin.state if control.begin is not None else None
-        if isinstance(program.sink, Partition) and not control.is_cut:
+        if isinstance(program.sink, WriteShuffle) and not control.is_cut:
             return result
         if state is not None and result.value is not None:
             result = replace(result, value=self._merged(program.sink, state, result.value, task))
@@ -160,7 +160,7 @@ class Executor:
     def _run_sink(self, program: Program, task: TaskDescription, inputs: Inputs) -> TaskResult:
         sink: Sink = program.sink
         partition = task.id.partition
-        if isinstance(sink, Partition):
+        if isinstance(sink, WriteShuffle):
             return self._write_shuffle(sink, program, task, inputs)
         if isinstance(sink, Count):
             return self._value(task, pipeline.size(program.root, partition, inputs))
@@ -184,7 +184,7 @@ class Executor:
         return records.decode(frame.decompress(self._fetch(blob)))[0]
 
     def _write_shuffle(
-        self, sink: Partition, program: Program, task: TaskDescription, inputs: Inputs
+        self, sink: WriteShuffle, program: Program, task: TaskDescription, inputs: Inputs
     ) -> TaskResult:
         assert task.output is not None
         assert inputs.transport is not None

@@ -105,7 +105,7 @@ class SpillFolder:
         return self._storage, self._io
 
 
-class BlockFile:
+class SpillFile:
     """Encoded blocks, written once and read any number of times: on disk, then in storage."""
 
     def __init__(self, folder: SpillFolder) -> None:
@@ -190,7 +190,7 @@ class Runs:
     def __init__(self, folder: SpillFolder, *, descending: bool = False) -> None:
         self._folder = folder
         self._descending = descending
-        self._files: list[BlockFile] = []
+        self._files: list[SpillFile] = []
 
     def __bool__(self) -> bool:
         return bool(self._files)
@@ -219,12 +219,12 @@ class Runs:
             file.close()
         self._files = []
 
-    def _merge(self, files: list[BlockFile]) -> Iterator[Triple]:
+    def _merge(self, files: list[SpillFile]) -> Iterator[Triple]:
         runs = ((triple for block in file.read() for triple in block) for file in files)
         return heapq.merge(*runs, key=itemgetter(0), reverse=self._descending)
 
-    def _write(self, triples: Iterator[Triple]) -> BlockFile:
-        file = BlockFile(self._folder)
+    def _write(self, triples: Iterator[Triple]) -> SpillFile:
+        file = SpillFile(self._folder)
         per_block = 16
         while block := list(islice(triples, per_block)):
             size = file.append(block)

@@ -34,7 +34,6 @@ from aflint.plan.program import (
     CoGroup,
     Concatenate,
     Merge,
-    Partition,
     Product,
     Program,
     ReadShuffle,
@@ -43,14 +42,19 @@ from aflint.plan.program import (
     Step,
     Store,
     Transform,
+    WriteShuffle,
     Zip,
 )
 from aflint.task import AwsEndpoints, Blob, Input
 
 
 @dataclass(frozen=True, slots=True)
-class ShuffleRead:
-    """In an Input, in place of a split: the manifest of `shuffle` for that partition."""
+class ManifestOf:
+    """In an Input, in place of a split: the manifest of that partition of a shuffle.
+
+    The scheduler puts the manifest here when it launches the task, as only then the map tasks have
+    said what they wrote.
+    """
 
     shuffle: int
 
@@ -63,7 +67,7 @@ class ShuffleContent:
     """
 
     parent: int
-    sink: Partition
+    sink: WriteShuffle
 
     def same_as(self, other: ShuffleContent) -> bool:
         """Whether the other one holds the same records, placed and combined the same way."""
@@ -76,8 +80,8 @@ class ShuffleContent:
 
 
 @dataclass(frozen=True, slots=True)
-class ShuffleWrite:
-    """What a shuffle-map stage writes: one shuffle of so many reduce partitions."""
+class PlannedShuffle:
+    """The shuffle that a map stage writes: its number in the job, and its reduce partitions."""
 
     shuffle: int
     partitions: int
@@ -111,7 +115,7 @@ class Stage:
     program: Blob
     inputs: Sequence[tuple[Input, ...]]
     parents: tuple[int, ...] = ()
-    writes: ShuffleWrite | None = None
+    writes: PlannedShuffle | None = None
 
     @property
     def tasks(self) -> int:
@@ -249,7 +253,7 @@ class _Planner:
     _writers: dict[int, list[int]] = field(default_factory=dict)
     """For each node, the stages that write a shuffle of it."""
 
-    def add_stage(self, root: Node, sink: Sink, name: str, writes: ShuffleWrite | None) -> int:
+    def add_stage(self, root: Node, sink: Sink, name: str, writes: PlannedShuffle | None) -> int:
         """Plan a stage and all that it needs; return its id."""
         builder = _StageBuilder(self)
         step, inputs = builder.build(root)
@@ -260,14 +264,14 @@ class _Planner:
         self.stages.append(stage)
         return stage.id
 
-    def shuffle(self, parent: Node, sink: Partition, reader: Node) -> Stage:
+    def shuffle(self, parent: Node, sink: WriteShuffle, reader: Node) -> Stage:
         """Return the stage that writes a shuffle: one for all its readers."""
         stage = self._writer(parent, sink, reader.name)
         assert stage.writes is not None
         self.readers[stage.writes.shuffle].append(reader.lifetime)
         return stage
 
-    def _writer(self, parent: Node, sink: Partition, name: str) -> Stage:
+    def _writer(self, parent: Node, sink: WriteShuffle, name: str) -> Stage:
         content = ShuffleContent(parent.id, sink)
         writers = self._writers.setdefault(parent.id, [])
         for each in writers:
@@ -276,7 +280,7 @@ class _Planner:
             assert stage.writes.content is not None
             if content.same_as(stage.writes.content):
                 return stage
-        writes = ShuffleWrite(len(self.readers), sink.partitioner.partitions, content)
+        writes = PlannedShuffle(len(self.readers), sink.partitioner.partitions, content)
         self.readers[writes.shuffle] = []  # also takes the number, before the parent's shuffles
         writers.append(self.add_stage(parent, sink, name, writes))
         return self.stages[writers[-1]]
@@ -389,11 +393,11 @@ class _StageBuilder:
         ordering: Ordering | None = None,
     ) -> tuple[Step, Inputs]:
         combined = isinstance(aggregator, Aggregator) and aggregator.map_side
-        sink = Partition(target, aggregator if combined else None)  # type: ignore[arg-type]
+        sink = WriteShuffle(target, aggregator if combined else None)  # type: ignore[arg-type]
         stage = self.planner.shuffle(parent, sink, reader)
         self.parents.add(stage.id)
         assert stage.writes is not None
-        read = ShuffleRead(stage.writes.shuffle)
+        read = ManifestOf(stage.writes.shuffle)
         leaf, inputs = self._leaf(ReadSplit, [read] * target.partitions)
         assert isinstance(leaf, ReadSplit)
         return ReadShuffle(leaf.leaf, aggregator, ordering, combined), inputs

@@ -126,7 +126,7 @@ Step = (
 
 
 @dataclass(frozen=True, slots=True)
-class Partition:
+class WriteShuffle:
     """The sink of a shuffle-map stage: records go to the reduce partition of their key."""
 
     partitioner: Partitioner
@@ -166,7 +166,7 @@ class SavePickle:
     batch: int
 
 
-Sink = Partition | Return | Count | SaveText | SavePickle
+Sink = WriteShuffle | Return | Count | SaveText | SavePickle
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 from aflint.driver.jobs import RunJob
 from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
-from aflint.plan.planner import Job, ShuffleRead, Stage
+from aflint.plan.planner import Job, ManifestOf, Stage
 from aflint.plan.program import CoGroup, Program, ReadShuffle, Step, Transform
 from aflint.pyspark.calls import Call
 from aflint.pyspark.worker import BarrierStep
@@ -255,7 +255,7 @@ def shown_stages(stages: Sequence[Stage], joined: Sequence[Leaves]) -> list[int]
                 writers[each.split.shuffle]
                 for each in first_task
                 if each.leaf in leaves
-                and isinstance(each.split, ShuffleRead)
+                and isinstance(each.split, ManifestOf)
                 and each.split.shuffle in writers
             } - counted
             counted |= sides

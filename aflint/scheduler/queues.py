@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 
-from aflint.plan.planner import ShuffleRead
+from aflint.plan.planner import ManifestOf
 from aflint.scheduler.state import (
     Attempt,
     JobRun,
@@ -78,7 +78,7 @@ def _exclusive_reads(state: State, task: TaskRun) -> tuple[ReducePartition, ...]
     writers = task.stage.job.writers
     found: dict[ReducePartition, None] = {}
     for item in task.stage.stage.inputs[task.partition]:
-        if type(item.split) is ShuffleRead and (handle := writers[item.split.shuffle].handle):
+        if type(item.split) is ManifestOf and (handle := writers[item.split.shuffle].handle):
             found[handle.job, handle.shuffle, item.partition] = None
     return tuple(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aflint import events
-from aflint.plan.planner import ShuffleRead
+from aflint.plan.planner import ManifestOf
 from aflint.scheduler.jobs import fail, is_there, settle, statuses_of
 from aflint.scheduler.messages import Emit, OpenShuffle, PartitionDone
 from aflint.scheduler.queues import admit, release_waiters
@@ -103,7 +103,7 @@ def rerun_maps(state: State, stage: StageRun, maps: Iterable[int], epoch: int) -
 
 
 def inputs_for(task: TaskRun) -> tuple[Input, ...]:
-    """Return what a task reads, each ShuffleRead replaced by the manifest of its partition."""
+    """Return what a task reads, each ManifestOf replaced by the manifest of its partition."""
     inputs = task.stage.stage.inputs[task.partition]
     if not task.reads:
         return inputs
@@ -111,7 +111,7 @@ def inputs_for(task: TaskRun) -> tuple[Input, ...]:
 
 
 def _resolve(job: JobRun, item: Input) -> Input:
-    if type(item.split) is not ShuffleRead:
+    if type(item.split) is not ManifestOf:
         return item
     stage = job.writers[item.split.shuffle]
     return Input(item.leaf, item.partition, _manifest(stage, item.partition))
@@ -191,7 +191,7 @@ def _reads(stage: StageRun, partition: int) -> tuple[StageRun, ...]:
     if not stage.stage.parents:
         return ()
     splits = (each.split for each in stage.stage.inputs[partition])
-    shuffles = dict.fromkeys(split.shuffle for split in splits if type(split) is ShuffleRead)
+    shuffles = dict.fromkeys(split.shuffle for split in splits if type(split) is ManifestOf)
     return tuple(stage.job.writers[shuffle] for shuffle in shuffles)
 
 

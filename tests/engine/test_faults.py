@@ -276,19 +276,19 @@ async def test_damaged_map_output_is_made_again(session: Session, scratch: Path)
 
 async def test_a_full_disk_while_spilling(tmp_path: Path) -> None:
     def fill_the_disk(x: int) -> int:
-        from aflint.executor.spill import BlockFile
+        from aflint.executor.spill import SpillFile
 
         class FullFile(io.BytesIO):
             def write(self, data: Any) -> NoReturn:
                 raise OSError(errno.ENOSPC, "No space left on device")
 
-        real: Any = BlockFile.__init__
+        real: Any = SpillFile.__init__
 
         def full(self: Any, folder: Any) -> None:
             real(self, folder)
             self._file = FullFile()
 
-        setattr(BlockFile, "__init__", full)  # noqa: B010 - only in this worker
+        setattr(SpillFile, "__init__", full)  # noqa: B010 - only in this worker
         return x
 
     async with aflint.connect(

@@ -9,7 +9,7 @@ from aflint.errors import DiskFullError, PayloadRefusedError
 from aflint.executor.group import Group, GroupBuilder, pieces
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.memory import MemoryWatch, chunks
-from aflint.executor.spill import MAX_FAN_IN, BlockFile, Runs, SpillFolder, translate
+from aflint.executor.spill import MAX_FAN_IN, Runs, SpillFile, SpillFolder, translate
 from aflint.storage.local import LocalStorage
 
 
@@ -22,7 +22,7 @@ class Pressed(MemoryWatch):
 
 
 def test_blocks_are_read_as_often_as_wanted(tmp_path: Path) -> None:
-    file = BlockFile(SpillFolder(tmp_path))
+    file = SpillFile(SpillFolder(tmp_path))
     file.append([1, "a"])
     file.append([(2, None)])
     one, other = file.read(), file.read()
@@ -34,7 +34,7 @@ def test_blocks_are_read_as_often_as_wanted(tmp_path: Path) -> None:
 def test_what_was_altered_in_storage_is_not_decoded(tmp_path: Path) -> None:
     with IOLoop() as io:
         folder = SpillFolder(tmp_path / "x", 0, LocalStorage(), io, str(tmp_path / "stored"))
-        file = BlockFile(folder)
+        file = SpillFile(folder)
         for number in range(3):
             file.append([number] * 1000)
         file._put()

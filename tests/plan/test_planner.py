@@ -27,20 +27,20 @@ from aflint.plan.lineage import (
     Unresolved,
     Zipped,
 )
-from aflint.plan.planner import ShuffleRead, Stage, partition_count, plan
+from aflint.plan.planner import ManifestOf, Stage, partition_count, plan
 from aflint.plan.program import (
     Aggregate,
     CoGroup,
     Concatenate,
     Count,
     Merge,
-    Partition,
     Product,
     Program,
     ReadShuffle,
     ReadSplit,
     Store,
     Transform,
+    WriteShuffle,
     Zip,
 )
 from aflint.task import Blob, RangeSplit
@@ -104,15 +104,15 @@ def test_a_shuffle_ends_a_stage() -> None:
     assert maps.writes is not None
     assert (maps.writes.shuffle, maps.writes.partitions) == (0, 4)
     assert result.parents == (0,)
-    assert map_program.sink == Partition(HashPartitioner(4), SUM)
+    assert map_program.sink == WriteShuffle(HashPartitioner(4), SUM)
     assert program.root == ReadShuffle(0, SUM, None, combined=True)
-    assert splits(result) == [[ShuffleRead(0)]] * 4
+    assert splits(result) == [[ManifestOf(0)]] * 4
 
 
 def test_groups_are_not_combined_before_the_shuffle() -> None:
     node = Shuffled(name="g", parent=source(2), target=HashPartitioner(2), aggregator=Grouping())
     _, (map_program, program) = planned(node)
-    assert map_program.sink == Partition(HashPartitioner(2), None)
+    assert map_program.sink == WriteShuffle(HashPartitioner(2), None)
     assert program.root == ReadShuffle(0, Grouping(), None, combined=False)
 
 
@@ -138,13 +138,13 @@ def test_cogroup_shuffles_only_the_members_that_need_it() -> None:
         ReadShuffle(0, SUM, None, combined=True),
         ReadShuffle(1, None, None, combined=False),
     )
-    assert splits(stages[2]) == [[ShuffleRead(0), ShuffleRead(1)]] * 3
+    assert splits(stages[2]) == [[ManifestOf(0), ManifestOf(1)]] * 3
 
 
 def test_a_shuffle_with_two_readers_is_written_once() -> None:
     once = summed(source(2), 3)
     (_, result), _ = planned(Union(name="u", members=(once, once)))
-    assert splits(result) == [[ShuffleRead(0)]] * 6
+    assert splits(result) == [[ManifestOf(0)]] * 6
 
 
 def test_shuffles_of_the_same_records_placed_otherwise_are_told_apart() -> None:

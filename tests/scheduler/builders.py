@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from aflint.plan.planner import Job, ShuffleRead, ShuffleWrite, Stage, TaskSettings
+from aflint.plan.planner import Job, ManifestOf, PlannedShuffle, Stage, TaskSettings
 from aflint.scheduler.machine import StateMachine
 from aflint.scheduler.messages import (
     AttemptEnded,
@@ -38,7 +38,7 @@ def program(name: str) -> Blob:
     return Blob(name, len(name), name.encode())
 
 
-def source_stage(id: int, tasks: int, writes: ShuffleWrite | None = None) -> Stage:
+def source_stage(id: int, tasks: int, writes: PlannedShuffle | None = None) -> Stage:
     inputs = [(Input(0, p, SPLIT),) for p in range(tasks)]
     return Stage(id, f"stage{id}", program(f"p{id}"), inputs, (), writes)
 
@@ -47,11 +47,11 @@ def reading_stage(
     id: int,
     tasks: int,
     reads: Sequence[tuple[int, int]],
-    writes: ShuffleWrite | None = None,
+    writes: PlannedShuffle | None = None,
 ) -> Stage:
     """Every task p reads partition p of each (parent stage, shuffle) of `reads`."""
     inputs = [
-        tuple(Input(leaf, p, ShuffleRead(shuffle)) for leaf, (_, shuffle) in enumerate(reads))
+        tuple(Input(leaf, p, ManifestOf(shuffle)) for leaf, (_, shuffle) in enumerate(reads))
         for p in range(tasks)
     ]
     parents = tuple(parent for parent, _ in reads)
@@ -69,7 +69,7 @@ def flat_job(tasks: int, id: str = "j", memory_mb: int = 0) -> Job:
 def shuffle_job(maps: int, reduces: int, id: str = "j") -> Job:
     """Stage 0 writes shuffle 7, which stage 1 reads."""
     return make_job(
-        source_stage(0, maps, ShuffleWrite(7, reduces)),
+        source_stage(0, maps, PlannedShuffle(7, reduces)),
         reading_stage(1, reduces, [(0, 7)]),
         id=id,
     )
@@ -78,8 +78,8 @@ def shuffle_job(maps: int, reduces: int, id: str = "j") -> Job:
 def diamond_job(id: str = "j") -> Job:
     """A join: stages 0 and 1 write shuffles 10 and 11, stage 2 reads both, two tasks each."""
     return make_job(
-        source_stage(0, 2, ShuffleWrite(10, 2)),
-        source_stage(1, 2, ShuffleWrite(11, 2)),
+        source_stage(0, 2, PlannedShuffle(10, 2)),
+        source_stage(1, 2, PlannedShuffle(11, 2)),
         reading_stage(2, 2, [(0, 10), (1, 11)]),
         id=id,
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aflint import events
 from aflint.errors import JobCancelledError, WorkerLostError
-from aflint.plan.planner import Job, ShuffleRead, ShuffleWrite
+from aflint.plan.planner import Job, ManifestOf, PlannedShuffle
 from aflint.scheduler.messages import (
     AttemptEnded,
     AttemptLost,
@@ -81,8 +81,8 @@ def test_a_stage_whose_output_is_there_is_skipped() -> None:
 
 def test_stages_that_only_a_skipped_one_reads_are_skipped_too() -> None:
     job = make_job(
-        source_stage(0, 2, ShuffleWrite(6, 2)),
-        reading_stage(1, 2, [(0, 6)], ShuffleWrite(7, 2)),
+        source_stage(0, 2, PlannedShuffle(6, 2)),
+        reading_stage(1, 2, [(0, 6)], PlannedShuffle(7, 2)),
         reading_stage(2, 2, [(1, 7)]),
     )
     machine = Machine()
@@ -108,8 +108,8 @@ def test_what_is_lost_of_it_is_made_again_under_numbers_of_its_own() -> None:
 def test_a_loss_is_that_of_the_job_that_it_names() -> None:
     """Two jobs may have numbered their shuffles alike."""
     job = make_job(
-        source_stage(0, 1, ShuffleWrite(3, 2)),
-        source_stage(1, 2, ShuffleWrite(7, 2)),
+        source_stage(0, 1, PlannedShuffle(3, 2)),
+        source_stage(1, 2, PlannedShuffle(7, 2)),
         reading_stage(2, 1, [(0, 3), (1, 7)]),
     )
     machine = Machine()
@@ -145,7 +145,7 @@ def test_half_a_shuffle_is_not_offered() -> None:
 def test_what_was_lent_is_offered_again_though_nothing_read_it() -> None:
     machine = Machine()
     job = make_job(
-        source_stage(0, 2, ShuffleWrite(7, 2)), source_stage(1, 2, ShuffleWrite(8, 1)),
+        source_stage(0, 2, PlannedShuffle(7, 2)), source_stage(1, 2, PlannedShuffle(8, 1)),
         reading_stage(2, 1, [(0, 7), (1, 8)]),
     )  # fmt: skip
     machine.feed(JobSubmitted(job, left()))
@@ -165,7 +165,7 @@ def test_a_shuffle_of_which_output_is_missing_is_not_offered_again() -> None:
 
 def one_reader_at_a_time() -> Machine:
     """Two tasks read each partition of shuffle 7, which may have one reader at a time."""
-    inputs = [(Input(0, p % 2, ShuffleRead(7)),) for p in range(4)]
+    inputs = [(Input(0, p % 2, ManifestOf(7)),) for p in range(4)]
     stages = shuffle_job(1, 2).stages
     twice = make_job(stages[0], replace(stages[1], inputs=inputs))
     machine = Machine(Policy(rereadable=False))

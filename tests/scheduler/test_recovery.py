@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aflint import events
-from aflint.plan.planner import Job, ShuffleWrite
+from aflint.plan.planner import Job, PlannedShuffle
 from aflint.scheduler.messages import (
     AttemptEnded,
     CloseShuffle,
@@ -62,8 +62,8 @@ def submit(machine: Machine, job: Job, recovery: Recovery) -> list[object]:
 def chain_job() -> Job:
     """Stage 0 writes shuffle 7 for stage 1, which writes shuffle 8 for stage 2."""
     return make_job(
-        source_stage(0, 2, ShuffleWrite(7, 2)),
-        reading_stage(1, 2, [(0, 7)], ShuffleWrite(8, 2)),
+        source_stage(0, 2, PlannedShuffle(7, 2)),
+        reading_stage(1, 2, [(0, 7)], PlannedShuffle(8, 2)),
         reading_stage(2, 2, [(1, 8)]),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aflint import events
-from aflint.plan.planner import ShuffleRead, ShuffleWrite, Stage
+from aflint.plan.planner import ManifestOf, PlannedShuffle, Stage
 from aflint.scheduler.messages import (
     Deliver,
     JobSubmitted,
@@ -125,8 +125,8 @@ def test_independent_stages_run_side_by_side() -> None:
 def test_a_chain_of_stages_opens_its_shuffles_in_order_and_runs_one_by_one() -> None:
     machine = Machine()
     job = make_job(
-        source_stage(0, 1, ShuffleWrite(0, 1)),
-        reading_stage(1, 1, [(0, 0)], ShuffleWrite(1, 1)),
+        source_stage(0, 1, PlannedShuffle(0, 1)),
+        reading_stage(1, 1, [(0, 0)], PlannedShuffle(1, 1)),
         reading_stage(2, 1, [(1, 1)]),
     )
     assert machine.submit(job) == [OpenShuffle("j", 0, 1), OpenShuffle("j", 1, 1)]
@@ -137,22 +137,22 @@ def test_a_chain_of_stages_opens_its_shuffles_in_order_and_runs_one_by_one() -> 
 
 
 def test_a_thousand_stages_in_a_row_are_no_recursion() -> None:
-    stages = [source_stage(0, 1, ShuffleWrite(0, 1))]
-    stages += [reading_stage(n, 1, [(n - 1, n - 1)], ShuffleWrite(n, 1)) for n in range(1, 3000)]
+    stages = [source_stage(0, 1, PlannedShuffle(0, 1))]
+    stages += [reading_stage(n, 1, [(n - 1, n - 1)], PlannedShuffle(n, 1)) for n in range(1, 3000)]
     job = make_job(*stages, reading_stage(3000, 1, [(2999, 2999)]))
     assert len(Machine().submit(job)) == 3000
 
 
 def union_job() -> Stage:
-    inputs = [(Input(0, 0, ShuffleRead(10)),), (Input(1, 0, ShuffleRead(11)),)]
+    inputs = [(Input(0, 0, ManifestOf(10)),), (Input(1, 0, ManifestOf(11)),)]
     return Stage(2, "union", program("p2"), inputs, parents=(0, 1))
 
 
 def test_only_stages_that_the_requested_partitions_read_run() -> None:
     machine = Machine()
     job = make_job(
-        source_stage(0, 1, ShuffleWrite(10, 1)),
-        source_stage(1, 1, ShuffleWrite(11, 1)),
+        source_stage(0, 1, PlannedShuffle(10, 1)),
+        source_stage(1, 1, PlannedShuffle(11, 1)),
         union_job(),
     )
     assert machine.submit(job, [1]) == [OpenShuffle("j", 11, 1)]
@@ -164,8 +164,8 @@ def test_only_stages_that_the_requested_partitions_read_run() -> None:
 def test_a_task_does_not_wait_for_a_shuffle_that_only_its_siblings_read() -> None:
     machine = Machine()
     job = make_job(
-        source_stage(0, 1, ShuffleWrite(10, 1)),
-        source_stage(1, 1, ShuffleWrite(11, 1)),
+        source_stage(0, 1, PlannedShuffle(10, 1)),
+        source_stage(1, 1, PlannedShuffle(11, 1)),
         union_job(),
     )
     machine.submit(job)
@@ -191,7 +191,7 @@ def test_a_map_stage_without_tasks_is_complete_once_its_shuffle_is_open() -> Non
 
 def test_one_shuffle_may_be_read_by_two_leaves() -> None:
     machine = Machine()
-    job = make_job(source_stage(0, 1, ShuffleWrite(7, 1)), reading_stage(1, 1, [(0, 7), (0, 7)]))
+    job = make_job(source_stage(0, 1, PlannedShuffle(7, 1)), reading_stage(1, 1, [(0, 7), (0, 7)]))
     machine.submit(job)
     machine.open(7, 1)
     (task,) = launches(machine.end(map_result(task_id(0, 0), [4])))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from aflint import errors
-from aflint.plan.planner import Job, ShuffleWrite
+from aflint.plan.planner import Job, PlannedShuffle
 from aflint.scheduler.machine import StateMachine
 from aflint.scheduler.messages import (
     AttemptEnded,
@@ -69,11 +69,11 @@ ENOUGH = errors.JobCancelledError("enough")
 def any_job(id: str, shape: int) -> Job:
     if shape == 0:
         return make_job(source_stage(0, 5), id=id)
-    first = source_stage(0, 3, ShuffleWrite(10, 3))
+    first = source_stage(0, 3, PlannedShuffle(10, 3))
     if shape == 1:
         return make_job(first, reading_stage(1, 3, [(0, 10)]), id=id)
-    second = source_stage(1, 2, ShuffleWrite(11, 3))
-    third = reading_stage(2, 3, [(0, 10), (1, 11)], ShuffleWrite(12, 4))
+    second = source_stage(1, 2, PlannedShuffle(11, 3))
+    third = reading_stage(2, 3, [(0, 10), (1, 11)], PlannedShuffle(12, 4))
     return make_job(first, second, third, reading_stage(3, 4, [(2, 12)]), id=id)
 
 
