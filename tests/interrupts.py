@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _weakrefset
+import gc
 import sys
 from collections.abc import Callable
 from itertools import count
@@ -29,6 +30,8 @@ def interrupted(at: int, function: Callable[[], Any]) -> bool:
         return trace
 
     before = sys.gettrace()
+    # A finalizer of another test's garbage would swallow the exception.
+    gc.disable()
     sys.settrace(trace)
     try:
         function()
@@ -36,4 +39,5 @@ def interrupted(at: int, function: Callable[[], Any]) -> bool:
         return True
     finally:
         sys.settrace(before)
+        gc.enable()
     return False

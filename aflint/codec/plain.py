@@ -71,6 +71,10 @@ def dumps(records: list[Any], strings: list[str], prefix: bytes) -> bytes:
             pickler.dump(records[start : start + CHUNK])
     except (ValueError, RecursionError) as error:  # a container that holds itself, or is too deep
         raise NotPlainError from error
+    except KeyError as error:
+        # CPython's fast mode counts a frozenset as a level that it never leaves, so that many of
+        # them look like deep nesting, and the container around them is missed when it is left.
+        raise NotPlainError from error
     return buffer.getvalue()
 
 
@@ -151,7 +155,8 @@ class _Survey:
             self.at(part, depth)
 
 
-_CONTAINERS = frozenset({tuple, list, set, frozenset})
+# Not frozenset: see `dumps`.
+_CONTAINERS = frozenset({tuple, list, set})
 _SIZED = frozenset({tuple, list, dict})
 
 

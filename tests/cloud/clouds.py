@@ -70,8 +70,13 @@ async def localcloud(**settings: Any) -> AsyncIterator[aflint.Session]:
     """Run a session with an emulator of its own, and see that its jobs left nothing there."""
     defaults = {"workers": 2, "progress": False, "memory_mb": MEMORY_MB}
     async with aflint.connect(backend="localcloud", **(defaults | settings)) as session:
+        cloud = session.localcloud
         yield session
-        assert dict(session.localcloud.snapshot().queues) == {}
+    # Until here RDDs of the test may have kept their shuffles.
+    left = cloud.snapshot()
+    assert dict(left.queues) == {}
+    assert dict(left.uploads) == {}
+    assert not [key for keys in left.buckets.values() for key in keys if "/shuffles/" in key]
 
 
 async def ask_all(session: aflint.Session, taxi: Path) -> dict[str, object]:

@@ -63,6 +63,8 @@ def shape(value: Any) -> Any:
 
 @given(st.lists(values, max_size=5), st.sampled_from([1, 40]))
 @example([{"a": 1}, {"a": True}], 40)
+@example([None, [frozenset(), frozenset()]], 40)
+@example([[[1], frozenset([1])]] * 5, 40)
 def test_records_come_back_exactly(block: list[Any], times: int) -> None:
     block = block * times
     assert shape(records.decode(records.encode(block))) == shape(block)
