@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.measure import compare
 from bench.peers.aflint_taxi import AflintTaxi
 from bench.peers.handwritten_taxi import HandwrittenTaxi
-from bench.peers.pyspark_client import PysparkTaxi
+from bench.peers.pyspark_client import Pyspark
 from bench.peers.pyspark_on_aflint import PysparkOnAflint
 from bench.report import Goal, Report
 from bench.workload import Options, Peer, Say, Workload
@@ -28,6 +28,7 @@ async def run(options: Options, say: Say) -> Report:
     """Measure the peers that there are; makes the data first if it is not there."""
     trips = QUICK_TRIPS if options.quick else options.trips
     paths, weather = data(options.data / f"taxi-{trips}-1", trips, say)
+    files = {"trips": paths, "weather": weather}
     notes = [f"{trips:,} trips, {sum(map(os.path.getsize, paths)) / 1e6:,.0f} MB"]
     async with AsyncExitStack() as stack:
         peers: list[Peer] = []
@@ -35,16 +36,16 @@ async def run(options: Options, say: Say) -> Report:
             peers.append(await stack.enter_async_context(AflintTaxi(paths, weather)))
         if options.wants(PysparkOnAflint.name):
             if PysparkOnAflint.available():
-                program = PysparkOnAflint(paths, weather)
+                program = PysparkOnAflint("pyspark_taxi", files)
                 peers.append(await stack.enter_async_context(program))
             else:
                 notes.append(f"{PysparkOnAflint.name}: left out, as PySpark is not installed.")
         if options.wants("hand-written"):
             peers.append(await stack.enter_async_context(HandwrittenTaxi(paths, weather)))
         if options.wants("PySpark"):
-            if PysparkTaxi.available():
+            if Pyspark.available():
                 say("starting PySpark")
-                pyspark = await stack.enter_async_context(PysparkTaxi(paths, weather))
+                pyspark = await stack.enter_async_context(Pyspark("pyspark_taxi", files))
                 notes.append(f"PySpark {pyspark.version}, local[2]")
                 peers.append(pyspark)
             else:

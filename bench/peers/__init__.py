@@ -1,4 +1,5 @@
 """The programs that are measured, each behind the same seam: `bench.workload.Peer`.
 
-`pyspark_taxi` runs under a Python of its own: nothing is imported here that it may not have.
+A `pyspark_...` program runs under a Python of its own: nothing is imported here that may be missing
+there.
 """

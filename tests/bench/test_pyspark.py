@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.peers import pyspark_taxi
-from bench.peers.pyspark_client import PYTHON_VARIABLE, PysparkError, PysparkTaxi
+from bench.peers.pyspark_client import PYTHON_VARIABLE, Pyspark, PysparkError
+from bench.peers.pyspark_program import java_on_path
 from examples.taxi import oracle
 from examples.taxi.generate import WEATHER, generate
 from examples.taxi.queries import QUERIES
@@ -16,15 +16,15 @@ from examples.taxi.queries import QUERIES
 
 async def test_a_pyspark_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PYTHON_VARIABLE, "false")
-    assert PysparkTaxi.available()
+    assert Pyspark.available()
     with pytest.raises(PysparkError, match="ended without an answer"):
-        async with PysparkTaxi([], ""):
+        async with Pyspark("pyspark_taxi", {}):
             pass
 
 
 async def test_asking_before_the_start_is_an_error() -> None:
     with pytest.raises(PysparkError, match="async with"):
-        await PysparkTaxi([], "").answer("Q0")
+        await Pyspark("pyspark_taxi", {}).answer("Q0")
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,18 @@ def test_the_version_of_java_is_read(
     done = subprocess.CompletedProcess([], 0, stderr=told)
     monkeypatch.setattr(shutil, "which", lambda name: "/java")
     monkeypatch.setattr(subprocess, "run", lambda *args, **options: done)
-    assert pyspark_taxi.java_on_path() == version
+    assert java_on_path() == version
 
 
 @pytest.mark.slow
 async def test_answers_are_those_of_plain_python(tmp_path: Path) -> None:
-    if not PysparkTaxi.available():
+    if not Pyspark.available():
         pytest.skip("PySpark is not installed")
     generate(tmp_path, 3_000, jobs=1)
     paths = [str(tmp_path / name) for name in sorted(generated_files(tmp_path))]
     expected = oracle.answers([Path(path) for path in paths], tmp_path / WEATHER)
-    async with PysparkTaxi(paths, str(tmp_path / WEATHER)) as pyspark:
+    data = {"trips": paths, "weather": str(tmp_path / WEATHER)}
+    async with Pyspark("pyspark_taxi", data) as pyspark:
         found = {query.name: await pyspark.answer(query.name) for query in QUERIES}
     assert found == json.loads(json.dumps(expected))
 

@@ -26,5 +26,6 @@ def test_answers_are_those_of_plain_python(tmp_path: Path, run_program: RunProgr
 
 
 async def measured_answer(trips: list[str], weather: Path) -> Any:
-    async with PysparkOnAflint(trips, str(weather)) as peer:
+    data = {"trips": trips, "weather": str(weather)}
+    async with PysparkOnAflint("pyspark_taxi", data) as peer:
         return await peer.answer("Q6")
