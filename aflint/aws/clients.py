@@ -181,7 +181,7 @@ class Aws:
         from botocore.exceptions import BotoCoreError
 
         from aflint.aws.http_session import PlainHttpSession
-        from aflint.aws.invoke import shorten
+        from aflint.aws.invoke import shortened
 
         await asyncio.to_thread(_read_models, session, service)
         http = PlainHttpSession.of_one_client()
@@ -190,10 +190,8 @@ class Aws:
             service, region_name=self._region, endpoint_url=self.endpoint_url, config=config
         )
         try:
-            client = await self._stack.enter_async_context(opening)
-            if service == "lambda":
-                shorten(client, await session.get_credentials(), http.made[0])
-            return client
+            with shortened(session, http):
+                return await self._stack.enter_async_context(opening)
         except (BotoCoreError, ValueError) as error:
             subject = f"region {self._region or 'unknown'}"
             raise self.explained(error, service, "client", subject) from error

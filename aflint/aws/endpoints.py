@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
+from contextvars import ContextVar
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from aflint.task import AwsEndpoints
@@ -17,6 +19,15 @@ _DOTTED = "aflint.bucket.of.no.one"
 _SCOPE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/"
 )
+
+_watching: ContextVar[list[Any] | None] = ContextVar("_watching", default=None)
+
+
+class Scope(NamedTuple):
+    """What a signature is for."""
+
+    region: str
+    service: str
 
 
 def is_loopback(url: str) -> bool:
@@ -38,44 +49,56 @@ async def resolve_endpoints(aws: Aws, client: str) -> AwsEndpoints:
     theirs = AwsEndpoints(await aws.find_region(), aws.endpoint_url)
     if client == "aiobotocore":
         return theirs
-    sqs, sqs_scope = await _asked(aws, "sqs", "list_queues")
-    s3, s3_scope = await _asked(aws, "s3", "head_bucket", Bucket=_BUCKET)
-    path, path_scope = await _asked(aws, "s3", "head_bucket", Bucket=_DOTTED)
+    sqs = await _asked(aws, "sqs", "ListQueues")
+    s3 = await _asked(aws, "s3", "HeadBucket", Bucket=_BUCKET)
+    path = await _asked(aws, "s3", "HeadBucket", Bucket=_DOTTED)
     region = theirs.region
-    if (sqs_scope, s3_scope, path_scope) != ((region, "sqs"), (region, "s3"), (region, "s3")):
+    if scope_of(sqs) != (region, "sqs") or {scope_of(s3), scope_of(path)} != {(region, "s3")}:
         return theirs
     return AwsEndpoints(
         region,
         aws.endpoint_url,
-        sqs.rstrip("/"),
-        _template(s3, _BUCKET, region),
-        _template(path, _DOTTED, region),
+        sqs.url.rstrip("/"),
+        _template(s3.url, _BUCKET, region),
+        _template(path.url, _DOTTED, region),
     )
 
 
-async def _asked(aws: Aws, service: str, call: str, **parameters: str) -> tuple[str, Any]:
-    """Return the URL of a call and (region, service) of its signature; nothing is sent."""
+async def _asked(aws: Aws, service: str, action: str, **parameters: str) -> Any:
+    call = aws.call(service, action, "endpoints", **parameters)
+    return await unsent(await aws.client(service), action, call)
+
+
+async def unsent(client: Any, action: str, call: Awaitable[object]) -> Any:
+    """Return the request that a call of aiobotocore would send; nothing is sent."""
     from aiobotocore.awsrequest import AioAWSResponse
 
     from aflint.aws.http_session import Received
 
-    client = await aws.client(service)
     seen: list[Any] = []
 
     def instead(request: Any, **_: Any) -> Any:
+        if _watching.get() is not seen:
+            return None  # it is of another task, and is to be sent
         seen.append(request)
         return AioAWSResponse(request.url, 200, {}, Received(request.url, b""))
 
-    name = client.meta.method_to_api_mapping[call]
-    event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{name}"
+    event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{action}"
     client.meta.events.register(event, instead)
+    watched = _watching.set(seen)
     try:
-        await aws.call(service, name, "endpoints", **parameters)
+        await call
     finally:
+        _watching.reset(watched)
         client.meta.events.unregister(event, instead)
-    signed = seen[0].headers.get("Authorization", "")
+    return seen[0]
+
+
+def scope_of(request: Any) -> Scope | None:
+    """Return what a request is signed for, where it is signed by plain SigV4."""
+    signed = request.headers.get("Authorization", "")
     scope = _SCOPE.match(signed if isinstance(signed, str) else signed.decode())
-    return seen[0].url, (scope["region"], scope["service"]) if scope else None
+    return Scope(scope["region"], scope["service"]) if scope else None
 
 
 def _template(url: str, bucket: str, region: str) -> str:

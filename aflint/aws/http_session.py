@@ -16,6 +16,7 @@ from botocore import exceptions as its
 from aflint.aws.connection import ConnectError, ExchangeError, Origin
 from aflint.aws.endpoints import is_loopback
 from aflint.aws.http import Http
+from aflint.aws.parser import Response
 
 _BYTES_PER_S = 1_000_000
 """How fast at least a body has to be sent, on top of the time for which an answer is waited for."""
@@ -45,7 +46,7 @@ class PlainHttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore shi
         self._proxies = proxies or {}
         self._can_be_plain = client_cert is None
         self._http = Http(connect_timeout=connect or 60.0, verify=verify)
-        self._origins: dict[str, tuple[Origin, bool]] = {}
+        self._ways: dict[str, tuple[Origin, bool]] = {}
         self.made.append(self)
 
     @classmethod
@@ -59,11 +60,7 @@ class PlainHttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore shi
 
     async def send(self, request: Any) -> Any:
         """Send a prepared request and return aiobotocore's response. Raises botocore's errors."""
-        base, slash, rest = request.url[8:].partition("/")
-        base = request.url[:8] + base
-        if base not in self._origins:
-            self._origins[base] = self._look_at(base)
-        origin, direct = self._origins[base]
+        origin, direct = self.way_to(request.url)
         body = request.body
         if isinstance(body, str):
             body = body.encode()
@@ -71,7 +68,24 @@ class PlainHttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore shi
             body = body.getvalue()[body.tell() :]
         if not direct or not (body is None or isinstance(body, bytes | bytearray)):
             return await self._send_as_always(request)
-        return await self._exchange(request, origin, slash + rest or "/", bytes(body or b""))
+        headers = {"host": origin.authority, **headers_of(request)}
+        headers.pop("content-length", None)  # it is added for all
+        headers.pop("expect", None)
+        target = "/" + request.url.partition("://")[2].partition("/")[2]
+        response = await self.exchange(
+            request.url, origin, request.method, target, headers, bytes(body or b"")
+        )
+        raw = Received(request.url, response.body)
+        return AioAWSResponse(request.url, response.status, response.headers, raw)
+
+    def way_to(self, url: str) -> tuple[Origin, bool]:
+        """Return the origin of a URL, and whether it is reached directly."""
+        base = url[: url.find("/", 8)] if "/" in url[8:] else url
+        if base not in self._ways:
+            # no proxy could reach this machine itself
+            direct = is_loopback(base) or not self._proxies.get(base.partition(":")[0])
+            self._ways[base] = Origin.of(base), direct and self._can_be_plain
+        return self._ways[base]
 
     async def _send_as_always(self, request: Any) -> Any:
         try:
@@ -83,41 +97,40 @@ class PlainHttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore shi
             raise its.ProxyConnectionError(proxy_url="as set", error=wanted)
         return response
 
-    def _look_at(self, base: str) -> tuple[Origin, bool]:
-        """Return the origin of URLs, and whether it is reached directly. No proxy could reach this
-        machine itself.
-        """
-        scheme = base.partition(":")[0]
-        direct = is_loopback(base) or not self._proxies.get(scheme)
-        return Origin.of(base), direct and self._can_be_plain
-
-    async def _exchange(self, request: Any, origin: Origin, target: str, body: bytes) -> Any:
-        headers = {"host": origin.authority}
-        for name, value in request.headers.items():
-            if name.lower() not in ("content-length", "expect"):  # the first is added for all
-                headers[name] = value if isinstance(value, str) else value.decode("latin-1")
-        context = getattr(request, "context", None) or {}
-        timeout = context.get("read_timeout") or self._read_timeout
+    async def exchange(
+        self,
+        url: str,
+        origin: Origin,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes,
+    ) -> Response:
+        """Send what is signed already, directly. Raises botocore's errors."""
         try:
-            response = await self._http.request(
+            return await self._http.request(
                 origin,
-                request.method,
+                method,
                 target,
                 headers,
                 body,
-                timeout=timeout + len(body) / _BYTES_PER_S,
+                timeout=self._read_timeout + len(body) / _BYTES_PER_S,
             )
         except ConnectError as error:
             kind = its.ConnectTimeoutError if error.timed_out else its.EndpointConnectionError
-            raise kind(endpoint_url=request.url, error=error) from error
+            raise kind(endpoint_url=url, error=error) from error
         except ExchangeError as error:
             if error.timed_out:
-                raise its.ReadTimeoutError(endpoint_url=request.url, error=error) from error
-            raise its.ConnectionClosedError(
-                error=error, request=request, endpoint_url=request.url
-            ) from error
-        raw = Received(request.url, response.body)
-        return AioAWSResponse(request.url, response.status, response.headers, raw)
+                raise its.ReadTimeoutError(endpoint_url=url, error=error) from error
+            raise its.ConnectionClosedError(error=error, endpoint_url=url) from error
+
+
+def headers_of(request: Any) -> dict[str, str]:
+    """Return the headers of a prepared request, their names in lower case."""
+    return {
+        name.lower(): value if isinstance(value, str) else value.decode("latin-1")
+        for name, value in request.headers.items()
+    }
 
 
 class Received:

@@ -119,7 +119,10 @@ def _payload() -> bytes:
 
 
 async def _measured(run: Run, calls: int) -> Measured:
-    await run(calls)  # connections are made once and kept for a session: it is not they that count
+    # Connections are made once and kept for a session: it is not they that count. While those of
+    # the first round are made, its first answers come already, and give back theirs.
+    for _ in range(2):
+        await run(calls)
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
     await run(calls)

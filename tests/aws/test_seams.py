@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 
 from aflint import errors
 from aflint.aws.clients import Aws
+from aflint.aws.endpoints import unsent
 from aflint.aws.explain import nothing_was_sent
 from tests.aws.test_clients import Recorder, clients, recording
 from tests.aws.test_clients import settings as settings
@@ -75,7 +78,8 @@ async def test_the_short_way_sends_what_the_long_way_does(
     async with recording(body=b"") as server, clients(endpoint_url=server.url) as aws:
         short = await sent(server, aws)
         assert not long_way
-    monkeypatch.setattr("aflint.aws.invoke.shorten", lambda *_: None)
+        assert "amz-sdk-" not in server.heads[0]  # which only aiobotocore's own Invoke has
+    monkeypatch.setattr("aflint.aws.invoke.shortened", lambda *_: nullcontext())
     monkeypatch.setattr("aflint.aws.http_session.is_loopback", lambda _: False)
     monkeypatch.setenv("HTTP_PROXY", "")
     async with recording(body=b"") as server, clients(endpoint_url=server.url) as aws:
@@ -87,6 +91,36 @@ async def test_the_short_way_sends_what_the_long_way_does(
     for one in (*short, *long):
         one.pop("host")
     assert short == long
+
+
+async def test_each_invoke_is_signed_with_the_credentials_of_its_moment() -> None:
+    async with recording() as server, clients(endpoint_url=server.url) as aws:
+        await invoke(aws)
+        keys = await aws._session.get_credentials()
+        keys.access_key, keys.token = "AKIDREFRESHED", "of now"
+        await invoke(aws)
+    assert CREDENTIALS.search(server.heads[0])
+    assert "Credential=AKIDREFRESHED/" in server.heads[1]
+    assert "x-amz-security-token: of now" in server.heads[1]
+
+
+async def test_a_request_is_looked_at_while_others_are_sent() -> None:
+    async with recording() as server, clients(endpoint_url=server.url) as aws:
+        client = await aws.client("sqs")
+        async with asyncio.TaskGroup() as group:
+            seen = [
+                group.create_task(unsent(client, "ListQueues", client.list_queues()))
+                for _ in range(3)
+            ]
+            sent = [group.create_task(aws.sqs().list_queues("q")) for _ in range(3)]
+    assert {each.result().url for each in seen} == {f"{server.url}/"}
+    assert len(server.heads) == len(sent) == 3
+
+
+async def test_invokes_that_begin_at_once_are_each_sent_once() -> None:
+    async with recording() as server, clients(endpoint_url=server.url) as aws:
+        await asyncio.gather(*(invoke(aws) for _ in range(5)))
+    assert len(server.heads) == 5
 
 
 async def test_an_answer_to_invoke() -> None:
