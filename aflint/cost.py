@@ -176,14 +176,17 @@ def price(
     )
 
 
+def billed_gb_seconds(seconds: float, memory_mb: int) -> float:
+    """Return the GB-seconds of one invocation, which is billed by the begun millisecond."""
+    return math.ceil(round(seconds * 1000, 6)) / 1000 * memory_mb / 1024
+
+
 def lambda_usage(seconds: float, memory_mb: int, tmp_mb: int = limits.LAMBDA_TMP_MIN_MB) -> Usage:
-    """Return the use of one invocation; its duration is billed by the begun millisecond."""
-    billed_s = math.ceil(round(seconds * 1000, 6)) / 1000
-    paid_tmp_mb = max(0, tmp_mb - limits.LAMBDA_TMP_MIN_MB)
+    """Return the use of one invocation."""
     return Usage(
-        gb_seconds=billed_s * memory_mb / 1024,
+        gb_seconds=billed_gb_seconds(seconds, memory_mb),
         lambda_requests=1,
-        tmp_gb_seconds=billed_s * paid_tmp_mb / 1024,
+        tmp_gb_seconds=billed_gb_seconds(seconds, max(0, tmp_mb - limits.LAMBDA_TMP_MIN_MB)),
     )
 
 

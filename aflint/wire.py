@@ -23,6 +23,11 @@ _BIG_INT = 2
 _DEEPEST = 16
 """Classes within classes: a task needs five; some hundred overrun the stack of the C code."""
 
+_BUFFER_BYTES = 1024
+"""What a packer begins with, and grows as it needs to. By default it takes 256 KiB from the system
+for each of the small values that a task's message is made of, which takes longer than packing them.
+"""
+
 _PATHS = "surrogatepass"
 """A file's name may hold bytes that are not text; Python has them as lone surrogates."""
 
@@ -64,7 +69,9 @@ _HOOKS = [partial(_ext_hook, depth) for depth in range(_DEEPEST + 1)]
 
 def pack(value: Any) -> bytes:
     """Encode a wire value."""
-    packed: bytes = msgpack.packb(value, default=_default, unicode_errors=_PATHS)
+    packed: bytes = msgpack.packb(
+        value, default=_default, unicode_errors=_PATHS, buf_size=_BUFFER_BYTES
+    )
     return packed
 
 

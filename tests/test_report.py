@@ -4,9 +4,9 @@ import pytest
 
 from aflint.driver.report import (
     Reporter,
-    add_metrics,
     format_bytes,
     format_seconds,
+    sum_metrics,
     task_usage,
 )
 from aflint.events import (
@@ -170,5 +170,5 @@ def test_frames_that_were_rejected_are_counted_by_reason_and_said_once(
 
 
 def test_peaks_are_not_summed() -> None:
-    total = add_metrics(TaskMetrics(peak_memory_bytes=5), TaskMetrics(peak_memory_bytes=3))
+    total = sum_metrics([TaskMetrics(peak_memory_bytes=5), TaskMetrics(peak_memory_bytes=3)])
     assert total.peak_memory_bytes == 5

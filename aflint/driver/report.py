@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import reduce
-from operator import add, attrgetter
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
-from aflint.cost import Cost, Usage, billed_sqs_requests, format_dollars, lambda_usage, price
+from aflint.cost import Cost, Usage, billed_gb_seconds, billed_sqs_requests, format_dollars, price
 from aflint.events import (
     Event,
     JobEnded,
@@ -31,6 +30,7 @@ _log = logging.getLogger(__name__)
 _KEPT: Final = 1000
 _UNIT: Final = 1024
 _MOST_ERROR: Final = 200
+_SUMMED_AT_ONCE: Final = 256
 _BY_REASON: Final = "rejected_frames"
 _LARGEST: Final = ("peak_memory_bytes", "cold_start", "init_seconds", "memory_mb")
 _SUMMED: Final = tuple(f.name for f in fields(TaskMetrics) if f.name not in (*_LARGEST, _BY_REASON))
@@ -40,7 +40,7 @@ _summed = attrgetter(*_SUMMED)
 
 @dataclass(slots=True)
 class StageReport:
-    """One stage of a job. `metrics` are summed over all its attempts.
+    """One stage of a job.
 
     `done` counts accepted tasks, a second time where one had to be run again because its output was
     lost. A driver before this one had accepted `recovered` of them. `retries` counts attempts that
@@ -59,7 +59,23 @@ class StageReport:
     ended: float | None = None
     skipped: bool = False
     """What it would write, an earlier job left: no task of it runs, unless some of that is lost."""
-    metrics: TaskMetrics = field(default_factory=TaskMetrics)
+    _summed: TaskMetrics = field(default_factory=TaskMetrics)
+    # Metrics that are not in the sum yet: many are added up in the time that one by one take few.
+    _unsummed: list[TaskMetrics] = field(default_factory=list)
+
+    @property
+    def metrics(self) -> TaskMetrics:
+        """The metrics of all attempts: sums, and of peaks the largest."""
+        if self._unsummed:
+            self._summed = sum_metrics([self._summed, *self._unsummed])
+            self._unsummed.clear()
+        return self._summed
+
+    def count(self, metrics: TaskMetrics) -> None:
+        """Take in the metrics of one more attempt."""
+        self._unsummed.append(metrics)
+        if len(self._unsummed) >= _SUMMED_AT_ONCE:
+            _ = self.metrics
 
     def elapsed(self, now: float) -> float | None:
         """Return the seconds since its first task started, or None before that."""
@@ -131,7 +147,7 @@ class JobReport:
     @property
     def metrics(self) -> TaskMetrics:
         """The metrics of all attempts: sums, and of peaks the largest."""
-        return reduce(add_metrics, (stage.metrics for stage in self.stages), TaskMetrics())
+        return sum_metrics([stage.metrics for stage in self.stages])
 
     @property
     def cost(self) -> Cost:
@@ -269,7 +285,8 @@ class Reporter:
         self.clock = clock
         self._asked = asked
         self._charged = Usage()
-        self._attempts = Usage()
+        # What the jobs used that are over, without the driver's own requests.
+        self._used = Usage()
         self._memory_mb = memory_mb
         self._estimate = estimate
 
@@ -278,7 +295,9 @@ class Reporter:
         match event:
             case JobStarted(id, name, stages):
                 if len(self.jobs) >= _KEPT:
-                    del self.jobs[next(iter(self.jobs))]
+                    oldest = self.jobs.pop(next(iter(self.jobs)))
+                    if oldest.running:  # it is not heard of again
+                        self._used += oldest.usage
                 reports = tuple(StageReport(*stage) for stage in stages)
                 self.jobs[id] = JobReport(id, name, reports, self.clock(), estimated=self._estimate)
             case StageSkipped(id, number):
@@ -309,6 +328,7 @@ class Reporter:
                     report = self.jobs[id]
                     report.running, report.error = False, error
                     report.seconds = self.clock() - report.started
+                    self._used += report.usage
                     uncharged = self.uncharged
                     report.usage += uncharged
                     self._charged += uncharged
@@ -330,10 +350,8 @@ class Reporter:
             self._count(report, stage, metrics)
 
     def _count(self, report: JobReport, stage: StageReport, metrics: TaskMetrics) -> None:
-        stage.metrics = add_metrics(stage.metrics, metrics)
-        usage = task_usage(metrics, self._memory_mb, estimate=self._estimate)
-        report.usage += usage
-        self._attempts += usage
+        stage.count(metrics)
+        report.usage += task_usage(metrics, self._memory_mb, estimate=self._estimate)
 
     @property
     def uncharged(self) -> Usage:
@@ -343,17 +361,23 @@ class Reporter:
     @property
     def usage(self) -> Usage:
         """All that was used so far, by every job and by the driver itself."""
-        return self._attempts + self._asked()
+        running = (job.usage for job in self.jobs.values() if job.running)
+        return sum(running, self._used) + self._asked()
 
 
-def add_metrics(a: TaskMetrics, b: TaskMetrics) -> TaskMetrics:
-    """Return the sums, and of peaks the larger."""
-    summed = zip(_SUMMED, map(add, _summed(a), _summed(b)), strict=True)
-    largest = zip(_LARGEST, map(max, _largest(a), _largest(b)), strict=True)
-    rejected = a.rejected_frames or b.rejected_frames
-    if a.rejected_frames and b.rejected_frames:
-        rejected = dict(Counter(a.rejected_frames) + Counter(b.rejected_frames))
-    return TaskMetrics(rejected_frames=rejected, **dict(summed), **dict(largest))
+def sum_metrics(several: Sequence[TaskMetrics]) -> TaskMetrics:
+    """Return the sums, and of peaks the largest; of none, zeros."""
+    if not several:
+        return TaskMetrics()
+    columns = zip(*map(_summed, several), strict=True)
+    values: dict[str, Any] = dict(zip(_SUMMED, map(sum, columns), strict=True))
+    columns = zip(*map(_largest, several), strict=True)
+    values.update(zip(_LARGEST, map(max, columns), strict=True))
+    rejected: Counter[str] = Counter()
+    for metrics in several:
+        if metrics.rejected_frames:
+            rejected.update(metrics.rejected_frames)
+    return TaskMetrics(rejected_frames=dict(rejected), **values)
 
 
 def _warn_of_rejected(report: JobReport) -> None:
@@ -373,14 +397,16 @@ def task_usage(metrics: TaskMetrics, memory_mb: int, *, estimate: bool) -> Usage
     if not (metrics.billed_seconds or metrics.seconds):
         return Usage()  # it was throttled, or ended without saying how long it ran
     memory_mb = metrics.memory_mb or memory_mb
-    compute = lambda_usage(metrics.billed_seconds or metrics.seconds, memory_mb)
+    seconds = metrics.billed_seconds or metrics.seconds
     requests = metrics.sqs_requests
     if estimate:
         requests = sum(
             billed_sqs_requests(size * 4 // 3) if size else 0
             for size in (metrics.shuffle_write_bytes, metrics.shuffle_read_bytes)
         )
-    return compute + Usage(
+    return Usage(
+        gb_seconds=billed_gb_seconds(seconds, memory_mb),
+        lambda_requests=1,
         sqs_requests=requests,
         sqs_bytes=metrics.shuffle_write_bytes + metrics.shuffle_read_bytes,
         s3_put=metrics.s3_puts,
