@@ -104,7 +104,15 @@ class Aws:
 
         Raises a BackendError or ConfigError that says what to do; `subject` is named in it.
         """
-        client = await self.client(service)
+        try:
+            client = await self.client(service)
+        except ModuleNotFoundError as error:  # in a function: the driver has it
+            raise ConfigError(
+                f"{service} {action}, {subject}: this takes aiobotocore, which the functions do "
+                "not have. Tasks do without it for buckets with plain names and requests that are "
+                "signed as usual, and for no access points or directory buckets. Set "
+                '`client = "aiobotocore"` and run `aflint deploy`.'
+            ) from error
         try:
             answer: Answer = await getattr(client, _method(action))(**parameters)
         except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -311,6 +312,27 @@ async def test_tasks_read_unusual_buckets_through_aiobotocore(bucket: str) -> No
     finally:
         await aws.aclose()
     assert asked_of == [("HeadObject", bucket), ("PutObject", bucket)]
+
+
+@pytest.mark.parametrize("bucket", [ACCESS_POINT, EXPRESS])
+async def test_tasks_without_aiobotocore_say_how_to_get_it(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("aiobotocore", "aiobotocore.session", "botocore"):
+        monkeypatch.setitem(sys.modules, name, None)  # as where it is not installed
+    told = AwsEndpoints("us-west-2", None, "https://q", "https://{bucket}.s", "https://s/{bucket}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "B")
+    unresolved = AwsEndpoints("us-west-2")
+    for aws, named in ((connect(told), bucket), (connect(unresolved), "plain")):
+        try:
+            with pytest.raises(
+                errors.ConfigError,
+                match=rf's3://{named}/k: .*access point.*`client = "aiobotocore"`.*aflint deploy',
+            ):
+                await aws.s3().get(named, "k")
+        finally:
+            await aws.aclose()
 
 
 async def test_a_directory_bucket_is_asked_for_a_session_of_its_own() -> None:
