@@ -1,7 +1,7 @@
 # Each target sets up .venv by itself; it needs Python 3.11 or newer with pip, and make.
 #
 #   make demo     the seven taxi queries of the Flint paper, on this machine
-#   make test     the tests; installs PySpark (456 MB) for those of its programs
+#   make test     the tests; installs PySpark (456 MB), DuckDB and a Java runtime for those of programs and SQL
 #   make slow     the tests marked slow
 #   make check-pyspark VERSION=4.0   the tests of PySpark programs on another release (3.5, 4.0, 4.1)
 #   make simulate a hundred random jobs under every fault (ARGS="--start 4711 --seeds 1")
@@ -50,8 +50,8 @@ $(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.installed-dev
 
 # Apart from the rest, as pip builds PySpark from an archive with all of Spark's jars: two minutes.
-$(VENV)/.installed-pyspark: pyproject.toml | $(VENV)/.installed-dev
-	$(PIP) install --editable '.[pyspark]'
+$(VENV)/.installed-sql: pyproject.toml | $(VENV)/.installed-dev
+	$(PIP) install --editable '.[sql]'
 	@touch $@
 
 install: $(VENV)/.installed-dev
@@ -62,10 +62,10 @@ demo: install
 # A process for each core; what a file shares it makes once. ARGS="-n 0" for one process.
 PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
 
-test: install $(VENV)/.installed-pyspark
+test: install $(VENV)/.installed-sql
 	$(PYTEST) -m 'not slow' $(ARGS)
 
-slow: install $(VENV)/.installed-pyspark
+slow: install $(VENV)/.installed-sql
 	$(PYTEST) -m slow $(ARGS)
 
 VERSION ?= 4.0

@@ -1,0 +1,274 @@
+package aflint;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.IdentityHashMap;
+import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.sql.catalyst.expressions.Attribute;
+import org.apache.spark.sql.catalyst.expressions.ExprId;
+import org.apache.spark.sql.catalyst.expressions.Expression;
+import org.apache.spark.sql.catalyst.expressions.Literal;
+import org.apache.spark.sql.catalyst.expressions.NamedExpression;
+import org.apache.spark.sql.catalyst.expressions.aggregate.AggregateFunction;
+import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
+import org.apache.spark.sql.catalyst.trees.TreeNode;
+import org.apache.spark.sql.catalyst.util.ArrayData;
+import org.apache.spark.sql.catalyst.util.MapData;
+import org.apache.spark.sql.execution.FileSourceScanExec;
+import org.apache.spark.sql.execution.LocalTableScanExec;
+import org.apache.spark.sql.execution.SparkPlan;
+import org.apache.spark.sql.execution.datasources.FilePartition;
+import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
+import org.apache.spark.sql.execution.datasources.PartitionDirectory;
+import org.apache.spark.sql.types.ArrayType;
+import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.MapType;
+import org.apache.spark.sql.types.StructField;
+import org.apache.spark.sql.types.StructType;
+
+/**
+ * Writes a physical plan as JSON, in one call: every node and expression with its class, its type and
+ * its constructor's parameters. Compiled in the driver's JVM by the compiler that Spark brings along.
+ *
+ * A node is {"class", "fields", "children"}; a child among the fields is {"child": n}. Expressions also have
+ * "type" and "nullable", named ones "exprId", plans "id" and "output". A plan that was written before, as
+ * that of a reused exchange, is {"ref": id}.
+ */
+public class PlanReader {
+  private final ObjectMapper mapper = new ObjectMapper();
+  private IdentityHashMap plans;
+
+  public String read(SparkPlan plan) throws Exception {
+    plans = new IdentityHashMap();
+    return mapper.writeValueAsString(node(plan));
+  }
+
+  private ObjectNode node(TreeNode node) throws Exception {
+    ObjectNode json = mapper.createObjectNode();
+    if (node instanceof SparkPlan) {
+      Object known = plans.get(node);
+      if (known != null) {
+        return json.put("ref", ((Integer) known).intValue());
+      }
+      plans.put(node, Integer.valueOf(plans.size()));
+      json.put("id", plans.size() - 1);
+    }
+    json.put("class", name(node.getClass()));
+    ArrayNode children = json.putArray("children");
+    Object[] below = array(node.children());
+    for (int i = 0; i < below.length; i++) {
+      children.add(node((TreeNode) below[i]));
+    }
+    if (node instanceof Expression) {
+      describe((Expression) node, json);
+    } else if (node instanceof SparkPlan) {
+      json.set("output", sequence(((SparkPlan) node).output(), new Object[0]));
+    }
+    ObjectNode fields = json.putObject("fields");
+    scala.Product product = (scala.Product) node;
+    for (int i = 0; i < product.productArity(); i++) {
+      Object value = product.productElement(i);
+      if (!(node instanceof LocalTableScanExec && i == 1) && !(node instanceof Literal)) {
+        fields.set(product.productElementName(i), value(value, below));
+      }
+    }
+    extras(node, fields);
+    return json;
+  }
+
+  private void describe(Expression expression, ObjectNode json) throws Exception {
+    if (expression.resolved()) {
+      json.set("type", mapper.readTree(expression.dataType().json()));
+      json.put("nullable", expression.nullable());
+    }
+    if (expression instanceof NamedExpression) {
+      NamedExpression named = (NamedExpression) expression;
+      json.put("name", named.name());
+      if (expression.resolved()) {
+        json.put("exprId", named.exprId().id());
+      }
+    }
+  }
+
+  /** What a node is made of that are no parameters of its constructor. */
+  private void extras(TreeNode node, ObjectNode fields) throws Exception {
+    if (node instanceof Literal) {
+      Literal literal = (Literal) node;
+      fields.set("value", datum(literal.value(), literal.dataType()));
+    } else if (node instanceof AggregateFunction) {
+      fields.put("bufferWidth", ((AggregateFunction) node).aggBufferAttributes().size());
+    } else if (node instanceof org.apache.spark.sql.catalyst.expressions.InSet) {
+      org.apache.spark.sql.catalyst.expressions.InSet set =
+          (org.apache.spark.sql.catalyst.expressions.InSet) node;
+      ArrayNode members = fields.putArray("members");
+      Object[] all = array(set.hset());
+      for (int i = 0; i < all.length; i++) {
+        members.add(datum(all[i], set.child().dataType()));
+      }
+    } else if (node instanceof LocalTableScanExec) {
+      LocalTableScanExec scan = (LocalTableScanExec) node;
+      ArrayNode rows = fields.putArray("rows");
+      Object[] attributes = array(scan.output());
+      Object[] all = array(scan.rows());
+      for (int i = 0; i < all.length; i++) {
+        ArrayNode row = rows.addArray();
+        for (int j = 0; j < attributes.length; j++) {
+          DataType type = ((Attribute) attributes[j]).dataType();
+          InternalRow values = (InternalRow) all[i];
+          row.add(values.isNullAt(j) ? mapper.nullNode() : datum(values.get(j, type), type));
+        }
+      }
+    } else if (node instanceof FileSourceScanExec) {
+      scan((FileSourceScanExec) node, fields);
+    } else if (node instanceof org.apache.spark.sql.execution.RDDScanExec) {
+      fields.put("rddName", ((org.apache.spark.sql.execution.RDDScanExec) node).rdd().name());
+    }
+  }
+
+  private void scan(FileSourceScanExec scan, ObjectNode fields) throws Exception {
+    HadoopFsRelation relation = scan.relation();
+    fields.put("format", name(relation.fileFormat().getClass()));
+    fields.set("dataSchema", mapper.readTree(relation.dataSchema().json()));
+    fields.set("partitionSchema", mapper.readTree(relation.partitionSchema().json()));
+    ObjectNode options = fields.putObject("options");
+    scala.collection.Iterator entries = relation.options().iterator();
+    while (entries.hasNext()) {
+      scala.Tuple2 entry = (scala.Tuple2) entries.next();
+      options.put((String) entry._1(), (String) entry._2());
+    }
+    ArrayNode directories = fields.putArray("directories");
+    scala.collection.immutable.Seq none =
+        (scala.collection.immutable.Seq) scala.collection.immutable.Nil$.MODULE$;
+    Object[] found = array(relation.location().listFiles(scan.partitionFilters(), none));
+    for (int i = 0; i < found.length; i++) {
+      PartitionDirectory directory = (PartitionDirectory) found[i];
+      ObjectNode json = directories.addObject();
+      json.set("values", datum(directory.values(), relation.partitionSchema()));
+      ArrayNode files = json.putArray("files");
+      Object[] statuses = array(directory.files());
+      for (int j = 0; j < statuses.length; j++) {
+        org.apache.spark.sql.execution.datasources.FileStatusWithMetadata status =
+            (org.apache.spark.sql.execution.datasources.FileStatusWithMetadata) statuses[j];
+        ObjectNode file = files.addObject();
+        file.put("path", status.getPath().toUri().toString());
+        file.put("size", status.getLen());
+        file.put("modified", status.getModificationTime());
+      }
+    }
+  }
+
+  private com.fasterxml.jackson.databind.JsonNode value(Object value, Object[] below)
+      throws Exception {
+    for (int i = 0; i < below.length; i++) {
+      if (below[i] == value) {
+        return mapper.createObjectNode().put("child", i);
+      }
+    }
+    if (value == null) {
+      return mapper.nullNode();
+    } else if (value instanceof scala.Option) {
+      scala.Option option = (scala.Option) value;
+      return option.isDefined() ? value(option.get(), below) : mapper.nullNode();
+    } else if (value instanceof LogicalPlan) {
+      return mapper.createObjectNode().put("opaque", name(value.getClass()));
+    } else if (value instanceof TreeNode) {
+      return node((TreeNode) value);
+    } else if (value instanceof DataType) {
+      return mapper.readTree(((DataType) value).json());
+    } else if (value instanceof ExprId) {
+      return mapper.getNodeFactory().numberNode(((ExprId) value).id());
+    } else if (value instanceof scala.collection.Seq) {
+      return sequence((scala.collection.Seq) value, below);
+    } else if (value instanceof Boolean) {
+      return mapper.getNodeFactory().booleanNode(((Boolean) value).booleanValue());
+    } else if (value instanceof Integer || value instanceof Long) {
+      return mapper.getNodeFactory().numberNode(((Number) value).longValue());
+    } else if (value instanceof String || value instanceof scala.Enumeration.Value
+        || value instanceof Character) {
+      return mapper.getNodeFactory().textNode(value.toString());
+    } else if (value instanceof scala.Product && part(value)) {
+      scala.Product product = (scala.Product) value;
+      if (product.productArity() == 0) {
+        return mapper.getNodeFactory().textNode(product.productPrefix());
+      }
+      ObjectNode json = mapper.createObjectNode();
+      json.put("class", name(value.getClass()));
+      for (int i = 0; i < product.productArity(); i++) {
+        json.set(product.productElementName(i), value(product.productElement(i), below));
+      }
+      return json;
+    }
+    return mapper.createObjectNode().put("opaque", name(value.getClass()));
+  }
+
+  /** Whether a value is of Catalyst's own small kinds, such as a join's type or a frame's bounds. */
+  private static boolean part(Object value) {
+    String name = value.getClass().getName();
+    return value instanceof scala.Tuple2 || name.startsWith("org.apache.spark.sql.catalyst.")
+        || name.startsWith("org.apache.spark.sql.execution.joins.");
+  }
+
+  private ArrayNode sequence(scala.collection.Seq values, Object[] below) throws Exception {
+    ArrayNode json = mapper.createArrayNode();
+    Object[] all = array(values);
+    for (int i = 0; i < all.length; i++) {
+      json.add(value(all[i], below));
+    }
+    return json;
+  }
+
+  /** A value of Catalyst's own as JSON: numbers and texts as text, binaries in hexadecimal digits. */
+  private com.fasterxml.jackson.databind.JsonNode datum(Object value, DataType type)
+      throws Exception {
+    if (value == null) {
+      return mapper.nullNode();
+    } else if (type instanceof ArrayType) {
+      ArrayNode json = mapper.createArrayNode();
+      ArrayData array = (ArrayData) value;
+      DataType element = ((ArrayType) type).elementType();
+      for (int i = 0; i < array.numElements(); i++) {
+        json.add(array.isNullAt(i) ? mapper.nullNode() : datum(array.get(i, element), element));
+      }
+      return json;
+    } else if (type instanceof MapType) {
+      MapType map = (MapType) type;
+      ArrayNode json = mapper.createArrayNode();
+      json.add(datum(((MapData) value).keyArray(), new ArrayType(map.keyType(), false)));
+      json.add(datum(((MapData) value).valueArray(), new ArrayType(map.valueType(), true)));
+      return json;
+    } else if (type instanceof StructType) {
+      ArrayNode json = mapper.createArrayNode();
+      StructField[] members = ((StructType) type).fields();
+      for (int i = 0; i < members.length; i++) {
+        DataType member = members[i].dataType();
+        InternalRow row = (InternalRow) value;
+        json.add(row.isNullAt(i) ? mapper.nullNode() : datum(row.get(i, member), member));
+      }
+      return json;
+    } else if (value instanceof byte[]) {
+      StringBuilder digits = new StringBuilder();
+      byte[] bytes = (byte[]) value;
+      for (int i = 0; i < bytes.length; i++) {
+        digits.append(String.format("%02x", new Object[] {Byte.valueOf(bytes[i])}));
+      }
+      return mapper.getNodeFactory().textNode(digits.toString());
+    }
+    return mapper.getNodeFactory().textNode(value.toString());
+  }
+
+  private static Object[] array(scala.collection.Iterable values) {
+    Object[] all = new Object[values.size()];
+    scala.collection.Iterator iterator = values.iterator();
+    for (int i = 0; i < all.length; i++) {
+      all[i] = iterator.next();
+    }
+    return all;
+  }
+
+  private static String name(Class type) {
+    String name = type.getName();
+    name = name.substring(name.lastIndexOf('.') + 1);
+    return name.endsWith("$") ? name.substring(0, name.length() - 1) : name;
+  }
+}

@@ -1,0 +1,79 @@
+"""Batches of rows as bytes: each a whole stream of Arrow's IPC format, schema included."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import nanoarrow
+from nanoarrow.ipc import InputStream, StreamWriter
+
+_END = b"\xff\xff\xff\xff\0\0\0\0"
+"""What ends a stream of Arrow's IPC format."""
+
+
+def encoded(stream: Any) -> Iterator[bytes]:
+    """Yield the batches of something that gives an Arrow stream, such as a relation of DuckDB's.
+
+    None is yielded for a stream without rows.
+    """
+    with nanoarrow.c_array_stream(stream) as arrays:
+        for array in arrays:
+            if array.length:
+                out = io.BytesIO()
+                with StreamWriter.from_writable(out) as writer:
+                    writer.write_array(array)
+                yield out.getvalue()
+
+
+class Batches:
+    """Encoded batches of one schema as an Arrow stream, which may be read any number of times.
+
+    What speaks the Arrow PyCapsule interface (pandas, Polars, DuckDB, pyarrow) reads it.
+    """
+
+    def __init__(self, batches: Iterable[bytes]) -> None:
+        self.batches = list(batches)
+
+    def __arrow_c_schema__(self) -> object:
+        capsule: object = nanoarrow.ArrayStream(self).schema.__arrow_c_schema__()
+        return capsule
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        first, *others = self.batches
+        joined = _Joined([first.removesuffix(_END), *map(_without_schema, others)])
+        capsule: object = InputStream.from_readable(joined).__arrow_c_stream__(requested_schema)
+        return capsule
+
+
+def _without_schema(batch: bytes) -> memoryview:
+    """Return a stream without its first message, which is the schema, and without its end."""
+    size = int.from_bytes(batch[4:8], "little")  # of the message's head; a schema has no body
+    return memoryview(batch)[8 + size : -len(_END) if batch.endswith(_END) else len(batch)]
+
+
+class _Joined(io.RawIOBase):
+    """Pieces of bytes as one readable file, without copying them into one."""
+
+    def __init__(self, pieces: list[bytes | memoryview]) -> None:
+        self._pieces = [memoryview(piece) for piece in pieces]
+        self._pieces.append(memoryview(_END))
+        self._pieces.reverse()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        filled = 0
+        while filled < len(view) and self._pieces:
+            piece = self._pieces[-1]
+            count = min(len(piece), len(view) - filled)
+            view[filled : filled + count] = piece[:count]
+            filled += count
+            if count == len(piece):
+                self._pieces.pop()
+            else:
+                self._pieces[-1] = piece[count:]
+        return filled

@@ -1,0 +1,67 @@
+"""What SQL refuses before anything runs."""
+
+from __future__ import annotations
+
+import re
+
+from aflint.errors import AflintError, JobError
+
+
+class UnsupportedPlanError(AflintError):
+    """A query that aflint does not run: `what` in it is refused, and what to do `instead`.
+
+    `node` is the step of the physical plan that it is in, where that is known.
+    """
+
+    def __init__(self, what: str, node: str = "", instead: str = "") -> None:
+        self.what, self.node, self.instead = what, node, instead
+        where = f", in {node}," if node else ""
+        super().__init__(
+            f"aflint does not run {what}{where} yet. "
+            + (instead or "Write the query without it, or run this part on Spark.")
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (UnsupportedPlanError, (self.what, self.node, self.instead))
+
+    def within(self, node: str) -> UnsupportedPlanError:
+        """Return this error naming a step of the plan, if it does not yet."""
+        return self if self.node else UnsupportedPlanError(self.what, node, self.instead)
+
+
+class QueryError(JobError):
+    """A query failed over its own data, as by a division by zero under ANSI.
+
+    The message begins with Spark's class of the error, in brackets, where Spark has one.
+    """
+
+    @property
+    def error_class(self) -> str:
+        """Spark's class of the error, such as DIVIDE_BY_ZERO, or nothing."""
+        found = re.match(r"\[([A-Z_.]+)\]", str(self))
+        return found[1] if found else ""
+
+
+_CLASSES = (
+    (r"Overflow in|Out of Range Error", "ARITHMETIC_OVERFLOW"),
+    (r"out of range for the destination type", "CAST_OVERFLOW"),
+    (
+        r"Could not convert string|Could not cast value|invalid .* field format",
+        "CAST_INVALID_INPUT",
+    ),
+    (
+        r"Could not cast value .* to DECIMAL|Casting value .* to type DECIMAL",
+        "NUMERIC_VALUE_OUT_OF_RANGE",
+    ),
+)
+
+
+def explained(message: str) -> QueryError:
+    """Return the error for what DuckDB has said."""
+    own = re.search(r"\[[A-Z_.]+\] .*", message, re.DOTALL)
+    if own:  # one of Spark's own, which the query was written to raise
+        return QueryError(own[0])
+    for pattern, name in _CLASSES:
+        if re.search(pattern, message):
+            return QueryError(f"[{name}] {message}")
+    return QueryError(message)

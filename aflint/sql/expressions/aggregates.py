@@ -1,0 +1,138 @@
+"""Aggregate functions, in the parts that travel between a partial and a final aggregation.
+
+`AGGREGATES` is a table from the name of a function's class in Catalyst to an Aggregate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aflint.sql.expressions.arithmetic import divided
+from aflint.sql.expressions.emitter import cast
+from aflint.sql.plan import Expression
+from aflint.sql.types import LONG, Type, decimal
+
+TypeOf = Callable[[Expression], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One column that an aggregate keeps for a group.
+
+    `update` is a call over the function's arguments, `{0}`, `{1}` ..., and `merge` one over all of
+    its parts as they lie in several rows of one group; rows count only where `where` or
+    `merge_where` holds. `type` is the column's type of DuckDB's.
+    """
+
+    update: str
+    merge: str
+    type: str | TypeOf
+    where: str = ""
+    merge_where: str = ""
+
+    def kind(self, function: Expression) -> str:
+        return self.type if isinstance(self.type, str) else self.type(function)
+
+    def updated(self, function: Expression, arguments: list[str], condition: str) -> str:
+        """Return the call over those rows of the input that meet a condition."""
+        update = self.update.replace("{type}", self.kind(function))
+        where = " AND ".join(filter(None, (condition, self.where)))
+        return self._call(function, update, where, arguments)
+
+    def merged(self, function: Expression, parts: list[str]) -> str:
+        """Return the call over the parts of a group."""
+        return self._call(function, self.merge, self.merge_where, parts)
+
+    def _call(self, function: Expression, call: str, where: str, arguments: list[str]) -> str:
+        sql = call + (f" FILTER (WHERE {where})" if where else "")
+        return cast(filled(sql, arguments), self.kind(function))
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """An aggregate function: its parts, and its value out of these, by default the first part."""
+
+    parts: tuple[Part, ...]
+    finish: Callable[[Expression, list[str]], str] = lambda function, parts: parts[0]
+
+
+def filled(template: str, arguments: list[str]) -> str:
+    """Return a template with arguments in the places of `{0}`, `{1}` ..., and all in that of
+    `{*}`.
+    """
+    sql = template.replace("{*}", ", ".join(arguments))
+    for place, argument in enumerate(arguments):
+        sql = sql.replace(f"{{{place}}}", argument)
+    return sql
+
+
+def _own(function: Expression) -> str:
+    return function.type.duckdb
+
+
+def _total(function: Expression) -> Type:
+    """The type of an average's sum."""
+    kind = function.children[0].type
+    if kind.name == "decimal":
+        return decimal(min(kind.precision + 10, 38), kind.scale)
+    return Type("double")
+
+
+def _average(function: Expression, parts: list[str]) -> str:
+    total, count = parts
+    if function.type.name != "decimal":
+        return f"CASE WHEN {count} > 0 THEN {total} / {count} END"
+    quotient = divided(total, _total(function), count, LONG, function.type)
+    return f"CASE WHEN {count} > 0 THEN {quotient} END"
+
+
+_COUNT = Part("count({0})", "coalesce(sum({0}), 0)", "BIGINT")
+
+
+def _simple(call: str) -> Aggregate:
+    """An aggregate that is merged as it is made, such as a maximum."""
+    return Aggregate((Part(call, call, _own),))
+
+
+def _choosing(call: str) -> Aggregate:
+    """The first or last value; the second part says whether there was any row."""
+    chosen = Part(call, call, _own, merge_where="{1}")
+    return Aggregate((chosen, Part("count(*) > 0", "bool_or({1})", "BOOLEAN")))
+
+
+def _choosing_not_null(call: str) -> Aggregate:
+    chosen = Part(call, call, _own, where="{0} IS NOT NULL", merge_where="{0} IS NOT NULL")
+    return Aggregate((chosen, Part("count({0}) > 0", "bool_or({1})", "BOOLEAN")))
+
+
+AGGREGATES: Mapping[str, Aggregate] = {
+    "Sum": Aggregate((Part("sum(CAST({0} AS {type}))", "sum({0})", _own),)),
+    "Count": Aggregate((_COUNT,)),
+    "Average": Aggregate(
+        (
+            Part("sum(CAST({0} AS {type}))", "sum({0})", lambda f: _total(f).duckdb),
+            Part("count({0})", "coalesce(sum({1}), 0)", "BIGINT"),
+        ),
+        _average,
+    ),
+    "Max": _simple("max({0})"),
+    "Min": _simple("min({0})"),
+    "First": _choosing("first({0})"),
+    "Last": _choosing("last({0})"),
+    "FirstIgnoringNulls": _choosing_not_null("first({0})"),
+    "LastIgnoringNulls": _choosing_not_null("last({0})"),
+    "BitAndAgg": _simple("bit_and({0})"),
+    "BitOrAgg": _simple("bit_or({0})"),
+    "BitXorAgg": _simple("bit_xor({0})"),
+    "CollectList": Aggregate(
+        (
+            Part(
+                "coalesce(list({0}), [])",
+                "coalesce(flatten(list({0})), [])",
+                _own,
+                "{0} IS NOT NULL",
+            ),
+        )
+    ),
+}

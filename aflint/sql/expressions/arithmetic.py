@@ -1,0 +1,164 @@
+"""Arithmetic as ANSI has it: what overflows or divides by zero is an error, or NULL with `try_`."""
+
+from __future__ import annotations
+
+from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing, tolerant
+from aflint.sql.plan import Expression
+from aflint.sql.types import Type
+
+_ZERO = (
+    "DIVIDE_BY_ZERO",
+    "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead. If "
+    'necessary set "spark.sql.ansi.enabled" to "false" to bypass this error. SQLSTATE: 22012',
+)
+_ZERO_REMAINDER = (
+    "REMAINDER_BY_ZERO",
+    "Remainder by zero. Use `try_mod` to tolerate divisor being 0 and return NULL instead. If "
+    'necessary set "spark.sql.ansi.enabled" to "false" to bypass this error. SQLSTATE: 22012',
+)
+_WIDE = "DECIMAL(38, 0)"
+
+
+def _sides(expression: Expression, emit: Emitter) -> tuple[str, str]:
+    left, right = expression.children
+    if expression.mode == "LEGACY" and expression.type.is_integral:
+        raise UnsupportedPlanError(
+            f"{expression} with spark.sql.ansi.enabled=false, where integers wrap around",
+            instead="Leave ANSI mode on, as Spark 4 does.",
+        )
+    return emit(left), emit(right)
+
+
+def _sum(operator: str) -> Rule:
+    def rule(expression: Expression, emit: Emitter) -> str:
+        left, right = _sides(expression, emit)
+        kind = expression.type.duckdb
+        if expression.type.name == "decimal":  # in the result's digits, so that nothing is rounded
+            left, right = cast(left, kind), cast(right, kind)
+        return tolerant(expression, cast(f"({left} {operator} {right})", kind))
+
+    return rule
+
+
+def _product(expression: Expression, emit: Emitter) -> str:
+    left, right = _sides(expression, emit)
+    return tolerant(expression, cast(f"({left} * {right})", expression.type.duckdb))
+
+
+def _guarded(expression: Expression, left: str, right: str, value: str) -> str:
+    """Return a quotient or remainder whose divisor may be zero."""
+    remainder = expression.kind in ("Remainder", "Pmod")
+    zero = f"{right} = 0 AND {left} IS NOT NULL"
+    if expression.mode == "ANSI":
+        return failing(zero, *(_ZERO_REMAINDER if remainder else _ZERO), value)
+    return f"CASE WHEN {zero} THEN NULL ELSE {tolerant(expression, value)} END"
+
+
+def _quotient(expression: Expression, emit: Emitter) -> str:
+    left, right = _sides(expression, emit)
+    kind = expression.type
+    if kind.name == "decimal":
+        dividend, divisor = (child.type for child in expression.children)
+        value = divided(left, dividend, right, divisor, kind)
+    else:
+        value = f"({left} / {right})"
+    return cast(_guarded(expression, left, right, value), kind.duckdb)
+
+
+def divided(left: str, dividend: Type, right: str, divisor: Type, kind: Type) -> str:
+    """Return the quotient of two decimals, rounded half up to the digits of `kind`.
+
+    DuckDB divides decimals as floats. Here it is done in integers of 128 bits: what does not fit
+    them is an error.
+    """
+    shift = kind.scale - dividend.scale + divisor.scale
+    top, bottom = unscaled(left, dividend), unscaled(right, divisor)
+    if shift >= 0:
+        top = f"({top} * {10**shift}::HUGEINT)"
+    else:
+        bottom = f"({bottom} * {10**-shift}::HUGEINT)"
+    half = f"(2 * abs({top}) + abs({bottom})) // (2 * abs({bottom}))"
+    sign = f"(CASE WHEN ({left} < 0) = ({right} < 0) THEN 1 ELSE -1 END)"
+    return scaled(f"({half} * {sign})", kind)
+
+
+def unscaled(sql: str, kind: Type) -> str:
+    """Return the digits of a decimal as an integer."""
+    if not kind.scale:
+        return f"CAST({sql} AS HUGEINT)"
+    return f"CAST(CAST({sql} AS DECIMAL(38, {kind.scale})) * {10**kind.scale}::{_WIDE} AS HUGEINT)"
+
+
+def scaled(sql: str, kind: Type) -> str:
+    """Return an integer's digits as a decimal."""
+    if not kind.scale:
+        return cast(sql, kind.duckdb)
+    unit = "0." + "0" * (kind.scale - 1) + "1"
+    return cast(
+        f"CAST({sql} AS {_WIDE}) * {unit}::DECIMAL({kind.scale}, {kind.scale})", kind.duckdb
+    )
+
+
+def _integral_quotient(expression: Expression, emit: Emitter) -> str:
+    left, right = (emit(child) for child in expression.children)
+    dividend, divisor = (child.type for child in expression.children)
+    if dividend.name == "decimal":
+        scale = max(dividend.scale, divisor.scale)
+        top = unscaled(left, Type("decimal", 38, scale))
+        value = f"({top} // {unscaled(right, Type('decimal', 38, scale))})"
+    else:
+        value = f"({left} // {right})"
+    return cast(_guarded(expression, left, right, value), expression.type.duckdb)
+
+
+def _remainder(expression: Expression, emit: Emitter) -> str:
+    left, right = (emit(child) for child in expression.children)
+    kind = expression.type.duckdb
+    value = _modulo(expression, left, right)
+    return cast(_guarded(expression, left, right, value), kind)
+
+
+def _modulo(expression: Expression, left: str, right: str) -> str:
+    dividend, divisor = (child.type for child in expression.children)
+    if dividend.name != "decimal":
+        return f"({left} % {right})"
+    scale = max(dividend.scale, divisor.scale)  # DuckDB takes remainders of decimals as floats
+    common = Type("decimal", 38, scale)
+    whole = f"({unscaled(left, common)} % {unscaled(right, common)})"
+    return scaled(whole, common)
+
+
+def _positive_modulo(expression: Expression, emit: Emitter) -> str:
+    left, right = (emit(child) for child in expression.children)
+    kind = expression.type.duckdb
+    first = f"CAST({_modulo(expression, left, right)} AS {kind})"
+    dividend, divisor = expression.children
+    again = f"CASE WHEN {first} < 0 THEN "
+    if dividend.type.name == "decimal":
+        common = Type("decimal", 38, max(dividend.type.scale, divisor.type.scale))
+        top, bottom = unscaled(left, common), unscaled(right, common)
+        again += scaled(f"((({top} % {bottom}) + {bottom}) % {bottom})", common)
+    else:
+        again += f"(({first} + {right}) % {right})"
+    value = f"{again} ELSE {first} END"
+    return cast(_guarded(expression, left, right, value), kind)
+
+
+def _negated(expression: Expression, emit: Emitter) -> str:
+    (child,) = expression.children
+    return cast(f"(- {emit(child)})", expression.type.duckdb)
+
+
+RULES: dict[str, Rule] = {
+    "Add": _sum("+"),
+    "Subtract": _sum("-"),
+    "Multiply": _product,
+    "Divide": _quotient,
+    "IntegralDivide": _integral_quotient,
+    "Remainder": _remainder,
+    "Pmod": _positive_modulo,
+    "UnaryMinus": _negated,
+    "UnaryPositive": "{0}",
+    "Abs": "abs({0})",
+}

@@ -1,0 +1,62 @@
+"""Writes one expression tree as SQL, by the rules of the families."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.plan import Expression, PlanNode
+from aflint.sql.types import text
+
+
+@dataclass(slots=True)
+class Emitter:
+    """Writes expressions; calling it with one returns its SQL, of exactly the expression's type.
+
+    `scalars` collects the subqueries whose values are to be known before the SQL can run, by the
+    name of the variable that is to hold each. `columns` says what stands for a named expression
+    where that is not its own column.
+    """
+
+    rules: Mapping[str, Any]
+    time_zone: str = "UTC"
+    scalars: dict[str, tuple[PlanNode, Expression]] = field(default_factory=dict)
+    columns: dict[int, str] = field(default_factory=dict)
+
+    def __call__(self, expression: Expression) -> str:
+        """Return the SQL of an expression. Raises UnsupportedPlanError where there is no rule."""
+        rule = self.rules.get(expression.kind)
+        if rule is None:
+            raise UnsupportedPlanError(f"the expression {expression} ({expression.kind})")
+        if callable(rule):
+            written: str = rule(expression, self)
+            return written
+        children = [self(child) for child in expression.children]
+        sql = rule.replace("{*}", ", ".join(children))
+        for place, child in enumerate(children):
+            sql = sql.replace(f"{{{place}}}", child)
+        return cast(sql, expression.type.duckdb)
+
+    def all(self, expressions: list[Expression]) -> list[str]:
+        """Return the SQL of several expressions."""
+        return [self(each) for each in expressions]
+
+
+Rule = str | Callable[[Expression, Emitter], str]
+
+
+def cast(sql: str, kind: str) -> str:
+    """Return SQL whose type is `kind`; a cast to the type that it has already costs nothing."""
+    return f"CAST({sql} AS {kind})"
+
+
+def failing(condition: str, error: str, message: str, otherwise: str) -> str:
+    """Return SQL that fails with one of Spark's errors, by its class, where a condition holds."""
+    return f"CASE WHEN {condition} THEN error({text(f'[{error}] {message}')}) ELSE {otherwise} END"
+
+
+def tolerant(expression: Expression, sql: str) -> str:
+    """Return SQL that gives NULL where it fails, for an expression of the `try_` functions."""
+    return f"TRY({sql})" if expression.mode == "TRY" else sql

@@ -1,0 +1,7 @@
+"""JSON."""
+
+from __future__ import annotations
+
+from aflint.sql.expressions.emitter import Rule
+
+RULES: dict[str, Rule] = {}

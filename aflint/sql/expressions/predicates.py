@@ -1,0 +1,41 @@
+"""Comparisons and logic."""
+
+from __future__ import annotations
+
+from aflint.sql.expressions.emitter import Emitter, Rule
+from aflint.sql.plan import Expression
+from aflint.sql.types import literal
+
+
+def _in_set(expression: Expression, emit: Emitter) -> str:
+    (child,) = expression.children
+    members = [literal(each, child.type) for each in expression.fields["members"]]
+    return f"({emit(child)} IN ({', '.join(members)}))" if members else _nothing(emit(child))
+
+
+def _in(expression: Expression, emit: Emitter) -> str:
+    value, *members = emit.all(list(expression.children))
+    return f"({value} IN ({', '.join(members)}))" if members else _nothing(value)
+
+
+def _nothing(value: str) -> str:
+    """Return what `value IN ()` is: false, or NULL for NULL."""
+    return f"CASE WHEN {value} IS NULL THEN NULL ELSE false END"
+
+
+RULES: dict[str, Rule] = {
+    "And": "({0} AND {1})",
+    "Or": "({0} OR {1})",
+    "Not": "(NOT {0})",
+    "EqualTo": "({0} = {1})",
+    "EqualNullSafe": "({0} IS NOT DISTINCT FROM {1})",
+    "LessThan": "({0} < {1})",
+    "LessThanOrEqual": "({0} <= {1})",
+    "GreaterThan": "({0} > {1})",
+    "GreaterThanOrEqual": "({0} >= {1})",
+    "IsNull": "({0} IS NULL)",
+    "IsNotNull": "({0} IS NOT NULL)",
+    "IsNaN": "coalesce(isnan({0}), false)",
+    "In": _in,
+    "InSet": _in_set,
+}

@@ -1,0 +1,118 @@
+"""Grouping and aggregation, in part before an exchange and to the end after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.expressions.aggregates import AGGREGATES, Aggregate
+from aflint.sql.operators.basic import selected, unsorted
+from aflint.sql.plan import Expression, PlanNode
+from aflint.sql.stages import Relation, Stage
+
+_MERGES = ("PartialMerge", "Final")
+_ENDS = ("Final", "Complete")
+
+
+def _aggregate(node: PlanNode, stage: Stage) -> Relation:
+    child = stage.relation(unsorted(node.child))
+    keys = node.expressions("groupingExpressions")
+    calls = [_Call.of(each) for each in node.expressions("aggregateExpressions")]
+    results = node.expressions("resultExpressions")
+    items = [f"{stage.emit(key)} AS {key.column}" for key in keys]
+    columns = {key.column: key.type.duckdb for key in keys}
+    _read_buffers(calls, child, node.child.output)
+    ends = not calls or calls[0].ends
+    attributes = node.expressions("aggregateAttributes") if ends else results[len(keys) :]
+    for call in calls:
+        made = call.ended(stage) if ends else call.buffers(stage)
+        for (sql, kind), attribute in zip(made, attributes, strict=False):
+            items.append(f"CAST({sql} AS {kind}) AS {attribute.column}")
+            columns[attribute.column] = kind
+        attributes = attributes[len(made) :]
+    if not items:
+        items, columns = ["count(*) AS nothing"], {"nothing": "BIGINT"}
+    groups = f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))}" if keys else ""
+    grouped = Relation(f"SELECT {', '.join(items)} FROM ({child.sql}){groups}", columns)
+    return selected(results, f"FROM ({grouped.sql})", stage.emit) if ends else grouped
+
+
+def _read_buffers(calls: list[_Call], child: Relation, output: tuple[Expression, ...]) -> None:
+    """Tell calls that merge where their buffers are: the last columns of the input, in order."""
+    merging = [call for call in calls if call.merges]
+    places = list(output[len(output) - sum(call.width for call in merging) :])
+    for call in merging:
+        call.places = [each.column for each in places[: call.width]]
+        del places[: call.width]
+
+
+@dataclass(slots=True)
+class _Call:
+    """One aggregate function of a step; `width` is how many columns Spark keeps for it."""
+
+    call: Expression
+    function: Expression
+    rule: Aggregate
+    width: int
+    places: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, call: Expression) -> _Call:
+        """Return a call by its rule. Raises UnsupportedPlanError where there is none."""
+        function: Expression = call.fields["aggregateFunction"]
+        name = function.kind
+        if function.fields.get("ignoreNulls"):
+            name += "IgnoringNulls"
+        rule = AGGREGATES.get(name)
+        if rule is None:
+            raise UnsupportedPlanError(f"the aggregate function {function} ({function.kind})")
+        return cls(call, function, rule, int(function.fields["bufferWidth"]))
+
+    @property
+    def merges(self) -> bool:
+        return self.call.fields["mode"] in _MERGES
+
+    @property
+    def ends(self) -> bool:
+        return self.call.fields["mode"] in _ENDS
+
+    def _parts(self, stage: Stage) -> list[str]:
+        """Return the calls that make each part for a group."""
+        parts, function = self.rule.parts, self.function
+        if self.merges:
+            held = self.places[: len(parts)]
+            if len(parts) > self.width:  # see `buffers`
+                held = [f"{self.places[0]}.p{i}" for i in range(len(parts))]
+            return [part.merged(function, held) for part in parts]
+        arguments = stage.emit.all(list(function.children))
+        if function.kind == "Count" and len(arguments) > 1:  # rows in which none is NULL
+            given = " AND ".join(f"{each} IS NOT NULL" for each in arguments)
+            arguments = [f"CASE WHEN {given} THEN 1 END"]
+        chosen = self.call.fields["filter"]
+        condition = stage.emit(chosen) if chosen is not None else ""
+        return [part.updated(function, arguments, condition) for part in parts]
+
+    def ended(self, stage: Stage) -> list[tuple[str, str]]:
+        """Return the function's value, with its type."""
+        return [(self.rule.finish(self.function, self._parts(stage)), self.call.type.duckdb)]
+
+    def buffers(self, stage: Stage) -> list[tuple[str, str]]:
+        """Return what is kept of a group, with types, in exactly as many columns as Spark has.
+
+        Where these are too few, the first has all parts as a struct.
+        """
+        parts = self._parts(stage)
+        kinds = [part.kind(self.function) for part in self.rule.parts]
+        if len(parts) > self.width:
+            members = ", ".join(f"p{i} := {sql}" for i, sql in enumerate(parts))
+            fields = ", ".join(f"p{i} {kind}" for i, kind in enumerate(kinds))
+            parts, kinds = [f"struct_pack({members})"], [f"STRUCT({fields})"]
+        missing = self.width - len(parts)
+        return [*zip(parts, kinds, strict=True), *[("NULL", "INTEGER")] * missing]
+
+
+OPERATORS = {
+    "HashAggregateExec": _aggregate,
+    "ObjectHashAggregateExec": _aggregate,
+    "SortAggregateExec": _aggregate,
+}

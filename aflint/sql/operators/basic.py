@@ -1,0 +1,134 @@
+"""Projections, filters, sorts and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aflint.sql.expressions import Emitter
+from aflint.sql.operators.exchanges import gathered
+from aflint.sql.plan import Expression, PlanNode
+from aflint.sql.stages import Relation, Stage
+
+
+def selected(expressions: Iterable[Expression], source: str, emit: Emitter) -> Relation:
+    """Return the SELECT of named expressions over a source."""
+    named = {each.column: each for each in expressions}
+    items = [f"{emit(each)} AS {column}" for column, each in named.items()]
+    columns = {column: each.type.duckdb for column, each in named.items()}
+    if not items:  # rows without columns still count
+        items, columns = ["1 AS nothing"], {"nothing": "INTEGER"}
+    return Relation(f"SELECT {', '.join(items)} {source}", columns)
+
+
+def _project(node: PlanNode, stage: Stage) -> Relation:
+    child = stage.relation(node.child)
+    return selected(node.expressions("projectList"), f"FROM ({child.sql})", stage.emit)
+
+
+def _filter(node: PlanNode, stage: Stage) -> Relation:
+    child = stage.relation(node.child)
+    condition = stage.emit(node.fields["condition"])
+    return Relation(f"SELECT * FROM ({child.sql}) WHERE {condition}", child.columns)
+
+
+def ordered(orders: Iterable[Expression], emit: Emitter) -> str:
+    """Return the list of an ORDER BY."""
+    return ", ".join(f"{emit(order.children[0])} {direction(order)}" for order in orders)
+
+
+def direction(order: Expression) -> str:
+    """Return how a SortOrder sorts: ASC NULLS FIRST and its like."""
+    ascending = "ASC" if order.fields["direction"] == "Ascending" else "DESC"
+    nulls = "FIRST" if order.fields["nullOrdering"] == "NullsFirst" else "LAST"
+    return f"{ascending} NULLS {nulls}"
+
+
+def _sort(node: PlanNode, stage: Stage) -> Relation:
+    child = stage.relation(node.child)
+    orders = ordered(node.expressions("sortOrder"), stage.emit)
+    return Relation(f"SELECT * FROM ({child.sql}) ORDER BY {orders}", child.columns)
+
+
+def unsorted(node: PlanNode) -> PlanNode:
+    """Return a plan without a sort that only the step above it needs: DuckDB does without."""
+    while node.kind == "SortExec" and not node.fields["global"]:
+        node = node.child
+    return node
+
+
+def _limit(node: PlanNode, stage: Stage) -> Relation:
+    child = stage.relation(node.child)
+    return limited(child, node.fields["limit"], node.fields.get("offset", 0))
+
+
+def limited(relation: Relation, limit: int, offset: int = 0) -> Relation:
+    """Return the first rows of a relation. `limit` counts the skipped ones, too; -1 is no limit."""
+    sql = f"SELECT * FROM ({relation.sql})"
+    if limit >= 0:
+        sql += f" LIMIT {max(0, limit - offset)}"
+    if offset > 0:
+        sql += f" OFFSET {offset}"
+    return Relation(sql, relation.columns)
+
+
+def _top(node: PlanNode, stage: Stage) -> Relation:
+    """The first rows of each partition, then the first of all."""
+    limit, offset = node.fields["limit"], node.fields.get("offset", 0)
+
+    def first(within: Stage, relation: Relation) -> Relation:
+        orders = ordered(node.expressions("sortOrder"), within.emit)
+        return Relation(
+            f"SELECT * FROM ({relation.sql}) ORDER BY {orders} LIMIT {limit}", relation.columns
+        )
+
+    below = Stage(stage.compiler)
+    rows = gathered(node, stage, below, first(below, below.relation(node.child)))
+    top = limited(first(stage, rows), limit, offset)
+    return selected(node.expressions("projectList"), f"FROM ({top.sql})", stage.emit)
+
+
+def _collected(node: PlanNode, stage: Stage) -> Relation:
+    """A limit at the root: an action that reads the first partitions only takes it off before."""
+    limit, offset = node.fields["limit"], node.fields.get("offset", 0)
+    below = Stage(stage.compiler)
+    child = below.relation(node.child)
+    rows = gathered(node, stage, below, limited(child, limit) if limit >= 0 else child)
+    return limited(rows, limit, offset)
+
+
+def _child(node: PlanNode, stage: Stage) -> Relation:
+    return stage.relation(node.child)
+
+
+def _expanded(node: PlanNode, stage: Stage) -> Relation:
+    """Every row once for each projection."""
+    child = stage.relation(node.child)
+    projections: list[list[Expression]] = node.fields["projections"]
+    number = stage.name("grouping")
+    columns = {each.column: each.type.duckdb for each in node.output}
+    items = []
+    for place, column in enumerate(columns):
+        branches = " ".join(
+            f"WHEN {i} THEN {stage.emit(each[place])}" for i, each in enumerate(projections)
+        )
+        items.append(f"CAST(CASE {number} {branches} END AS {columns[column]}) AS {column}")
+    source = f"({child.sql}) CROSS JOIN range({len(projections)}) {number}({number})"
+    return Relation(f"SELECT {', '.join(items)} FROM {source}", columns)
+
+
+OPERATORS = {
+    "ProjectExec": _project,
+    "FilterExec": _filter,
+    "SortExec": _sort,
+    "LocalLimitExec": _limit,
+    "GlobalLimitExec": _limit,
+    "TakeOrderedAndProjectExec": _top,
+    "CollectLimitExec": _collected,
+    "ExpandExec": _expanded,
+    "WholeStageCodegenExec": _child,
+    "InputAdapter": _child,
+    "ColumnarToRowExec": _child,
+    "SubqueryExec": _child,
+    "SubqueryAdaptiveBroadcastExec": _child,
+    "ReusedSubqueryExec": lambda node, stage: stage.relation(node.fields["child"]),
+}

@@ -1,0 +1,114 @@
+"""Joins, by hash of a broadcast side or of both, and without equal keys.
+
+How Spark would join does not matter here, only where the rows are: a broadcast side is whole in
+every task, and shuffled sides lie by the same keys. The rest is DuckDB's.
+"""
+
+from __future__ import annotations
+
+from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.operators.basic import unsorted
+from aflint.sql.operators.exchanges import broadcast
+from aflint.sql.plan import Expression, PlanNode
+from aflint.sql.stages import Relation, Stage
+
+_WORDS = {
+    "Inner": "INNER JOIN",
+    "Cross": "INNER JOIN",
+    "LeftOuter": "LEFT JOIN",
+    "RightOuter": "RIGHT JOIN",
+    "FullOuter": "FULL JOIN",
+    "LeftSemi": "SEMI JOIN",
+    "LeftAnti": "ANTI JOIN",
+}
+
+
+def _by_keys(node: PlanNode, stage: Stage) -> str:
+    pairs = zip(node.expressions("leftKeys"), node.expressions("rightKeys"), strict=True)
+    return " AND ".join(f"{stage.emit(left)} = {stage.emit(right)}" for left, right in pairs)
+
+
+def _condition(node: PlanNode, stage: Stage) -> str:
+    """Return all of a join's condition; `true` where it has none."""
+    parts = [_by_keys(node, stage)] if node.fields.get("leftKeys") else []
+    if node.fields.get("condition") is not None:
+        parts.append(stage.emit(node.fields["condition"]))
+    return " AND ".join(parts) or "true"
+
+
+def _joined(node: PlanNode, stage: Stage, left: Relation, right: Relation) -> Relation:
+    kind, on = node.fields["joinType"], _condition(node, stage)
+    if not isinstance(kind, str):  # ExistenceJoin has a column of its own
+        return _existence(node, left, right, on)
+    if node.fields.get("isNullAwareAntiJoin"):
+        return _null_aware(node, stage, left, right)
+    word = _WORDS.get(kind)
+    if word is None:
+        raise UnsupportedPlanError(f"a join of the kind {kind}")
+    names = dict.fromkeys(each.column for each in node.output)
+    both = {**right.columns, **left.columns}
+    columns = {name: both[name] for name in names} or {"nothing": "INTEGER"}
+    items = ", ".join(names) or "1 AS nothing"
+    sql = f"SELECT {items} FROM ({left.sql}) l {word} ({right.sql}) r ON {on}"
+    return Relation(sql, columns)
+
+
+def _existence(node: PlanNode, left: Relation, right: Relation, on: str) -> Relation:
+    """The left rows, each with whether it has a match."""
+    marked: Expression = node.fields["joinType"]["exists"]
+    exists = f"EXISTS (SELECT 1 FROM ({right.sql}) r WHERE {on})"
+    columns = {**left.columns, marked.column: "BOOLEAN"}
+    return Relation(f"SELECT l.*, {exists} AS {marked.column} FROM ({left.sql}) l", columns)
+
+
+def _null_aware(node: PlanNode, stage: Stage, left: Relation, right: Relation) -> Relation:
+    """NOT IN: no row is left where the right side has NULL, nor one whose own key is NULL, unless
+    the right side has no rows.
+    """
+    (key,), (other,) = node.expressions("leftKeys"), node.expressions("rightKeys")
+    keys = f"SELECT {stage.emit(other)} FROM ({right.sql}) r"
+    sql = f"SELECT * FROM ({left.sql}) l WHERE {stage.emit(key)} NOT IN ({keys})"
+    return Relation(sql, left.columns)
+
+
+def _broadcast_join(node: PlanNode, stage: Stage) -> Relation:
+    left, right = node.children
+    if node.fields["buildSide"] == "BuildLeft":
+        whole, other = broadcast(left, stage), stage.relation(right)
+        kept = node.fields["joinType"] in ("Inner", "Cross", "RightOuter")
+        sides = whole, other
+    else:
+        other, whole = stage.relation(left), broadcast(right, stage)
+        kept = node.fields["joinType"] not in ("RightOuter", "FullOuter")
+        sides = other, whole
+    if not kept:  # a row of the whole side that no task matches is found by none of them
+        raise UnsupportedPlanError(
+            f"a {node.fields['joinType']} join without equal keys that keeps the rows of its "
+            "broadcast side",
+            instead="Give the join an equal key, or turn its sides around.",
+        )
+    return _joined(node, stage, *sides)
+
+
+def _shuffled_join(node: PlanNode, stage: Stage) -> Relation:
+    left, right = (stage.relation(unsorted(child)) for child in node.children)
+    return _joined(node, stage, left, right)
+
+
+def _product(node: PlanNode, stage: Stage) -> Relation:
+    """Every row of the left with all of the right, which is sent to every task."""
+    left, right = node.children
+    below = Stage(stage.compiler)
+    relation = below.relation(right)
+    whole = stage.read_broadcast(below.lineage(str(node), relation.sql), relation.columns)
+    product = stage.relation(left)
+    return _joined(node, stage, product, whole)
+
+
+OPERATORS = {
+    "BroadcastHashJoinExec": _broadcast_join,
+    "BroadcastNestedLoopJoinExec": _broadcast_join,
+    "SortMergeJoinExec": _shuffled_join,
+    "ShuffledHashJoinExec": _shuffled_join,
+    "CartesianProductExec": _product,
+}

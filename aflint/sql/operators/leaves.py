@@ -1,0 +1,64 @@
+"""What a plan begins with: files, rows that the driver has, ranges of numbers."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from aflint.sql import scans
+from aflint.sql.plan import PlanNode
+from aflint.sql.stages import Relation, Stage
+from aflint.sql.types import literal
+
+
+def _files(node: PlanNode, stage: Stage) -> Relation:
+    relation, splits = scans.scan(node, stage.name("scan"), stage.compiler.settings.split_bytes)
+    stage.read_variables(stage.compiler.source(str(node), splits))
+    return relation
+
+
+def _local(node: PlanNode, stage: Stage) -> Relation:
+    """Rows of the driver's, written into the query."""
+    columns = {each.column: each.type.duckdb for each in node.output}
+    rows: list[list[Any]] = node.fields["rows"]
+    stage.read_variables(stage.compiler.source(str(node), [[]]))
+    names = list(columns) or ["nothing"]
+    columns = columns or {"nothing": "INTEGER"}
+    kinds = [each.type for each in node.output]
+    if not rows:
+        nothing = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in columns.items())
+        return Relation(f"SELECT {nothing} WHERE false", columns)
+    values = ", ".join(
+        "(" + (", ".join(literal(v, t) for v, t in zip(row, kinds, strict=True)) or "1") + ")"
+        for row in rows
+    )
+    return Relation(f"SELECT * FROM (VALUES {values}) rows({', '.join(names)})", columns)
+
+
+def _range(node: PlanNode, stage: Stage) -> Relation:
+    """Numbers in as many parts as Spark has, or one for each slot."""
+    fields = node.fields["range"].fields if "range" in node.fields else node.fields
+    start, end, step = (int(fields[name]) for name in ("start", "end", "step"))
+    parts = int(fields.get("numSlices") or stage.compiler.settings.partitions)
+    numbers = range(start, end, step)
+    name = stage.name("range")
+    cuts = [len(numbers) * i // parts for i in range(parts + 1)]
+    splits = [[{f"{name}_from": low, f"{name}_to": high}] for low, high in pairwise(cuts)]
+    stage.read_variables(stage.compiler.source(str(node), splits))
+    (column,) = node.output
+    low, high = (f"getvariable('{name}_{part}')::BIGINT" for part in ("from", "to"))
+    sql = f"SELECT {start} + {step}::BIGINT * range AS {column.column} FROM range({low}, {high})"
+    return Relation(sql, {column.column: "BIGINT"})
+
+
+def _one_row(node: PlanNode, stage: Stage) -> Relation:
+    stage.read_variables(stage.compiler.source(str(node), [[]]))
+    return Relation("SELECT 1 AS nothing", {"nothing": "INTEGER"})
+
+
+OPERATORS = {
+    "FileSourceScanExec": _files,
+    "LocalTableScanExec": _local,
+    "RangeExec": _range,
+    "OneRowRelationExec": _one_row,
+}

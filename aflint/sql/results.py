@@ -1,0 +1,112 @@
+"""What the driver makes of a query's batches: a table of Arrow's, or rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import nanoarrow
+
+from aflint.sql.batches import Batches, encoded
+from aflint.sql.plan import Expression
+from aflint.sql.tasks import connection
+from aflint.sql.types import Type, quoted
+
+
+def row_count(batch: bytes) -> int:
+    """Return how many rows a batch has."""
+    return sum(array.length for array in nanoarrow.c_array_stream(Batches([batch])))
+
+
+def named(
+    batches: list[bytes], output: tuple[Expression, ...], limit: int = -1, offset: int = 0
+) -> Batches:
+    """Return batches as a table whose columns have the names of an output; `limit` and `offset` as
+    those of a query.
+    """
+    return Batches(list(encoded_table(batches, output, limit, offset)))
+
+
+def encoded_table(
+    batches: list[bytes], output: tuple[Expression, ...], limit: int, offset: int
+) -> Iterator[bytes]:
+    """Yield the batches of a table whose columns have the names of an output."""
+    cursor = connection()
+    try:
+        yield from encoded(_selected(cursor, batches, output, limit, offset))
+    finally:
+        cursor.close()
+
+
+def rows(
+    batches: list[bytes], output: tuple[Expression, ...], limit: int = -1, offset: int = 0
+) -> list[tuple[Any, ...]]:
+    """Return the rows of batches, as DuckDB's Python values."""
+    if not batches:
+        return []
+    cursor = connection()
+    try:
+        cursor.execute("SET TimeZone = 'UTC'")
+        relation = _selected(cursor, batches, output, limit, offset)
+        found: list[tuple[Any, ...]] = relation.fetchall()
+    finally:
+        cursor.close()
+    return found if output else [()] * len(found)
+
+
+def _selected(
+    cursor: Any, batches: list[bytes], output: tuple[Expression, ...], limit: int, offset: int
+) -> Any:
+    items = ", ".join(f"{each.column} AS {quoted(each.name)}" for each in output) or "*"
+    cursor.register("result", Batches(batches))
+    sql = f"SELECT {items} FROM result"
+    if limit >= 0:
+        sql += f" LIMIT {max(0, limit - offset)}"
+    if offset > 0:
+        sql += f" OFFSET {offset}"
+    return cursor.sql(sql)
+
+
+def converted(values: Any, kind: Type) -> Any:
+    """Return a value of DuckDB's as PySpark gives it: a timestamp in the local time zone and
+    without one, a struct as a Row.
+    """
+    if values is None:
+        return None
+    match kind.name:
+        case "timestamp":
+            return values.astimezone().replace(tzinfo=None)
+        case "array":
+            element = kind.part("element")
+            return [converted(each, element) for each in values]
+        case "map":
+            key, item = kind.part("key"), kind.part("value")
+            return {converted(k, key): converted(v, item) for k, v in values.items()}
+        case "struct":
+            return row([name for name, _ in kind.parts])(
+                *(converted(values[name], part) for name, part in kind.parts)
+            )
+    return values
+
+
+def row(names: list[str]) -> Any:
+    """Return what makes a Row of PySpark's with these names."""
+    from pyspark.sql.types import _create_row
+
+    return lambda *values: _create_row(names, values)
+
+
+def as_rows(
+    batches: list[bytes], output: tuple[Expression, ...], limit: int = -1, offset: int = 0
+) -> list[Any]:
+    """Return batches as PySpark's `collect` gives rows."""
+    make = row([each.name for each in output])
+    kinds = [each.type for each in output]
+    found = rows(batches, output, limit, offset)
+    changed = [i for i, kind in enumerate(kinds) if kind.name in _CONVERTED]
+    if not changed:
+        return [make(*values) for values in found]
+    return [make(*map(converted, values, kinds)) for values in found]
+
+
+_CONVERTED = ("timestamp", "array", "map", "struct")

@@ -1,0 +1,235 @@
+"""From a physical plan to lineage: each subtree between exchanges becomes one query of a stage's
+tasks.
+
+The engine sees RDDs whose records are batches of rows; it has no other part in SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import index, itemgetter
+from typing import Any
+
+from aflint.codec import closure, frame
+from aflint.driver.jobs import JobRunner
+from aflint.executor.blockfile import pack_block
+from aflint.plan.lineage import (
+    AlignedUnion,
+    HashPartitioner,
+    Mapped,
+    Node,
+    PerPartition,
+    Shuffled,
+    Source,
+    Unresolved,
+)
+from aflint.plan.program import Return
+from aflint.sql.errors import QueryError, UnsupportedPlanError
+from aflint.sql.expressions import RULES, Emitter
+from aflint.sql.plan import Expression, PlanNode
+from aflint.sql.tasks import Input, Placing, StageTask
+from aflint.task import DataSplit
+from aflint.variables import Broadcast
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A SELECT over a stage's inputs, and its columns with their types of DuckDB's."""
+
+    sql: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a query's plan is read with."""
+
+    time_zone: str = "UTC"
+    partitions: int = 2
+    """How many splits a leaf that is not files is cut into."""
+    split_bytes: int = 128 << 20
+
+
+@dataclass(slots=True)
+class Compiler:
+    """Makes the lineage of one query. An exchange that is used twice becomes one node."""
+
+    runner: JobRunner
+    settings: Settings
+    _exchanges: dict[int, Node] = field(default_factory=dict)
+
+    def lineage(self, plan: PlanNode) -> Node:
+        """Return the RDD of a plan's batches. Raises UnsupportedPlanError, before anything runs."""
+        stage = Stage(self)
+        relation = stage.relation(plan)
+        return stage.lineage(str(plan), in_order(relation, plan.output).sql)
+
+    def shuffled(self, exchange: PlanNode, placed: Node, partitions: int) -> Node:
+        """Return the RDD of an exchange's batches, given that of its (partition, batch) pairs."""
+        if exchange.id not in self._exchanges:
+            shuffled = Shuffled(
+                name=str(exchange), parent=placed, target=HashPartitioner(partitions, index)
+            )
+            self._exchanges[exchange.id] = Mapped(
+                name=str(exchange), parent=shuffled, operator=PerPartition(_batches)
+            )
+        return self._exchanges[exchange.id]
+
+    def known(self, exchange: PlanNode) -> Node | None:
+        """Return the RDD of an exchange that was met before."""
+        return self._exchanges.get(exchange.id)
+
+    def remember(self, exchange: PlanNode, node: Node) -> None:
+        """Keep the RDD of an exchange, for its next use."""
+        self._exchanges[exchange.id] = node
+
+    def broadcast(self, batches: list[bytes]) -> Broadcast[list[bytes]]:
+        """Return batches as a value that tasks read."""
+        data = frame.compress(closure.dumps(batches, "the broadcast side of a join"))
+        blob = self.runner.stored_blob(data)
+        return Broadcast(blob, data, self.runner.fingerprint(batches, blob))
+
+    def source(self, name: str, splits: list[list[Any]]) -> Node:
+        """Return an RDD of payloads, one partition for each list."""
+        blobs = (self.runner.blob(pack_block(split)) for split in splits)
+        return Source(name=name, splits=tuple(DataSplit((blob,)) for blob in blobs))
+
+
+def in_order(relation: Relation, output: tuple[Expression, ...]) -> Relation:
+    """Return a relation with exactly the columns of an output."""
+    names = [each.column for each in output]
+    if names == list(relation.columns) or not names:
+        return relation
+    columns = {name: relation.columns[name] for name in names}
+    unique = list(dict.fromkeys(names))
+    return Relation(f"SELECT {', '.join(unique)} FROM ({relation.sql})", columns)
+
+
+def _batches(partition: int, pairs: Iterator[tuple[int, bytes]]) -> Iterator[bytes]:
+    return map(itemgetter(1), pairs)
+
+
+def _tagged(tag: int, partition: int, payloads: Iterator[Any]) -> Iterator[tuple[int, Any]]:
+    return ((tag, payload) for payload in payloads)
+
+
+def all_batches(partition: int, batches: Iterator[bytes]) -> list[bytes]:
+    """Return the batches of a partition, as a task's value."""
+    return list(batches)
+
+
+@dataclass(slots=True)
+class Stage:
+    """One stage while its query is written: what the query reads."""
+
+    compiler: Compiler
+    emit: Emitter = field(init=False)
+    inputs: list[tuple[Input, Node]] = field(default_factory=list)
+    broadcasts: list[tuple[Input, Node]] = field(default_factory=list)
+    _names: int = 0
+
+    def __post_init__(self) -> None:
+        self.emit = Emitter(RULES, self.compiler.settings.time_zone)
+
+    def relation(self, node: PlanNode) -> Relation:
+        """Return the SELECT of a plan. Raises UnsupportedPlanError naming the node."""
+        from aflint.sql.operators import OPERATORS
+
+        write = OPERATORS.get(node.kind)
+        if write is None:
+            raise UnsupportedPlanError(f"the step {node}")
+        try:
+            return write(node, self)
+        except UnsupportedPlanError as error:
+            raise error.within(str(node)) from None
+
+    def name(self, prefix: str) -> str:
+        """Return a name that nothing else in the stage's query has."""
+        self._names += 1
+        return f"{prefix}{self._names}"
+
+    def read(self, node: Node, columns: Mapping[str, str]) -> Relation:
+        """Read the batches of an RDD, partition by partition, as an input of the query."""
+        given = Input(self.name("input"), tuple(columns.items()))
+        self.inputs.append((given, node))
+        return Relation(f"SELECT * FROM {given.name}", columns)
+
+    def read_variables(self, node: Node) -> None:
+        """Have an RDD's records set variables of the query."""
+        self.inputs.append((Input(self.name("input")), node))
+
+    def read_broadcast(self, node: Node, columns: Mapping[str, str]) -> Relation:
+        """Read all batches of an RDD in every task of the query."""
+        given = Input(self.name("broadcast"), tuple(columns.items()))
+        self.broadcasts.append((given, node))
+        return Relation(f"SELECT * FROM {given.name}", columns)
+
+    def lineage(self, name: str, query: str, placing: Placing | None = None) -> Node:
+        """Return the RDD of the query's batches, or of its placed batches."""
+        compiler, scalars = self.compiler, list(self.emit.scalars.items())
+        task = StageTask(
+            query,
+            tuple(given for given, _ in self.inputs),
+            placing,
+            compiler.settings.time_zone,
+        )
+        parent = self._parent(name)
+        broadcasts = self.broadcasts
+        if not broadcasts and not scalars:
+            return Mapped(name=name, parent=parent, operator=PerPartition(task))
+
+        def ready(*answers: list[Any]) -> Node:
+            found = [[batch for part in answer for batch in part] for answer in answers]
+            sent = [compiler.broadcast(batches) for batches in found[: len(broadcasts)]]
+            values = (
+                (variable, scalar_of(batches, variable))
+                for (variable, _), batches in zip(scalars, found[len(broadcasts) :], strict=True)
+            )
+            filled = replace(
+                task,
+                broadcasts=tuple(
+                    (given, each) for (given, _), each in zip(broadcasts, sent, strict=True)
+                ),
+                variables=tuple(values),
+            )
+            return Mapped(name=name, parent=parent, operator=PerPartition(filled))
+
+        nodes = [node for _, node in broadcasts]
+        nodes += [compiler.lineage(plan) for _, (plan, _) in scalars]
+        needs = tuple((node, Return(all_batches)) for node in nodes)
+        return Unresolved(name=name, needs=needs, resolve=ready)
+
+    def _parent(self, name: str) -> Node:
+        tagged = tuple(
+            Mapped(name=name, parent=node, operator=PerPartition(partial(_tagged, tag)))
+            for tag, (_, node) in enumerate(self.inputs)
+        )
+        if len(tagged) == 1:
+            return tagged[0]
+        return AlignedUnion(name=name, members=tagged)
+
+
+def scalar_of(batches: list[bytes], name: str) -> Any:
+    """Return the value of a subquery that has one column and at most one row.
+
+    Raises QueryError for more rows.
+    """
+    from aflint.sql.batches import Batches
+    from aflint.sql.tasks import connection
+
+    if not batches:
+        return None
+    cursor = connection()
+    try:
+        cursor.register(name, Batches(batches))
+        rows = cursor.execute(f"FROM {name}").fetchall()
+    finally:
+        cursor.close()
+    if len(rows) > 1:
+        raise QueryError(
+            "[SCALAR_SUBQUERY_TOO_MANY_ROWS] More than one row returned by a subquery used as an "
+            "expression. SQLSTATE: 21000"
+        )
+    return rows[0][0]

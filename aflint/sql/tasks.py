@@ -1,0 +1,231 @@
+"""What runs in a task: one query of DuckDB's over the task's inputs.
+
+A stage's task is given its inputs as one iterator of (input, payload) pairs. A payload is a batch
+of rows (see `batches`), or, for an input that the query reads by itself, the variables that say
+what: the files of a scan, the bounds of a range.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from aflint.sql.batches import Batches, encoded
+from aflint.sql.errors import explained
+from aflint.sql.types import Type, quoted
+
+Payload = bytes | dict[str, Any]
+
+_HELD_BYTES = 64 << 20
+"""So much of an input is read where it lies in memory; more goes into a table, which can spill."""
+
+_connection: Any = None
+_names = itertools.count(1)
+
+
+def connection() -> Any:
+    """Return a connection to this process's database, which tables made for one task live in."""
+    global _connection
+    import duckdb
+
+    if _connection is None:
+        _connection = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": "1",
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                "preserve_insertion_order": "true",
+            },
+        )
+    return _connection.cursor()
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """An input of a stage: the columns of its batches, with their types; none for variables."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Where the rows of a stage's output go.
+
+    `keys` are columns of the output by whose hash, or by whose order among `bounds`, or in turn, a
+    row is placed; `columns` are those that travel.
+    """
+
+    partitions: int
+    columns: tuple[str, ...]
+    how: str  # hash, range, turn
+    keys: tuple[tuple[str, Type], ...] = ()
+    bounds: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class StageTask:
+    """The work of one stage. Called with a partition and its inputs, it gives batches, or with a
+    `placing`, pairs of a partition and a batch.
+    """
+
+    query: str
+    inputs: tuple[Input, ...]
+    placing: Placing | None = None
+    time_zone: str = "UTC"
+    variables: tuple[tuple[str, Any], ...] = ()
+    broadcasts: tuple[tuple[Input, Any], ...] = ()
+    """Each a Broadcast of a list of batches."""
+
+    def __call__(self, partition: int, payloads: Iterator[tuple[int, Payload]]) -> Iterator[Any]:
+        """Run the query over the inputs of one partition. Raises QueryError where DuckDB fails."""
+        from duckdb import Error
+
+        cursor = connection()
+        try:
+            cursor.execute(f"SET TimeZone = '{self.time_zone}'")
+            for name, value in self.variables:
+                cursor.execute(f"SET VARIABLE {name} = $1", [value])
+            for given, broadcast in self.broadcasts:
+                _Loading(cursor, given).all(broadcast.value)
+            self._load(cursor, payloads)
+            if self.placing is None:
+                yield from encoded(cursor.sql(self.query))
+            else:
+                yield from placed(cursor, self.query, self.placing, partition)
+        except Error as error:
+            raise explained(str(error)) from None
+        finally:
+            cursor.close()
+
+    def _load(self, cursor: Any, payloads: Iterator[tuple[int, Payload]]) -> None:
+        loadings = [_Loading(cursor, given) for given in self.inputs]
+        for place, payload in payloads:
+            if isinstance(payload, dict):
+                for name, value in payload.items():
+                    cursor.execute(f"SET VARIABLE {name} = $1", [value])
+            else:
+                loadings[place].add(payload)
+        for loading in loadings:
+            loading.end()
+
+
+class _Loading:
+    """Makes a view of the batches of one input."""
+
+    def __init__(self, cursor: Any, given: Input) -> None:
+        self._cursor = cursor
+        self._given = given
+        self._held: list[bytes] = []
+        self._size = 0
+        self._table = ""
+
+    def all(self, batches: Iterable[bytes]) -> None:
+        """Take in all batches."""
+        for batch in batches:
+            self.add(batch)
+        self.end()
+
+    def add(self, batch: bytes) -> None:
+        """Take in a batch."""
+        self._held.append(batch)
+        self._size += len(batch)
+        if self._size > _HELD_BYTES:
+            self._spill()
+
+    def end(self) -> None:
+        """Make the view."""
+        if not self._given.columns:
+            return
+        if self._table:
+            self._spill()
+            self._view(f"FROM {self._table}")
+        elif self._held:
+            self._view(f"FROM {self._registered()}")
+        else:
+            nothing = ", ".join(f"NULL AS {name}" for name, _ in self._given.columns)
+            self._view(f"FROM (SELECT {nothing}) WHERE false")
+
+    def _view(self, source: str) -> None:
+        columns = ", ".join(
+            f"CAST({name} AS {kind}) AS {name}" for name, kind in self._given.columns
+        )
+        self._cursor.execute(f"CREATE TEMP VIEW {self._given.name} AS SELECT {columns} {source}")
+
+    def _registered(self) -> str:
+        name = f"batches{next(_names)}"
+        self._cursor.register(name, Batches(self._held))
+        return name
+
+    def _spill(self) -> None:
+        if self._held:
+            source = self._registered()
+            if self._table:
+                self._cursor.execute(f"INSERT INTO {self._table} FROM {source}")
+            else:
+                self._table = f"{self._given.name}_rows"
+                self._cursor.execute(f"CREATE TEMP TABLE {self._table} AS FROM {source}")
+            self._cursor.unregister(source)
+        self._held, self._size = [], 0
+
+
+def placed(
+    cursor: Any, query: str, placing: Placing, partition: int
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the rows of a query as batches, each with the partition that it belongs to."""
+    columns = ", ".join(map(quoted, placing.columns)) or "1"
+    if placing.partitions == 1:
+        for batch in encoded(cursor.sql(f"SELECT {columns} FROM ({query})")):
+            yield 0, batch
+        return
+    if placing.how == "hash":
+        cursor.execute(f"CREATE TEMP TABLE unplaced AS {query}")
+        _place_by_hash(cursor, placing, columns)
+    elif placing.how == "range":
+        _place_by_range(cursor, query, placing, columns)
+    else:
+        _place_in_turn(cursor, query, placing, columns, partition)
+    found = cursor.execute("SELECT DISTINCT place FROM placed ORDER BY place").fetchall()
+    for (place,) in found:
+        for batch in encoded(cursor.sql(f"SELECT {columns} FROM placed WHERE place = {place}")):
+            yield place, batch
+
+
+def _place_by_hash(cursor: Any, placing: Placing, columns: str) -> None:
+    from aflint.sql.murmur3 import partitions_of
+
+    keys = ", ".join(quoted(name) for name, _ in placing.keys)
+    kinds = tuple(kind for _, kind in placing.keys)
+    places = partitions_of(cursor.sql(f"SELECT {keys} FROM unplaced"), kinds, placing.partitions)
+    cursor.register("places", {"place": places})
+    cursor.execute(
+        f"CREATE TEMP TABLE placed AS SELECT {columns}, place "
+        "FROM unplaced POSITIONAL JOIN places ORDER BY place"
+    )
+    cursor.unregister("places")
+    cursor.execute("DROP TABLE unplaced")
+
+
+def _place_by_range(cursor: Any, query: str, placing: Placing, columns: str) -> None:
+    """A row goes behind all bounds that are not greater than its key."""
+    key = quoted(placing.keys[0][0])
+    bounds = ", ".join(
+        f"(from_hex('{bound.hex()}'), {i + 1})" for i, bound in enumerate(placing.bounds)
+    )
+    if not bounds:
+        cursor.execute(f"CREATE TEMP TABLE placed AS SELECT {columns}, 0 AS place FROM ({query})")
+        return
+    behind = f"ASOF LEFT JOIN (VALUES {bounds}) b(bound, place) ON {key} >= b.bound"
+    cursor.execute(
+        f"CREATE TEMP TABLE placed AS SELECT {columns}, coalesce(b.place, 0) AS place "
+        f"FROM ({query}) {behind} ORDER BY place"
+    )
+
+
+def _place_in_turn(cursor: Any, query: str, placing: Placing, columns: str, partition: int) -> None:
+    """By content, so that another attempt, whose rows come in another order, deals alike."""
+    turn = f"(row_number() OVER (ORDER BY {columns}) + {partition}) % {placing.partitions}"
+    cursor.execute(f"CREATE TEMP TABLE placed AS SELECT {columns}, {turn} AS place FROM ({query})")
