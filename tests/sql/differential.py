@@ -118,9 +118,9 @@ class Differential:
             raise AssertionError(f"Spark answers {sql}: {rows}")
         with pytest.raises((QueryError, Py4JJavaError)) as raised:
             self.aflint(sql)
-        error = raised.value  # of the JVM's where the planner has found it
-        found = error.error_class if isinstance(error, QueryError) else spark_class(error)
-        assert found == expected, f"{sql}: {error}"
+        failure = raised.value  # of the JVM's where the planner has found it
+        found = failure.error_class if isinstance(failure, QueryError) else spark_class(failure)
+        assert found == expected, f"{sql}: {failure}"
 
     def refused(self, sql: str) -> UnsupportedPlanError:
         """Assert that aflint refuses a query before anything runs, and return how."""
