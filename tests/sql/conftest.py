@@ -22,6 +22,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Differential]:
     catalyst = Catalyst(
         {
             "spark.sql.shuffle.partitions": "3",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",  # compiling takes longer than running
             "spark.sql.session.timeZone": "America/Los_Angeles",
             "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
         }

@@ -76,6 +76,7 @@ def _ranged(
     from aflint.sql.operators.basic import direction
 
     keys = ", ".join(f"{below.emit(order.children[0])}, '{direction(order)}'" for order in ordering)
+    keys += ", '', 'ASC NULLS LAST'"  # with a text, or the keys of short types would be numbers
     key = f"create_sort_key({keys})"
     wanted = _SAMPLES * partitions
     sampling = (
