@@ -53,7 +53,7 @@ class TaskStarted:
 class TaskEnded:
     """One attempt ended: accepted, failed (`error` says why), or superseded by another.
 
-    What was accepted stands in the journal by then (in S3, a quarter of a second later). `refused`:
+    What was accepted stands in the journal a quarter of a second later. `refused`:
     it never ran, as it was throttled.
     """
 

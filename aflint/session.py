@@ -46,7 +46,16 @@ from aflint.errors import (
 from aflint.events import Event, Listener
 from aflint.executor import in_tasks
 from aflint.executor.blockfile import pack_block
-from aflint.journal import Entry, Journal, Past, Unjournaled, open_journal
+from aflint.journal import NAME as JOURNAL
+from aflint.journal import (
+    QUIET_S,
+    Entry,
+    Journal,
+    Past,
+    Unjournaled,
+    folder_of,
+    open_journal,
+)
 from aflint.plan.lineage import Node, Source, Unresolved
 from aflint.plan.program import Return
 from aflint.rdd import RDD, check_function, check_partitions, no_attribute
@@ -227,9 +236,17 @@ class Session:
         """
         journal: Journal = Unjournaled()
         entries: list[Entry] = []
-        if self.config.journal:
-            key = backend.secret.key("journal", self.id)
-            journal, entries = await open_journal(backend.folder, backend.storage, key, self.id)
+        here = backend.folder == str(scratch.path)
+        if self.config.journal is not False:
+            asked = self.config.journal or self.config.run_id is not None
+            journal, entries = await open_journal(
+                folder_of(backend.folder, self.id),
+                backend.storage,
+                backend.secret.key(JOURNAL, self.id),
+                self.id,
+                alone=here,  # by the lock of the scratch folder
+                quiet_s=QUIET_S if here and not asked else 0.0,
+            )
         self._past = Past(self.id, entries)
         driver = this_driver()
         try:
@@ -248,7 +265,8 @@ class Session:
         journal.record(driver)
         await journal.flush()  # so that whatever is left from now on, a successor knows to look for
         if journal.anew:
-            await self._remove_things(backend)
+            if not here:  # else all goes with the scratch folder
+                await self._remove_things(backend)
             await journal.clear()
         return journal
 

@@ -24,8 +24,8 @@ def runs_table(found: list[Resumable], now: float) -> Table:
     place = Column("place", no_wrap=True, overflow="fold")  # whole, to be copied
     table = Table("run", "age", "jobs", "tasks", "program", place, box=None, pad_edge=False)
     for each in found:
-        if each.past is None or not each.past.drivers:
-            problem = str(each.problem or "it had not begun").partition(". ")[0]
+        if each.past is None:
+            problem = str(each.problem).partition(". ")[0]
             table.add_row(each.run, "", "", "", Text(problem), each.place)
             continue
         age = f"{max(0.0, now - each.past.drivers[0].time) / 60:.0f} min"

@@ -142,9 +142,10 @@ class Config:
         pattern=r"[A-Za-z0-9_]{1,20}",
         hint="1 to 20 letters, digits and _",
     )
-    journal: bool = _setting(
-        True,
-        "Whether a journal is kept of what a run has computed, for another driver to resume it.",
+    journal: bool | None = _setting(
+        None,
+        "Whether a journal is kept of what a run has computed, for another driver to resume it. "
+        "None: on AWS; on `local`, where `run_id` is set or once the run has lasted 10 seconds.",
     )
     task_logs: bool = _setting(
         False, "Whether prints and logging of user code are forwarded to the driver."

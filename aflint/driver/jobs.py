@@ -18,17 +18,16 @@ from aflint.driver import commit
 from aflint.driver.branches import separated
 from aflint.driver.deep import deep_recursion
 from aflint.driver.kept import JobShuffles, KeptShuffles
-from aflint.driver.recording import JobRecord, fingerprint_of
+from aflint.driver.recording import JobRecord, identity_of
 from aflint.driver.resolve import Resolver
 from aflint.driver.runner import Runner
 from aflint.errors import (
     AflintError,
     ConfigError,
-    JournalError,
     RunInUseError,
     SessionError,
 )
-from aflint.journal import Journal, Past, PastJob, Unjournaled
+from aflint.journal import JobIdentity, Journal, Past, PastJob, Unjournaled
 from aflint.journal.fingerprint import fingerprint
 from aflint.plan.lineage import Lifetime, Node, Source, Unresolved
 from aflint.plan.planner import (
@@ -91,6 +90,7 @@ class JobRunner(Runner):
     travels in place of the packed one, and is unpickled as it.
     """
     _numbers: itertools.count[int] = field(init=False)
+    _listed: set[str] = field(init=False)
     _began: float | None = None
     _asking: Counter[asyncio.Task[Any] | None] = field(default_factory=Counter)
     _stored: dict[int, Source] = field(default_factory=dict)
@@ -103,6 +103,7 @@ class JobRunner(Runner):
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(self.past.numbers + 1)
+        self._listed = set(self.past.inputs)
 
     # ---- jobs
 
@@ -121,11 +122,11 @@ class JobRunner(Runner):
             )
         with self._asked():
             resolved = await self._prepare(node)
-            plan, computes = self._plan(resolved, sink, name)
-            known = self.past.meet(computes, name, alone=len(self._asking) == 1)
+            plan, identity = self._plan(resolved, sink, name)
+            known = self.past.meet(identity, name, alone=len(self._asking) == 1)
             id = known.id if known else f"{self.session}-{next(self._numbers)}"
-            record = JobRecord(self.journal, id, plan.writers)
-            record.begin(name, computes)
+            record = JobRecord(self.journal, id, plan.writers, self._listed)
+            record.begin(name, identity)
             cached = _cached_nodes(resolved)
             with self.kept.lent(plan) as shuffles:
                 for links in known.counted.values() if known else ():
@@ -226,8 +227,8 @@ class JobRunner(Runner):
             resolved = await self.resolve(resolved)
         return resolved
 
-    def _plan(self, resolved: Node, sink: Sink, name: str) -> tuple[Plan, str]:
-        """Return the plan of a job, and a fingerprint of what it computes."""
+    def _plan(self, resolved: Node, sink: Sink, name: str) -> tuple[Plan, JobIdentity]:
+        """Return the plan of a job, and what it computes, where a journal is kept."""
         folder = self.defaults.folder
         programs: dict[str, str] = {}
 
@@ -246,7 +247,9 @@ class JobRunner(Runner):
                 store_folder=f"{folder}/stored",
                 checkpoint_folder=f"{self.defaults.checkpoint_dir}/{self.session}",
             )
-        return planned, fingerprint_of(planned.stages, programs)
+        if isinstance(self.journal, Unjournaled):
+            return planned, JobIdentity()
+        return planned, identity_of(planned.stages, programs)
 
     def fingerprint(self, value: Any, blob: Blob) -> str:
         """Return the fingerprint of a program or a broadcast that is packed in a blob; empty where
@@ -371,10 +374,9 @@ class JobRunner(Runner):
                 parts = await job.values(range(job.partitions))
                 await commit.commit(self.storage, target, parts)
                 job.record.committed()
-        except JournalError:
-            raise
         except BaseException:
-            await to_the_end(self._abort(record, target))
+            if self.past.refused is None:  # else what is there is another driver's, or program's
+                await to_the_end(self._abort(record, target))
             raise
 
     async def _abort(self, record: JobRecord | None, target: str) -> None:

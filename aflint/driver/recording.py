@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from aflint.journal import Journal
+from aflint.journal import JobIdentity, Journal
 from aflint.journal.entries import (
+    InputListed,
     JobBegan,
     JobClosed,
+    Row,
     SaveAborted,
     SaveCommitted,
     ShuffleMade,
     TaskAccepted,
+    row_of,
 )
-from aflint.journal.rows import Row, row_of
 from aflint.plan.planner import ManifestOf, Stage
-from aflint.task import DataSplit, ShuffleHandle, TaskResult
+from aflint.task import DataSplit, FilesSplit, ShuffleHandle, TaskResult, TextSplit
 from aflint.wire import pack
 
 
-def fingerprint_of(stages: Sequence[Stage], programs: Mapping[str, str]) -> str:
-    """Return the fingerprint of what stages compute, by those of their programs, by blob."""
+def identity_of(stages: Sequence[Stage], programs: Mapping[str, str]) -> JobIdentity:
+    """Return what stages compute. `programs`: the fingerprints of their programs, by blob."""
     digest = blake2b(digest_size=16)
+    program = blake2b(digest_size=16)
+    files: dict[str, str] = {}
     for stage in stages:
         writes = stage.writes and (stage.writes.shuffle, stage.writes.partitions)
         digest.update(pack((stage.id, programs[stage.program.digest], writes)))
+        program.update(pack((stage.id, programs[stage.program.digest])))
         for inputs in stage.inputs:
             digest.update(pack([(i.leaf, i.partition, _read(i.split)) for i in inputs]))
-    return digest.hexdigest()
+            for each in inputs:
+                files.update(_versions(each.split))
+    listed = blake2b(pack(sorted(files.items())), digest_size=16)
+    return JobIdentity(digest.hexdigest(), program.hexdigest(), listed.hexdigest(), files)
+
+
+def _versions(split: Any) -> Iterable[tuple[str, str]]:
+    """Return the files that a split is read from, with their versions: by their sizes where those
+    are not known.
+    """
+    match split:
+        case TextSplit(path=path, size=size, version=version):
+            return ((path, version or str(size)),)
+        case FilesSplit(paths, sizes, versions=versions):
+            return zip(paths, versions or map(str, sizes), strict=True)
+    return ()
 
 
 def _read(split: Any) -> Any:
@@ -45,16 +65,24 @@ def _read(split: Any) -> Any:
 
 @dataclass(slots=True)
 class JobRecord:
-    """One job's entries in a journal. `writers`: which stage writes a shuffle."""
+    """One job's entries in a journal. `writers`: which stage writes a shuffle. `listed`: the inputs
+    that stand in the journal.
+    """
 
     journal: Journal
     job: str
     writers: Mapping[int, Stage]
+    listed: set[str]
     _links: dict[tuple[int, int], list[Row]] = field(default_factory=dict)
 
-    def begin(self, name: str, fingerprint: str) -> None:
+    def begin(self, name: str, identity: JobIdentity) -> None:
         """Note that the job is about to run."""
-        self.journal.record(JobBegan(self.job, name, fingerprint))
+        if identity.input not in self.listed:
+            self.listed.add(identity.input)
+            self.journal.record(InputListed(identity.input, dict(identity.files)))
+        self.journal.record(
+            JobBegan(self.job, name, identity.fingerprint, identity.program, identity.input)
+        )
 
     def opened(self, handle: ShuffleHandle) -> None:
         """Note a shuffle."""

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from aflint.journal.base import Journal, Unjournaled
 from aflint.journal.entries import Entry
-from aflint.journal.file import open_file
-from aflint.journal.objects import open_objects
-from aflint.journal.past import Past, PastJob
-from aflint.storage.base import Storage
+from aflint.journal.past import JobIdentity, Past, PastJob
+from aflint.journal.reading import read_journal
+from aflint.journal.writing import QUIET_S, open_journal
 
-__all__ = ["JOURNALS", "NAME", "Entry", "Journal", "Past", "PastJob", "Unjournaled", "open_journal"]
+__all__ = [
+    "JOURNALS",
+    "NAME",
+    "QUIET_S",
+    "Entry",
+    "JobIdentity",
+    "Journal",
+    "Past",
+    "PastJob",
+    "Unjournaled",
+    "folder_of",
+    "open_journal",
+    "read_journal",
+]
 
 NAME = "journal"
-"""Of the file on this machine, and of what the key is for."""
+"""Of the folder in a driver's scratch folder, and of what the key is for."""
 
 JOURNALS = "journals"
 """The folder of the journals of all sessions, below a deployment's prefix."""
 
 
-async def open_journal(
-    folder: str, storage: Storage, key: bytes, session: str
-) -> tuple[Journal, list[Entry]]:
-    """Open the journal of the session that has `folder`, and return what stands in it so far.
-
-    It is a file in a folder of this machine, and objects beside the `jobs/ID` of S3.
-    Raises JournalDamagedError or JournalVersionError, and leaves everything as it is.
+def folder_of(folder: str, session: str) -> str:
+    """Return where the journal is of the session that has `folder`: within it on this machine, and
+    beside the `jobs/ID` of S3, so that removing the folder leaves the journal.
     """
     if "://" in folder:
-        root = folder.rsplit("/", 2)[0]
-        return await open_objects(f"{root}/{JOURNALS}/{session}", storage, key, session)
-    return await open_file(f"{folder}/{NAME}", key, session)
+        return f"{folder.rsplit('/', 2)[0]}/{JOURNALS}/{session}"
+    return f"{folder}/{NAME}"

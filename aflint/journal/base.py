@@ -10,20 +10,20 @@ from aflint.journal.entries import Entry
 
 
 class Journal(ABC):
-    """Takes entries in order. What was recorded is there for a driver that resumes the run, as
-    soon as `flush` has returned after it, and mostly much sooner.
+    """Takes entries in order. A driver that resumes the run finds all that was recorded before a
+    `flush` that has returned, and most of what was recorded since.
     """
 
     def __init__(self) -> None:
         self.on_lost: Callable[[AflintError], object] = lambda error: None
         """Called once where another driver has taken the run over: this one must stop."""
         self.anew = False
-        """Whether what stands here is of a run that is over, whose driver was killed while it
-        removed what the run had."""
+        """Whether what is there is of a run that is over, whose driver was killed while it removed
+        what the run had."""
 
     @abstractmethod
     def record(self, entry: Entry) -> None:
-        """Take an entry. Never blocks for long, and never raises."""
+        """Take an entry. Does no I/O, and never raises."""
 
     @property
     def unwritten(self) -> Sequence[Entry]:
@@ -31,7 +31,10 @@ class Journal(ABC):
         return ()
 
     async def flush(self) -> None:
-        """Return once everything recorded so far would survive the driver."""
+        """Return once everything recorded so far would survive the driver.
+
+        Raises RunInUseError where another driver has taken the run over.
+        """
         return None
 
     async def check(self) -> None:
@@ -45,7 +48,7 @@ class Journal(ABC):
         return None
 
     async def clear(self) -> None:
-        """Remove what stands here of a run that is over, once this driver has begun another."""
+        """Remove what is there of a run that is over, once this driver has begun another."""
         return None
 
     async def remove(self) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, Final
 
-from aflint.journal.rows import Row, result_of
-from aflint.task import ShuffleHandle, TaskResult
+from aflint.task import Blob, Extent, MapStatus, ShuffleHandle, TaskId, TaskMetrics, TaskResult
 from aflint.wire import wire
+
+MOST_VALUE_BYTES: Final = 64 * 1024
+"""Larger values of results are not written down: a driver that resumes has them computed again."""
+
+Row = tuple[Any, ...]
+"""An accepted result as plain tuples, which are packed in a fifth of the time objects take."""
 
 
 @wire
@@ -29,12 +36,26 @@ class DriverBegan:
 
 @wire
 @dataclass(frozen=True, slots=True)
+class InputListed:
+    """The files that jobs read, each with its version; `id` names all of them."""
+
+    id: str
+    files: dict[str, str]
+
+
+@wire
+@dataclass(frozen=True, slots=True)
 class JobBegan:
-    """A job was started; `fingerprint` tells whether another run's job computes the same."""
+    """A job was started; another run's job of the same `fingerprint` computes the same.
+
+    `program` is the fingerprint without the input, `input` the id of the files that it reads.
+    """
 
     job: str
     name: str
     fingerprint: str
+    program: str = ""
+    input: str = ""
 
 
 @wire
@@ -106,6 +127,7 @@ class RunEnded:
 
 Entry = (
     DriverBegan
+    | InputListed
     | JobBegan
     | ShuffleMade
     | TaskAccepted
@@ -115,3 +137,48 @@ Entry = (
     | SaveAborted
     | RunEnded
 )
+
+_metrics = attrgetter(*(field.name for field in fields(TaskMetrics)))
+
+
+def row_of(result: TaskResult) -> Row:
+    """Return a result without what is of no more use: its logs, and what a link handed on."""
+    id, value = result.id, result.value
+    if value is not None and value.data is not None and len(value.data) > MOST_VALUE_BYTES:
+        value = None
+    return (
+        (id.job, id.stage, id.partition, id.attempt, id.link),
+        None if value is None else (value.digest, value.size, value.data, value.location),
+        tuple(map(_status_row, result.map_statuses)),
+        result.accumulators,
+        result.stored,
+        _metrics(result.metrics),
+    )
+
+
+def result_of(row: Row) -> TaskResult:
+    """Return the result of a row. Raises TypeError or ValueError for what is none."""
+    id, value, statuses, accumulators, stored, metrics = row
+    return TaskResult(
+        TaskId(*id),
+        value=None if value is None else Blob(*value),
+        map_statuses=tuple(map(_status_of, statuses)),
+        accumulators=accumulators,
+        stored=stored,
+        metrics=TaskMetrics(*metrics),
+    )
+
+
+def _status_row(status: MapStatus) -> Row:
+    extents = {
+        partition: tuple((run.offset, run.length) for run in runs)
+        for partition, runs in status.extents.items()
+    }
+    place = (status.map, status.attempt, status.link)
+    return (*place, status.frames, status.sizes, status.object, extents)
+
+
+def _status_of(row: Row) -> MapStatus:
+    map, attempt, link, frames, sizes, place, extents = row
+    runs = {partition: tuple(Extent(*run) for run in some) for partition, some in extents.items()}
+    return MapStatus(map, attempt, link, frames, sizes, place, runs)

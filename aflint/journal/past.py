@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aflint.errors import AflintError, JournalVersionError, ProgramChangedError
+from aflint.errors import (
+    AflintError,
+    InputChangedError,
+    JournalVersionError,
+    ProgramChangedError,
+)
 from aflint.journal.entries import (
     DriverBegan,
     Entry,
+    InputListed,
     JobBegan,
     JobClosed,
     SaveAborted,
@@ -20,6 +26,18 @@ from aflint.journal.entries import (
 from aflint.task import ShuffleHandle, TaskResult
 
 Links = tuple[TaskResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobIdentity:
+    """What a job computes: its `fingerprint`, that of its `program` alone, and the versions of the
+    `files` that it reads, which `input` names together.
+    """
+
+    fingerprint: str = ""
+    program: str = ""
+    input: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -37,7 +55,7 @@ class PastJob:
 
     id: str
     name: str
-    fingerprint: str
+    identity: JobIdentity
     handles: dict[int, ShuffleHandle] = field(default_factory=dict)
     counted: dict[tuple[int, int], Links] = field(default_factory=dict)
     results: dict[tuple[int, int], Links] = field(default_factory=dict)
@@ -54,6 +72,7 @@ class Past:
         self.drivers: list[DriverBegan] = []
         self._under_way: set[str] = set()
         self.jobs: dict[str, PastJob] = {}
+        self.inputs: dict[str, Mapping[str, str]] = {}
         self.refused: AflintError | None = None
         """Why this driver may not go on with the run: then it runs no job and removes nothing."""
         for entry in entries:
@@ -85,27 +104,38 @@ class Past:
                     "with the versions it was started with. Nothing was changed."
                 )
 
-    def meet(self, fingerprint: str, name: str, *, alone: bool) -> PastJob | None:
+    def meet(self, identity: JobIdentity, name: str, *, alone: bool) -> PastJob | None:
         """Return the job that computes the same, once; None where the run had not come so far.
 
-        `alone` says that no other job of this driver is under way. Raises ProgramChangedError where
-        the run had jobs in this one's place: with several at once, in either of both, that cannot
-        be told.
+        `alone` says that no other job of this driver is under way. Where the run had jobs in this
+        one's place, raises InputChangedError if a file has changed, else ProgramChangedError: with
+        several at once, in either of both, that cannot be told.
         """
         for job in self._unmet.values():
-            if job.fingerprint == fingerprint:
+            if job.identity.fingerprint == identity.fingerprint:
                 return self._unmet.pop(job.id)
         expected = next(iter(self._unmet.values()), None)
         if expected is not None and not expected.beside and alone:
-            self.refused = ProgramChangedError(
-                f"run {self.session} cannot be resumed, because its program or its input has "
-                f"changed: where it ran {expected.id} ({expected.name}), it now asks for {name!r}, "
-                "with other functions, captured values or input. Nothing was changed. Resume with "
-                "the program and the input as they were; or start over under another run id, and "
-                "remove what is left of this run with `aflint clean`"
-            )
+            self.refused = self._refusal(expected, identity, name)
             raise self.refused
         return None
+
+    def _refusal(self, expected: PastJob, found: JobIdentity, name: str) -> AflintError:
+        """Return the error for a job that another one is asked for in place of."""
+        kind: type[AflintError] = ProgramChangedError
+        had, what = f"{expected.id} ({expected.name})", "program"
+        why = (
+            f"where it ran {had}, it now asks for {name!r}, with other functions, captured values "
+            "or data"
+        )
+        if changes := changed_files(expected.identity, found):
+            more = f" (and {len(changes) - 1:,} more)" if len(changes) > 1 else ""
+            kind, what, why = InputChangedError, "input", f"{changes[0]}{more} since {had} began"
+        return kind(
+            f"run {self.session} cannot be resumed, because its {what} has changed: {why}. Nothing "
+            f"was changed. Resume with the {what} as it was; or start over under another run id, "
+            "and remove what is left of this run with `aflint clean`"
+        )
 
     def saving(self, name: str) -> PastJob | None:
         """Return the saving job of that name, if one had begun and was not met again yet."""
@@ -116,8 +146,11 @@ class Past:
             case DriverBegan():
                 self.drivers.append(entry)
                 self._under_way.clear()
-            case JobBegan(id, name, fingerprint):
-                self.jobs.setdefault(id, PastJob(id, name, fingerprint))
+            case InputListed(id, files):
+                self.inputs[id] = files
+            case JobBegan(id, name, fingerprint, program, input):
+                identity = JobIdentity(fingerprint, program, input, self.inputs.get(input, {}))
+                self.jobs.setdefault(id, PastJob(id, name, identity))
                 self._under_way.add(id)
                 if len(self._under_way) > 1:
                     for each in self._under_way:
@@ -144,3 +177,15 @@ class Past:
                 self.jobs[id].results.clear()
             case SaveCommitted(id):
                 self.jobs[id].committed = True
+
+
+def changed_files(before: JobIdentity, now: JobIdentity) -> list[str]:
+    """Say of each file that one job read and another does not, or in another version, what became
+    of it; nothing where the jobs read other files because they are other programs. Pure.
+    """
+    had, has = before.files, now.files
+    changes = [f"{p} was changed or replaced" for p in had if has.get(p, had[p]) != had[p]]
+    if before.program == now.program:
+        changes += [f"{path} is gone" for path in had if path not in has]
+        changes += [f"{path} was added" for path in has if path not in had]
+    return changes

@@ -15,15 +15,16 @@ from aflint.deploy.clients import open_clients
 from aflint.deploy.status import find_deployment
 from aflint.driver.command import RUN_ID
 from aflint.errors import (
+    AflintError,
     JournalDamagedError,
     JournalError,
     PathNotFoundError,
     RunInUseError,
     UnknownRunError,
 )
-from aflint.journal import JOURNALS, NAME, Past
-from aflint.journal.file import read_file
-from aflint.journal.stored import read_stored
+from aflint.journal import JOURNALS, NAME, Past, folder_of, read_journal
+from aflint.storage.base import Storage
+from aflint.storage.local import LocalStorage
 from aflint.storage.s3 import S3Storage
 
 _PROMPTS = frozenset(("ipython", "ipython3", "IPython", "bpython", "ptpython", "jupyter-lab"))
@@ -41,7 +42,7 @@ class Resumable:
     @property
     def command(self) -> tuple[str, ...]:
         """The words that its first driver was started with."""
-        return self.past.drivers[0].command if self.past and self.past.drivers else ()
+        return self.past.drivers[0].command if self.past else ()
 
     @property
     def tasks(self) -> int:
@@ -55,11 +56,11 @@ async def find_resumable(config: Config) -> list[Resumable]:
     Runs whose drivers are alive on this machine are among them, with a RunInUseError.
     """
     folders = find_folders(default_scratch(config.scratch_dir))
-    found = [_in_folder(each) for each in folders if (each.path / NAME).is_file()]
+    found = [await _in_folder(each) for each in folders if (each.path / NAME).is_dir()]
     if names_cloud(config, os.environ):
         alive = {each.session: each for each in folders if each.alive}
         found += await _in_cloud(config, alive)
-    return found
+    return [each for each in found if each is not None]
 
 
 def choose(found: Iterable[Resumable], name: str) -> Resumable:
@@ -73,17 +74,12 @@ def choose(found: Iterable[Resumable], name: str) -> Resumable:
     if chosen is None:
         known = ", ".join(sorted(each.run for each in found if each.problem is None))
         raise UnknownRunError(
-            f"there is no run {run!r} to resume: it has ended, was removed by `aflint clean`, or "
-            "was started with another scratch_dir, bucket or prefix. Runs that can be resumed: "
-            f"{known or 'none'}"
+            f"there is no run {run!r} to resume: it has ended, was removed by `aflint clean`, was "
+            "started with another scratch_dir, bucket or prefix, or was killed before its journal "
+            f"began. Runs that can be resumed: {known or 'none'}"
         )
     if chosen.problem is not None:
         raise chosen.problem
-    if not chosen.command:
-        raise UnknownRunError(
-            f"there is nothing of run {run} to resume: its driver was killed before it had begun. "
-            f"Start its program again with {RUN_ID}={run}"
-        )
     if not is_program(chosen.command):
         raise UnknownRunError(
             f"run {run} was started in an interactive session, which `aflint resume` cannot start "
@@ -118,23 +114,32 @@ def start_again(run: Resumable, environ: Mapping[str, str]) -> NoReturn:
         ) from error
 
 
-def _in_folder(folder: Folder) -> Resumable:
-    place = str(folder.path)
+async def _in_folder(folder: Folder) -> Resumable | None:
+    session, place = folder.session, str(folder.path)
     if folder.alive:
-        return Resumable(folder.session, place, problem=_alive(folder))
+        return Resumable(session, place, problem=_alive(folder))
     try:
-        secret = Secret((folder.path / SECRET_FILE).read_bytes())
-        key = secret.key(NAME, folder.session)
-        entries = read_file(str(folder.path / NAME), key, folder.session)
+        key = Secret((folder.path / SECRET_FILE).read_bytes()).key(NAME, session)
+        return await _stored(session, place, folder_of(place, session), LocalStorage(), key)
+    except (AflintError, OSError, ValueError) as error:
+        problem = JournalDamagedError(f"what is left of run {session} cannot be read: {error}")
+        return Resumable(session, place, problem=problem)
+
+
+async def _stored(
+    session: str, place: str, journal: str, storage: Storage, key: bytes
+) -> Resumable | None:
+    """Return what a journal says of a run; None where it is over, and its driver was killed while
+    it removed what the run had.
+    """
+    try:
+        entries = (await read_journal(journal, storage, key, session)).entries
     except JournalError as error:
-        return Resumable(folder.session, place, problem=error)
-    except (OSError, ValueError) as error:
-        problem = JournalDamagedError(f"what is left of run {folder.session}: {error}")
-        return Resumable(folder.session, place, problem=problem)
-    return Resumable(folder.session, place, Past(folder.session, entries))
+        return Resumable(session, place, problem=error)
+    return Resumable(session, place, Past(session, entries)) if entries else None
 
 
-async def _in_cloud(config: Config, alive: Mapping[str, Folder]) -> list[Resumable]:
+async def _in_cloud(config: Config, alive: Mapping[str, Folder]) -> list[Resumable | None]:
     async with open_clients(config) as aws:
         found = await find_deployment(config, aws)
         journals = f"s3://{found.bucket}/{config.prefix}/{JOURNALS}"
@@ -143,20 +148,14 @@ async def _in_cloud(config: Config, alive: Mapping[str, Folder]) -> list[Resumab
             segments = await storage.list(f"{journals}/*/*")
         except PathNotFoundError:
             return []
-        runs = []
+        runs: list[Resumable | None] = []
         for session in sorted({Path(segment.path).parent.name for segment in segments}):
             place = f"{journals}/{session}"
             if session in alive:
                 runs.append(Resumable(session, place, problem=_alive(alive[session])))
                 continue
             key = found.secret.key(NAME, session)
-            try:
-                entries = (await read_stored(place, storage, key, session)).entries
-            except JournalError as error:
-                runs.append(Resumable(session, place, problem=error))
-            else:
-                if entries:  # else it is over, and its driver was killed while it tidied up
-                    runs.append(Resumable(session, place, Past(session, entries)))
+            runs.append(await _stored(session, place, place, storage, key))
         return runs
 
 

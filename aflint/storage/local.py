@@ -11,7 +11,7 @@ import secrets
 import shutil
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import filterfalse
 from typing import BinaryIO
@@ -230,6 +230,11 @@ def _delete(path: str) -> None:
                     raise
 
 
+def _delete_all(paths: list[str]) -> None:
+    for path in paths:
+        _delete(path)
+
+
 def _unless_gone(_: object, __: str, info: tuple[object, BaseException, object]) -> None:
     if not isinstance(info[1], FileNotFoundError):
         raise info[1]
@@ -357,3 +362,6 @@ class LocalStorage(Storage):
 
     async def delete(self, path: str) -> None:
         await asyncio.to_thread(_delete, local_path(path))
+
+    async def delete_files(self, paths: Sequence[str]) -> None:
+        await asyncio.to_thread(_delete_all, list(map(local_path, paths)))

@@ -14,12 +14,11 @@ from aflint.cli import main
 from aflint.codec.secret import SECRET_FILE, Secret
 from aflint.driver.command import RUN_ID
 from aflint.errors import JournalDamagedError, RunInUseError, UnknownRunError
-from aflint.journal import NAME, Past
-from aflint.journal.entries import DriverBegan, Entry, JobBegan, TaskAccepted
-from aflint.journal.file import open_file
+from aflint.journal import NAME, Past, folder_of, open_journal
+from aflint.journal.entries import DriverBegan, Entry, JobBegan, TaskAccepted, row_of
 from aflint.journal.locks import LOCK
 from aflint.journal.resuming import Resumable, choose, is_program
-from aflint.journal.rows import row_of
+from aflint.storage.local import LocalStorage
 from aflint.task import TaskId, TaskResult
 
 PROGRAM = (sys.executable, "job.py", "--day", "a b")
@@ -51,9 +50,11 @@ class Machine:
         key = Secret.kept_in(folder / SECRET_FILE).key(NAME, session)
 
         async def write() -> None:
-            journal, _ = await open_file(str(folder / NAME), key, session)
+            place = folder_of(str(folder), session)
+            journal, _ = await open_journal(place, LocalStorage(), key, session)
             for entry in entries:
                 journal.record(entry)
+            await journal.flush()
             await journal.aclose()
 
         asyncio.run(write())
@@ -67,6 +68,12 @@ class Machine:
 
     def all_bytes(self) -> dict[Path, bytes]:
         return {path: path.read_bytes() for path in self.scratch.rglob("*") if path.is_file()}
+
+
+def segment(folder: Path) -> Path:
+    """Return the file of the one segment of a journal."""
+    (found,) = (folder / NAME).iterdir()
+    return found
 
 
 @pytest.fixture
@@ -102,17 +109,15 @@ def test_nothing_to_resume(machine: Machine) -> None:
 def test_what_there_is_is_listed(machine: Machine, tmp_path: Path) -> None:
     machine.killed("nightly", began(tmp_path), *results("nightly"))
     machine.killed("other", began(tmp_path, (sys.executable, "[bold].py")))
-    machine.killed("early")
-    (machine.killed("hurt", began(tmp_path)) / NAME).write_bytes(b"short")
+    segment(machine.killed("hurt", began(tmp_path))).write_bytes(b"short")
     result = machine.resume()
     assert result.exit_code == 0
     rows = {line.split()[0]: line for line in result.stdout.splitlines()[1:]}
-    assert rows.keys() >= {"nightly", "other", "early", "hurt"}
+    assert rows.keys() >= {"nightly", "other", "hurt"}
     assert rows["nightly"].split()[3:] == [
         "1", "3", "job.py", "--day", "'a", "b'", str(machine.scratch / "aflint-nightly"),
     ]  # fmt: skip
     assert "[bold].py" in rows["other"]
-    assert "it had not begun" in rows["early"]
     assert "is damaged" in " ".join(result.stdout.split())
     assert all(str(folder) in result.stdout for folder in machine.scratch.iterdir())
 
@@ -138,7 +143,7 @@ def test_the_program_is_started_again_where_it_was(
 
 def test_an_unknown_run_is_told_with_what_there_is(machine: Machine, tmp_path: Path) -> None:
     machine.killed("nightly", began(tmp_path))
-    (machine.killed("hurt", began(tmp_path)) / NAME).write_bytes(b"short")
+    segment(machine.killed("hurt", began(tmp_path))).write_bytes(b"short")
     refused(machine, "weekly", "there is no run 'weekly' to resume")
     refused(machine, "weekly", "Runs that can be resumed: nightly")
     refused(machine, "night", "there is no run 'night' to resume")
@@ -160,11 +165,11 @@ def test_a_run_whose_driver_lives_is_told(machine: Machine, tmp_path: Path) -> N
 
 def test_a_damaged_journal_is_told(machine: Machine, tmp_path: Path) -> None:
     folder = machine.killed("nightly", began(tmp_path), *results("nightly"))
-    whole = (folder / NAME).read_bytes()
+    whole = segment(folder).read_bytes()
     for damaged in (whole[:-1], whole[:40] + b"?" + whole[41:], b"x" * 100):
-        (folder / NAME).write_bytes(damaged)
+        segment(folder).write_bytes(damaged)
         refused(machine, "nightly", "is damaged")
-    (folder / NAME).write_bytes(whole[:7] + b"\x09" + whole[8:])
+    segment(folder).write_bytes(whole[:7] + b"\x09" + whole[8:])
     refused(machine, "nightly", "has format version 9")
 
 
@@ -197,9 +202,10 @@ def test_programs_are_told_from_prompts(words: tuple[str, ...]) -> None:
     assert is_program((sys.executable, *words))
 
 
-def test_a_driver_that_was_killed_before_it_began_is_told(machine: Machine) -> None:
-    machine.killed("nightly")
-    refused(machine, "nightly", "its driver was killed before it had begun")
+def test_what_a_driver_left_that_was_killed_before_it_began_is_no_run(machine: Machine) -> None:
+    (machine.killed("nightly") / NAME).mkdir()
+    assert machine.resume().stdout == "Nothing to resume.\n"
+    refused(machine, "nightly", "there is no run 'nightly' to resume")
 
 
 def test_a_folder_or_an_interpreter_that_is_gone_is_told(machine: Machine, tmp_path: Path) -> None:

@@ -13,9 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiobotocore.session import get_session
 
+from aflint.config import Config
+from aflint.deploy.options import DeployOptions
+from aflint.deploy.up import deploy
 from aflint.errors import RunInUseError
-from aflint.localcloud import Faults
+from aflint.localcloud import Faults, LocalCloud
 from tests.cloud.clouds import MEMORY_MB, Deployed
 from tests.cloud.test_faults import EVERYTHING
 
@@ -141,6 +145,29 @@ async def test_another_program_destroys_nothing(deployed: Deployed, folder: Path
     status, _, errors = await drive(deployed, folder, *program(folder, "counts"))
     assert status == 0, errors
     deployed.assert_empty()
+
+
+async def test_a_run_whose_object_was_overwritten_is_refused(
+    cloud: LocalCloud, config: Config, folder: Path
+) -> None:
+    async with get_session().create_client("s3") as s3:
+        await s3.create_bucket(Bucket="mine")
+        options = DeployOptions(reads=["s3://mine/"])
+        deployed = Deployed(cloud, config, await deploy(config, options))
+        lines, variables = program(folder, "lines"), {"RESUMABLE_INPUT": "s3://mine/in/*"}
+        await s3.put_object(Bucket="mine", Key="in/a.txt", Body=b"to be or not\n" * 100)
+        status, _, errors = await drive(deployed, folder, *lines, "3", **variables)
+        assert status == -signal.SIGKILL, errors
+        await s3.put_object(Bucket="mine", Key="in/a.txt", Body=b"or not to be\n" * 100)
+        status, _, errors = await drive(deployed, folder, *lines, **variables)
+        assert status == 1
+        assert "InputChangedError: run run cannot be resumed" in errors
+        assert "s3://mine/in/a.txt was changed or replaced since run-1 (" in errors
+        await s3.put_object(Bucket="mine", Key="in/a.txt", Body=b"to be or not\n" * 100)
+        status, told, errors = await drive(deployed, folder, *lines, **variables)
+        assert status == 0, errors
+        assert told["answer"] == [["be", 100], ["not", 100], ["or", 100], ["to", 100]]
+        assert told["recovered"]
 
 
 async def test_a_driver_that_was_taken_over_stops_and_removes_nothing(

@@ -152,28 +152,31 @@ def test_other_threads_have_no_handlers() -> None:
     thread.join()
 
 
-@pytest.mark.usefixtures("handlers")
+SEVERAL = """
+import asyncio, signal
+from aflint.driver.signals import SignalGuard
+
+async def session(name):
+    with SignalGuard():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            print(name, flush=True)
+
+async def main():
+    async with asyncio.TaskGroup() as group:
+        for name in "abc":
+            group.create_task(session(name))
+        await asyncio.sleep(0)
+        signal.raise_signal(signal.SIGTERM)
+
+asyncio.run(main())
+"""
+
+
 def test_all_sessions_of_a_program_are_left() -> None:
-    left: list[str] = []
-
-    async def session(name: str) -> None:
-        with SignalGuard():
-            try:
-                await asyncio.Event().wait()
-            finally:
-                left.append(name)
-
-    async def main() -> None:
-        async with asyncio.TaskGroup() as group:
-            for name in "abc":
-                group.create_task(session(name))
-            await asyncio.sleep(0)
-            signal.raise_signal(signal.SIGTERM)
-
-    with pytest.raises(SystemExit) as ended:
-        asyncio.run(main())
-    assert ended.value.code == 128 + signal.SIGTERM
-    assert sorted(left) == ["a", "b", "c"]
+    done = subprocess.run([sys.executable, "-c", SEVERAL], capture_output=True, text=True)
+    assert (done.returncode, sorted(done.stdout.split())) == (128 + signal.SIGTERM, ["a", "b", "c"])
 
 
 @pytest.mark.usefixtures("handlers")

@@ -21,7 +21,7 @@ import aflint
 from aflint import Session
 from aflint.events import Event, TaskEnded, TaskRecovered
 from aflint.journal import Journal
-from aflint.journal.objects import ObjectJournal
+from aflint.journal.writing import StoredJournal
 from examples.taxi.queries import QUERIES
 
 Program = Callable[[Session, Path], Awaitable[Any]]
@@ -62,8 +62,9 @@ async def changed(session: Session, folder: Path) -> Any:
 
 
 async def lines(session: Session, folder: Path) -> Any:
-    """Count the words of a file."""
-    words = session.text_file(str(folder / "input.txt"), 10).flat_map(str.split)
+    """Count the words of a file, or of what the environment names."""
+    path = os.environ.get("RESUMABLE_INPUT", str(folder / "input.txt"))
+    words = session.text_file(path, 10).flat_map(str.split)
     noted = words.map_partitions_with_index(noting(folder, "map"))
     return sorted((await noted.count_by_value()).items())
 
@@ -124,9 +125,10 @@ PROGRAMS: dict[str, Program] = {
 
 
 class Watcher:
-    """Counts what is told of tasks, and kills the driver in the middle of being told."""
+    """Counts what is told of tasks, and kills the driver once that is written down."""
 
-    def __init__(self, session: Session, kill_after: int, stage: int | None) -> None:
+    def __init__(self, session: Session, folder: Path, kill_after: int, stage: int | None) -> None:
+        self._folder = folder
         self.accepted: list[str] = []
         self.recovered: list[str] = []
         self._session = session
@@ -142,12 +144,12 @@ class Watcher:
             counted = self._stage is None or event.id.stage == self._stage
             self._kill_after -= counted
             if counted and self._kill_after == 0:
-                if self._session.config.backend == "local":
-                    os.kill(os.getpid(), signal.SIGKILL)
                 self._killing = asyncio.create_task(self._kill_later())
 
     async def _kill_later(self) -> None:
-        """Let what was accepted come into S3, where that takes a moment, so as to be looked for."""
+        """Let what was accepted be written, which takes a moment, so as to be looked for."""
+        with (self._folder / "accepted").open("a") as kept:
+            kept.writelines(f"{task}\n" for task in self.accepted)
         await self._session._running().journal.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -158,7 +160,7 @@ def kill_at_the_end() -> None:
     async def kill(journal: Journal) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    Journal.remove = ObjectJournal.remove = kill  # type: ignore[method-assign, assignment]
+    StoredJournal.remove = kill  # type: ignore[method-assign, assignment]
 
 
 async def main(name: str, folder: Path, kill_after: int = -1, stage: int | None = None) -> None:
@@ -166,7 +168,7 @@ async def main(name: str, folder: Path, kill_after: int = -1, stage: int | None 
     async with aflint.connect(
         run_id="run", workers=2, progress=False, scratch_dir=str(folder / "scratch")
     ) as session:
-        watcher = Watcher(session, kill_after, stage)
+        watcher = Watcher(session, folder, kill_after, stage)
         session.add_listener(watcher)
         answer = await PROGRAMS[name](session, folder)
     told = {"answer": answer, "accepted": watcher.accepted, "recovered": watcher.recovered}

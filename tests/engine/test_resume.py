@@ -60,25 +60,30 @@ def ran(folder: Path) -> Counter[str]:
     return Counter(names)
 
 
+def written_down(folder: Path) -> set[str]:
+    """Return the tasks that killed drivers had accepted, and had seen written down."""
+    return set((folder / "accepted").read_text().split())
+
+
 def left(folder: Path) -> list[Path]:
     return list((folder / "scratch").iterdir())
 
 
-Alone = Callable[[str], tuple[Any, int]]
+Alone = Callable[[str], Any]
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
-    """Return what a program answers when nobody kills it, and how many partitions it computes."""
+    """Return what a program answers when nobody kills it."""
 
     @cache
-    def answer(name: str) -> tuple[Any, int]:
+    def answer(name: str) -> Any:
         folder = tmp_path_factory.mktemp(name)
         for part in ("ran", "scratch"):
             (folder / part).mkdir()
         driver = run(name, folder)
         assert driver.status == 0, driver.errors
-        return driver.told["answer"], sum(ran(folder).values())
+        return driver.told["answer"]
 
     return answer
 
@@ -104,17 +109,14 @@ def test_a_killed_driver_is_resumed(
 ) -> None:
     killed = run(name, folder, kill_after, stage, PYTHONHASHSEED="1")
     assert killed.status == -signal.SIGKILL
-    before = ran(folder)
     resumed = run(name, folder, PYTHONHASHSEED="2")
     assert resumed.status == 0, resumed.errors
-    answer, computed = alone(name)
-    assert resumed.told["answer"] == answer
+    assert resumed.told["answer"] == alone(name)
     assert left(folder) == []
     assert resumed.told["recovered"]
-    assert not set(resumed.told["recovered"]) & set(resumed.told["accepted"])
-    again = sum((ran(folder) - before).values())
-    workers = 2  # each was in the middle of at most one task
-    assert again <= computed - sum(before.values()) + workers
+    assert len(written_down(folder)) >= kill_after
+    again = set(resumed.told["accepted"])
+    assert not again & (written_down(folder) | set(resumed.told["recovered"]))
 
 
 def test_accepted_map_tasks_are_not_run_again(folder: Path) -> None:
@@ -129,8 +131,8 @@ def test_a_run_can_be_resumed_again_and_again(folder: Path, alone: Alone) -> Non
     for kill_after in (3, 3, 3, 3):
         assert run("counts", folder, kill_after).status == -signal.SIGKILL
     resumed = run("counts", folder)
-    assert resumed.told["answer"] == alone("counts")[0]
-    assert len(resumed.told["recovered"]) == 12
+    assert resumed.told["answer"] == alone("counts")
+    assert not written_down(folder) & set(resumed.told["accepted"])
     assert left(folder) == []
 
 
@@ -141,7 +143,7 @@ def test_a_run_that_is_over_is_not_resumed(folder: Path, alone: Alone) -> None:
     listed = start(["-m", "aflint", "resume"], folder, AFLINT_SCRATCH_DIR=str(folder / "scratch"))
     assert "Nothing to resume" in listed.out
     driver = run("counts", folder)
-    assert (driver.status, driver.told["answer"]) == (0, alone("counts")[0]), driver.errors
+    assert (driver.status, driver.told["answer"]) == (0, alone("counts")), driver.errors
     assert driver.told["recovered"] == []
     assert not left(folder)
 
@@ -151,20 +153,20 @@ def test_a_save_is_committed_once(folder: Path, alone: Alone) -> None:
         assert run("saved", folder, kill_after).status == -signal.SIGKILL
     resumed = run("saved", folder)
     assert resumed.status == 0, resumed.errors
-    assert resumed.told["answer"] == alone("saved")[0]
+    assert resumed.told["answer"] == alone("saved")
     assert left(folder) == []
 
 
 def test_another_program_is_refused_and_destroys_nothing(folder: Path, alone: Alone) -> None:
     run("counts", folder, 8)
     (scratch,) = left(folder)
-    files = sorted(path for path in scratch.rglob("*") if "worker" not in str(path))
+    files = {path for path in scratch.rglob("*") if "worker" not in str(path)}
     refused = run("changed", folder)
     assert refused.status == 1
     assert "ProgramChangedError: run run cannot be resumed" in refused.errors
-    assert sorted(p for p in scratch.rglob("*") if "worker" not in str(p)) == files
+    assert files <= set(scratch.rglob("*"))
     resumed = run("counts", folder)
-    assert resumed.told["answer"] == alone("counts")[0]
+    assert resumed.told["answer"] == alone("counts")
 
 
 @pytest.mark.parametrize("same_size", [True, False])
@@ -179,13 +181,15 @@ def test_a_run_whose_input_was_changed_is_refused(same_size: bool, folder: Path)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))
     refused = run("lines", folder)
     assert refused.status == 1
-    assert "ProgramChangedError: run run cannot be resumed" in refused.errors
-    assert "with other functions, captured values or input" in refused.errors
+    assert "InputChangedError: run run cannot be resumed" in refused.errors
+    assert f"{path} was changed or replaced since run-1 (" in refused.errors
     assert left(folder)
 
 
 def damage(journal: Path, how: str) -> None:
-    data = bytearray(journal.read_bytes())
+    """Damage the last segment of a journal."""
+    segment = max(journal.iterdir())
+    data = bytearray(segment.read_bytes())
     if how == "truncated":
         del data[len(data) // 2 :]
     elif how == "altered":
@@ -195,7 +199,7 @@ def damage(journal: Path, how: str) -> None:
     else:
         data.clear()
         data += b"something else"
-    journal.write_bytes(data)
+    segment.write_bytes(data)
 
 
 @pytest.mark.parametrize(
@@ -210,16 +214,17 @@ def damage(journal: Path, how: str) -> None:
 def test_a_damaged_journal_is_refused_and_stays(how: str, error: str, folder: Path) -> None:
     run("counts", folder, 8)
     (scratch,) = left(folder)
-    whole = (scratch / "journal").read_bytes()
+    whole = {path: path.read_bytes() for path in (scratch / "journal").iterdir()}
     damage(scratch / "journal", how)
     refused = run("counts", folder)
     assert refused.status == 1
     assert error in refused.errors.splitlines()[-1]
     assert str(scratch / "journal") in refused.errors
-    (scratch / "journal").write_bytes(whole)
+    for path, data in whole.items():
+        path.write_bytes(data)
     resumed = run("counts", folder)
     assert resumed.status == 0, resumed.errors
-    assert len(resumed.told["recovered"]) == 8
+    assert len(resumed.told["recovered"]) >= 8
 
 
 def test_the_command_runs_the_program_again(folder: Path, alone: Alone) -> None:
@@ -237,7 +242,7 @@ def test_the_command_runs_the_program_again(folder: Path, alone: Alone) -> None:
     assert "Runs that can be resumed: run" in unknown.errors
     resumed = start([*command, "run-1"], folder, **scratch)  # without what it was killed by
     assert resumed.status == -signal.SIGKILL  # which is part of its command: it is killed again
-    assert run("counts", folder).told["answer"] == alone("counts")[0]
+    assert run("counts", folder).told["answer"] == alone("counts")
 
 
 async def test_a_run_whose_driver_is_alive_is_not_resumed(tmp_path: Path) -> None:
@@ -252,10 +257,18 @@ async def test_a_run_whose_driver_is_alive_is_not_resumed(tmp_path: Path) -> Non
     assert os.listdir(tmp_path) == []
 
 
-async def test_without_a_journal_nothing_is_written_down(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "written"),
+    [({}, False), ({"journal": False, "run_id": "mine"}, False), ({"journal": True}, True),
+     ({"run_id": "mine"}, True)],
+)  # fmt: skip
+async def test_a_local_run_is_written_down_at_once_where_that_is_asked(
+    settings: dict[str, Any], written: bool, tmp_path: Path
+) -> None:
     async with aflint.connect(
-        workers=1, progress=False, scratch_dir=str(tmp_path), journal=False
+        workers=1, progress=False, scratch_dir=str(tmp_path), **settings
     ) as session:
         assert await session.range(10).key_by(lambda n: n % 2).count_by_key() == {0: 5, 1: 5}
         (scratch,) = os.listdir(tmp_path)
-        assert "journal" not in os.listdir(tmp_path / scratch)
+        assert (tmp_path / scratch / "journal").exists() == written
+    assert os.listdir(tmp_path) == []

@@ -7,14 +7,15 @@ from hypothesis import strategies as st
 from aflint.journal.entries import (
     DriverBegan,
     Entry,
+    InputListed,
     JobBegan,
     JobClosed,
     SaveCommitted,
     ShuffleClosed,
     ShuffleMade,
     TaskAccepted,
+    row_of,
 )
-from aflint.journal.rows import row_of
 from aflint.task import Blob, ShuffleHandle, TaskId, TaskResult
 
 KEY = bytes(range(32))
@@ -36,7 +37,8 @@ def made(job: str, stage: int, shuffle: int, place: str = "place") -> ShuffleMad
 
 SOME: tuple[Entry, ...] = (
     driver(),
-    JobBegan("nightly-1", "collect", "f" * 32),
+    InputListed("i" * 32, {"/in": "1:2"}),
+    JobBegan("nightly-1", "collect", "f" * 32, "p" * 32, "i" * 32),
     made("nightly-1", 0, 4),
     accepted("nightly-1", 0, 0, b"one"),
     ShuffleClosed(ShuffleHandle("nightly-1", 4, 3, ("place", 2))),
@@ -65,7 +67,8 @@ entries: st.SearchStrategy[Entry] = st.one_of(
         _small,
         st.floats(allow_nan=False),
     ),
-    st.builds(JobBegan, _text, _text, _text),
+    st.builds(InputListed, _text, st.dictionaries(_text, _text, max_size=3)),
+    st.builds(JobBegan, _text, _text, _text, _text, _text),
     st.builds(ShuffleMade, _small, st.builds(ShuffleHandle, _text, _small, _small, _text)),
     st.builds(TaskAccepted, st.lists(_results, min_size=1, max_size=3).map(tuple)),
     st.builds(ShuffleClosed, st.builds(ShuffleHandle, _text, _small, _small, _text)),

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aflint.errors import JournalVersionError, ProgramChangedError
-from aflint.journal import Past
+from aflint.errors import InputChangedError, JournalVersionError, ProgramChangedError
+from aflint.journal import JobIdentity, Past
 from aflint.journal.entries import (
     Entry,
+    InputListed,
     JobBegan,
     JobClosed,
     SaveAborted,
@@ -34,7 +36,7 @@ def ids(jobs: Iterable[object]) -> list[str]:
 def test_a_new_run_has_none() -> None:
     new = past()
     assert (new.generation, new.numbers, new.unmet) == (0, 0, ())
-    assert new.meet("f", "collect", alone=True) is None
+    assert new.meet(JobIdentity("f"), "collect", alone=True) is None
     assert not new.refused
     assert not new.saving("collect")
     new.check_versions("9", "3.99")
@@ -44,49 +46,76 @@ def test_jobs_are_met_in_order_and_once() -> None:
     run = past(driver(), began(1), began(2), began(3))
     assert (run.generation, run.numbers) == (1, 3)
     for number in (1, 2, 3):
-        met = run.meet(f"f{number}", "collect", alone=True)
+        met = run.meet(JobIdentity(f"f{number}"), "collect", alone=True)
         assert met is not None
         assert met.id == f"nightly-{number}"
     assert run.unmet == ()
-    assert run.meet("f3", "collect", alone=True) is None
+    assert run.meet(JobIdentity("f3"), "collect", alone=True) is None
     assert not run.refused
 
 
 def test_jobs_that_compute_the_same_are_met_one_after_the_other() -> None:
     run = past(driver(), began(1, "same"), began(2, "same"))
-    met = [run.meet("same", "collect", alone=True) for _ in range(3)]
+    met = [run.meet(JobIdentity("same"), "collect", alone=True) for _ in range(3)]
     assert ids(met) == ["nightly-1", "nightly-2", ""]
 
 
 @given(st.permutations(range(1, 6)))
 def test_with_several_at_once_they_are_met_in_any_order(order: list[int]) -> None:
     run = past(driver(), *map(began, range(1, 6)))
-    met = [run.meet(f"f{number}", "collect", alone=False) for number in order]
+    met = [run.meet(JobIdentity(f"f{number}"), "collect", alone=False) for number in order]
     assert ids(met) == [f"nightly-{number}" for number in order]
 
 
 def test_one_that_is_new_among_several_at_once_is_no_change() -> None:
     run = past(driver(), began(1), began(2))
-    assert run.meet("new", "collect", alone=False) is None
+    assert run.meet(JobIdentity("new"), "collect", alone=False) is None
     assert ids(run.unmet) == ["nightly-1", "nightly-2"]
     assert not run.refused
 
 
 def test_another_program_is_refused() -> None:
     run = past(driver(), began(1), JobClosed("nightly-1"), began(2, name="save to out"))
-    run.meet("f1", "collect", alone=True)
+    run.meet(JobIdentity("f1"), "collect", alone=True)
     with pytest.raises(ProgramChangedError, match=r"nightly-2 \(save to out\).*'count'") as told:
-        run.meet("other", "count", alone=True)
+        run.meet(JobIdentity("other"), "count", alone=True)
     assert "Nothing was changed" in str(told.value)
     assert run.refused
     assert ids(run.unmet) == ["nightly-2"]
 
 
+ONE, OTHER = {"/a": "1", "/b": "1"}, {"/x": "1"}
+
+
+@pytest.mark.parametrize(
+    ("now", "program", "told"),
+    [
+        ({"/a": "1", "/b": "2"}, "same", "/b was changed or replaced since nightly-1 (collect)"),
+        ({"/a": "2", "/b": "2"}, "same", "/a was changed or replaced (and 1 more) since"),
+        ({"/a": "1"}, "same", "/b is gone since"),
+        ({**ONE, "/c": "1"}, "same", "/c was added since"),
+        ({"/a": "1", "/b": "2"}, "of another count of partitions", "/b was changed or replaced"),
+        (OTHER, "another", None),
+        (ONE, "same", None),  # it is other data of the driver's
+    ],
+)
+def test_a_changed_input_is_told_from_a_changed_program(
+    now: dict[str, str], program: str, told: str | None
+) -> None:
+    job = JobBegan("nightly-1", "collect", "f", "same", "i")
+    run = past(driver(), InputListed("i", ONE), job)
+    expected = InputChangedError if told else ProgramChangedError
+    with pytest.raises(expected, match=re.escape(told or "its program has changed")) as error:
+        run.meet(JobIdentity("g", program, "j", now), "collect", alone=True)
+    assert run.refused is error.value
+    assert "Nothing was changed" in str(error.value)
+
+
 def test_what_ran_beside_others_may_be_planned_otherwise() -> None:
     run = past(driver(), began(1), began(2), JobClosed("nightly-1"), began(3))
     assert [job.beside for job in run.jobs.values()] == [True, True, True]
-    run.meet("f1", "collect", alone=True)
-    assert run.meet("reads what the first cached", "collect", alone=True) is None
+    run.meet(JobIdentity("f1"), "collect", alone=True)
+    assert run.meet(JobIdentity("reads what the first cached"), "collect", alone=True) is None
     assert not run.refused
 
 
@@ -94,9 +123,9 @@ def test_what_comes_after_jobs_beside_each_other_may_be_one_of_them() -> None:
     ended = JobClosed("nightly-1"), JobClosed("nightly-2")
     run = past(driver(), began(1), began(2), *ended, began(3))
     assert [job.beside for job in run.jobs.values()] == [True, True, False]
-    assert run.meet("planned otherwise", "count", alone=True) is None
+    assert run.meet(JobIdentity("planned otherwise"), "count", alone=True) is None
     assert not run.refused
-    assert run.meet("f3", "collect", alone=True)
+    assert run.meet(JobIdentity("f3"), "collect", alone=True)
 
 
 def test_what_a_killed_driver_had_under_way_runs_beside_nothing_of_the_next() -> None:
@@ -106,8 +135,8 @@ def test_what_a_killed_driver_had_under_way_runs_beside_nothing_of_the_next() ->
 
 def test_a_program_that_asks_for_more_goes_on() -> None:
     run = past(driver(), began(1))
-    run.meet("f1", "collect", alone=True)
-    assert run.meet("more", "collect", alone=True) is None
+    run.meet(JobIdentity("f1"), "collect", alone=True)
+    assert run.meet(JobIdentity("more"), "collect", alone=True) is None
     assert not run.refused
 
 
@@ -115,7 +144,7 @@ def test_saving_jobs_are_known_by_name_until_met() -> None:
     run = past(driver(), began(1, name="save to out"))
     assert run.saving("save to out")
     assert not run.saving("save to elsewhere")
-    run.meet("f1", "save to out", alone=True)
+    run.meet(JobIdentity("f1"), "save to out", alone=True)
     assert not run.saving("save to out")
 
 

@@ -6,22 +6,20 @@ from hypothesis import strategies as st
 
 from aflint.errors import JournalDamagedError, JournalVersionError
 from aflint.journal.entries import Entry
-from aflint.journal.segment import decode, encode, size_of
+from aflint.journal.segment import decode, encode
 from tests.journal.entries import KEY, SESSION, SOME, entries
 
-SMALL = encode(SESSION, 3, SOME[1:2], KEY)
+SMALL = encode(SESSION, "run", 3, SOME[1:2], KEY)
 
 
 @given(st.lists(entries, max_size=4), st.text(max_size=20), st.integers(0, 10**9))
 def test_what_is_written_is_read(some: list[Entry], session: str, number: int) -> None:
-    data = encode(session, number, some, KEY, "run")
-    assert size_of(data, "it") == len(data)
-    assert size_of(data[:64], "it") == len(data)
+    data = encode(session, "run", number, some, KEY)
     assert decode(data, session, number, KEY, "it") == ("run", tuple(some))
 
 
 def test_entries_come_back_with_their_types() -> None:
-    assert decode(encode(SESSION, 0, SOME, KEY), SESSION, 0, KEY, "it") == ("", SOME)
+    assert decode(encode(SESSION, "run", 0, SOME, KEY), SESSION, 0, KEY, "it") == ("run", SOME)
 
 
 def test_any_altered_byte_is_told() -> None:
@@ -30,16 +28,16 @@ def test_any_altered_byte_is_told() -> None:
             data = bytearray(SMALL)
             data[place] ^= flip
             error = JournalVersionError if place == 7 else JournalDamagedError
-            with pytest.raises(error, match="segment 3"):
-                decode(bytes(data), SESSION, 3, KEY, "segment 3")
+            with pytest.raises(error, match="segment path/3"):
+                decode(bytes(data), SESSION, 3, KEY, "path/3")
 
 
 def test_any_cut_is_told() -> None:
     for end in range(len(SMALL)):
-        with pytest.raises(JournalDamagedError, match="segment 3 is damaged"):
-            decode(SMALL[:end], SESSION, 3, KEY, "segment 3")
+        with pytest.raises(JournalDamagedError, match="segment path/3 of a journal is damaged"):
+            decode(SMALL[:end], SESSION, 3, KEY, "path/3")
     with pytest.raises(JournalDamagedError):
-        decode(SMALL + b"\0", SESSION, 3, KEY, "segment 3")
+        decode(SMALL + b"\0", SESSION, 3, KEY, "path/3")
 
 
 @pytest.mark.parametrize(
@@ -58,4 +56,4 @@ def test_other_bytes_are_told(data: bytes) -> None:
 
 
 def test_an_empty_segment_is_one() -> None:
-    assert decode(encode(SESSION, 0, [], KEY), SESSION, 0, KEY, "it") == ("", ())
+    assert decode(encode(SESSION, "run", 0, [], KEY), SESSION, 0, KEY, "it") == ("run", ())

@@ -69,6 +69,7 @@ class DriverCaller(Caller):
     def __init__(self, dice: Dice, number: int) -> None:
         super().__init__(dice, f"driver{number or ''}")
         self.dead = False
+        self.on_request: Callable[[], object] = lambda: None
 
     def check(self) -> None:
         if self.dead:
@@ -76,6 +77,9 @@ class DriverCaller(Caller):
 
     async def before(self, number: int) -> None:
         self.check()
+
+    async def after(self, number: int) -> None:
+        self.on_request()
 
     def is_unavailable(self, where: str) -> bool:
         return self.dice.strikes(Fault.DRIVER_UNAVAILABLE, where, group="driver", most=1)

@@ -11,7 +11,7 @@ from typing import Any
 from aflint import limits
 from aflint.backend.base import Backend
 from aflint.config import Config
-from aflint.journal import open_journal
+from aflint.journal import folder_of, open_journal
 from aflint.plan.planner import TaskSettings
 from aflint.scheduler.policy import Policy
 from aflint.session import Session
@@ -80,7 +80,8 @@ class SimulatedCloud:
             self.remains.forget()
             return
         key = self.secret.key("journal", SESSION)
-        _, entries = await open_journal(FOLDER, self.outside(), key, SESSION)
+        place = folder_of(FOLDER, SESSION)
+        _, entries = await open_journal(place, self.outside(), key, SESSION)
         self.remains.find(entries)
         await self.remains.lose_some(self, number)
 
@@ -188,6 +189,11 @@ class SimulatedSession(Session):
 
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
         return self._cloud.backend(self._driver)
+
+    async def _remove_all(self, *parts: Any) -> None:
+        if self._driver.kill is not None:
+            self._driver.kill.removing()
+        await super()._remove_all(*parts)
 
     def use_clock(self, clock: Callable[[], float]) -> None:
         """Have the scheduler tell the time by a clock that may jump."""

@@ -17,6 +17,7 @@ LATEST_S = 90.0
 
 _MOST_ATTEMPTS = 20
 _MOST_READING = 2
+_MOST_REQUESTS = 5
 _LATE_S = 1.0
 _TIDYING_S = 0.4
 
@@ -38,7 +39,9 @@ class Moment(Enum):
     """When it has invoked so many attempts of map tasks that read a shuffle: what such a task
     writes depends on the order in which it is given its records."""
     ENDING = 4
-    """When it has all its answers, and removes what the run had."""
+    """When it has all its answers, and ends its session."""
+    REMOVING = 5
+    """When it has made so many requests to remove what the run had: between any two of them."""
 
 
 class Kill:
@@ -46,20 +49,36 @@ class Kill:
 
     def __init__(self, dice: Dice, number: int) -> None:
         at = ("kill", number)
-        self._moment = (*Moment, Moment.BETWEEN, Moment.BETWEEN)[dice.pick(7, *at)]
+        moments = (*Moment, Moment.BETWEEN, Moment.BETWEEN, Moment.REMOVING)
+        self._moment = moments[dice.pick(len(moments), *at)]
         self._latest_s = dice.between(0.0, 1.0, *at, "time") ** 3 * LATEST_S
         late_s = _TIDYING_S if self._moment is Moment.ENDING else _LATE_S
         self._late_s = dice.between(0.0, 1.0, *at, "late") ** 2 * late_s
-        most = _MOST_ATTEMPTS if self._moment is Moment.ATTEMPT else _MOST_READING
-        self._left = 1 + dice.pick(most, *at, "attempts")
+        most = {Moment.ATTEMPT: _MOST_ATTEMPTS, Moment.REMOVING: _MOST_REQUESTS}
+        self._left = 1 + dice.pick(most.get(self._moment, _MOST_READING), *at, "attempts")
+        if self._moment is Moment.REMOVING:
+            self._late_s = 0.0  # a request goes on for a while after it has taken effect
+        self._removing = False
         self._come = asyncio.Event()
 
     def invoked(self, task: TaskDescription) -> None:
         """Take in that the driver has invoked an attempt."""
         if self._counts(task):
-            self._left -= 1
-            if not self._left:
-                self._come.set()
+            self._count()
+
+    def requested(self) -> None:
+        """Take in that a request of the driver has taken effect."""
+        if self._removing and self._moment is Moment.REMOVING:
+            self._count()
+
+    def removing(self) -> None:
+        """Take in that the driver begins to remove what the run had."""
+        self._removing = True
+
+    def _count(self) -> None:
+        self._left -= 1
+        if not self._left:
+            self._come.set()
 
     def answered(self) -> None:
         """Take in that the driver has all its answers."""

@@ -23,7 +23,7 @@ from aflint.executor import shuffle
 from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, ReadCounts
 from aflint.journal import PastJob
-from aflint.journal.objects import ObjectJournal
+from aflint.journal.writing import StoredJournal
 from aflint.plan.planner import ShuffleContent
 from aflint.scheduler import attempts, stages
 from aflint.scheduler import jobs as scheduler_jobs
@@ -41,11 +41,11 @@ from aflint.transport.sqs_reader import SqsReader
 Mutant = Callable[[], AbstractContextManager[Any]]
 
 
-def caught_after(mutant: Mutant, most: int = 500, start: int = 0) -> tuple[int, Outcome] | None:
+def caught_after(mutant: Mutant, most: int = 500) -> tuple[int, Outcome] | None:
     """Return how many seeds it took to catch a mutant, and the failure; None if it was not."""
     with mutant():
         for tried in range(most):
-            outcome = run_seed(start + tried)
+            outcome = run_seed(tried)
             if outcome.failure:
                 return tried + 1, outcome
     return None
@@ -227,10 +227,10 @@ def branches_share_functions() -> AbstractContextManager[Any]:
 def ends_without_a_word() -> AbstractContextManager[Any]:
     """A driver removes what its run has without noting before that it is over."""
 
-    async def end(self: ObjectJournal) -> None:
+    async def end(self: StoredJournal) -> None:
         await self.check()
 
-    return patch.object(ObjectJournal, "end", end)
+    return patch.object(StoredJournal, "end", end)
 
 
 def kept_across_partitioners() -> AbstractContextManager[Any]:

@@ -198,6 +198,7 @@ class _Run:
             self._dice.strikes(Fault.DRIVER_KILL, str(number))
             life = self._begin(cloud)
             life.driver.kill = Kill(self._dice, number)
+            life.driver.caller.on_request = life.driver.kill.requested
             if not await life.driver.kill.come(life.program):
                 if await self._has_run(life):
                     return

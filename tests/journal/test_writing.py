@@ -1,8 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,15 +23,12 @@ from aflint.errors import (
     RunInUseError,
     ServiceUnavailableError,
 )
+from aflint.journal import Journal
 from aflint.journal.entries import Entry, JobBegan, JobClosed
-from aflint.journal.objects import (
-    PAUSE_S,
-    REMOVAL_S,
-    ObjectJournal,
-    open_objects,
-)
+from aflint.journal.reading import read_journal
 from aflint.journal.segment import encode
-from aflint.journal.stored import read_stored
+from aflint.journal.writing import PAUSE_S, QUIET_S, REMOVAL_S, open_journal
+from aflint.storage.local import LocalStorage
 from aflint.storage.s3 import S3Storage
 from aflint.testing.clock import VirtualClock, run_virtual
 from aflint.testing.simulation.callers import Caller
@@ -61,8 +65,8 @@ class Bucket:
 
     async def open(
         self, storage: S3Storage | None = None, key: bytes = KEY, session: str = SESSION
-    ) -> tuple[ObjectJournal, list[Entry]]:
-        return await open_objects(FOLDER, storage or self.storage(), key, session)
+    ) -> tuple[Journal, list[Entry]]:
+        return await open_journal(FOLDER, storage or self.storage(), key, session)
 
     async def write(self, *some: Entry) -> None:
         journal, _ = await self.open()
@@ -85,6 +89,20 @@ class Bucket:
         return len(self.objects.held)
 
 
+class Disk:
+    """A folder of this machine, and storage for whoever asks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "journal"
+
+    async def open(self, key: bytes = KEY, session: str = SESSION) -> tuple[Journal, list[Entry]]:
+        return await open_journal(str(self.folder), LocalStorage(), key, session, alone=True)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.folder.iterdir()) if self.folder.exists() else []
+
+
 class _Aws:
     def s3(self) -> None:
         return None
@@ -99,21 +117,122 @@ def bucket() -> Bucket:
     return Bucket()
 
 
+async def write(place: Bucket | Disk, *some: Entry) -> list[Entry]:
+    """Record entries, close, and return what stood there before."""
+    journal, before = await place.open()
+    for entry in some:
+        journal.record(entry)
+    await journal.flush()
+    await journal.aclose()
+    return before
+
+
 @given(st.lists(st.lists(entries, max_size=3), max_size=3))
 def test_drivers_one_after_the_other_find_it_all(runs: list[list[Entry]]) -> None:
-    async def all_runs() -> None:
-        bucket, so_far = Bucket(), list[Entry]()
+    async def all_runs(place: Bucket | Disk) -> None:
+        so_far = list[Entry]()
         for some in runs:
-            journal, found = await bucket.open()
-            assert found == so_far
-            for entry in some:
-                journal.record(entry)
-            await journal.flush()
-            await journal.aclose()
+            assert await write(place, *some) == so_far
             so_far += some
-        assert await bucket.read() == so_far
+        assert await write(place) == so_far
 
-    run_virtual(all_runs())
+    with tempfile.TemporaryDirectory() as folder:
+        for place in (Bucket(), Disk(Path(folder))):
+            run_virtual(all_runs(place))
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from tests.journal.entries import SOME
+from tests.journal.test_writing import Disk, write
+async def main():
+    await write(Disk(Path(sys.argv[1])), *SOME)
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+
+
+def test_what_was_flushed_survives_the_driver(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert run_virtual(write(Disk(tmp_path), JobClosed("x"))) == list(SOME)
+
+
+async def test_a_segment_that_a_kill_left_half_written_is_none(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    await write(disk, *SOME[:2])
+    (disk.folder / ".00000001.hidden").write_bytes(encode(SESSION, "run", 1, SOME, KEY)[:40])
+    assert await write(disk, SOME[2]) == list(SOME[:2])
+    assert await write(disk) == list(SOME[:3])
+
+
+async def test_a_full_disk_is_told_once_and_the_job_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = Disk(tmp_path)
+    journal, _ = await disk.open()
+    journal.record(SOME[0])
+    await journal.flush()
+
+    def full(source: str, target: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(os, "link", full)
+        for entry in SOME[1:]:
+            journal.record(entry)
+            await journal.flush()
+    journal.record(SOME[1])  # there is room again; but what lies between is lost
+    await journal.flush()
+    await journal.aclose()
+    (said,) = caplog.messages
+    assert "nightly cannot be written (no room is left on the disk" in said
+    assert await write(disk) == [SOME[0]]
+    assert disk.names == ["00000000"]
+
+
+async def test_a_run_ends_though_its_journal_was_removed(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    journal, _ = await disk.open()
+    journal.record(SOME[0])
+    await journal.flush()
+    (disk.folder / "00000000").unlink()
+    journal.record(SOME[1])
+    await journal.check()
+    await journal.end()
+    await journal.aclose()
+    await journal.remove()
+    assert disk.names == []
+
+
+async def test_in_its_quiet_time_nothing_is_written(
+    bucket: Bucket, virtual_time: VirtualClock
+) -> None:
+    for lasts, written in ((QUIET_S - 1, []), (QUIET_S + 1, numbered(0))):
+        journal, _ = await open_journal(FOLDER, bucket.storage(), KEY, SESSION, quiet_s=QUIET_S)
+        for entry in SOME:
+            journal.record(entry)
+        before = virtual_time.now
+        await journal.flush()
+        await journal.check()
+        assert virtual_time.now == pytest.approx(before, abs=0.1)
+        await asyncio.sleep(lasts)
+        assert bucket.names == written
+        assert await bucket.read() == (list(SOME) if written else [])
+        await journal.end()
+        await journal.aclose()
+        await journal.remove()
+        assert bucket.names == []
+
+
+async def test_a_journal_that_is_there_has_no_quiet_time(bucket: Bucket) -> None:
+    await bucket.write(SOME[0])
+    journal, _ = await open_journal(FOLDER, bucket.storage(), KEY, SESSION, quiet_s=QUIET_S)
+    journal.record(SOME[1])
+    await journal.flush()
+    assert bucket.names == numbered(0, 1)
+    await journal.aclose()
 
 
 async def test_opening_and_closing_writes_nothing(bucket: Bucket) -> None:
@@ -156,7 +275,7 @@ async def test_flush_waits_for_no_pause(bucket: Bucket, virtual_time: VirtualClo
     for entry in SOME:
         journal.record(entry)
         await journal.flush()
-    assert virtual_time.now - before < PAUSE_S
+    assert virtual_time.now - before < PAUSE_S * len(SOME) / 2
     assert len(bucket.names) == len(SOME)
     await journal.aclose()
 
@@ -327,7 +446,7 @@ async def test_what_a_driver_left_that_was_killed_while_it_removed_is_of_no_more
     await first.aclose()
     for name in numbered(*range(removed)):
         del bucket.objects.held[name]
-    stored = await read_stored(FOLDER, bucket.storage(), KEY, SESSION)
+    stored = await read_journal(FOLDER, bucket.storage(), KEY, SESSION)
     assert (stored.entries, stored.over) == ([], True)
     before = virtual_time.now
     second, found = await bucket.open()
@@ -347,7 +466,7 @@ async def test_what_a_driver_left_that_was_killed_while_it_removed_is_of_no_more
     assert bucket.names == []
 
 
-async def outliving(bucket: Bucket) -> ObjectJournal:
+async def outliving(bucket: Bucket) -> Journal:
     """Return the journal of a driver whose run another one has taken over, ended and removed."""
     first, _ = await bucket.open()
     first.record(driver(1))
@@ -504,7 +623,7 @@ async def test_a_segment_of_another_version_run_or_secret_is_told(bucket: Bucket
     await bucket.write(JobBegan("nightly-1", "count", "f"))
     await refused(bucket, JournalDamagedError, "another secret|altered", key=KEY[::-1])
     await refused(bucket, JournalDamagedError, "in the wrong place", session="another")
-    segment = bytearray(encode(SESSION, 0, SOME[:1], KEY))
+    segment = bytearray(encode(SESSION, "run", 0, SOME[:1], KEY))
     segment[7] = 9
     bucket.objects.held[numbered(0)[0]] = bytes(segment)
     await refused(bucket, JournalVersionError, "version 9")

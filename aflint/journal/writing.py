@@ -1,9 +1,10 @@
-"""A journal in S3: a segment is an object, numbered, and written only where none is there yet.
+"""Writes a journal: a segment is a file or an object, numbered, and written only where none is yet.
 
 So the segments are one sequence whoever writes them: a driver that was taken for dead, and finds
 the number of its next segment taken, knows that another one has resumed its run, and stops. The
-last segment of a run says that it is over, and is removed last: who reads it does not resume what
-is being removed. A driver that outlives even that finds its segments gone, or those of another run.
+last segment of a run says that it is over, and is removed last: a driver that reads it does not
+resume what is being removed. A driver that outlives even that finds its segments gone, or those of
+another run.
 """
 
 from __future__ import annotations
@@ -24,28 +25,33 @@ from aflint.errors import (
 )
 from aflint.journal.base import Journal
 from aflint.journal.entries import Entry, RunEnded
+from aflint.journal.reading import LOOK_S, path_of, read_journal
 from aflint.journal.segment import HEAD_BYTES, decode, encode
-from aflint.journal.stored import LOOK_S, path_of, read_stored
 from aflint.storage.base import Storage
 
 _log = logging.getLogger(__name__)
 
 PAUSE_S: Final = 0.25
-"""Between two segments: bounds what the journal costs (a PUT each), and what a kill can lose."""
+"""Between two segments: bounds what the journal costs (in S3 a PUT each), and what a kill loses."""
+
+QUIET_S: Final = 10.0
+"""A run of this machine that lasts less, and has no name, is as soon run again as resumed."""
 
 RETRY_S: Final = (1.0, 3.0, 9.0)
 """Pauses before a segment is tried again, each after all that the client itself tries."""
 
 REMOVAL_S: Final = 10.0
-"""How long a driver whose run has ended is waited for; after that it was killed while it removed
-what the run had."""
+"""How long a driver elsewhere may take to remove a run that is over; after that it was killed while
+it did."""
 
 
-class ObjectJournal(Journal):
+class StoredJournal(Journal):
     """Writes what was recorded in the background, a segment at a time.
 
     It goes on with a `run`, of which the segments with the numbers `before` are there, or begins
-    one. With `anew`, that run is over, and what is written from now on is of another.
+    one. With `anew`, that run is over, and what is written from now on is of another. `alone`: a
+    lock keeps other drivers away, which need not be looked for. Nothing is written in the first
+    `quiet_s`: a run that ends before leaves nothing to be removed.
     """
 
     def __init__(
@@ -58,6 +64,8 @@ class ObjectJournal(Journal):
         before: Sequence[int] = (),
         *,
         anew: bool = False,
+        alone: bool = False,
+        quiet_s: float = 0.0,
     ) -> None:
         super().__init__()
         self.anew = anew
@@ -66,14 +74,17 @@ class ObjectJournal(Journal):
         self._key = key
         self._session = session
         self._run = run or secrets.token_hex(8)
+        self._alone = alone
+        self._quiet_s = quiet_s
         self._written = list(before)
-        self._head = b""
+        self._head = b""  # of the latest segment, where this driver wrote it
         self._before = tuple(before) if anew else ()
+        # The first segment of a run that follows one that is over says so.
         self._waiting: list[Entry] = [RunEnded()] if anew else []
         self._recorded = len(self._waiting)
-        self._durable = 0
+        self._durable = 0  # how many of the recorded entries are written
         self._began = False
-        self._broken = False
+        self._broken = False  # nothing is written any more, for whatever reason
         self._taken: AflintError | None = None
         self._progress = asyncio.Condition()
         self._writing = asyncio.Lock()
@@ -99,7 +110,8 @@ class ObjectJournal(Journal):
         return self._waiting if self._taken is not None else ()
 
     async def flush(self) -> None:
-        """Return once all is written. Raises RunInUseError where another driver took over."""
+        if self._quiet_s:
+            return  # no driver resumes a run of which nothing is written
         wanted = self._recorded
         self._hurry.set()
         async with self._progress:
@@ -122,7 +134,7 @@ class ObjectJournal(Journal):
             await self.check()
 
     async def remove(self) -> None:
-        """Remove all segments, that which says that the run is over last."""
+        # The segment that says that the run is over goes last.
         paths = [path_of(self._folder, number) for number in self._written]
         await self._storage.delete_files(paths[:-1])
         await self._storage.delete_files(paths[-1:])
@@ -134,11 +146,13 @@ class ObjectJournal(Journal):
 
     async def _is_taken(self) -> bool:
         """Say whether another driver has written since, or has ended the run and removed it all."""
+        if self._alone:
+            return False
         return await self._is_of_run(self._number) or await self._is_stray()
 
     async def _is_stray(self) -> bool:
         """Say whether the segment before the next one is not there, or of another run."""
-        if not self._written:
+        if self._alone or not self._written:
             return False
         if not self._head:  # another driver wrote it
             return not await self._is_of_run(self._written[-1])
@@ -154,7 +168,7 @@ class ObjectJournal(Journal):
             data = await self._storage.read(path)
         except PathNotFoundError:
             return False
-        run, _ = decode(data, self._session, number, self._key, f"segment {path} of a journal")
+        run, _ = decode(data, self._session, number, self._key, path)
         return run == self._run
 
     async def aclose(self) -> None:
@@ -172,6 +186,8 @@ class ObjectJournal(Journal):
         """Write until there is nothing left to write: in a task of its own, as a write that is
         cancelled would leave it open whether the segment is there.
         """
+        await asyncio.sleep(self._quiet_s)
+        self._quiet_s = 0.0
         while self._waiting and not self._broken:
             self._hurry.clear()
             entries, self._waiting = self._waiting, []
@@ -185,7 +201,7 @@ class ObjectJournal(Journal):
         self._writer = None
 
     async def _write(self, entries: list[Entry]) -> None:
-        segment = encode(self._session, self._number, entries, self._key, self._run)
+        segment = encode(self._session, self._run, self._number, entries, self._key)
         try:
             await self._put(segment)
         except (OutputExistsError, _StrayError):
@@ -207,16 +223,16 @@ class ObjectJournal(Journal):
         """Note that the run is another driver's."""
         self._broken = True
         if self._began:
-            told = (
+            message = (
                 f"run {self._session} was resumed by another driver while this one ran: this one "
                 "stops, and leaves everything of the run to the other"
             )
         else:
-            told = (
+            message = (
                 f"run {self._session} is in use: its driver wrote to its journal just now. Wait "
                 "until that driver has ended, or end it; or choose another run id"
             )
-        self._taken = RunInUseError(told)
+        self._taken = RunInUseError(message)
         self.on_lost(self._taken)
 
     async def _put(self, segment: bytes) -> None:
@@ -247,21 +263,38 @@ class _StrayError(Exception):
     """A driver that does not know yet that its run is over has written a segment."""
 
 
-async def open_objects(
-    folder: str, storage: Storage, key: bytes, session: str
-) -> tuple[ObjectJournal, list[Entry]]:
+async def open_journal(
+    folder: str,
+    storage: Storage,
+    key: bytes,
+    session: str,
+    *,
+    alone: bool = False,
+    quiet_s: float = 0.0,
+) -> tuple[Journal, list[Entry]]:
     """Return the journal in a folder, with what stands in it; nothing is written yet.
 
-    A run that is over is waited for while somebody removes it, REMOVAL_S at most; nothing of it is
-    returned. Raises JournalDamagedError or JournalVersionError, and the errors of storage.
+    A run that is over is waited for while its driver removes it, REMOVAL_S at most, if it can be
+    alive: with `alone`, a lock says that it is not. Nothing of it is returned. `quiet_s` holds for
+    new journals. Raises JournalDamagedError or JournalVersionError, and the errors of storage; all
+    is left as it is.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + REMOVAL_S
+    deadline = loop.time() + (0.0 if alone else REMOVAL_S)
     while True:
-        found = await read_stored(folder, storage, key, session)
+        found = await read_journal(folder, storage, key, session)
         if not found.over or loop.time() >= deadline:
-            journal = ObjectJournal(
-                folder, storage, key, session, found.run, found.numbers, anew=found.over
-            )
-            return journal, found.entries
+            break
         await asyncio.sleep(LOOK_S)
+    journal = StoredJournal(
+        folder,
+        storage,
+        key,
+        session,
+        found.run,
+        found.numbers,
+        anew=found.over,
+        alone=alone,
+        quiet_s=0.0 if found.numbers else quiet_s,
+    )
+    return journal, found.entries
