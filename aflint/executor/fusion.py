@@ -13,15 +13,23 @@ which calls nothing but the user's functions: about a sixth faster than the same
 `filter` built-ins, as the interpreter runs Python functions called from Python without leaving its
 loop. A generator also turns a StopIteration that escapes from user code into an error; a built-in
 would take it for the end of the data and lose the rest.
+
+What a function gives to flat_map may be such a built-in (`map`, `itertools`). The first records of
+a partition go through a loop of their own, which looks at what each function gives and checks each
+of its records. Only where that was lazy, the loop over all other records asks what a function gave,
+once it has ended, for one record more: there is one if a StopIteration had ended it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum, auto
 from functools import lru_cache, partial
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
+from aflint.executor.lazily import checked, leaked, may_leak
 from aflint.plan.lineage import PerRecord, RecordStep
 
 Loop = Callable[[Iterator[Any]], Iterator[Any]]
@@ -35,6 +43,12 @@ _DEEPEST = 12
 
 _LONGEST = 200
 """Steps compiled as one: time and memory of the compiler grow with it."""
+
+_LOOKED_AT = 16
+"""Records of a partition for which it is looked at what functions give."""
+
+_CALL = re.compile(r"f\d+\(\w\)")
+_END = object()
 
 
 def fuse(steps: Sequence[PerRecord]) -> Callable[[Iterator[Any]], Iterator[Any]]:
@@ -71,19 +85,54 @@ def _parts(steps: Sequence[PerRecord]) -> Iterator[Sequence[PerRecord]]:
     yield steps[start:]
 
 
+class _Given(Enum):
+    """What a loop makes of what functions give to flat_map."""
+
+    TAKEN = auto()
+    LOOKED_AT = auto()
+    ASKED = auto()
+    """Whether there is more after its end."""
+
+
 @lru_cache(maxsize=256)
 def _compile(shape: tuple[RecordStep, ...]) -> Callable[..., Iterator[Any]]:
     names = ", ".join(f"f{place}" for place in range(len(shape)))
-    lines = ["def fused(functions, records):", f"{_INDENT}[{names}] = functions"]
-    depth = 1
-    lines.append(f"{_INDENT * depth}for x in records:")
-    depth += 1
-    for place, step in enumerate(shape):
-        for line in step.value.replace("f(", f"f{place}(").splitlines():
-            lines.append(f"{_INDENT * depth}{line}")
-            depth += line.endswith(":")
-    lines.append(f"{_INDENT * depth}yield x")
-    namespace: dict[str, Any] = {"repeat": repeat}
-    exec(compile("\n".join(lines), FUSED, "exec"), namespace)
+    lines = ["def fused(functions, records):", f"[{names}] = functions"]
+    if any(step.value.endswith(":") for step in shape):
+        lines.append("records, lazy = iter(records), False")
+        lines += _loop(f"islice(records, {_LOOKED_AT})", shape, _Given.LOOKED_AT)
+        lines.append("if lazy:")
+        lines += (_INDENT + line for line in _loop("records", shape, _Given.ASKED))
+    lines += _loop("records", shape, _Given.TAKEN)  # after the other one it finds no records
+    namespace: dict[str, Any] = {
+        "END": _END,
+        "checked": checked,
+        "islice": islice,
+        "leaked": leaked,
+        "may_leak": may_leak,
+        "repeat": repeat,
+    }
+    exec(compile(f"\n{_INDENT}".join(lines), FUSED, "exec"), namespace)
     fused: Callable[..., Iterator[Any]] = namespace["fused"]
     return fused
+
+
+def _loop(records: str, shape: Sequence[RecordStep], given: _Given) -> Iterator[str]:
+    """Yield the lines of a loop over records that does all steps."""
+    yield f"for x in {records}:"
+    depth, ends = 1, list[str]()
+    for place, step in enumerate(shape):
+        for line in step.value.replace("f(", f"f{place}(").splitlines():
+            if line.startswith("for") and given is not _Given.TAKEN:
+                y, (call,) = f"y{place}", _CALL.findall(line)
+                yield f"{_INDENT * depth}{y} = iter({call})"
+                if given is _Given.LOOKED_AT:
+                    yield f"{_INDENT * depth}if may_leak({y}): lazy = True; {y} = checked({y})"
+                else:
+                    end = f"if next({y}, END) is not END: raise leaked(f{place})"
+                    ends.append(f"{_INDENT * depth}{end}")
+                line = line.replace(call, y)
+            yield f"{_INDENT * depth}{line}"
+            depth += line.endswith(":")
+    yield f"{_INDENT * depth}yield x"
+    yield from reversed(ends)

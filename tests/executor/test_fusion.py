@@ -1,9 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aflint.executor.fusion import fuse
 from aflint.executor.pipeline import transform
@@ -60,6 +63,84 @@ def test_stop_iteration_is_not_the_end() -> None:
     for kind in (RecordStep.MAP, RecordStep.FILTER, RecordStep.FLAT_MAP, RecordStep.KEY_BY):
         with pytest.raises(RuntimeError, match="StopIteration"):
             list(fuse([step(kind, stop)])(iter([1])))
+
+
+def stop_at(last: int) -> Callable[[int], int]:
+    def stop(x: int) -> int:
+        if x == last:
+            raise StopIteration("mine")
+        return x
+
+    return stop
+
+
+class Lazy:
+    """A collection of the user's own, whose iterator calls a function."""
+
+    def __init__(self, function: Callable[[int], int]) -> None:
+        self.function = function
+
+    def __iter__(self) -> Iterator[int]:
+        return map(self.function, range(4))
+
+
+LAZY: list[Callable[[Callable[[int], int]], Any]] = [
+    lambda f: map(f, range(4)),
+    lambda f: filter(lambda x: f(x) >= 0, range(4)),
+    lambda f: itertools.starmap(f, zip(range(4), strict=True)),
+    lambda f: enumerate(map(f, range(4))),
+    lambda f: (f(x) for x in range(4)),
+    Lazy,
+]
+
+
+@pytest.mark.parametrize("kind", [RecordStep.FLAT_MAP, RecordStep.FLAT_MAP_VALUES])
+@pytest.mark.parametrize("make", LAZY)
+@pytest.mark.parametrize(
+    ("last", "before"),
+    [
+        (1, 0),
+        (3, 0),
+        (1, 1),
+        (3, 1),
+        (1, 100),
+        (2, 100),
+    ],  # the very last one only where each is looked at
+)
+def test_what_is_given_lazily_does_not_end_where_a_function_raises_stop_iteration(
+    kind: RecordStep, make: Any, last: int, before: int
+) -> None:
+    """Also where the first records, which are looked at, go well."""
+    given = iter([*[stop_at(-1)] * before, stop_at(last)])
+    steps = [step(kind, lambda x: make(next(given)))]
+    records = fuse(steps)(iter([("k", "v")] * (before + 1)))
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        list(records)
+
+
+@pytest.mark.parametrize("make", LAZY)
+def test_what_is_given_lazily_is_taken_to_its_end(make: Any) -> None:
+    expected = [tuple(make(stop_at(-1)))] * 100
+    found = fuse([step(RecordStep.FLAT_MAP, lambda x: [(tuple(make(stop_at(-1))))])])
+    assert list(found(iter(range(100)))) == expected
+    flat = fuse([step(RecordStep.FLAT_MAP, lambda x: make(stop_at(-1)))])
+    assert list(flat(iter(range(100)))) == list(itertools.chain(*expected))
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 3), max_size=3), max_size=40),
+    st.lists(st.sampled_from([list, iter, tuple, set, lambda x: map(int, x)]), min_size=40),
+)
+def test_the_first_records_are_flattened_as_all_others(rows: Any, kinds: Any) -> None:
+    makes = iter(kinds)
+    steps = [
+        step(RecordStep.FILTER, lambda row: len(row) != 1),
+        step(RecordStep.FLAT_MAP, lambda row: next(makes)(row)),
+        step(RecordStep.FLAT_MAP, lambda x: [x] * x),
+    ]
+    whole = zip((row for row in rows if len(row) != 1), kinds, strict=False)
+    expected = [x for row, make in whole for x in make(row) for _ in range(x)]
+    assert list(fuse(steps)(iter(rows))) == expected
 
 
 def test_steps_on_partitions_lie_between_loops() -> None:
