@@ -28,8 +28,8 @@ from aflint import (
     TaskError,
     UnportableKeyError,
 )
-from aflint.events import Event, StageEnded
-from tests.engine.shuffles import removed
+from aflint.events import Event, StageEnded, TaskEnded
+from tests.engine.shuffles import HARMS, harm_output, removed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -114,8 +114,16 @@ JOBS: dict[str, Callable[[Any], Any]] = {
     "map": lambda rdd: rdd.map(stop).collect(),
     "filter": lambda rdd: rdd.filter(stop).count(),
     "flat_map": lambda rdd: rdd.flat_map(lambda x: [stop(x)]).collect(),
+    "flat_map of a map": lambda rdd: rdd.flat_map(lambda x: map(stop, [x, 9])).collect(),
     "flat_map_values": lambda rdd: rdd.key_by(str).flat_map_values(lambda x: [stop(x)]).collect(),
+    "flat_map_values of a map": (
+        lambda rdd: rdd.key_by(str).flat_map_values(lambda x: map(stop, [x, 9])).count()
+    ),
     "map_partitions": lambda rdd: rdd.map_partitions(lambda it: (stop(x) for x in it)).collect(),
+    "map_partitions with a map": lambda rdd: rdd.map_partitions(lambda it: map(stop, it)).count(),
+    "map_partitions with a filter": (
+        lambda rdd: rdd.map_partitions(lambda it: filter(stop, it)).count()
+    ),
     "foreach": lambda rdd: rdd.foreach(stop),
     "reduce": lambda rdd: rdd.reduce(lambda a, b: stop(b)),
     "aggregate": lambda rdd: rdd.aggregate(0, lambda a, b: stop(b), lambda a, b: a),
@@ -256,22 +264,30 @@ async def test_only_lost_map_output_is_made_again(session: Session, scratch: Pat
     assert 4 + 2 + 1 < session.last_job.attempts <= 4 + 2 + 1 + 2
 
 
-async def test_damaged_map_output_is_made_again(session: Session, scratch: Path) -> None:
+@pytest.mark.parametrize("harm", HARMS)
+async def test_damaged_map_output_is_made_again(session: Session, scratch: Path, harm: str) -> None:
     await removed(session, 0)  # what earlier tests left
-    damaged: list[Path] = []
+    ran = session.accumulator(0)
 
-    def damage(event: Event) -> None:
-        if isinstance(event, StageEnded) and not damaged:
-            (path,) = scratch.glob("aflint-*/shuffle/*/0-*")
-            damaged.append(path)
-            data = bytearray(path.read_bytes())
-            data[len(data) // 2] ^= 1
-            path.write_bytes(data)
+    def pair(x: int) -> tuple[int, str]:
+        ran.add(1)
+        return x, "x" * x
 
-    session.add_listener(damage)
-    pairs = session.range(100, num_slices=3).map(lambda x: (x, "x" * x))
-    assert await pairs.group_by_key(2).values().map(lambda group: len(group[0])).sum() == 4950
-    assert damaged
+    groups = session.range(100, num_slices=4).map(pair).group_by_key(2)
+    total = groups.values().map(lambda group: len(group[0]))
+    assert (await total.sum(), ran.value) == (4950, 100)
+    harm_output(session, 1, HARMS[harm])
+    attempts: list[tuple[int, int]] = []
+    session.add_listener(
+        lambda event: (
+            attempts.append((event.id.stage, event.id.partition))
+            if isinstance(event, TaskEnded) and event.accepted
+            else None
+        )
+    )
+    assert await total.sum() == 4950
+    assert sorted(attempts) == [(0, 1), (1, 0), (1, 1)]
+    assert await total.sum() == 4950
 
 
 async def test_a_full_disk_while_spilling(tmp_path: Path) -> None:
