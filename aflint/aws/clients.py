@@ -18,6 +18,7 @@ from aflint.aws.bare.signing import Credentials
 from aflint.aws.endpoints import is_loopback, resolve_endpoints
 from aflint.aws.explain import explain, settings_error
 from aflint.aws.quiet import quiet_botocore
+from aflint.aws.retries import give_up_here
 from aflint.aws.s3 import S3
 from aflint.aws.sqs import Sqs
 from aflint.aws.tls import tls_context
@@ -199,10 +200,13 @@ class Aws:
         )
         try:
             with shortened(session, http):
-                return await self._stack.enter_async_context(opening)
+                client = await self._stack.enter_async_context(opening)
         except (BotoCoreError, ValueError) as error:
             subject = f"region {self._region or 'unknown'}"
             raise self.explained(error, service, "client", subject) from error
+        service_id = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register_first(f"needs-retry.{service_id}", give_up_here)
+        return client
 
 
 def _config(

@@ -152,7 +152,7 @@ class Http:
             else:
                 if secure:
                     shrink_buffer(connection.transport)
-                _keep_alive(connection.transport.get_extra_info("socket"))
+                keep_alive(connection.transport.get_extra_info("socket"))
                 return connection
         raise OSError("its name has no address")
 
@@ -177,7 +177,8 @@ class Http:
         return addresses
 
 
-def _keep_alive(connection: socket.socket) -> None:
+def keep_alive(connection: socket.socket) -> None:
+    """Have TCP ask a silent connection whether it is there."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE:
         if hasattr(socket, name):

@@ -6,6 +6,7 @@ client certificate or a body that is streamed goes the way that it always goes.
 
 from __future__ import annotations
 
+import socket
 from io import BytesIO
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from botocore import exceptions as its
 
 from aflint.aws.connection import ConnectError, ExchangeError, Origin
 from aflint.aws.endpoints import is_loopback
-from aflint.aws.http import Http
+from aflint.aws.http import Http, keep_alive
 from aflint.aws.parser import Response
 
 _BYTES_PER_S = 1_000_000
@@ -38,6 +39,12 @@ class PlainHttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore shi
         client_cert: Any = None,
         **others: Any,
     ) -> None:
+        # TCP's keep-alive is left out by aiobotocore: a proxy drops a connection that is silent for
+        # as long as an invocation, and its end would be heard by none.
+        others["connector_args"] = {
+            **(others.get("connector_args") or {}),
+            "socket_factory": kept_alive,
+        }
         super().__init__(
             verify=verify, proxies=proxies, timeout=timeout, client_cert=client_cert, **others
         )
@@ -123,6 +130,14 @@ class PlainHttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore shi
             if error.timed_out:
                 raise its.ReadTimeoutError(endpoint_url=url, error=error) from error
             raise its.ConnectionClosedError(error=error, endpoint_url=url) from error
+
+
+def kept_alive(address: tuple[int, int, int, str, Any]) -> socket.socket:
+    """Return a socket for an address as `getaddrinfo` gives it, with TCP's keep-alive."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    keep_alive(made)
+    return made
 
 
 def headers_of(request: Any) -> dict[str, str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
+from aflint.aws.endpoints import is_loopback
 from aflint.aws.failures import Kind
+
+_TRIES_HERE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +31,17 @@ class Retries:
     def again(self, kind: Kind, tried: int) -> bool:
         """Say whether to try once more."""
         return tried < (self.throttled if kind is Kind.THROTTLED else self.attempts)
+
+
+def give_up_here(attempts: int, caught_exception: Exception | None, **_: Any) -> None:
+    """Raise what a call has met where it is not to be tried again; else aiobotocore decides it.
+
+    This handles aiobotocore's event `needs-retry`. Where nothing listens at a port of this machine,
+    six tries would take half a minute and change nothing: three bridge an emulator that starts.
+    """
+    from botocore.exceptions import EndpointConnectionError
+
+    if attempts < _TRIES_HERE or not isinstance(caught_exception, EndpointConnectionError):
+        return
+    if is_loopback(caught_exception.kwargs["endpoint_url"]):
+        raise caught_exception

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from aflint.aws.bare.signing import Credentials
 from aflint.aws.clients import Aws
 from aflint.aws.s3 import Stored
 from aflint.task import AwsEndpoints
+from tests.aws.certificates import CERTIFICATE, KEY
 from tests.localcloud.helpers import eventually
 
 KEYS = Credentials("AKIDEXAMPLE", "secret")
@@ -75,11 +77,14 @@ class Recorder:
 
 
 @asynccontextmanager
-async def recording(**settings: Any) -> AsyncIterator[Recorder]:
+async def recording(
+    context: ssl.SSLContext | None = None, **settings: Any
+) -> AsyncIterator[Recorder]:
     recorder = Recorder(**settings)
-    server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0, ssl=context)
     async with server:
-        recorder.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        scheme = "https" if context else "http"
+        recorder.url = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
         yield recorder
         await eventually(lambda: not recorder.open)
 
@@ -348,6 +353,8 @@ async def test_a_directory_bucket_is_asked_for_a_session_of_its_own() -> None:
         ({"AWS_MAX_ATTEMPTS": "2"}, "", 2),
         ({}, "[default]\nmax_attempts = 3\nretry_mode = adaptive\n", 3),
         ({"AWS_RETRY_MODE": "legacy", "AWS_MAX_ATTEMPTS": "2"}, "", 2),
+        ({"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "4"}, "", 4),
+        ({"AWS_MAX_ATTEMPTS": "1"}, "", 1),
         ({}, "", 6),
     ],
 )
@@ -370,6 +377,56 @@ async def test_calls_are_repeated_as_often_as_awss_settings_say(
         with pytest.raises(errors.ServiceUnavailableError):
             await aws.sqs().list_queues("q")
     assert len(server.heads) == tries
+
+
+@pytest.mark.parametrize(("here", "tries"), [(True, 3), (False, 6)])
+async def test_a_port_of_this_machine_where_nobody_listens_is_soon_given_up(
+    here: bool, tries: int, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def at_once(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("aiobotocore.endpoint.asyncio", SimpleNamespace(sleep=at_once))
+    if not here:
+        monkeypatch.setattr("aflint.aws.retries.is_loopback", lambda _: False)
+    async with clients(endpoint_url=f"http://127.0.0.1:{unused_tcp_port}") as aws:
+        with pytest.raises(errors.EndpointUnreachableError, match=str(unused_tcp_port)) as raised:
+            await aws.sqs().list_queues("q")
+    assert "\n" not in str(raised.value)
+    assert len(waits) == tries - 1
+    assert not here or sum(waits) <= 3
+
+
+@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+async def test_fewer_tries_than_that_are_those_of_awss_settings(
+    mode: str, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def at_once(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr("aiobotocore.endpoint.asyncio", SimpleNamespace(sleep=at_once))
+    monkeypatch.setenv("AWS_RETRY_MODE", mode)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    async with clients(endpoint_url=f"http://127.0.0.1:{unused_tcp_port}") as aws:
+        with pytest.raises(errors.EndpointUnreachableError):
+            await aws.sqs().list_queues("q")
+    assert len(waits) == 1
+
+
+async def test_the_certificates_that_the_config_file_names(settings: Path) -> None:
+    (settings / "ca.pem").write_text(CERTIFICATE)
+    (settings / "key.pem").write_text(KEY)
+    (settings / "config").write_text(f"[default]\nca_bundle = {settings / 'ca.pem'}\n")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings / "ca.pem", settings / "key.pem")
+    async with recording(context, body=b"") as server, clients(endpoint_url=server.url) as aws:
+        assert await aws.sqs().list_queues("q") == []
+        await aws.s3().put("b", "k", b"x")
+    assert len(server.heads) == 2
 
 
 async def test_no_region_and_no_profile(settings: Path) -> None:

@@ -145,7 +145,12 @@ async def test_a_refusal_of_invoke_is_aiobotocores() -> None:
     assert len(server.heads) == 1
 
 
-async def test_one_invoke_is_sent_once_whatever_happens() -> None:
+@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+async def test_one_invoke_is_sent_once_whatever_happens(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_RETRY_MODE", mode)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "5")
     async with recording(status="500 Oops") as server, clients(endpoint_url=server.url) as aws:
         with pytest.raises(Exception, match="500") as raised:
             await invoke(aws)

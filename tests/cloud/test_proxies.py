@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from operator import add
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import Any
 import pytest
 
 import aflint
+from aflint.aws import http_session
 from aflint.aws.clients import Aws
 from aflint.aws.http import Http
 from aflint.config import Config
 from aflint.deploy.bundle import build_bundle
 from aflint.deploy.clean import clean
+from aflint.deploy.clients import open_clients
 from aflint.deploy.doctor import Level, examine
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.requirements import requirements_of
@@ -108,9 +111,25 @@ async def test_a_proxys_certificate_by_the_config_file(
 ) -> None:
     (tmp_path / "config").write_text(f"[default]\nca_bundle = {proxy.bundle}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    found = {each.subject: each for each in await examine(tls)}
-    assert "credentials" in found
-    assert found["credentials"].level is Level.OK
+    await goes_through(tls, proxy)
+    assert all(line.startswith("CONNECT localhost:") for line in proxy.seen)
+
+
+async def test_connections_to_a_proxy_outlive_silence(
+    plain: Config, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[socket.socket] = []
+    original = http_session.kept_alive
+
+    def noted(*address: Any) -> socket.socket:
+        made.append(original(*address))
+        return made[-1]
+
+    monkeypatch.setattr(http_session, "kept_alive", noted)
+    async with open_clients(plain) as clients:
+        assert await clients.sqs().list_queues("nothing") == []
+        assert [each.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) for each in made] == [1]
+    assert len(proxy.seen) == 1
 
 
 async def refused(config: Config) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -209,13 +210,27 @@ async def test_more_objects_than_a_page(
 
 
 async def test_refusals_are_waited_out_or_told(
-    cloud_and_storage: tuple[LocalCloud, S3Storage],
+    cloud_and_storage: tuple[LocalCloud, S3Storage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def at_once(seconds: float) -> None: ...
+
+    monkeypatch.setattr("aiobotocore.endpoint.asyncio", SimpleNamespace(sleep=at_once))
     cloud, storage = cloud_and_storage
-    cloud.set_faults(Faults(seed=1, s3_503=0.2, drop_response=0.1))
-    for number in range(20):
-        await storage.write(f"{HOME}/{number}", b"x")
-        assert await storage.read(f"{HOME}/{number}") == b"x"
+    # Half of all tries fail. Of calls that are tried six times, one in fifty then fails at each.
+    cloud.set_faults(Faults(seed=1, s3_503=0.4, drop_response=0.2))
+    told = {}
+    for number in range(60):
+        path = f"{HOME}/{number}"
+        try:
+            await storage.write(path, b"x")
+            assert await storage.read(path) == b"x"
+        except (errors.ServiceUnavailableError, errors.EndpointUnreachableError) as error:
+            told[path] = str(error)
+    assert 0 < len(told) < 10
+    assert all(f"{path}: " in said for path, said in told.items())
+    cloud.set_faults(Faults(s3_503=1))
+    with pytest.raises(errors.ServiceUnavailableError, match=f"{HOME}/0.*SlowDown.*several tries"):
+        await storage.read(f"{HOME}/0")
     cloud.set_faults(Faults())
     cloud.deny(["s3:PutObject"])
     with pytest.raises(errors.AccessDeniedError, match=rf"s3://{BUCKET}/x.*s3:PutObject"):
