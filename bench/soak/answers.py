@@ -84,6 +84,21 @@ async def cache(kit: Kit) -> None:
     rdd.unpersist()
 
 
+async def look_again(kit: Kit) -> None:
+    """Look twice at what one shuffle gives: of an RDD that goes, and of one that stays."""
+    pairs = kit.pairs(500, 40)
+    sums: dict[int, int] = defaultdict(int)
+    for key, value in pairs:
+        sums[key] += value
+    rdd = kit.session.parallelize(pairs, 4).reduce_by_key(add, 3)
+    if not kit.standing:
+        kit.standing.append((rdd, dict(sums)))
+    for again in (rdd, kit.standing[0][0]):
+        expected = sums if again is rdd else kit.standing[0][1]
+        check("a first look", await again.collect_as_map(), expected)
+        check("another look", await again.values().sum(), sum(expected.values()))
+
+
 async def share(kit: Kit) -> None:
     """Look things up in a broadcast, and count in an accumulator."""
     numbers = kit.numbers(2_000, 100)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import aflint
+from aflint.localcloud import LocalCloud
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
@@ -43,9 +44,17 @@ def of_the_driver(folder: Path) -> dict[str, float]:
     }
 
 
-def of_the_emulator(session: aflint.Session) -> dict[str, float]:
-    """Return what is in the emulator of a session."""
-    found = session.localcloud.snapshot()
+def of_the_session(session: aflint.Session) -> dict[str, float]:
+    """Return what a session holds: in its scratch folder, or in its emulator."""
+    if session.config.backend == "localcloud":
+        return of_the_emulator(session.localcloud)
+    folder = Path(session._backend.folder) / "shuffle"
+    return {"shuffles": len(os.listdir(folder)) if folder.exists() else 0}
+
+
+def of_the_emulator(cloud: LocalCloud) -> dict[str, float]:
+    """Return what is in an emulator."""
+    found = cloud.snapshot()
     keys = [key for keys in found.buckets.values() for key in keys]
     return {
         "queues": len(found.queues),

@@ -47,6 +47,8 @@ class Kit:
     folder: Path
     settings: Mapping[str, Any]
     """Settings of a session, for jobs that need one of their own."""
+    standing: list[tuple[aflint.RDD[Any], Any]] = field(default_factory=list)
+    """The one RDD that lives as long as the session, with its records: its shuffle is kept."""
     alone: bool = True
     """Whether no other job runs beside this one in the session."""
     _names: itertools.count[int] = field(default_factory=itertools.count)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aflint
-from aflint.localcloud import Faults
+from aflint.localcloud import Faults, LocalCloud
 from bench.soak import answers, trouble
 from bench.soak.kit import Kind, Kit, Taxi
 
@@ -52,7 +52,9 @@ class Tally:
 
 
 class Lives:
-    """Runs sessions and jobs by a seed; `on_idle` is called when a session has no job to run."""
+    """Runs sessions and jobs by a seed; `on_idle` is called when a session has no job to run, and
+    `on_end` with its emulator when it has ended.
+    """
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Lives:
         taxi: Taxi,
         pause: Callable[[float], AbstractAsyncContextManager[None]],
         on_idle: Callable[[aflint.Session], Awaitable[None]],
+        on_end: Callable[[LocalCloud], Awaitable[None]],
     ) -> None:
         self.tally = Tally()
         self._backend: Kind = backend
@@ -70,6 +73,7 @@ class Lives:
         self._taxi = taxi
         self._duty = pause
         self._on_idle = on_idle
+        self._on_end = on_end
         self._deck: list[Job] = []
 
     async def short(self) -> None:
@@ -92,13 +96,16 @@ class Lives:
         folder = self._folder / f"session-{self.tally.sessions}"
         folder.mkdir()
         settings = self._settings(folder)
-        # Nothing is kept, so that what is there with no job running was left by mistake.
-        async with aflint.connect(kept_shuffle_mb=0, **settings) as session:
+        cloud: LocalCloud | None = None
+        async with aflint.connect(**settings) as session:
+            cloud = session.localcloud if self._backend == "localcloud" else None
             kit = Kit(session, self._backend, self._chance, self._taxi, folder, settings)
             while True:
                 await self._batch(kit)
                 if not goes_on():
                     break
+        if cloud is not None:
+            await self._on_end(cloud)
         await asyncio.to_thread(answers.remove, folder)
 
     def _settings(self, folder: Path) -> dict[str, Any]:
@@ -130,7 +137,7 @@ class Lives:
         if faulty:
             seed = self._chance.randrange(10**6)
             session.localcloud.set_faults(replace(FAULTS, seed=seed))
-        jobs = [self._draw() for _ in range(_BATCH)]
+        jobs = [*(self._draw() for _ in range(_BATCH)), answers.look_again]
         if self._backend == "local" and kit.settings["worker_memory_mb"] == 64:
             jobs.append(answers.spill)
         if self._chance.random() < 0.2:

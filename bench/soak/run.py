@@ -15,10 +15,11 @@ from threading import Barrier
 from typing import Final
 
 import aflint
+from aflint.localcloud import LocalCloud
 from bench.soak import held
 from bench.soak.kit import Kind, Taxi
 from bench.soak.lives import Lives, Tally
-from bench.soak.verdict import Sample, Where
+from bench.soak.verdict import Sample, Where, over_kept
 from examples.taxi import oracle
 from examples.taxi.generate import WEATHER, generate
 
@@ -28,6 +29,11 @@ _LONGEST_S: Final = 480.0
 _THREADS: Final = 4
 _SETTLE_S: Final = 0.05
 """In which asyncio closes what was let go of, by callbacks that come after those of the session."""
+
+_REMOVED_S: Final = 20.0
+"""In which the shuffles of RDDs that are garbage are removed, when no job runs."""
+
+_LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,13 @@ class _Soak:
         self._say = say
         self._samples: list[Sample] = []
         self._lives = Lives(
-            options.backend, options.seed, work, taxi, self._rested, self._sample_idle
+            options.backend,
+            options.seed,
+            work,
+            taxi,
+            self._rested,
+            self._sample_idle,
+            self._sample_ended,
         )
         self._started = time.monotonic()
 
@@ -140,10 +152,15 @@ class _Soak:
         self._note(where, held.of_the_driver(self._work))
 
     async def _sample_idle(self, session: aflint.Session) -> None:
-        found = held.of_the_driver(self._work)
-        if self._options.backend == "localcloud":
-            found |= held.of_the_emulator(session)
-        self._note("idle", found)
+        held.of_the_driver(self._work)  # collects garbage
+        end = time.monotonic() + _REMOVED_S
+        # The session tells nobody when it has removed a shuffle.
+        while list(over_kept(found := held.of_the_session(session))) and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_S)
+        self._note("idle", held.of_the_driver(self._work) | found)
+
+    async def _sample_ended(self, cloud: LocalCloud) -> None:
+        self._note("ended", held.of_the_emulator(cloud))
 
     async def _sample_within(self) -> None:
         while True:

@@ -7,14 +7,26 @@ from dataclasses import dataclass
 from statistics import linear_regression, median
 from typing import Final, Literal
 
-Where = Literal["between", "idle", "within"]
-"""Between two sessions; in a session with no job; while jobs run."""
+Where = Literal["between", "ended", "idle", "within"]
+"""Between two sessions; in an emulator whose session has ended; in a session with no job; while
+jobs run.
+"""
 
 EXACT: Final = ("file descriptors", "processes", "threads", "asyncio tasks", "files")
 """What is the same at every moment between two sessions."""
 
-NOTHING: Final = ("queues", "uploads", "shuffle objects")
-"""What an emulator does not hold while no job runs."""
+NOTHING: Final = ("queues", "uploads", "shuffle objects", "other objects")
+"""What an emulator does not hold when its session has ended."""
+
+KEPT: Final[Mapping[str, float]] = {
+    "shuffles": 1,
+    "queues": 3,
+    "uploads": 0,
+    "shuffle objects": 30,
+}
+"""What a session holds at most while no job runs: the shuffle of the one RDD that lives as long as
+the session. Attempts that were lost may have left objects in it, besides its four.
+"""
 
 GROWTH: Final[Mapping[str, tuple[float, float]]] = {
     "driver MB": (0.03, 2.0),
@@ -55,7 +67,7 @@ class Trend:
 def trends(samples: Sequence[Sample]) -> list[Trend]:
     """Return the trend of each figure, between sessions, idle and within."""
     found = []
-    kinds: tuple[Where, ...] = ("between", "idle", "within")
+    kinds: tuple[Where, ...] = ("between", "ended", "idle", "within")
     for where in kinds:
         chosen = [sample for sample in samples if sample.where == where]
         for what in dict.fromkeys(name for sample in chosen for name in sample.held):
@@ -91,8 +103,13 @@ def complaints(found: Sequence[Trend]) -> Iterator[str]:
                 f"{trend.what} between sessions went from {trend.least:g} to {trend.most:g}; "
                 "they should never change"
             )
-        if trend.where == "idle" and trend.what in NOTHING and trend.most:
-            yield f"{trend.what}: up to {trend.most:g} were there with no job running"
+        if trend.where == "ended" and trend.what in NOTHING and trend.most:
+            yield f"{trend.what}: up to {trend.most:g} were there after the session"
+        if trend.where == "idle" and list(over_kept({trend.what: trend.most})):
+            yield (
+                f"{trend.what}: up to {trend.most:g} were there with no job running, and the "
+                f"session's one RDD needs {KEPT[trend.what]:g}"
+            )
         if trend.where == "between" and trend.what in GROWTH and trend.samples >= _ENOUGH:
             share, besides = GROWTH[trend.what]
             allowed = trend.second_quarter * (1 + share) + besides
@@ -101,3 +118,10 @@ def complaints(found: Sequence[Trend]) -> Iterator[str]:
                     f"{trend.what} between sessions: {trend.last_quarter:,.1f} in the last "
                     f"quarter, {trend.second_quarter:,.1f} in the second; {allowed:,.1f} would do"
                 )
+
+
+def over_kept(held: Mapping[str, float]) -> Iterator[str]:
+    """Yield the names of what is more than a session keeps while no job runs."""
+    for what, most in KEPT.items():
+        if held.get(what, 0) > most:
+            yield what

@@ -41,10 +41,13 @@ def test_memory_that_goes_up_and_down_is_flat() -> None:
     assert list(complaints(trends(samples("driver MB", [100.0, 104.0] * 8)))) == []
 
 
-def test_a_queue_is_told_only_while_no_job_runs() -> None:
-    assert list(complaints(trends(samples("queues", [0.0, 1.0], "within")))) == []
-    (told,) = complaints(trends(samples("queues", [0.0, 1.0], "idle")))
-    assert "queues: up to 1" in told
+def test_a_queue_is_told_after_the_session_and_more_than_one_rdd_needs_while_no_job_runs() -> None:
+    assert list(complaints(trends(samples("queues", [0.0, 9.0], "within")))) == []
+    assert list(complaints(trends(samples("queues", [0.0, 3.0], "idle")))) == []
+    (told,) = complaints(trends(samples("queues", [0.0, 4.0], "idle")))
+    assert "queues: up to 4 were there with no job running" in told
+    (told,) = complaints(trends(samples("queues", [0.0, 1.0], "ended")))
+    assert "queues: up to 1 were there after the session" in told
 
 
 @pytest.mark.slow
