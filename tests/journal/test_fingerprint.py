@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 from aflint.journal import fingerprint as module
 from aflint.journal.fingerprint import fingerprint
+from aflint.plan.lineage import HashPartitioner, PerRecord, RecordStep
+from aflint.plan.program import Program, ReadSplit, Transform, WriteShuffle
 from aflint.task import Blob
 from aflint.variables import Broadcast
 
@@ -478,6 +480,26 @@ def test_an_object_may_say_what_counts() -> None:
             return self.value
 
     assert fingerprint(Says({"a"})) == fingerprint(Says({"a"})) != fingerprint(Says({"b"}))
+
+
+def test_a_program_counts_by_all_that_is_in_it() -> None:
+    """Programs are taken apart by a shorter way than other objects."""
+
+    def program(step: RecordStep, function: Any, partitions: int) -> Program:
+        steps = (PerRecord(step, function),)
+        return Program(
+            Transform(ReadSplit(0), steps), WriteShuffle(HashPartitioner(partitions), None)
+        )
+
+    programs = [
+        program(step, function, partitions)
+        for step in (RecordStep.MAP, RecordStep.FILTER)
+        for function in (lambda x: x, lambda x: x + 1)
+        for partitions in (3, 4)
+    ]
+    prints = [fingerprint(each) for each in programs]
+    assert len(set(prints)) == len(programs)
+    assert [fingerprint(each) for each in programs] == prints
 
 
 def test_a_broadcast_counts_by_its_value() -> None:
