@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _BUCKET = "aflint-bucket-of-no-one"
 _DOTTED = "aflint.bucket.of.no.one"
 _SCOPE = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/"
+    r"AWS4-HMAC-SHA256 Credential=[^,\s]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/"
 )
 
 _watching: ContextVar[list[Any] | None] = ContextVar("_watching", default=None)
