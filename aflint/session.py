@@ -22,9 +22,10 @@ from aflint.driver import splits
 from aflint.driver.budget import Watch
 from aflint.driver.callsite import named_here
 from aflint.driver.command import this_driver
-from aflint.driver.jobs import JobDefaults, JobRunner
+from aflint.driver.jobs import JobRunner
 from aflint.driver.keeper import Keeper
 from aflint.driver.kept import KeptShuffles
+from aflint.driver.programs import Programs
 from aflint.driver.progress import open_progress
 from aflint.driver.report import JobReport, Reporter
 from aflint.driver.scratch import ScratchFolder
@@ -43,7 +44,7 @@ from aflint.errors import (
     RunInUseError,
     SessionError,
 )
-from aflint.events import Event, Listener
+from aflint.events import Listener
 from aflint.executor import in_tasks
 from aflint.executor.blockfile import pack_block
 from aflint.journal import NAME as JOURNAL
@@ -199,30 +200,39 @@ class Session:
         if config.task_logs:
             self._listeners.append(show_task_logs)
         await stack.enter_async_context(kept)
-        scheduler = Scheduler(backend.invoker, shuffles, backend.policy, listener=self._notify)
+        scheduler = Scheduler(
+            backend.invoker,
+            backend.transport,
+            backend.policy,
+            listeners=self._listeners,
+            close=shuffles.close,
+        )
         self._scheduler = await stack.enter_async_context(scheduler)
         if config.budget_usd is not None or config.deadline_s is not None:
             self._listeners.append(self._watch(backend, scheduler))
         stack.callback(self._user_modules.forget)
-        defaults = JobDefaults(
-            settings=backend.settings,
-            folder=backend.folder,
-            inline_bytes=_INLINE_BYTES,
-            concurrent_readers=backend.transport.traits.rereadable,
-            default_parallelism=config.default_parallelism,
-            checkpoint_dir=config.checkpoint_dir,
-            before_pickling=self._user_modules.look,
-            runs_on_s=backend.runs_on_s,
+        programs = Programs(
+            backend.storage,
+            f"{backend.folder}/blobs",
+            _INLINE_BYTES,
+            fingerprinted=not isinstance(journal, Unjournaled),
         )
         self._runner = JobRunner(
-            self.id,
-            scheduler.run,
-            backend.storage,
-            defaults,
-            backend.transport.survives,
-            kept,
-            journal,
-            self._past,
+            session=self.id,
+            run_job=scheduler.run,
+            storage=backend.storage,
+            folder=backend.folder,
+            settings=backend.settings,
+            programs=programs,
+            kept=kept,
+            journal=journal,
+            past=self._past,
+            survives=backend.transport.survives,
+            before_pickling=self._user_modules.look,
+            concurrent_readers=backend.transport.traits.rereadable,
+            runs_on_s=backend.runs_on_s,
+            default_parallelism=config.default_parallelism,
+            checkpoint_dir=config.checkpoint_dir,
         )
         self._storage = backend.storage
         self._parallelism = config.default_parallelism or backend.parallelism
@@ -354,13 +364,6 @@ class Session:
     def _rdd(self, node: Node) -> RDD[Any]:
         return RDD(node, self._running())
 
-    def _notify(self, event: Event) -> None:
-        for listener in self._listeners:
-            try:
-                listener(event)
-            except Exception:
-                _log.exception("a listener failed at %s", event)
-
     # ---- input
 
     def parallelize(self, data: Iterable[T], num_slices: int | None = None) -> RDD[T]:
@@ -386,7 +389,9 @@ class Session:
             records[start : start + _BLOCK_RECORDS]
             for start in builtins.range(0, len(records), _BLOCK_RECORDS)
         )
-        return DataSplit(tuple(self._running().blob(pack_block(block)) for block in blocks))
+        return DataSplit(
+            tuple(self._running().programs.blob(pack_block(block)) for block in blocks)
+        )
 
     def empty_rdd(self) -> RDD[Any]:
         """Make an RDD of no partitions."""
@@ -520,10 +525,10 @@ class Session:
 
         It is copied when this is called: later changes to the original are not seen.
         """
-        runner = self._running()
+        programs = self._running().programs
         data = frame.compress(closure.dumps(value, "the broadcast value"))
-        blob = runner.stored_blob(data)
-        return Broadcast(blob, data, runner.fingerprint(value, blob))
+        blob = programs.stored_blob(data)
+        return Broadcast(blob, data, programs.fingerprint(value, blob))
 
     def accumulator(self, initial: T, add: Callable[[T, Any], T] | None = None) -> Accumulator[T]:
         """Make a variable that tasks add to and the driver reads; added up by `add`, by default

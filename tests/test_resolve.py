@@ -38,7 +38,7 @@ def resolver(
             runs.append((node, sink))
         return [1, 2, 3]
 
-    return Resolver(run, parallelism, stored or {}, {})
+    return Resolver(run, parallelism, stored or {})
 
 
 async def test_partition_counts_are_filled_in() -> None:

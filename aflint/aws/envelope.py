@@ -1,7 +1,7 @@
 """What travels inside an invocation: JSON around base64, as Lambda's payloads are JSON. Pure.
 
 Request: {"aflint", "python", and one of "task" (a packed TaskDescription), "at" (where that is
-stored), "hold" (seconds to wait, for warming)}, each sealed: see `aflint.codec.payload`. Response:
+stored), "hold" (seconds to wait, for warming)}, each sealed: see `aflint.codec.sealed`. Response:
 the packed TaskResult as a string, or {"at", "digest"}, or for "hold" the versions, or {"refused",
 "kind"}: a reason, and the name of the error that it is for the driver.
 """

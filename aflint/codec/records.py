@@ -32,9 +32,13 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from aflint.codec import pickling, plain, scalars
-from aflint.errors import SerializationError
+import cloudpickle
 
+from aflint.codec import culprit, plain, scalars
+from aflint.codec.closure import advice_on_missing
+from aflint.errors import AflintError, SerializationError
+
+PROTOCOL = 5
 _PICKLE = pickle.PROTO
 _PLAIN = b"F"
 _SCALARS = scalars.PREFIX[:1]
@@ -49,7 +53,7 @@ def encode(records: list[Any]) -> bytes:
         data = _encode_plain(records)
     except plain.NotPlainError:
         data = None
-    return pickling.dumps_records(records) if data is None else data
+    return _pickled(records) if data is None else data
 
 
 def decode(data: bytes | memoryview) -> list[Any]:
@@ -60,7 +64,7 @@ def decode(data: bytes | memoryview) -> list[Any]:
     """
     kind = data[:1]
     if kind == _PICKLE:
-        return pickling.loads_records(data)
+        return _unpickled(data)
     if kind == _PLAIN:
         return plain.loads(data, 1)
     if kind == _SCALARS:
@@ -81,3 +85,68 @@ def _encode_plain(records: list[Any]) -> bytes | None:
             return data
     strings = plain.survey(records)
     return None if strings is None else plain.dumps(records, strings, _PLAIN)
+
+
+# Pickle, for what only pickle can carry: by reference where possible, else by value.
+
+
+def _pickled(records: list[Any]) -> bytes:
+    """Return the pickle of a block; classes that only this process knows travel by value.
+
+    Raises SerializationError, naming the record and the path into it, if it cannot be pickled.
+    """
+    try:
+        return dumps(records)
+    except AflintError:
+        raise
+    except Exception as error:
+        raise _blame(records, error) from error
+
+
+def _unpickled(data: bytes | memoryview) -> list[Any]:
+    """Return the block that `_pickled` was given.
+
+    Raises SerializationError if a class in it cannot be imported or rebuilt here.
+    """
+    try:
+        records: list[Any] = pickle.loads(data)
+    except Exception as error:
+        raise SerializationError(
+            f"records could not be unpickled: {type(error).__name__}: {error}. Is the module of "
+            "their class installed where the task runs?"
+            + (f" {advice_on_missing(error)}" if isinstance(error, ImportError) else "")
+        ) from error
+    return records
+
+
+def dumps(value: Any) -> bytes:
+    """Return the pickle of `value`, by cloudpickle if pickle alone could not be read elsewhere."""
+    if not cloudpickle.list_registry_pickle_by_value():
+        try:
+            data = pickle.dumps(value, PROTOCOL)
+        except Exception:  # whatever it was, cloudpickle decides whether it can be pickled
+            data = b"__main__"
+        if b"__main__" not in data:
+            return data
+    by_value: bytes = cloudpickle.dumps(value, PROTOCOL)
+    return by_value
+
+
+def _blame(records: list[Any], error: Exception) -> SerializationError:
+    place, record = next(
+        ((place, record) for place, record in enumerate(records) if not _picklable(record)),
+        (0, records),
+    )
+    found = culprit.find(record, error)
+    return SerializationError(
+        f"record {place} of a block, of type {culprit.type_name(record)}, cannot be pickled: "
+        f"{found}: {found.error}. {found.advice}"
+    )
+
+
+def _picklable(record: Any) -> bool:
+    try:
+        dumps(record)
+    except Exception:  # which error it is, culprit.find tells
+        return False
+    return True

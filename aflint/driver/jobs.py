@@ -1,26 +1,23 @@
-"""Turns actions into jobs: resolves lineage, plans it, ships programs, runs it on a scheduler."""
+"""Runs an action as a job: resolves its lineage, plans it, ships its programs, and schedules it."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from aflint.aio import to_the_end, together
+from aflint.aio import to_the_end
 from aflint.codec import closure, frame, records
-from aflint.codec.digest import checked_blob, digest_of
+from aflint.codec.digest import checked_blob
 from aflint.driver import commit
-from aflint.driver.branches import separated
-from aflint.driver.deep import deep_recursion
 from aflint.driver.kept import JobShuffles, KeptShuffles
+from aflint.driver.programs import Programs
 from aflint.driver.recording import JobRecord, identity_of
-from aflint.driver.resolve import Resolver
-from aflint.driver.runner import Runner
+from aflint.driver.resolve import Resolver, nodes_to_cache
 from aflint.errors import (
     AflintError,
     ConfigError,
@@ -28,20 +25,11 @@ from aflint.errors import (
     SessionError,
 )
 from aflint.journal import JobIdentity, Journal, Past, PastJob, Unjournaled
-from aflint.journal.fingerprint import fingerprint
-from aflint.plan.lineage import Lifetime, Node, Source, Unresolved
-from aflint.plan.planner import (
-    Job,
-    Plan,
-    Stage,
-    TaskSettings,
-    partition_count,
-    plan,
-    shuffled_side,
-)
+from aflint.plan.lineage import Node, deep_recursion
+from aflint.plan.planner import Job, Plan, Stage, TaskSettings, plan, shuffled_side
 from aflint.plan.program import Count, Program, Sink
 from aflint.scheduler.loop import RunningJob
-from aflint.scheduler.recovery import Recovery
+from aflint.scheduler.messages import Recovery
 from aflint.storage.base import Storage
 from aflint.task import Blob, ShuffleHandle, TaskResult
 from aflint.variables import apply_updates, noticing_broadcasts
@@ -52,68 +40,61 @@ RunJob = Callable[..., AbstractAsyncContextManager[RunningJob]]
 _DECODED_ON_THE_LOOP = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class JobDefaults:
-    """What all jobs of a session have in common.
-
-    `inline_bytes`: larger programs and data go through storage. `concurrent_readers`: several tasks
-    may read one partition of a shuffle at once. `folder`: where in storage the session keeps
-    things. `before_pickling` is called before functions are pickled. `runs_on_s`: for so long
-    attempts may outlive their driver.
-    """
-
-    settings: TaskSettings
-    folder: str
-    inline_bytes: int
-    concurrent_readers: bool
-    default_parallelism: int | None
-    checkpoint_dir: str | None
-    before_pickling: Callable[[], None]
-    runs_on_s: float = 0.0
-
-
 @dataclass(slots=True)
-class JobRunner(Runner):
-    """Runs the jobs of one session."""
+class JobRunner:
+    """Runs the jobs of one session.
+
+    `folder`: where in storage the session keeps things. `concurrent_readers`: several tasks may
+    read one partition of a shuffle at once. `runs_on_s`: for so long attempts may outlive their
+    driver. `survives` says whether a shuffle of an earlier driver can still be read, and
+    `before_pickling` is called before functions are pickled.
+    """
 
     session: str
     run_job: RunJob
     storage: Storage
-    defaults: JobDefaults
-    survives: Callable[[ShuffleHandle], Awaitable[bool]]
+    folder: str
+    settings: TaskSettings
+    programs: Programs
     kept: KeptShuffles
-    journal: Journal = field(default_factory=Unjournaled)
-    past: Past = field(default_factory=lambda: Past(""))
+    journal: Journal
+    past: Past
+    survives: Callable[[ShuffleHandle], Awaitable[bool]]
+    before_pickling: Callable[[], None]
+    concurrent_readers: bool
+    runs_on_s: float
+    default_parallelism: int | None
+    checkpoint_dir: str | None
     closed: bool = False
-    wrap: Callable[[Program, Program, int], Any] | None = None
-    """Given a stage's program, the program as it is packed, and how many tasks run it, returns what
-    travels in place of the packed one, and is unpickled as it.
-    """
+    resolver: Resolver = field(init=False)
     _numbers: itertools.count[int] = field(init=False)
+    # The inputs, by their digests, whose files stand in the journal.
     _listed: set[str] = field(init=False)
+    # When a driver that goes on with another one's run began its first job.
     _began: float | None = None
+    # How many jobs each asyncio task has under way.
     _asking: Counter[asyncio.Task[Any] | None] = field(default_factory=Counter)
-    _stored: dict[int, Source] = field(default_factory=dict)
-    _collecting: dict[int, dict[int, Any]] = field(default_factory=dict)
-    # What unresolved nodes resolved to, for as long as those live.
-    _answers: WeakKeyDictionary[Lifetime, Node] = field(default_factory=WeakKeyDictionary)
-    _answering: WeakKeyDictionary[Lifetime, asyncio.Lock] = field(default_factory=WeakKeyDictionary)
-    _uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
-    _uploaded: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(self.past.numbers + 1)
         self._listed = set(self.past.inputs)
-
-    # ---- jobs
+        self.resolver = Resolver(self._values, self.default_parallelism)
 
     @asynccontextmanager
-    async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[_Job]:
+    async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[RunningJob]:
         """Run a job for as long as the context is open.
 
         Raises SessionError in a closed session, and a JournalError where the run is another
         driver's, or another program's.
         """
+        async with self._started(node, sink, name) as (running, _, _):
+            yield running
+
+    @asynccontextmanager
+    async def _started(
+        self, node: Node, sink: Sink, name: str
+    ) -> AsyncIterator[tuple[RunningJob, JobRecord, PastJob | None]]:
+        """Run a job; the PastJob is what the run had come to in it under an earlier driver."""
         if self.past.refused is not None:
             raise self.past.refused
         if self.closed:
@@ -127,30 +108,33 @@ class JobRunner(Runner):
             id = known.id if known else f"{self.session}-{next(self._numbers)}"
             record = JobRecord(self.journal, id, plan.writers, self._listed)
             record.begin(name, identity)
-            cached = _cached_nodes(resolved)
+            cached = nodes_to_cache(resolved)
             with self.kept.lent(plan) as shuffles:
+                # What an earlier driver counted is counted here before any task can run again.
                 for links in known.counted.values() if known else ():
                     for each in links:
                         self._accept(each, cached, counts=shuffles.accepted(each))
                 recovery = await self._recovery(known, shuffles)
-                await self._upload()
+                await self.programs.upload()
 
                 def accept(result: TaskResult, first: bool) -> None:
                     counts = shuffles.accepted(result) and first
+                    # Written down first: what counted here must not count again after a resume.
                     record.accepted(result, counts)
                     if first:
                         self._accept(result, cached, counts=counts)
 
                 try:
                     async with self.run_job(
-                        Job(id, name, plan.stages, self.defaults.settings),
+                        Job(id, name, plan.stages, self.settings),
                         on_accept=accept,
                         on_open=record.opened,
                         on_left=shuffles.left,
                         recovery=recovery,
+                        read=self._read,
                     ) as running:
                         try:
-                            yield _Job(running, self.storage, record, known)
+                            yield running, record, known
                         finally:
                             record.closed()
                 except AflintError as error:
@@ -209,7 +193,7 @@ class JobRunner(Runner):
         now = asyncio.get_running_loop().time()
         if self._began is None:
             self._began = now
-        return max(0.0, self._began + self.defaults.runs_on_s - now)
+        return max(0.0, self._began + self.runs_on_s - now)
 
     async def _prepare(self, node: Node) -> Node:
         """Return lineage to plan.
@@ -217,126 +201,64 @@ class JobRunner(Runner):
         Each partition of a product's sides is read by many tasks. Where only one task at a time can
         read a shuffle, a side that comes out of one is computed and cached first.
         """
-        resolved = await self.resolve(node)
-        while (
-            not self.defaults.concurrent_readers and (side := shuffled_side(resolved)) is not None
-        ):
+        resolved = await self.resolver.resolve(node)
+        while not self.concurrent_readers and (side := shuffled_side(resolved)) is not None:
             kept = replace(side, persisted=True)
             async with self.job(kept, Count(), f"{side.name} (caching)") as job:
                 await job.values(range(job.partitions))
-            resolved = await self.resolve(resolved)
+            resolved = await self.resolver.resolve(resolved)
         return resolved
 
     def _plan(self, resolved: Node, sink: Sink, name: str) -> tuple[Plan, JobIdentity]:
         """Return the plan of a job, and what it computes, where a journal is kept."""
-        folder = self.defaults.folder
-        programs: dict[str, str] = {}
+        fingerprints: dict[str, str] = {}
 
         def pack(program: Program, name: str, tasks: int) -> Blob:
-            blob = self._pack(program, name, tasks)
-            programs[blob.digest] = self.fingerprint(program, blob)
+            blob = self.programs.pack(program, name, tasks)
+            fingerprints[blob.digest] = self.programs.fingerprint(program, blob)
             return blob
 
-        self.defaults.before_pickling()
+        self.before_pickling()
         with noticing_broadcasts(), deep_recursion():
             planned = plan(
                 resolved,
                 sink,
                 name,
                 pack=pack,
-                store_folder=f"{folder}/stored",
-                checkpoint_folder=f"{self.defaults.checkpoint_dir}/{self.session}",
+                store_folder=f"{self.folder}/stored",
+                checkpoint_folder=f"{self.checkpoint_dir}/{self.session}",
             )
         if isinstance(self.journal, Unjournaled):
             return planned, JobIdentity()
-        return planned, identity_of(planned.stages, programs)
-
-    def fingerprint(self, value: Any, blob: Blob) -> str:
-        """Return the fingerprint of a program or a broadcast that is packed in a blob; empty where
-        no journal is kept.
-        """
-        if isinstance(self.journal, Unjournaled):
-            return ""
-        try:
-            return fingerprint(value)
-        except Exception:  # taking an object apart runs the user's code; pickling it went well
-            return blob.digest
-
-    def _pack(self, program: Program, name: str, tasks: int) -> Blob:
-        carried: Any = separated(program, name)
-        if self.wrap is not None:
-            carried = self.wrap(program, carried, tasks)
-        data = frame.compress(closure.dumps(carried, name))
-        return self.blob(data)
-
-    def blob(self, data: bytes) -> Blob:
-        """Return bytes as a blob, to be uploaded with the next job where they are many."""
-        digest = digest_of(data)
-        if len(data) <= self.defaults.inline_bytes:
-            return Blob(digest, len(data), data)
-        return self.stored_blob(data)
-
-    def stored_blob(self, data: bytes) -> Blob:
-        """Return bytes as a blob that lies in storage from the next job on."""
-        digest = digest_of(data)
-        location = f"{self.defaults.folder}/blobs/{digest}"
-        if digest not in self._uploaded:
-            self._uploads[digest] = (location, data)
-        return Blob(digest, len(data), location=location)
-
-    async def _upload(self) -> None:
-        waiting, self._uploads = self._uploads, {}
-        try:
-            writes = (self.storage.write(location, data) for location, data in waiting.values())
-            await together(writes)
-        except BaseException:
-            self._uploads.update(waiting)
-            raise
-        self._uploaded.update(waiting)
+        return planned, identity_of(planned.stages, fingerprints)
 
     def _accept(self, result: TaskResult, cached: dict[int, Node], *, counts: bool) -> None:
         if counts and result.accumulators is not None:
             apply_updates(closure.loads(result.accumulators))
-        for id, partition, split in result.stored:
-            parts = self._collecting.setdefault(id, {})
-            parts[partition] = split
-            node = cached.get(id)
-            if node is not None and len(parts) == partition_count(node):
-                splits = tuple(parts[place] for place in range(len(parts)))
-                self._stored[id] = Source(
-                    id=id, name=node.name, splits=splits, placed_by=node.partitioner
-                )
-                del self._collecting[id]
+        self.resolver.take_in(result, cached)
+
+    async def _read(self, result: TaskResult) -> Any:
+        """Return the value that a task of the result stage came to."""
+        blob = result.value
+        if blob is None:
+            raise SessionError(f"task {result.id} of the result stage returned no value")
+        data = blob.data
+        if data is None:
+            assert blob.location is not None
+            data = await self.storage.read(blob.location)
+        if len(data) > _DECODED_ON_THE_LOOP:  # the loop would stand still meanwhile
+            return await asyncio.to_thread(_decode, data, blob)
+        return _decode(data, blob)
 
     # ---- what RDDs ask
-
-    async def resolve(self, node: Node) -> Node:
-        """Return lineage that can be planned."""
-        return await Resolver(
-            self._values,
-            self.defaults.default_parallelism,
-            self._stored,
-            self._answers,
-            self._answering,
-        ).resolve(node)
 
     async def _values(self, node: Node, sink: Any) -> list[Any]:
         async with self.job(node, sink, f"{node.name} (counting)") as job:
             return await job.values(range(job.partitions))
 
-    async def partition_count(self, node: Node) -> int:
-        """Return how many partitions a node has."""
-        return partition_count(await self.resolve(node))
-
-    async def default_partitions(self, node: Node) -> int:
-        """Return how many partitions a shuffle of a node gets where none are asked for."""
-        resolved = await self.resolve(node)
-        parallelism = self.defaults.default_parallelism
-        return parallelism or max(1, partition_count(resolved))
-
     async def explain(self, node: Node) -> str:
         """Describe the stages of a job that counts the records of a node, and which it skips."""
-        resolved = await self.resolve(node)
+        resolved = await self.resolver.resolve(node)
         with noticing_broadcasts(), deep_recursion():
             planned = plan(
                 resolved,
@@ -362,18 +284,18 @@ class JobRunner(Runner):
             await commit.prepare(self.storage, target)
         record: JobRecord | None = None
         try:
-            async with self.job(node, sink, name) as job:
-                record = job.record
-                if job.committed:
+            async with self._started(node, sink, name) as (job, record, known):
+                if known is not None and known.committed:
                     return
-                if begun and not job.resumed:
+                if begun and known is None:
                     if begun.committed:
                         return
                     await commit.abort(self.storage, target)
+                # A driver that resumes must know of the save before anything of it lies there.
                 await self.journal.flush()
                 parts = await job.values(range(job.partitions))
                 await commit.commit(self.storage, target, parts)
-                job.record.committed()
+                record.committed()
         except BaseException:
             if self.past.refused is None:  # else what is there is another driver's, or program's
                 await to_the_end(self._abort(record, target))
@@ -390,94 +312,23 @@ class JobRunner(Runner):
         """Drop the cached partitions of a node, but for a checkpoint, and the shuffles that only it
         reads.
         """
-        if self.is_checkpointed(node):
-            return
-        for each in filter(None, (node, self._answers.get(node.lifetime))):
-            self._stored.pop(each.id, None)
-            self._collecting.pop(each.id, None)
-            self.kept.give_up_read_by(each.lifetime)
+        if not self.resolver.is_checkpointed(node):
+            for lifetime in self.resolver.forget(node):
+                self.kept.give_up_read_by(lifetime)
 
     def check_checkpoint_dir(self) -> None:
         """Raise ConfigError where there is no place for checkpoints."""
-        if self.defaults.checkpoint_dir is None:
+        if self.checkpoint_dir is None:
             raise ConfigError(
                 "checkpoint() needs a place to write to: set `checkpoint_dir` in the "
                 "configuration, or connect(checkpoint_dir=...)"
             )
-
-    def is_checkpointed(self, node: Node) -> bool:
-        """Say whether the checkpoint of a node has been written."""
-        if isinstance(node, Unresolved) and node.lifetime in self._answers:
-            node = self._answers[node.lifetime]
-        return node.checkpointed and node.id in self._stored
-
-
-@dataclass(slots=True)
-class _Job:
-    """An ActionJob over a scheduler's job."""
-
-    running: RunningJob
-    storage: Storage
-    record: JobRecord
-    known: PastJob | None = None
-
-    @property
-    def resumed(self) -> bool:
-        """Whether a driver before this one had begun the job."""
-        return self.known is not None
-
-    @property
-    def committed(self) -> bool:
-        """Whether a driver before this one had put all that the job saves into its place."""
-        return self.known is not None and self.known.committed
-
-    @property
-    def partitions(self) -> int:
-        """How many partitions there are to ask for."""
-        return self.running.job.result_stage.tasks
-
-    async def values(self, partitions: Sequence[int]) -> list[Any]:
-        """Compute partitions and return their values, in the order asked."""
-        found = {partition: value async for partition, value in self.stream(partitions)}
-        return [found[partition] for partition in partitions]
-
-    async def stream(self, partitions: Sequence[int]) -> AsyncIterator[tuple[int, Any]]:
-        """Compute partitions and give (partition, value) as each finishes."""
-        async for partition, result in self.running.results(partitions):
-            yield partition, await self._value(result)
-
-    async def _value(self, result: TaskResult) -> Any:
-        blob = result.value
-        if blob is None:
-            raise SessionError(f"task {result.id} of the result stage returned no value")
-        data = blob.data
-        if data is None:
-            assert blob.location is not None
-            data = await self.storage.read(blob.location)
-        if len(data) > _DECODED_ON_THE_LOOP:
-            return await asyncio.to_thread(_decode, data, blob)
-        return _decode(data, blob)
 
 
 def _decode(data: bytes, blob: Blob) -> Any:
     if blob.data is None:
         checked_blob(data, blob)
     return records.decode(frame.decompress(data))[0]
-
-
-def _cached_nodes(root: Node) -> dict[int, Node]:
-    """Return the nodes of a resolved lineage whose partitions are to be cached."""
-    cached: dict[int, Node] = {}
-    seen: set[int] = set()
-    waiting = [root]
-    while waiting:
-        node = waiting.pop()
-        if node.id not in seen:
-            seen.add(node.id)
-            if node.persisted or node.checkpointed:
-                cached[node.id] = node
-            waiting.extend(node.parents)
-    return cached
 
 
 def _describe(stage: Stage, skipped: bool) -> str:

@@ -17,7 +17,7 @@ from aflint.aio import to_the_end
 from aflint.cost import Usage, storage_usage
 from aflint.plan.lineage import Lifetime
 from aflint.plan.planner import Plan, ShuffleContent, skipped_stages
-from aflint.scheduler.recovery import MOST_LOANS, KeptOutput
+from aflint.scheduler.messages import MOST_LOANS, KeptOutput
 from aflint.task import MapStatus, ShuffleHandle, TaskResult
 
 _log = logging.getLogger("aflint.driver")

@@ -22,7 +22,7 @@ from aflint.events import (
     TaskRecovered,
     TaskStarted,
 )
-from aflint.scheduler.recovery import LOAN_BITS
+from aflint.scheduler.messages import LOAN_BITS
 from aflint.task import TaskMetrics
 
 _log = logging.getLogger(__name__)

@@ -1,18 +1,19 @@
-"""From lineage as the user wrote it to lineage that can be planned.
+"""What a session knows of its lineage: what nodes resolve to, and what is cached of them.
 
-Files are listed, sort orders sampled, partition counts filled in, and what is cached already takes
-the place of its lineage. The I/O is that of the `Unresolved` nodes; the rest is pure.
+Lineage as the user wrote it becomes lineage that can be planned: files are listed, sort orders
+sampled, partition counts filled in, and what is cached already takes the place of its lineage. The
+I/O is that of the `Unresolved` nodes; the rest is pure.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from aflint.driver.deep import deep_recursion
 from aflint.errors import InvalidArgumentError
 from aflint.plan.lineage import (
     AlignedUnion,
@@ -29,28 +30,35 @@ from aflint.plan.lineage import (
     Union,
     Unresolved,
     Zipped,
+    deep_recursion,
 )
 from aflint.plan.planner import partition_count
+from aflint.plan.program import Sink
+from aflint.task import TaskResult
 
-RunNeed = Callable[[Node, Any], Awaitable[list[Any]]]
+RunNeed = Callable[[Node, Sink], Awaitable[list[Any]]]
 """Runs a job that an unresolved node needs: (node, sink) to the values of all partitions."""
 
 
 @dataclass(slots=True)
 class Resolver:
-    """Resolves lineage for one session.
+    """Resolves the lineage of one session, and remembers what cannot be found out twice.
 
-    `answers` keeps what unresolved nodes resolved to; `stored` takes the place of nodes all of
-    whose partitions are cached. `answering` keeps jobs that run at once from answering the same
-    node twice: a sort's sampled bounds may differ, and partitions cached by one job would not fit
-    those cached by the other.
+    `default_parallelism` is for shuffles that name no number of partitions.
     """
 
     run: RunNeed
     default_parallelism: int | None
-    stored: Mapping[int, Source]
-    answers: MutableMapping[Lifetime, Node]
-    answering: MutableMapping[Lifetime, asyncio.Lock] = field(default_factory=dict)
+    # Nodes all of whose partitions are cached or checkpointed, as sources that read those.
+    stored: dict[int, Source] = field(default_factory=dict)
+    # Of nodes that are to be cached, the splits of the partitions that are.
+    _collecting: dict[int, dict[int, Any]] = field(default_factory=dict)
+    # What unresolved nodes resolved to, for as long as those live.
+    _answers: WeakKeyDictionary[Lifetime, Node] = field(default_factory=WeakKeyDictionary)
+    # Held while a node is answered. Of two jobs that need it at once, the second must take the
+    # answer of the first: the bounds of a sort are sampled, and partitions that one job cached by
+    # its bounds would not fit those of the other.
+    _answering: WeakKeyDictionary[Lifetime, asyncio.Lock] = field(default_factory=WeakKeyDictionary)
 
     async def resolve(self, root: Node) -> Node:
         """Return the lineage to plan for `root`.
@@ -63,6 +71,7 @@ class Resolver:
             if node.id in self.stored:
                 done[node.id] = self.stored[node.id]
             elif isinstance(node, Unresolved):
+                # The answer may be lineage that is to be resolved itself, as after a sort.
                 done[node.id] = await self.resolve(await self._answer(node))
             else:
                 with deep_recursion():
@@ -70,14 +79,68 @@ class Resolver:
         return done[root.id]
 
     async def _answer(self, node: Unresolved) -> Node:
-        async with self.answering.setdefault(node.lifetime, asyncio.Lock()):
-            if node.lifetime not in self.answers:
+        async with self._answering.setdefault(node.lifetime, asyncio.Lock()):
+            if node.lifetime not in self._answers:
                 answers = [await self.run(needed, sink) for needed, sink in node.needs]
                 found = node.resolve(*answers)
-                self.answers[node.lifetime] = await found if inspect.isawaitable(found) else found
-        answer = self.answers[node.lifetime]
+                self._answers[node.lifetime] = await found if inspect.isawaitable(found) else found
+        answer = self._answers[node.lifetime]
+        # cache() and unpersist() may have been called after the node was answered.
         answer.persisted, answer.checkpointed = node.persisted, node.checkpointed
         return answer
+
+    async def partition_count(self, node: Node) -> int:
+        """Return how many partitions a node has."""
+        return partition_count(await self.resolve(node))
+
+    async def default_partitions(self, node: Node) -> int:
+        """Return how many partitions a shuffle of a node gets where none are asked for."""
+        resolved = await self.resolve(node)
+        return self.default_parallelism or max(1, partition_count(resolved))
+
+    # ---- cached partitions
+
+    def take_in(self, result: TaskResult, cached: Mapping[int, Node]) -> None:
+        """Note the partitions that an accepted task cached; `cached` are its job's cached nodes."""
+        for id, partition, split in result.stored:
+            parts = self._collecting.setdefault(id, {})
+            parts[partition] = split
+            node = cached.get(id)
+            # A part of the partitions is of no use to a plan: it reads all of them, or none.
+            if node is not None and len(parts) == partition_count(node):
+                splits = tuple(parts[place] for place in range(len(parts)))
+                self.stored[id] = Source(
+                    id=id, name=node.name, splits=splits, placed_by=node.partitioner
+                )
+                del self._collecting[id]
+
+    def forget(self, node: Node) -> Iterator[Lifetime]:
+        """Drop the cached partitions of a node; yields the lifetimes under which it is known."""
+        for each in filter(None, (node, self._answers.get(node.lifetime))):
+            self.stored.pop(each.id, None)
+            self._collecting.pop(each.id, None)
+            yield each.lifetime
+
+    def is_checkpointed(self, node: Node) -> bool:
+        """Say whether the checkpoint of a node has been written."""
+        if isinstance(node, Unresolved) and node.lifetime in self._answers:
+            node = self._answers[node.lifetime]
+        return node.checkpointed and node.id in self.stored
+
+
+def nodes_to_cache(root: Node) -> dict[int, Node]:
+    """Return the nodes of a resolved lineage whose partitions are to be cached, by id."""
+    found: dict[int, Node] = {}
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if node.id not in seen:
+            seen.add(node.id)
+            if node.persisted or node.checkpointed:
+                found[node.id] = node
+            waiting.extend(node.parents)
+    return found
 
 
 def _parents_first(root: Node, stored: Mapping[int, Any]) -> Iterator[Node]:

@@ -1,4 +1,4 @@
-"""The shuffles of a run, as long as the run is this driver's."""
+"""Closing the shuffles of a run, as long as the run is this driver's."""
 
 from __future__ import annotations
 
@@ -22,25 +22,24 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnShuffles(ShuffleService):
-    """Opens and closes; but closes nothing of a run that another driver has taken over."""
+class OwnShuffles:
+    """Closes the shuffles of a run, but none once another driver has taken the run over.
+
+    What cannot be removed is noted in `left`, and not raised: the jobs of these shuffles have an
+    answer, or an error of their own.
+    """
 
     shuffles: ShuffleService
     past: Past
     journal: Journal
     left: Left = field(default_factory=Left)
-    """Not raised: the jobs of these shuffles have an answer, or an error of their own."""
-
-    async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
-        """Make ready what the shuffle needs."""
-        return await self.shuffles.open(job, shuffle, partitions)
 
     async def close(self, handle: ShuffleHandle) -> None:
         """Remove all that the shuffle left anywhere.
 
-        Not before the journal says so: a driver that resumes the run from now on will not look for
-        it. If another driver has resumed the run already, the shuffle belongs to that one, unless
-        the journal never named it.
+        The journal says so first: a driver that resumes the run from then on does not look for the
+        shuffle. If another driver has resumed the run already, the shuffle belongs to that one,
+        unless the journal never named it.
         """
         self.journal.record(ShuffleClosed(handle))
         if await self._is_own(handle):
@@ -65,5 +64,6 @@ class OwnShuffles(ShuffleService):
             with suppress(RunInUseError):
                 await self.journal.flush()
                 return True
+        # An entry that was never written names a shuffle that the other driver cannot know of.
         unwritten = (each for each in self.journal.unwritten if isinstance(each, ShuffleMade))
         return any(each.handle == handle for each in unwritten)

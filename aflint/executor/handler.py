@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from aflint import __version__
 from aflint.aws import envelope
-from aflint.codec import payload
+from aflint.codec import sealed
 from aflint.codec.digest import digest_of
 from aflint.codec.sealed import Opener
 from aflint.codec.secret import SECRET_VARIABLE, Secret
@@ -62,8 +62,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
     try:
         opener = _opener()
-        if payload.HOLD in event:
-            seconds = payload.open_hold(opener, envelope.bytes_of(event[payload.HOLD]))
+        if sealed.HOLD in event:
+            seconds = sealed.open_hold(opener, envelope.bytes_of(event[sealed.HOLD]))
             time.sleep(seconds)
             return {"aflint": __version__, "python": envelope.PYTHON}
         task = _task(event, opener)
@@ -126,11 +126,11 @@ def _executor(endpoints: AwsEndpoints | None) -> tuple[Executor, frozenset[int]]
 
 
 def _task(event: dict[str, Any], opener: Opener) -> TaskDescription:
-    if payload.AT in event:
-        address, aws = payload.open_address(opener, envelope.bytes_of(event[payload.AT]))
+    if sealed.AT in event:
+        address, aws = sealed.open_address(opener, envelope.bytes_of(event[sealed.AT]))
         executor, _ = _executor(aws)
-        return payload.open_task(opener, executor.io.run(executor.storage.read(address)))
-    return payload.open_task(opener, envelope.bytes_of(event.get(payload.TASK, "")))
+        return sealed.open_task(opener, executor.io.run(executor.storage.read(address)))
+    return sealed.open_task(opener, envelope.bytes_of(event.get(sealed.TASK, "")))
 
 
 def _respond(result: TaskResult, task: TaskDescription) -> Any:

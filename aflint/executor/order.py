@@ -15,7 +15,7 @@ from hashlib import blake2b
 from operator import itemgetter
 from typing import Any
 
-from aflint.codec.pickling import dumps
+from aflint.codec.records import dumps
 from aflint.executor.aggregate import Spiller, sort
 from aflint.plan.lineage import Ordering
 from aflint.plan.program import (

@@ -20,8 +20,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from aflint.codec.payload import open_task
-from aflint.codec.sealed import Opener
+from aflint.codec.sealed import Opener, open_task
 from aflint.codec.secret import Secret
 from aflint.errors import PayloadRefusedError, RecordTooLargeError
 from aflint.executor.failure import describe

@@ -20,7 +20,7 @@ from aflint.aws.explain import cause_of, nothing_was_sent, refusal_of
 from aflint.aws.failures import Kind, Refusal, translate
 from aflint.aws.invocation import Invocation, failure_of, read_invocation
 from aflint.aws.retries import Retries
-from aflint.codec import payload
+from aflint.codec import sealed
 from aflint.codec.digest import checked
 from aflint.codec.sealed import MOST_ADDED
 from aflint.codec.secret import Secret
@@ -163,8 +163,8 @@ class LambdaInvoker(Invoker):
         return held.usage.init_s is not None
 
     async def _hold(self, function: str, seconds: float) -> Invocation:
-        seal = partial(payload.seal_hold, self._secret, seconds)
-        invocation = await self._invoke(function, payload.HOLD, seal, "the first call")
+        seal = partial(sealed.seal_hold, self._secret, seconds)
+        invocation = await self._invoke(function, sealed.HOLD, seal, "the first call")
         usage = invocation.usage
         self.held += 1
         self.held_gb_seconds += usage.billed_s * usage.memory_mb / 1024
@@ -184,13 +184,13 @@ class LambdaInvoker(Invoker):
     ) -> tuple[Invocation, bool]:
         """Invoke with a task; return, too, whether it was so large that it went through storage."""
         job, packed = task.id.job, pack(task)
-        seal = partial(payload.seal_packed, self._secret, job, packed)
+        seal = partial(sealed.seal_packed, self._secret, job, packed)
         if len(packed) + MOST_ADDED <= envelope.MOST_REQUEST:
-            return await self._invoke(function, payload.TASK, seal, what), False
+            return await self._invoke(function, sealed.TASK, seal, what), False
         location = f"{task.storage}/requests/{job}/{secrets.token_hex(16)}"
         await self._storage.write(location, seal())
-        seal = partial(payload.seal_address, self._secret, job, location, self._endpoints)
-        return await self._invoke(function, payload.AT, seal, what), True
+        seal = partial(sealed.seal_address, self._secret, job, location, self._endpoints)
+        return await self._invoke(function, sealed.AT, seal, what), True
 
     async def _invoke(
         self, function: str, purpose: str, seal: Callable[[], bytes], what: str

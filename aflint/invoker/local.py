@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aflint.aio import to_the_end, together
-from aflint.codec.payload import seal_task
+from aflint.codec.sealed import seal_task
 from aflint.codec.secret import Secret
 from aflint.crash import last_words
 from aflint.errors import (

@@ -8,12 +8,17 @@ stage for one partition. Functions in them are the user's own, or those of
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 _ids = itertools.count(1)
+
+_DEEP = 50_000
+"""Frames of Python code: these live on the heap since Python 3.11, not on the C stack."""
 
 
 class RecordStep(Enum):
@@ -290,3 +295,31 @@ class CoGrouped(Node):
     @property
     def partitioner(self) -> Partitioner | None:
         return self.target
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Make room for lineages of thousands of steps, which loops over their last result make.
+
+    The recursion limit is the interpreter's: only for code that does not await.
+    """
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEEP))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def draw_lineage(root: Node) -> str:
+    """Return a lineage as text: a node a line, indented once more at each shuffle and branch."""
+    lines: list[str] = []
+    waiting = [(root, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        mark = "+-" if depth else ""
+        kept = " [cached]" if node.persisted else ""
+        lines.append(f"{'  ' * depth}{mark}({node.id}) {node.name}{kept}")
+        deeper = depth + 1 if isinstance(node, Shuffled) or len(node.parents) > 1 else depth
+        waiting.extend((parent, deeper) for parent in reversed(node.parents))
+    return "\n".join(lines)

@@ -113,7 +113,7 @@ class Acting:
         except InternalError:  # there are files to list first
             node, engine = node_of(self), self.ctx._engine_running()
             with translated():
-                count: int = engine.run(lambda: engine.jobs.partition_count(node))
+                count: int = engine.run(lambda: engine.jobs.resolver.partition_count(node))
             return count
 
     def persist(self, storageLevel: Any = StorageLevel.MEMORY_ONLY) -> Any:
@@ -151,7 +151,7 @@ class Acting:
         if lineage.is_local:
             kept: bool = engine.is_kept(lineage.node)
             return kept
-        checkpointed: bool = engine.jobs.is_checkpointed(lineage.node)
+        checkpointed: bool = engine.jobs.resolver.is_checkpointed(lineage.node)
         return checkpointed
 
     def localCheckpoint(self) -> None:
@@ -217,7 +217,7 @@ def _write_checkpoints(rdd: Any) -> None:
         if not node.checkpointed:
             waiting += [parent for parent in node.parents if parent.id not in seen]
             seen.update(parent.id for parent in node.parents)
-        elif not engine.jobs.is_checkpointed(node):
+        elif not engine.jobs.resolver.is_checkpointed(node):
             rdd.ctx._act(EngineRDD[Any](node, engine.jobs).count)
 
 

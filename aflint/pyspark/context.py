@@ -13,7 +13,6 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, cast
 
 from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer
@@ -131,7 +130,7 @@ class Life:
         if config.backend != "local":
             packed_pyspark()  # now, rather than on the loop that runs the first job
         self._checkpoint_dir = None
-        self._engine.jobs.wrap = self._prepared
+        self._engine.jobs.programs.wrap = self._prepared
         atexit.register(self.stop)
         if config.checkpoint_dir is not None:
             self.setCheckpointDir(config.checkpoint_dir)
@@ -191,13 +190,13 @@ class Life:
     def _archive(self: Any) -> Blob | None:
         if self._engine.config.backend == "local":
             return None
-        return cast(Blob, self._engine.jobs.stored_blob(packed_pyspark()))
+        return cast(Blob, self._engine.jobs.programs.stored_blob(packed_pyspark()))
 
     def _file_blobs(self: Any) -> tuple[tuple[str, Blob], ...]:
         if self._engine.config.backend == "local":  # the workers see the folder
             return tuple((name, Blob("", 0)) for name in self._added.sources)
-        jobs = self._engine.jobs
-        return tuple((n, jobs.stored_blob(data)) for n, data in self._added.contents().items())
+        programs = self._engine.jobs.programs
+        return tuple((n, programs.stored_blob(data)) for n, data in self._added.contents().items())
 
 
 class Sharing:
@@ -246,7 +245,7 @@ class Sharing:
                     f"setCheckpointDir: the folder {folder} cannot be made: {error.strerror}"
                 ) from error
         self._checkpoint_dir = folder
-        engine.jobs.defaults = replace(engine.jobs.defaults, checkpoint_dir=folder)
+        engine.jobs.checkpoint_dir = folder
 
     def getCheckpointDir(self: Any) -> str | None:
         if self._checkpoint_dir is None:

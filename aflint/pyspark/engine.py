@@ -144,7 +144,7 @@ class Engine:
         """Return packed blocks as blobs."""
 
         async def make() -> list[list[Blob]]:
-            return [[self.jobs.blob(block) for block in blocks] for blocks in packed]
+            return [[self.jobs.programs.blob(block) for block in blocks] for blocks in packed]
 
         return self.run(make)
 
@@ -158,12 +158,12 @@ class Engine:
 
     def kept_id(self, node: Node) -> int:
         """Return the number under which the partitions of a node are kept."""
-        answer = self.jobs._answers.get(node.lifetime)
+        answer = self.jobs.resolver._answers.get(node.lifetime)
         return node.id if answer is None else answer.id
 
     def is_kept(self, node: Node) -> bool:
         """Say whether all partitions of a node are kept."""
-        return self.kept_id(node) in self.jobs._stored
+        return self.kept_id(node) in self.jobs.resolver.stored
 
     def close(self) -> None:
         """Stop what runs, and end the session. Raises what its end raised, the first time."""

@@ -17,7 +17,7 @@ from aflint.plan.program import Return
 from aflint.task import RangeSplit
 
 if TYPE_CHECKING:
-    from aflint.driver.runner import Runner
+    from aflint.driver.jobs import JobRunner
     from aflint.rdd.rdd import RDD
 
 from aflint.executor.in_tasks import (
@@ -191,14 +191,14 @@ async def _merge_in_levels(rdd: RDD[T], function: Callable[[T, T], T], depth: in
 async def lookup(rdd: RDD[Any], key: Any) -> list[Any]:
     """Return the values of a key."""
     node, runner, placed = rdd._node, rdd._runner, rdd._node.partitioner
-    where: Sequence[int] = range(await runner.partition_count(node))
+    where: Sequence[int] = range(await runner.resolver.partition_count(node))
     if isinstance(placed, HashPartitioner):
         where = await _place_of(key, replace(placed, partitions=len(where)), runner)
     async with runner.job(node, Return(partial(values_of, key)), named_here("lookup")) as job:
         return [value for part in await job.values(where) for value in part]
 
 
-async def _place_of(key: Any, partitioner: HashPartitioner, runner: Runner) -> list[int]:
+async def _place_of(key: Any, partitioner: HashPartitioner, runner: JobRunner) -> list[int]:
     """Ask a task for the partition of a key: strings have other hashes in the driver."""
     one = Source(name="lookup", splits=(RangeSplit(0, 1, 1),))
     async with runner.job(one, Return(partial(place_of, key, partitioner)), "lookup") as job:

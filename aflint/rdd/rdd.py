@@ -35,14 +35,15 @@ from aflint.plan.lineage import (
     Union,
     Unresolved,
     Zipped,
+    draw_lineage,
 )
 from aflint.plan.program import Count, Return, SavePickle, SaveText
-from aflint.rdd import actions, drawing, histograms, sampling
+from aflint.rdd import actions, histograms, sampling
 from aflint.rdd.spelling import no_attribute
 from aflint.statistics import Stats
 
 if TYPE_CHECKING:
-    from aflint.driver.runner import Runner
+    from aflint.driver.jobs import JobRunner
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -103,7 +104,7 @@ class RDD(Generic[T]):
     function that runs in tasks.
     """
 
-    def __init__(self, node: Node, runner: Runner) -> None:
+    def __init__(self, node: Node, runner: JobRunner) -> None:
         self._node = node
         self._runner = runner
 
@@ -296,7 +297,7 @@ class RDD(Generic[T]):
         runner, parent, name = self._runner, self._node, named_here("zip_with_unique_id")
 
         async def number() -> Node:
-            count = await runner.partition_count(parent)
+            count = await runner.resolver.partition_count(parent)
             step = PerPartition(partial(operators.number_uniquely, count))
             return Mapped(name=name, parent=parent, operator=step)
 
@@ -499,7 +500,7 @@ class RDD(Generic[T]):
         asked = check_partitions(num_partitions)
 
         async def place() -> Node:
-            count = asked or await runner.default_partitions(parent)
+            count = asked or await runner.resolver.default_partitions(parent)
             bounds: tuple[Any, ...] = ()
             if count > 1:
                 bounds = await sampling.range_bounds(RDD(parent, runner), count, key_func)
@@ -556,7 +557,7 @@ class RDD(Generic[T]):
     @property
     def is_checkpointed(self) -> bool:
         """Whether the checkpoint has been written."""
-        return self._runner.is_checkpointed(self._node)
+        return self._runner.resolver.is_checkpointed(self._node)
 
     # ---- looking
 
@@ -577,13 +578,13 @@ class RDD(Generic[T]):
 
     async def num_partitions(self) -> int:
         """Return the number of partitions; lists input and samples keys where that decides."""
-        return await self._runner.partition_count(self._node)
+        return await self._runner.resolver.partition_count(self._node)
 
     get_num_partitions = num_partitions
 
     def to_debug_string(self) -> str:
         """Draw the lineage: one RDD a line, a new level of indentation at each shuffle."""
-        return drawing.draw_lineage(self._node)
+        return draw_lineage(self._node)
 
     async def explain(self) -> str:
         """Return the stages that a job over this RDD would run, in order, and what they read."""

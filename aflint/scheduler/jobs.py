@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from aflint import events
 from aflint.plan.planner import Job, skipped_stages
 from aflint.scheduler.failures import Loss
-from aflint.scheduler.messages import CloseShuffle, Emit, FailJob, JobOver, Stop
+from aflint.scheduler.messages import CloseShuffle, Emit, FailJob, JobOver, Recovery, Stop
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.recovery import Recovery
 from aflint.scheduler.state import Attempt, JobRun, StageRun, State
 from aflint.task import MapStatus, TaskFailure, TaskResult
 

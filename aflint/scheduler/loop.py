@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -18,12 +18,13 @@ from aflint.errors import (
     JobCancelledError,
     SessionError,
 )
-from aflint.events import Event, line_of
+from aflint.events import Event, Listener, line_of
 from aflint.invoker.base import Invoker
 from aflint.plan.planner import Job
 from aflint.scheduler.failures import as_error
 from aflint.scheduler.machine import StateMachine
 from aflint.scheduler.messages import (
+    NOTHING,
     AttemptEnded,
     AttemptLost,
     AttemptStopped,
@@ -40,6 +41,7 @@ from aflint.scheduler.messages import (
     OpenShuffle,
     PartitionDone,
     PartitionsRequested,
+    Recovery,
     ShuffleClosed,
     ShuffleOpened,
     ShuffleOpenFailed,
@@ -50,7 +52,6 @@ from aflint.scheduler.messages import (
     WakeAt,
 )
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.recovery import NOTHING, Recovery
 from aflint.task import MapStatus, ShuffleHandle, TaskDescription, TaskId, TaskResult
 
 _log = logging.getLogger("aflint.scheduler")
@@ -60,6 +61,8 @@ TakeOver = Callable[[int, ShuffleHandle, Mapping[int, tuple[MapStatus, ...]] | N
 """Given a shuffle's number in its job, its handle and, if it is whole, its output; returns whether
 it was taken over.
 """
+ReadValue = Callable[[TaskResult], Awaitable[Any]]
+"""Returns the value that a result holds, or says where it lies."""
 _Answer = tuple[int, TaskResult]
 _Outcome = AttemptEnded | AttemptLost
 
@@ -76,11 +79,15 @@ class ShuffleService(Protocol):
         ...
 
 
+CloseShuffles = Callable[[ShuffleHandle], Awaitable[None]]
+
+
 class Scheduler:
     """Runs jobs side by side on one invoker. An async context manager, entered once.
 
-    `listener` is called with every event, on the loop; the first exception in it is logged, all
-    are ignored. `clock` gives seconds; the loop's time where it is not given. Leaving the
+    `listeners` are called with every event, on the loop; the first exception in each is logged, and
+    all are ignored. Listeners may be added to that list, and removed, at any time. `close` closes a
+    shuffle, in place of the service. `clock` gives seconds, by default the loop's. Leaving the
     context cancels the jobs that still run, and returns when nothing of them is left.
     """
 
@@ -89,13 +96,17 @@ class Scheduler:
         invoker: Invoker,
         shuffles: ShuffleService,
         policy: Policy | None = None,
-        listener: Callable[[Event], None] | None = None,
+        *,
+        listeners: Sequence[Listener] = (),
+        close: CloseShuffles | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._invoker = invoker
-        self._shuffles = shuffles
-        self._listener = listener
-        self._listener_failed = False
+        self._open_shuffle = shuffles.open
+        self._close_shuffle = close or shuffles.close
+        self._listeners = listeners
+        # Those that failed once: what they raise after that is not logged.
+        self._failed: list[Listener] = []
         self._clock = clock
         self._entered = False
         # What broke the scheduler itself: from then on nothing is decided any more.
@@ -143,22 +154,30 @@ class Scheduler:
         on_open: Callable[[ShuffleHandle], None] | None = None,
         on_left: TakeOver | None = None,
         recovery: Recovery = NOTHING,
+        read: ReadValue | None = None,
     ) -> AsyncIterator[RunningJob]:
         """Run a job for as long as the context is open; ask the RunningJob for its results.
 
-        `on_accept(result, first)` is called for each accepted result, once for each link of a
-        chained task, and `on_open` with each shuffle that was opened; what they raise fails the
-        job. `on_left` is offered each shuffle when the job is done with it: one that it takes over
-        is not closed. `recovery` is what there is of the job before it begins. Leaving the context,
-        in whichever way, stops what still runs of the job, closes its shuffles and waits for both;
-        a cancellation meanwhile is raised afterwards. Raises InvalidArgumentError where a job of
-        that id is running.
+        `read` turns a result into the value that its action works with. `on_accept(result, first)`
+        is called for each accepted result, once for each link of a chained task, and `on_open` with
+        each shuffle that was opened; what they raise fails the job. `on_left` is offered each
+        shuffle when the job is done with it: one that it takes over is not closed. `recovery` is
+        what there is of the job before it begins.
+
+        Leaving the context, in whichever way, stops what still runs of the job, closes its shuffles
+        and waits for both; a cancellation meanwhile is raised afterwards. Raises
+        InvalidArgumentError where a job of that id is running.
         """
         if job.id in self._jobs:
             raise InvalidArgumentError(f"a job with the id {job.id!r} is running already")
         self._check_usable()
         running = self._jobs[job.id] = RunningJob(
-            job, self._request, on_accept or _ignore, on_open or _ignore, on_left or _decline
+            job,
+            self._request,
+            on_accept or _ignore,
+            on_open or _ignore,
+            on_left or _decline,
+            read or _as_it_is,
         )
         self._post(JobSubmitted(job, recovery))
         reason = ""
@@ -285,7 +304,7 @@ class Scheduler:
     async def _open(self, wanted: OpenShuffle) -> None:
         job, shuffle = wanted.job, wanted.shuffle
         try:
-            handle = await self._shuffles.open(job, shuffle, wanted.partitions)
+            handle = await self._open_shuffle(job, shuffle, wanted.partitions)
         except AflintError as error:
             self._post(ShuffleOpenFailed(job, shuffle, error))
         except Exception as error:
@@ -301,7 +320,7 @@ class Scheduler:
 
     async def _close(self, wanted: CloseShuffle) -> None:
         try:
-            await self._shuffles.close(wanted.handle)
+            await self._close_shuffle(wanted.handle)
         except Exception:
             # Not raised: the job has its answer, or its error, already.
             _log.exception(
@@ -323,18 +342,17 @@ class Scheduler:
     def _emit(self, event: Event) -> None:
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s", line_of(event))
-        if self._listener is None:
-            return
-        try:
-            self._listener(event)
-        except Exception:
-            if not self._listener_failed:
-                self._listener_failed = True
-                _log.exception("a listener failed at %s; later failures are not logged", event)
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                if not any(each is listener for each in self._failed):
+                    self._failed.append(listener)
+                    _log.exception("a listener failed at %s; later failures are not logged", event)
 
 
 class RunningJob:
-    """A job inside its `Scheduler.run` context: ask it for results."""
+    """A job inside its `Scheduler.run` context: ask it for values, or for results as they are."""
 
     def __init__(
         self,
@@ -343,6 +361,7 @@ class RunningJob:
         on_accept: Acceptor,
         on_open: Callable[[ShuffleHandle], None],
         on_left: TakeOver,
+        read: ReadValue,
     ) -> None:
         self.job = job
         # Set when nothing of the job runs or is open any more.
@@ -352,8 +371,24 @@ class RunningJob:
         self.on_open = on_open
         self.on_left = on_left
         self._request = request
+        self._read = read
         self._waiting: dict[int, list[asyncio.Queue[_Answer | None]]] = {}
         self._readers: set[asyncio.Queue[_Answer | None]] = set()
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions there are to ask for."""
+        return self.job.result_stage.tasks
+
+    async def values(self, partitions: Sequence[int]) -> list[Any]:
+        """Compute partitions and return their values, in the order asked."""
+        found = {partition: value async for partition, value in self.stream(partitions)}
+        return [found[partition] for partition in partitions]
+
+    async def stream(self, partitions: Sequence[int]) -> AsyncIterator[tuple[int, Any]]:
+        """Compute partitions and give (partition, value) as each finishes."""
+        async for partition, result in self.results(partitions):
+            yield partition, await self._read(result)
 
     async def results(self, partitions: Sequence[int]) -> AsyncIterator[tuple[int, TaskResult]]:
         """Yield (partition, result) for partitions of the result stage, in order of completion.
@@ -392,7 +427,7 @@ class RunningJob:
                 answers.put_nowait(None)
 
     def _check(self, wanted: tuple[int, ...]) -> None:
-        count = self.job.result_stage.tasks
+        count = self.partitions
         for partition in wanted:
             if not 0 <= partition < count:
                 raise InvalidArgumentError(
@@ -443,3 +478,8 @@ def _ignore(*news: object) -> None:
 def _decline(*offer: object) -> bool:
     """Stand in for an `on_left` that is not given."""
     return False
+
+
+async def _as_it_is(result: TaskResult) -> TaskResult:
+    """Stand in for a `read` that is not given."""
+    return result

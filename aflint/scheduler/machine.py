@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 
 from aflint.scheduler import attempts, jobs, stages
-from aflint.scheduler.concurrency import Concurrency
 from aflint.scheduler.messages import (
     AttemptEnded,
     AttemptLost,
@@ -22,9 +21,8 @@ from aflint.scheduler.messages import (
     Stimulus,
     Tick,
     WakeAt,
-    gist,
 )
-from aflint.scheduler.policy import Policy
+from aflint.scheduler.policy import Concurrency, Policy
 from aflint.scheduler.queues import take_next
 from aflint.scheduler.state import JobRun, StageRun, State, TaskRun, TaskState
 
@@ -136,6 +134,38 @@ class StateMachine:
 
     def _ramp_opens(self) -> None:
         self._state.ramping = False
+
+
+def gist(stimulus: Stimulus) -> tuple[object, ...]:
+    """Return what a log should keep of a stimulus: ids and classes.
+
+    A stimulus itself may hold a result of megabytes, or a traceback with all that its frames hold.
+    """
+    match stimulus:
+        case AttemptEnded(result):
+            if result.failure is not None:
+                return "AttemptEnded", result.id, result.failure.kind
+            return "AttemptEnded", result.id, "done" if result.continuation is None else "cut"
+        case AttemptLost(id, error):
+            return "AttemptLost", id, type(error).__name__
+        case AttemptStopped(id):
+            return "AttemptStopped", id
+        case JobSubmitted(job):
+            return "JobSubmitted", job.id
+        case PartitionsRequested(job_id, partitions):
+            return "PartitionsRequested", job_id, partitions[:8], len(partitions)
+        case ShuffleOpened(job_id, shuffle) | ShuffleClosed(job_id, shuffle):
+            return type(stimulus).__name__, job_id, shuffle
+        case ShuffleOpenFailed(job_id, shuffle, error):
+            return "ShuffleOpenFailed", job_id, shuffle, type(error).__name__
+        case JobCancelled(job_id, error):
+            return "JobCancelled", job_id, type(error).__name__
+        case JobReleased(job_id):
+            return "JobReleased", job_id
+        case SlotsChanged(slots):
+            return "SlotsChanged", slots
+        case Tick():
+            return ("Tick",)
 
 
 # Invariants: what always holds between two stimuli.

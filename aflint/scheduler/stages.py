@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from aflint import events
 from aflint.plan.planner import ManifestOf
 from aflint.scheduler.jobs import fail, is_there, settle, statuses_of
-from aflint.scheduler.messages import Emit, OpenShuffle, PartitionDone
+from aflint.scheduler.messages import (
+    GENERATION_BITS,
+    LOAN_BITS,
+    Emit,
+    KeptOutput,
+    OpenShuffle,
+    PartitionDone,
+    Recovery,
+)
 from aflint.scheduler.queues import admit, release_waiters
 from aflint.scheduler.state import JobRun, StageRun, State, TaskRun, TaskState
 from aflint.task import Input, Manifest, MapOutput, MapStatus, ShuffleHandle
@@ -171,8 +179,7 @@ def _wanted_task(stage: StageRun, partition: int) -> TaskRun:
     """Make the record of a task that is wanted for the first time."""
     task = stage.tasks[partition] = TaskRun(stage, partition, _reads(stage, partition))
     recovery, place = stage.job.recovery, (stage.stage.id, partition)
-    writes = stage.stage.writes
-    task.attempts = recovery.first_attempt(writes.shuffle if writes is not None else None)
+    task.attempts = first_attempt(recovery, stage.kept)
     task.delivered = place in recovery.delivered
     links = recovery.results.get(place)
     if stage.kept is not None:
@@ -185,6 +192,12 @@ def _wanted_task(stage: StageRun, partition: int) -> TaskRun:
     else:
         stage.missing += 1
     return task
+
+
+def first_attempt(recovery: Recovery, kept: KeptOutput | None) -> int:
+    """Return the number of a task's first attempt; `kept` is the shuffle that it writes into."""
+    loans = kept.loans if kept is not None else 0
+    return (recovery.generation << GENERATION_BITS) + (loans << LOAN_BITS)
 
 
 def _reads(stage: StageRun, partition: int) -> tuple[StageRun, ...]:

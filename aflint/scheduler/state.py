@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aflint.plan.planner import Job, Stage
-from aflint.scheduler.concurrency import Concurrency
-from aflint.scheduler.messages import Instruction
-from aflint.scheduler.policy import Policy
-from aflint.scheduler.recovery import NOTHING, KeptOutput, Recovery
+from aflint.scheduler.messages import NOTHING, Instruction, KeptOutput, Recovery
+from aflint.scheduler.policy import Concurrency, Policy
 from aflint.task import Continuation, Input, MapStatus, ShuffleHandle, TaskId, TaskResult
 
 

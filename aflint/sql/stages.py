@@ -88,12 +88,12 @@ class Compiler:
     def broadcast(self, batches: list[bytes]) -> Broadcast[list[bytes]]:
         """Return batches as a value that tasks read."""
         data = frame.compress(closure.dumps(batches, "the broadcast side of a join"))
-        blob = self.runner.stored_blob(data)
-        return Broadcast(blob, data, self.runner.fingerprint(batches, blob))
+        blob = self.runner.programs.stored_blob(data)
+        return Broadcast(blob, data, self.runner.programs.fingerprint(batches, blob))
 
     def source(self, name: str, splits: list[list[Any]]) -> Node:
         """Return an RDD of payloads, one partition for each list."""
-        blobs = (self.runner.blob(pack_block(split)) for split in splits)
+        blobs = (self.runner.programs.blob(pack_block(split)) for split in splits)
         return Source(name=name, splits=tuple(DataSplit((blob,)) for blob in blobs))
 
 

@@ -40,7 +40,7 @@ def in_haste(session: aflint.Session) -> Ended:
     """Have all tasks of a session cut as often as can be."""
     runner = session._runner
     assert runner is not None
-    runner.wrap = lambda program, packed, tasks: Hasty(packed)
+    runner.programs.wrap = lambda program, packed, tasks: Hasty(packed)
     return Ended(session)
 
 

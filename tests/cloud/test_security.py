@@ -19,7 +19,7 @@ import aflint
 from aflint import __version__
 from aflint.aws import envelope
 from aflint.aws.bare.signing import Credentials
-from aflint.codec import payload
+from aflint.codec import sealed
 from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.config import Config
 from aflint.deploy.clients import open_clients
@@ -60,10 +60,10 @@ async def invoke(deployed: Deployed, event: dict[str, Any]) -> Any:
 
 async def test_a_function_refuses_what_is_not_sealed_for_it(deployed: Deployed) -> None:
     plain = b64encode(pack(task())).decode()
-    wrong = envelope.text_of(payload.seal_task(Secret.fresh(), task()))
+    wrong = envelope.text_of(sealed.seal_task(Secret.fresh(), task()))
     secret = deployed.deployment.secret
-    late = envelope.text_of(payload.seal_task(secret, task(), 1_000_000.0))
-    once = envelope.text_of(payload.seal_hold(secret, 0.0))
+    late = envelope.text_of(sealed.seal_task(secret, task(), 1_000_000.0))
+    once = envelope.text_of(sealed.seal_hold(secret, 0.0))
     for event in (
         {},
         {"task": plain},

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aflint.codec import payload, sealed
+from aflint.codec import sealed
 from aflint.codec.sealed import FRESH_S, MOST_ADDED, Opener, seal
 from aflint.codec.secret import Secret
 from aflint.errors import InvalidArgumentError, PayloadRefusedError
@@ -145,32 +145,32 @@ def test_a_name_that_is_too_long_is_refused() -> None:
 
 
 def test_a_task_comes_back() -> None:
-    assert payload.open_task(opener(), payload.seal_task(SECRET, TASK, NOW)) == TASK
+    assert sealed.open_task(opener(), sealed.seal_task(SECRET, TASK, NOW)) == TASK
 
 
 def test_nothing_is_unpacked_before_the_tag_was_checked() -> None:
-    made = bytearray(payload.seal_task(SECRET, TASK, NOW))
+    made = bytearray(sealed.seal_task(SECRET, TASK, NOW))
     made[-1] ^= 1
     with (
-        patch.object(payload, "unpack", side_effect=AssertionError("unpacked")),
+        patch.object(sealed, "unpack", side_effect=AssertionError("unpacked")),
         patch.object(pickle, "loads", side_effect=AssertionError("unpickled")),
     ):
-        refusal(lambda: payload.open_task(opener(), bytes(made)))
-        refusal(lambda: payload.open_task(opener(NOW + 9999), payload.seal_task(SECRET, TASK, NOW)))
+        refusal(lambda: sealed.open_task(opener(), bytes(made)))
+        refusal(lambda: sealed.open_task(opener(NOW + 9999), sealed.seal_task(SECRET, TASK, NOW)))
 
 
 def test_a_task_of_another_job_is_refused() -> None:
-    made = payload.seal_packed(SECRET, "job-2", pack(TASK), NOW)
-    assert "no task of job job-2" in refusal(lambda: payload.open_task(opener(), made))
-    made = payload.seal_packed(SECRET, "job-1", pack(7), NOW)
-    assert "no task" in refusal(lambda: payload.open_task(opener(), made))
+    made = sealed.seal_packed(SECRET, "job-2", pack(TASK), NOW)
+    assert "no task of job job-2" in refusal(lambda: sealed.open_task(opener(), made))
+    made = sealed.seal_packed(SECRET, "job-1", pack(7), NOW)
+    assert "no task" in refusal(lambda: sealed.open_task(opener(), made))
 
 
 def test_addresses_and_waits_come_back_and_are_not_each_other() -> None:
-    address = payload.seal_address(SECRET, "job-1", "s3://bucket/ä", None, NOW)
-    hold = payload.seal_hold(SECRET, 0.5, NOW)
-    refusal(lambda: payload.open_hold(opener(), address))
-    refusal(lambda: payload.open_address(opener(), hold))
-    refusal(lambda: payload.open_task(opener(), hold))
-    assert payload.open_address(opener(), address) == ("s3://bucket/ä", None)
-    assert payload.open_hold(opener(), hold) == 0.5
+    address = sealed.seal_address(SECRET, "job-1", "s3://bucket/ä", None, NOW)
+    hold = sealed.seal_hold(SECRET, 0.5, NOW)
+    refusal(lambda: sealed.open_hold(opener(), address))
+    refusal(lambda: sealed.open_address(opener(), hold))
+    refusal(lambda: sealed.open_task(opener(), hold))
+    assert sealed.open_address(opener(), address) == ("s3://bucket/ä", None)
+    assert sealed.open_hold(opener(), hold) == 0.5

@@ -13,7 +13,7 @@ from aiobotocore.session import get_session
 from aflint import __version__
 from aflint.aio import together
 from aflint.aws import envelope
-from aflint.codec.payload import seal_hold
+from aflint.codec.sealed import seal_hold
 from aflint.config import Config
 from aflint.deploy import bundle as bundles
 from aflint.deploy.clean import clean

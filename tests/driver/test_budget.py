@@ -71,7 +71,7 @@ class World:
             reporter(event)
             watch(event)
 
-        self.scheduler = Scheduler(self.invoker, self.shuffles, listener=listen)
+        self.scheduler = Scheduler(self.invoker, self.shuffles, listeners=[listen])
         watch = Watch(
             budget_usd,
             deadline_s,

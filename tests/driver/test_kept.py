@@ -9,7 +9,7 @@ from aflint.driver.kept import KeptShuffles
 from aflint.plan.lineage import Aggregator, HashPartitioner, Node, Shuffled, Source
 from aflint.plan.planner import Plan, plan
 from aflint.plan.program import Count
-from aflint.scheduler.recovery import MOST_LOANS
+from aflint.scheduler.messages import MOST_LOANS
 from aflint.task import Blob, Extent, MapStatus, ShuffleHandle, TaskId, TaskMetrics, TaskResult
 
 SUM = Aggregator(max, max, max)

@@ -17,18 +17,18 @@ class Taken(Unjournaled):
 async def test_what_is_ones_own_is_closed() -> None:
     service = RecordingShuffles()
     shuffles = OwnShuffles(service, Past("run"), Unjournaled())
-    await shuffles.close(await shuffles.open("run-1", 0, 2))
+    await shuffles.close(await service.open("run-1", 0, 2))
     assert service.opened == service.closed == [("run-1", 0)]
 
 
 async def test_what_another_driver_has_taken_over_is_left_to_it() -> None:
     service = RecordingShuffles()
     shuffles = OwnShuffles(service, Past("run"), Taken())
-    await shuffles.close(await shuffles.open("run-1", 0, 2))
+    await shuffles.close(await service.open("run-1", 0, 2))
     refused = Past("run")
     refused.refused = RunInUseError("taken")
     shuffles = OwnShuffles(service, refused, Unjournaled())
-    await shuffles.close(await shuffles.open("run-2", 0, 2))
+    await shuffles.close(await service.open("run-2", 0, 2))
     assert service.closed == []
 
 
@@ -46,14 +46,14 @@ class Gone(RecordingShuffles):
 async def test_what_cannot_be_removed_is_noted_and_not_raised() -> None:
     service = Gone()
     shuffles = OwnShuffles(service, Past("run"), Unjournaled())
-    await shuffles.close(await shuffles.open("run-1", 0, 2))
+    await shuffles.close(await service.open("run-1", 0, 2))
     assert [str(error) for error in shuffles.left.errors] == ["no connection"]
 
 
 async def test_what_could_not_be_removed_is_tried_again_at_the_end() -> None:
     service = Gone()
     shuffles = OwnShuffles(service, Past("run"), Unjournaled())
-    await shuffles.close(await shuffles.open("run-1", 0, 2))
+    await shuffles.close(await service.open("run-1", 0, 2))
     await shuffles.close_left()
     assert len(shuffles.left.errors) == 1
     service.back = True

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from aflint.aws import envelope
 from aflint.codec import frame, records
-from aflint.codec.payload import open_task, seal_task
-from aflint.codec.sealed import Opener
+from aflint.codec.sealed import Opener, open_task, seal_task
 from aflint.codec.secret import Secret
 from aflint.errors import AflintError, CorruptInputError, FrameError, PayloadRefusedError
 from aflint.executor import blockfile

@@ -16,7 +16,7 @@ import pytest
 
 from aflint.codec import closure, frame, records
 from aflint.codec.digest import digest_of
-from aflint.codec.payload import seal_task
+from aflint.codec.sealed import seal_task
 from aflint.codec.secret import Secret
 from aflint.errors import OutOfMemoryError, PayloadRefusedError, WorkerLostError
 from aflint.invoker.local import LocalInvoker

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from aflint.driver.deep import deep_recursion
 from aflint.errors import InternalError
 from aflint.executor import operators
 from aflint.plan.lineage import (
@@ -26,6 +25,7 @@ from aflint.plan.lineage import (
     Union,
     Unresolved,
     Zipped,
+    deep_recursion,
 )
 from aflint.plan.planner import ManifestOf, Stage, partition_count, plan
 from aflint.plan.program import (

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from aflint import errors, events
 from aflint.plan.planner import Job, Stage
 from aflint.scheduler.messages import (
+    GENERATION_BITS,
     AttemptEnded,
     AttemptLost,
     AttemptStopped,
@@ -28,13 +29,13 @@ from aflint.scheduler.messages import (
     OpenShuffle,
     PartitionDone,
     PartitionsRequested,
+    Recovery,
     ShuffleOpened,
     Stimulus,
     Stop,
     WakeAt,
 )
 from aflint.scheduler.policy import Policy, Verdict
-from aflint.scheduler.recovery import GENERATION_BITS, Recovery
 from aflint.task import (
     Input,
     Manifest,

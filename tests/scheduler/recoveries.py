@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from aflint.plan.planner import Job, Stage
-from aflint.scheduler.recovery import GENERATION_BITS, Recovery
+from aflint.scheduler.messages import GENERATION_BITS, Recovery
 from aflint.task import (
     Continuation,
     InSource,

@@ -8,6 +8,7 @@ from aflint import events
 from aflint.errors import JobCancelledError, WorkerLostError
 from aflint.plan.planner import Job, ManifestOf, PlannedShuffle
 from aflint.scheduler.messages import (
+    LOAN_BITS,
     AttemptEnded,
     AttemptLost,
     AttemptStopped,
@@ -17,12 +18,13 @@ from aflint.scheduler.messages import (
     JobOver,
     JobReleased,
     JobSubmitted,
+    KeptOutput,
     OpenShuffle,
     PartitionsRequested,
+    Recovery,
     ShuffleClosed,
 )
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.recovery import LOAN_BITS, KeptOutput, Recovery
 from aflint.task import Input, Manifest, MapStatus
 from tests.scheduler.builders import (
     Machine,

@@ -338,7 +338,7 @@ async def test_a_failing_listener_is_logged_once_and_hurts_nobody(
         raise ValueError("bad listener")
 
     caplog.set_level(logging.ERROR)
-    async with Scheduler(ScriptedInvoker(), RecordingShuffles(), listener=listener) as scheduler:
+    async with Scheduler(ScriptedInvoker(), RecordingShuffles(), listeners=[listener]) as scheduler:
         assert await run(scheduler, flat_job(1)) == [0]
     assert len([r for r in caplog.records if "listener failed" in r.message]) == 1
 
@@ -348,7 +348,7 @@ async def test_a_listener_may_cancel_its_job() -> None:
         if isinstance(event, events.TaskEnded):
             scheduler.cancel(event.id.job)
 
-    scheduler = Scheduler(ScriptedInvoker(slots=1), RecordingShuffles(), listener=listener)
+    scheduler = Scheduler(ScriptedInvoker(slots=1), RecordingShuffles(), listeners=[listener])
     async with scheduler:
         with pytest.raises(errors.JobCancelledError):
             await run(scheduler, flat_job(5))
@@ -356,7 +356,9 @@ async def test_a_listener_may_cancel_its_job() -> None:
 
 async def test_the_last_event_says_how_it_ended() -> None:
     seen: list[events.Event] = []
-    async with Scheduler(ScriptedInvoker(), RecordingShuffles(), listener=seen.append) as scheduler:
+    async with Scheduler(
+        ScriptedInvoker(), RecordingShuffles(), listeners=[seen.append]
+    ) as scheduler:
         await run(scheduler, flat_job(1))
         assert seen[-1] == events.JobEnded("j", "")
         with pytest.raises(KeyError):

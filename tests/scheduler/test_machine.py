@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import HealthCheck, settings
 
+from aflint.scheduler.machine import gist
 from aflint.scheduler.messages import (
     AttemptEnded,
     AttemptLost,
@@ -22,7 +23,6 @@ from aflint.scheduler.messages import (
     SlotsChanged,
     Stimulus,
     Tick,
-    gist,
 )
 from aflint.scheduler.state import MOVES, JobRun, StageRun, TaskRun, TaskState
 from aflint.task import TaskId

@@ -19,10 +19,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from aflint.plan.planner import Job
 from aflint.scheduler import attempts, jobs, stages, state
 from aflint.scheduler.failures import Loss
-from aflint.scheduler.messages import Deliver
+from aflint.scheduler.messages import Deliver, Recovery
 from aflint.scheduler.policy import Policy
 from aflint.scheduler.queues import admit
-from aflint.scheduler.recovery import Recovery
 from aflint.scheduler.state import Attempt, JobRun, StageRun, State, TaskRun, TaskState
 from aflint.task import TaskId, TaskResult
 from tests.scheduler.promises import BrokenPromiseError
@@ -165,7 +164,7 @@ def stopped_attempts_are_forgotten() -> AbstractContextManager[Any]:
 
 def numbers_begin_anew() -> AbstractContextManager[Any]:
     """A second driver numbers its attempts as the first one did."""
-    return patch.object(Recovery, "first_attempt", lambda recovery, shuffle: 0)
+    return patch.object(stages, "first_attempt", lambda recovery, kept: 0)
 
 
 def recovered_shuffles_stay_open() -> AbstractContextManager[Any]:

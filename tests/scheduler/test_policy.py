@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from aflint import errors
-from aflint.scheduler.concurrency import Concurrency
-from aflint.scheduler.policy import Policy, Verdict
+from aflint.scheduler.policy import Concurrency, Policy, Verdict
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aflint import events
 from aflint.plan.planner import Job, PlannedShuffle
 from aflint.scheduler.messages import (
+    GENERATION_BITS,
     AttemptEnded,
     CloseShuffle,
     JobOver,
@@ -13,11 +14,11 @@ from aflint.scheduler.messages import (
     OpenShuffle,
     PartitionDone,
     PartitionsRequested,
+    Recovery,
     ShuffleClosed,
     Tick,
 )
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.recovery import GENERATION_BITS, Recovery
 from aflint.task import Manifest, TaskResult
 from tests.scheduler.builders import (
     Machine,

@@ -12,6 +12,7 @@ from aflint import errors
 from aflint.plan.planner import Job, PlannedShuffle
 from aflint.scheduler.machine import StateMachine
 from aflint.scheduler.messages import (
+    NOTHING,
     AttemptEnded,
     AttemptLost,
     AttemptStopped,
@@ -34,7 +35,6 @@ from aflint.scheduler.messages import (
     WakeAt,
 )
 from aflint.scheduler.policy import Policy
-from aflint.scheduler.recovery import NOTHING
 from aflint.task import (
     Continuation,
     InSource,

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aflint.codec.payload import open_task
-from aflint.codec.sealed import Opener
+from aflint.codec.sealed import Opener, open_task
 from aflint.errors import AttemptError, OutOfMemoryError, TimedOutError, WorkerLostError
 from aflint.executor.runner import Executor
 from aflint.task import TaskResult

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from aflint.codec.payload import seal_task
+from aflint.codec.sealed import seal_task
 from aflint.errors import AttemptError, ThrottledError, WorkerLostError
 from aflint.invoker.base import Invoker
 from aflint.task import TaskDescription, TaskResult

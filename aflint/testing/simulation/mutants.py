@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from aflint.codec import frame
 from aflint.codec.frame import FrameHeader
-from aflint.driver import jobs
+from aflint.driver import programs
 from aflint.driver.account import Account
 from aflint.driver.jobs import JobRunner
 from aflint.driver.kept import JobShuffles, KeptShuffle
@@ -27,8 +27,7 @@ from aflint.journal.writing import StoredJournal
 from aflint.plan.planner import ShuffleContent
 from aflint.scheduler import attempts, stages
 from aflint.scheduler import jobs as scheduler_jobs
-from aflint.scheduler.messages import Deliver
-from aflint.scheduler.recovery import Recovery
+from aflint.scheduler.messages import Deliver, Recovery
 from aflint.scheduler.state import Attempt, JobRun, StageRun, State, TaskRun
 from aflint.task import FrameId, InSource, MapStatus, ShuffleHandle, TaskResult
 from aflint.testing.simulation.run import Outcome, run_seed
@@ -175,7 +174,7 @@ def _shifted(by: int) -> AbstractContextManager[Any]:
 
 def resumed_under_the_same_numbers() -> AbstractContextManager[Any]:
     """A second driver numbers its attempts as the first one did, whose attempts still run."""
-    return patch.object(Recovery, "first_attempt", lambda recovery, shuffle: 0)
+    return patch.object(stages, "first_attempt", lambda recovery, kept: 0)
 
 
 def counted_again_when_resumed() -> AbstractContextManager[Any]:
@@ -221,7 +220,7 @@ def removes_what_another_has_taken_over() -> AbstractContextManager[Any]:
 
 def branches_share_functions() -> AbstractContextManager[Any]:
     """All branches of a task call the same functions, and see each other's state."""
-    return patch.object(jobs, "separated", lambda program, name: program)
+    return patch.object(programs, "separated", lambda program, name: program)
 
 
 def ends_without_a_word() -> AbstractContextManager[Any]:
