@@ -2,7 +2,8 @@
 
 `map(f, records)` ends without a word where `f` raises StopIteration, as where the records end: what
 is left of them is lost. The two can be told apart by the traceback: at its own end an iterator of C
-raises StopIteration without a line of Python, or with that of a `__next__` written in Python.
+raises StopIteration without a line of Python, or with that of a `__next__` written in Python. What
+`itertools.chain` and `zip_longest` lose so within themselves cannot be known.
 """
 
 from __future__ import annotations
