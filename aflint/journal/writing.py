@@ -201,17 +201,18 @@ class StoredJournal(Journal):
         self._writer = None
 
     async def _write(self, entries: list[Entry]) -> None:
-        segment = encode(self._session, self._run, self._number, entries, self._key)
         try:
+            segment = encode(self._session, self._run, self._number, entries, self._key)
             await self._put(segment)
         except (OutputExistsError, _StrayError):
             self._waiting = [*entries, *self._waiting]
             self._take_over()
-        except AflintError as error:
+        except Exception as error:  # whatever it is: the job goes on, and no flush waits for ever
             self._broken = True
             _log.warning(
                 "the journal of run %s cannot be written (%s): if this driver is killed, the run "
                 "resumes from here at the latest", self._session, error,
+                exc_info=not isinstance(error, AflintError),
             )  # fmt: skip
         else:
             self._began = True

@@ -192,6 +192,20 @@ async def test_a_full_disk_is_told_once_and_the_job_goes_on(
     assert disk.names == ["00000000"]
 
 
+async def test_an_entry_that_cannot_be_packed_is_told_and_nobody_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = Disk(tmp_path)
+    journal, _ = await disk.open()
+    journal.record(JobClosed(object()))  # type: ignore[arg-type]
+    await journal.flush()
+    await journal.aclose()
+    (told,) = caplog.records
+    assert "nightly cannot be written" in told.message
+    assert told.exc_info is not None
+    assert disk.names == []
+
+
 async def test_a_run_ends_though_its_journal_was_removed(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
     journal, _ = await disk.open()
