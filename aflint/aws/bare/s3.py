@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-from xml.etree import ElementTree
 
 from aflint.aws.bare.client import Call, Client, RefusedError
 from aflint.aws.failures import translate
@@ -122,6 +120,8 @@ def _read(action: str, response: Response, subject: str) -> dict[str, Any]:
     if action == "UploadPart":
         return {"ETag": response.headers.get("etag", "")}
     if action == "CreateMultipartUpload":
+        from xml.etree import ElementTree  # no cold start needs it
+
         return {"UploadId": ElementTree.fromstring(response.body).findtext("{*}UploadId") or ""}
     if action == "CompleteMultipartUpload" and b"<Error" in response.body:
         # it answers 200 before it is done
@@ -131,12 +131,15 @@ def _read(action: str, response: Response, subject: str) -> dict[str, Any]:
 
 
 def _parts(parts: Sequence[Mapping[str, Any]]) -> bytes:
-    listed = "".join(
-        f"<Part><PartNumber>{part['PartNumber']}</PartNumber>"
-        f"<ETag>{escape(part['ETag'], quote=False)}</ETag></Part>"
-        for part in parts
-    )
-    return f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+    from xml.etree import ElementTree
+
+    listed = ElementTree.Element("CompleteMultipartUpload")
+    for part in parts:
+        each = ElementTree.SubElement(listed, "Part")
+        for name in ("PartNumber", "ETag"):
+            ElementTree.SubElement(each, name).text = str(part[name])
+    whole: bytes = ElementTree.tostring(listed)
+    return whole
 
 
 def _query(members: Mapping[str, str]) -> str:
