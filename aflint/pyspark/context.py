@@ -130,6 +130,8 @@ class Life:
         if config.backend != "local":
             packed_pyspark()  # now, rather than on the loop that runs the first job
         self._checkpoint_dir = None
+        self._planner = None
+        self._tables: dict[str, Any] = {}
         self._engine.jobs.programs.wrap = self._prepared
         atexit.register(self.stop)
         if config.checkpoint_dir is not None:
@@ -139,11 +141,14 @@ class Life:
         """Stop what runs, and remove what the context left behind. May be called again."""
         atexit.unregister(self.stop)
         engine, self._engine = getattr(self, "_engine", None), None
+        planner, self._planner = getattr(self, "_planner", None), None
         try:
             if engine is not None:
                 with translated():
                     engine.close()
         finally:
+            if planner is not None:
+                planner.close()
             added, self._added = getattr(self, "_added", None), None
             if added is not None:
                 added.forget()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
+from pyspark import errors as spark_errors
 from pyspark.errors import PySparkRuntimeError, PythonException
 
 from aflint.driver.callsite import named_here
@@ -23,6 +24,7 @@ from aflint.errors import (
     SubfolderError,
     TaskError,
 )
+from aflint.sql.errors import QueryError
 from aflint.storage.patterns import is_glob
 
 _STOP_ITERATION = "Caught StopIteration thrown from user's code; failing the task"
@@ -94,8 +96,10 @@ def as_spark(error: AflintError) -> Exception:
     if kind in (ClosureError, SerializationError) and vars(error).get("partition") is None:
         unpicklable: Exception = _pickling(kind)(f"Could not serialize object: {error}")
         return unpicklable
-    made: AflintSparkError = _both(kind)(_said(error))
+    made: AflintSparkError = _both(kind, _spark_class(error))(_said(error))
     made.engine_error = error
+    if isinstance(error, QueryError):
+        made._errorClass = error.error_class
     made.__dict__.update({k: v for k, v in vars(error).items() if not k.startswith("__")})
     return made
 
@@ -129,11 +133,34 @@ def _absolute(path: str) -> str:
     return path if "://" in path else f"file:{os.path.abspath(path)}"
 
 
+_QUERIES: Mapping[str, Any] = {
+    "CAST_INVALID_INPUT": spark_errors.NumberFormatException,
+    "ARITHMETIC_OVERFLOW": spark_errors.ArithmeticException,
+    "CAST_OVERFLOW": spark_errors.ArithmeticException,
+    "DIVIDE_BY_ZERO": spark_errors.ArithmeticException,
+    "REMAINDER_BY_ZERO": spark_errors.ArithmeticException,
+    "NUMERIC_VALUE_OUT_OF_RANGE": spark_errors.ArithmeticException,
+    "INVALID_ARRAY_INDEX": spark_errors.ArrayIndexOutOfBoundsException,
+    "CANNOT_PARSE_TIMESTAMP": spark_errors.DateTimeException,
+    "DATETIME_FIELD_OUT_OF_BOUNDS": spark_errors.DateTimeException,
+}
+"""PySpark's exceptions by the class of error in Spark, where they are not plain runtime errors."""
+
+
+def _spark_class(error: AflintError) -> Any:
+    """Return the exception of PySpark's that a program may expect besides, or None."""
+    if isinstance(error, TaskError):
+        # From 4.3 on, where there is a SparkSession, Spark's error of a task is a PythonException.
+        return PythonException
+    if isinstance(error, QueryError):
+        return _QUERIES.get(error.error_class)
+    return None
+
+
 @cache
-def _both(kind: Any) -> Any:
-    # From 4.3 on, where there is a SparkSession, Spark's error of a task is a PythonException.
-    spark = (PythonException,) if issubclass(kind, TaskError) else ()
-    return type("Py4JJavaError", (RefusedError, kind, *spark), {"__module__": "py4j.protocol"})
+def _both(kind: Any, spark: Any = None) -> Any:
+    bases = (RefusedError, kind, *([spark] if spark is not None else []))
+    return type("Py4JJavaError", bases, {"__module__": "py4j.protocol"})
 
 
 @cache

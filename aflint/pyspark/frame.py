@@ -6,21 +6,28 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from pyspark.sql import DataFrame
+
+from aflint.pyspark.names import node_of
+from aflint.pyspark.planner import available
 from aflint.pyspark.refusals import NoJvm, unsupported_sql
 
 
 class RowsFrame:
-    """A DataFrame whose only use is to be read: `.rdd`, `collect()`, `count()` and their like.
+    """A DataFrame as long as it is only read: `.rdd`, `collect()`, `count()` and their like, which
+    need no JVM.
 
-    Anything else raises PySparkRuntimeError, as it needs Spark SQL.
+    For anything else it becomes one of PySpark's own, by `planned`, which gives the Java DataFrame,
+    or as a scan of its rows. Where SQL is not installed, that raises PySparkRuntimeError.
     """
 
-    def __init__(self, session: Any, internal: Any, schema: Any) -> None:
+    def __init__(self, session: Any, internal: Any, schema: Any, planned: Any = None) -> None:
         self.sparkSession = session
         self.schema = schema
         self._internal = internal
         self._rows: Any = None
-        self._jdf = NoJvm("df._jdf")
+        self._planned = planned
+        self._frame: Any = None
 
     @property
     def rdd(self) -> Any:
@@ -102,10 +109,38 @@ class RowsFrame:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise unsupported_sql(f"DataFrame.{name}")
+        return getattr(self._dataframe(f"DataFrame.{name}"), name)
 
     def __getitem__(self, name: Any) -> Any:
-        raise unsupported_sql("selecting columns of a DataFrame")
+        return self._dataframe("selecting columns of a DataFrame")[name]
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(DataFrame)})
+
+    @property
+    def _jdf(self) -> Any:
+        return self._dataframe("df._jdf")._jdf if available() else NoJvm("df._jdf")
+
+    def _dataframe(self, what: str) -> Any:
+        if not available():
+            raise unsupported_sql(what)
+        if self._frame is None:
+            java = self._planned() if self._planned is not None else self._scanned()
+            self._frame = DataFrame(java, self.sparkSession)
+        return self._frame
+
+    def _scanned(self) -> Any:
+        """Return a Java DataFrame that stands for the rows: a scan of an RDD by a name, which fails
+        should the JVM itself ever run it.
+        """
+        session = self.sparkSession
+        context, java_session = session._sc, session._jsparkSession
+        node = node_of(self._internal)
+        name = f"aflint-rows:/{node.id}"
+        context._tables[name] = node
+        rows = session._jsc.textFile(name).rdd()
+        schema = java_session.parseDataType(self.schema.json())
+        return java_session.internalCreateDataFrame(rows, schema, False)
 
 
 def _rows(schema: Any, records: Iterator[Any]) -> Iterator[Any]:

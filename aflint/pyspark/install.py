@@ -73,7 +73,7 @@ def _install_rdd(names: Any) -> None:
 
 
 def _install_context(names: Any) -> None:
-    from aflint.pyspark import context, threads
+    from aflint.pyspark import context, planner, threads
     from aflint.pyspark.errors import staying
     from aflint.pyspark.making import Making, ReadsHadoop
     from aflint.pyspark.refusals import JvmOf
@@ -89,7 +89,8 @@ def _install_context(names: Any) -> None:
     ):
         names.replace_members(names.SparkContext, members)
     for part in ("_jvm", "_jsc", "_gateway"):
-        setattr(names.SparkContext, part, JvmOf(f"sc.{part}"))
+        jvm = JvmOf(f"sc.{part}", planner.available, planner.planner_of)
+        setattr(names.SparkContext, part, jvm)
     names.SparkContext.__getnewargs__ = staying(names.SparkContext.__getnewargs__)
     names.Accumulator.__reduce__ = reduce_accumulator
     names.SparkFiles.getRootDirectory = classmethod(lambda cls: cls._root_directory)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrameReader
 
 from aflint.driver.callsite import named_here
 from aflint.errors import PathNotFoundError
@@ -17,6 +18,7 @@ from aflint.pyspark.errors import translated
 from aflint.pyspark.frame import RowsFrame
 from aflint.pyspark.names import make_rdd
 from aflint.pyspark.paths import absolute, engine_path, spark_path
+from aflint.pyspark.planner import available
 from aflint.pyspark.refusals import unsupported_sql
 from aflint.storage.base import FileInfo
 from aflint.storage.formats import check_readable, compression_of
@@ -94,10 +96,11 @@ class RowsReader:
             self.option(key, value)
         return self
 
-    def load(self, path: Any = None, format: str | None = None, **options: Any) -> RowsFrame:
+    def load(self, path: Any = None, format: str | None = None, **options: Any) -> Any:
         """Read files of the format that was named."""
         if (format or self._format) != "text":
-            raise unsupported_sql(f"reading {format or self._format}", "Use spark.read.text.")
+            reader = self._reader(f"reading {format or self._format}", "Use spark.read.text.")
+            return reader.load(path, format, **options)
         return self.options(**options).text(path)
 
     def text(self, paths: str | list[str], wholetext: bool = False, **options: Any) -> RowsFrame:
@@ -121,7 +124,8 @@ class RowsReader:
         texts = make_rdd(context, self._source(files, whole))
         if whole:
             texts = texts.values()
-        return RowsFrame(self._session, texts.map(_cell), StructType().add("value", StringType()))
+        schema = StructType().add("value", StringType())
+        return RowsFrame(self._session, texts.map(_cell), schema)
 
     def _listed(self, paths: list[str], recursive: bool) -> list[FileInfo]:
         engine = self._session.sparkContext._engine_running()
@@ -166,7 +170,13 @@ class RowsReader:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise unsupported_sql(f"spark.read.{name}", "Use spark.read.text.")
+        return getattr(self._reader(f"spark.read.{name}", "Use spark.read.text."), name)
+
+    def _reader(self, what: str, instead: str) -> Any:
+        """Return PySpark's own reader, with the options set so far."""
+        if not available():
+            raise unsupported_sql(what, instead)
+        return DataFrameReader(self._session).format(self._format).options(**self._options)
 
 
 def _check_unpartitioned(engine: Engine, path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 import py4j
@@ -42,6 +43,7 @@ class _Area(NamedTuple):
     instead: str
 
 
+_WITHOUT_SQL = "pip install 'aflint[sql]', or use df.rdd and the RDD API."
 _AREAS = (
     _Area(
         ("pyspark.streaming", "pyspark.sql.streaming"),
@@ -54,7 +56,7 @@ _AREAS = (
         "Use a library of Python's such as scikit-learn: on what collect() returns, or within "
         "mapPartitions.",
     ),
-    _Area(("pyspark.sql", "pyspark.pandas"), "Spark SQL", "Use df.rdd and the RDD API."),
+    _Area(("pyspark.sql", "pyspark.pandas"), "Spark SQL", _WITHOUT_SQL),
     _Area(("pyspark",), "Spark's JVM", ""),
 )
 _INSTEAD = {
@@ -74,7 +76,7 @@ def unsupported(what: str, instead: str = "") -> UnsupportedError:
 
 def unsupported_sql(what: str, instead: str = "") -> UnsupportedError:
     """Return the error for what needs Spark's SQL engine."""
-    return UnsupportedError(what, "Spark SQL", instead or "Use df.rdd and the RDD API.")
+    return UnsupportedError(what, "Spark SQL", instead or _WITHOUT_SQL)
 
 
 class NoJvm:
@@ -106,21 +108,48 @@ class NoJvm:
 
 
 class JvmOf:
-    """A class's attribute for the JVM, or a part of it: there while its context runs."""
+    """A class's attribute for the JVM, or a part of it: there while its context runs.
 
-    def __init__(self, name: str) -> None:
+    PySpark's own modules for SQL get the one that plans, which starts then; others that translate
+    its errors see it once it runs.
+    """
+
+    def __init__(
+        self, name: str, plans: Callable[[], bool], planner_of: Callable[[Any], Any]
+    ) -> None:
+        self._plans = plans
+        self._planner_of = planner_of
+        self._part = name.rpartition("_")[2]
         self._jvm = NoJvm(name)
 
-    def __get__(self, context: Any, cls: Any) -> NoJvm | None:
+    def __get__(self, context: Any, cls: Any) -> Any:
         if context is None:
             context = cls._active_spark_context
             asking = sys._getframe(1).f_globals.get("__name__", "")
             if asking.startswith(_WITHOUT_JVM):
                 return None
+        else:
+            asking = sys._getframe(1).f_globals.get("__name__", "")
+        if self._is_for_sql(asking, context):
+            return getattr(self._planner_of(context), self._part)
         return self._jvm if getattr(context, "_engine", None) is not None else None
+
+    def _is_for_sql(self, asking: str, context: Any) -> bool:
+        """Say whether a module of PySpark's is to see the JVM that plans queries."""
+        if getattr(context, "_engine", None) is None:
+            return False
+        if f"{asking}.".startswith(_TRANSLATING):
+            return context._planner is not None
+        asks = asking.startswith(_SQL) and not f"{asking}.".startswith(_NOT_SQL)
+        return asks and self._plans()
 
     def __set__(self, context: Any, value: Any) -> None:
         """Keep nothing: it goes by the context's engine."""
+
+
+_SQL = ("pyspark.sql.", "pyspark.pandas.")
+_NOT_SQL = ("pyspark.sql.streaming.", "pyspark.sql.connect.")
+_TRANSLATING = ("pyspark.errors.", "pyspark.traceback_utils", "pyspark.util")
 
 
 def refused_here(asked: str, module: str = "pyspark") -> UnsupportedError:

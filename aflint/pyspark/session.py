@@ -1,4 +1,7 @@
-"""SparkSession as far as it needs no SQL: `.sparkContext`, and DataFrames that are read as rows."""
+"""SparkSession: as far as it needs no SQL by itself, else PySpark's own over Spark's planner.
+
+`.sparkContext`, and DataFrames that are only read as rows, need no JVM and start none.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,21 @@ from pyspark.sql import SparkSession
 from pyspark.sql.udf import UserDefinedFunction
 from pyspark.sql.udtf import UserDefinedTableFunction
 
-from aflint.pyspark import names
+from aflint.pyspark import names, planner
 from aflint.pyspark.columns import kept_rows
 from aflint.pyspark.errors import AflintSparkError
 from aflint.pyspark.frame import RowsFrame
 from aflint.pyspark.reading import RowsReader
 from aflint.pyspark.refusals import NoJvm, refuse, unsupported_sql
 
+_PLANNED = ("sql", "table", "catalog", "udf", "udtf", "tvf")
+"""Members of PySpark's own that ask the planner."""
+
 _LATER = (
-    "sql",
-    "table",
-    "catalog",
-    "udf",
-    "udtf",
     "readStream",
     "streams",
     "dataSource",
     "profile",
-    "tvf",
     "addArtifacts",
     "addArtifact",
     "client",
@@ -48,9 +48,19 @@ class RuntimeSettings:
     def __init__(self, context: Any, options: Mapping[str, Any]) -> None:
         self._context = context
         self._values = {key: str(value) for key, value in options.items()}
+        self._planned: Any = None
+
+    def adopt(self, planned: Any) -> None:
+        """Keep settings of SQL in the planner's session from now on, where SET changes them."""
+        self._planned = planned
+        for key, value in self._values.items():
+            if key.startswith("spark.sql."):
+                planned.set(key, value)
 
     def get(self, key: str, *default: Any) -> Any:
         """Return a setting. Raises PySparkRuntimeError where it is not set and has no default."""
+        if self._planned is not None and key.startswith("spark.sql."):
+            return self._planned.get(key, *default)
         found = self._values.get(key, self._context.getConf().get(key, _DEFAULTS.get(key)))
         if found is not None:
             return found
@@ -62,10 +72,14 @@ class RuntimeSettings:
         """Set a setting."""
         text = value if isinstance(value, str) else str(value).lower()
         self._values[key] = text
+        if self._planned is not None and key.startswith("spark.sql."):
+            self._planned.set(key, text)
 
     def unset(self, key: str) -> None:
         """Forget a setting."""
         self._values.pop(key, None)
+        if self._planned is not None:
+            self._planned.unset(key)
 
     def isModifiable(self, key: str) -> bool:
         """Say whether setting it now has an effect."""
@@ -114,8 +128,7 @@ class Session:
         self, sparkContext: Any, jsparkSession: Any = None, options: Mapping[str, Any] | None = None
     ) -> None:
         self._sc = sparkContext
-        self._jsc, self._jvm = sparkContext._jsc, sparkContext._jvm
-        self._jsparkSession = NoJvm("spark._jsparkSession")
+        self._planned = jsparkSession
         self._settings = RuntimeSettings(sparkContext, options or {})
         names.RDD.toDF = _to_frame
         known = SparkSession._instantiatedSession
@@ -124,7 +137,29 @@ class Session:
             SparkSession._activeSession = self
 
     @property
+    def _jvm(self) -> Any:
+        return planner.planner_of(self._sc).jvm if planner.available() else self._sc._jvm
+
+    @property
+    def _jsc(self) -> Any:
+        return planner.planner_of(self._sc).jsc if planner.available() else self._sc._jsc
+
+    @property
+    def _jsparkSession(self) -> Any:
+        """The planner's session of this one: the first has the planner's own."""
+        if not planner.available():
+            return NoJvm("spark._jsparkSession")
+        if self._planned is None:
+            first: Any = planner.planner_of(self._sc).session
+            alone = SparkSession._instantiatedSession in (None, self)
+            self._planned = first if alone else first.newSession()
+            self._settings.adopt(self._planned.conf())
+        return self._planned
+
+    @property
     def _jconf(self) -> Any:
+        if self._planned is not None:
+            return self._planned.sessionState().conf()
         return _SqlSettings(self._settings)
 
     @property
@@ -152,7 +187,14 @@ class Session:
         from pyspark.sql.types import LongType, StructType
 
         numbers = self._sc.range(start, end, step, numPartitions)
-        return RowsFrame(self, numbers.map(_single), StructType().add("id", LongType(), False))
+        schema = StructType().add("id", LongType(), False)
+        first, last = (0, start) if end is None else (start, end)
+
+        def planned() -> Any:
+            parts = numPartitions or self._sc.defaultParallelism
+            return self._jsparkSession.range(first, last, step, parts)
+
+        return RowsFrame(self, numbers.map(_single), schema, planned)
 
     def createDataFrame(
         self,
@@ -335,6 +377,17 @@ def _to_frame(rdd: Any, schema: Any = None, sampleRatio: float | None = None) ->
     return SparkSession.active().createDataFrame(rdd, schema, sampleRatio)
 
 
+def _asking_planner(name: str, original: Any) -> property:
+    """Return PySpark's own member where SQL is installed, and else what refuses it."""
+
+    def member(self: Any) -> Any:
+        if not planner.available():
+            raise unsupported_sql(f"SparkSession.{name}")
+        return original.__get__(self, type(self))
+
+    return property(member)
+
+
 def _refusing(name: str) -> property:
     def refuse(self: Any) -> Any:
         raise unsupported_sql(f"SparkSession.{name}")
@@ -342,12 +395,28 @@ def _refusing(name: str) -> property:
     return property(refuse)
 
 
+def _planned_init(original: Any) -> Any:
+    refused = refuse("a user-defined function", "pyspark.sql")
+
+    def __init__(self: Any, *arguments: Any, **named: Any) -> None:
+        (original if planner.available() else refused)(self, *arguments, **named)
+
+    return __init__
+
+
 def install_session() -> None:
     """Put SparkSession over aflint's contexts."""
+    for name in _PLANNED:
+        if name in vars(SparkSession):
+            setattr(SparkSession, name, _asking_planner(name, vars(SparkSession)[name]))
     names.replace_members(SparkSession, Session)
     names.replace_members(SparkSession.Builder, Builder)
     for function in (UserDefinedFunction, UserDefinedTableFunction):
-        function.__init__ = refuse("a user-defined function", "pyspark.sql")
+        function.__init__ = _planned_init(function.__init__)
+    if not planner.missing_pyspark():
+        from aflint.pyspark.dataframes import install_dataframes
+
+        install_dataframes()
     for name in _LATER:
         if hasattr(SparkSession, name):
             setattr(SparkSession, name, _refusing(name))

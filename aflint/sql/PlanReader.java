@@ -39,9 +39,15 @@ public class PlanReader {
   private final ObjectMapper mapper = new ObjectMapper();
   private IdentityHashMap plans;
 
-  public String read(SparkPlan plan) throws Exception {
+  /** Writes a plan; the "names" of the result's columns are among the fields of its root. */
+  public String read(SparkPlan plan, StructType schema) throws Exception {
     plans = new IdentityHashMap();
-    return mapper.writeValueAsString(node(plan));
+    ObjectNode root = node(plan);
+    ArrayNode names = ((ObjectNode) root.get("fields")).putArray("names");
+    for (int i = 0; i < schema.fields().length; i++) {
+      names.add(schema.fields()[i].name());
+    }
+    return mapper.writeValueAsString(root);
   }
 
   private ObjectNode node(TreeNode node) throws Exception {
@@ -79,8 +85,12 @@ public class PlanReader {
 
   private void describe(Expression expression, ObjectNode json) throws Exception {
     if (expression.resolved()) {
-      json.set("type", mapper.readTree(expression.dataType().json()));
-      json.put("nullable", expression.nullable());
+      try {
+        json.set("type", mapper.readTree(expression.dataType().json()));
+        json.put("nullable", expression.nullable());
+      } catch (Exception error) {
+        json.putNull("type"); // of what has no value, such as the frame of a window
+      }
     }
     if (expression instanceof NamedExpression) {
       NamedExpression named = (NamedExpression) expression;
@@ -121,6 +131,13 @@ public class PlanReader {
       }
     } else if (node instanceof FileSourceScanExec) {
       scan((FileSourceScanExec) node, fields);
+    } else if (node instanceof org.apache.spark.sql.execution.RangeExec) {
+      org.apache.spark.sql.execution.RangeExec range =
+          (org.apache.spark.sql.execution.RangeExec) node;
+      fields.put("start", range.start());
+      fields.put("end", range.end());
+      fields.put("step", range.step());
+      fields.put("numSlices", range.numSlices());
     } else if (node instanceof org.apache.spark.sql.execution.RDDScanExec) {
       fields.put("rddName", ((org.apache.spark.sql.execution.RDDScanExec) node).rdd().name());
     }

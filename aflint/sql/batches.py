@@ -27,6 +27,14 @@ def encoded(stream: Any) -> Iterator[bytes]:
                 yield out.getvalue()
 
 
+def empty(stream: Any) -> bytes:
+    """Return the schema of something that gives an Arrow stream without rows, as a batch."""
+    out = io.BytesIO()
+    with StreamWriter.from_writable(out) as writer:
+        writer.serialize_stream(stream)
+    return out.getvalue()
+
+
 class Batches:
     """Encoded batches of one schema as an Arrow stream, which may be read any number of times.
 
@@ -40,10 +48,18 @@ class Batches:
         capsule: object = nanoarrow.ArrayStream(self).schema.__arrow_c_schema__()
         return capsule
 
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+    def joined(self) -> bytes:
+        """Return all batches as one stream of the IPC format."""
+        return self._stream().read()
+
+    def _stream(self) -> _Joined:
         first, *others = self.batches
-        joined = _Joined([first.removesuffix(_END), *map(_without_schema, others)])
-        capsule: object = InputStream.from_readable(joined).__arrow_c_stream__(requested_schema)
+        return _Joined([first.removesuffix(_END), *map(_without_schema, others)])
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        capsule: object = InputStream.from_readable(self._stream()).__arrow_c_stream__(
+            requested_schema
+        )
         return capsule
 
 

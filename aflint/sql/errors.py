@@ -65,3 +65,7 @@ def explained(message: str) -> QueryError:
         if re.search(pattern, message):
             return QueryError(f"[{name}] {message}")
     return QueryError(message)
+
+
+class JavaEndedError(AflintError):
+    """The JVM that plans queries has ended, and what it knew of is lost."""

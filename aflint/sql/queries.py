@@ -9,45 +9,58 @@ from aflint.driver.jobs import JobRunner
 from aflint.plan.lineage import Node
 from aflint.plan.program import Return
 from aflint.sql.operators.basic import limited
-from aflint.sql.plan import Expression, PlanNode
+from aflint.sql.plan import PlanNode
+from aflint.sql.results import Named, row_count
 from aflint.sql.stages import Compiler, Settings, Stage, all_batches, in_order
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query that is ready to run: the RDD of its batches, whose columns are those of `output`.
+    """A query that is ready to run: the RDD of its batches, and the columns of its result.
 
     `limit` rows after `offset` are wanted; -1 is all.
     """
 
     node: Node
-    output: tuple[Expression, ...]
+    names: tuple[Named, ...]
     limit: int = -1
     offset: int = 0
 
 
 def compiled(plan: PlanNode, runner: JobRunner, settings: Settings) -> Query:
     """Return a query for a physical plan. Raises UnsupportedPlanError, before anything runs."""
-    compiler = Compiler(runner, settings)
     if plan.kind != "CollectLimitExec":
-        return Query(compiler.lineage(plan), plan.output)
+        return whole(plan, runner, settings)
+    compiler = Compiler(runner, settings)
     limit, offset = plan.fields["limit"], plan.fields.get("offset", 0)
     stage = Stage(compiler)
     relation = in_order(stage.relation(plan.child), plan.output)
     rows = limited(relation, limit)
-    return Query(stage.lineage(str(plan), rows.sql), plan.output, limit, offset)
+    return Query(stage.lineage(str(plan), rows.sql), _names(plan), limit, offset)
 
 
-async def batches(query: Query, runner: JobRunner, name: str) -> AsyncIterator[bytes]:
-    """Run a query and give its batches in the order of its partitions.
+def whole(plan: PlanNode, runner: JobRunner, settings: Settings) -> Query:
+    """Return a query all of whose rows are wanted, whatever its last step is."""
+    return Query(Compiler(runner, settings).lineage(plan), _names(plan))
+
+
+def _names(plan: PlanNode) -> tuple[Named, ...]:
+    pairs = zip(plan.fields["names"], plan.output, strict=True)
+    return tuple(Named(name, each.type, each.column) for name, each in pairs)
+
+
+async def batches(
+    query: Query, runner: JobRunner, name: str, width: int = 0
+) -> AsyncIterator[bytes]:
+    """Run a query and give its batches in the order of its partitions, of which `width` are
+    computed at once, by default all.
 
     Where only the first rows are wanted, one partition is computed, then four times as many each
     round, until there are enough.
     """
-    from aflint.sql.results import row_count
-
     async with runner.job(query.node, Return(all_batches), name) as job:
-        start, width = 0, 1 if query.limit >= 0 else job.partitions
+        grows = query.limit >= 0
+        start, width = 0, 1 if grows else width or job.partitions
         found = 0
         while start < job.partitions and (query.limit < 0 or found < query.limit):
             asked = range(start, min(start + width, job.partitions))
@@ -55,4 +68,4 @@ async def batches(query: Query, runner: JobRunner, name: str) -> AsyncIterator[b
                 for batch in part:
                     found += row_count(batch) if query.limit >= 0 else 0
                     yield batch
-            start, width = asked.stop, width * 4
+            start, width = asked.stop, width * 4 if grows else width

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import nanoarrow
 
-from aflint.sql.batches import Batches, encoded
-from aflint.sql.plan import Expression
+from aflint.sql.batches import Batches, empty, encoded
 from aflint.sql.tasks import connection
 from aflint.sql.types import Type, quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A column of a result: its name, its type, and the column of the batches that holds it."""
+
+    name: str
+    type: Type
+    column: str
 
 
 def row_count(batch: bytes) -> int:
@@ -19,27 +27,21 @@ def row_count(batch: bytes) -> int:
 
 
 def named(
-    batches: list[bytes], output: tuple[Expression, ...], limit: int = -1, offset: int = 0
+    batches: list[bytes], output: tuple[Named, ...], limit: int = -1, offset: int = 0
 ) -> Batches:
     """Return batches as a table whose columns have the names of an output; `limit` and `offset` as
-    those of a query.
+    those of a query. One without rows has its schema still.
     """
-    return Batches(list(encoded_table(batches, output, limit, offset)))
-
-
-def encoded_table(
-    batches: list[bytes], output: tuple[Expression, ...], limit: int, offset: int
-) -> Iterator[bytes]:
-    """Yield the batches of a table whose columns have the names of an output."""
     cursor = connection()
     try:
-        yield from encoded(_selected(cursor, batches, output, limit, offset))
+        found = list(encoded(_selected(cursor, batches, output, limit, offset)))
+        return Batches(found or [empty(_selected(cursor, [], output, -1, 0))])
     finally:
         cursor.close()
 
 
 def rows(
-    batches: list[bytes], output: tuple[Expression, ...], limit: int = -1, offset: int = 0
+    batches: list[bytes], output: tuple[Named, ...], limit: int = -1, offset: int = 0
 ) -> list[tuple[Any, ...]]:
     """Return the rows of batches, as DuckDB's Python values."""
     if not batches:
@@ -55,11 +57,15 @@ def rows(
 
 
 def _selected(
-    cursor: Any, batches: list[bytes], output: tuple[Expression, ...], limit: int, offset: int
+    cursor: Any, batches: list[bytes], output: tuple[Named, ...], limit: int, offset: int
 ) -> Any:
-    items = ", ".join(f"{each.column} AS {quoted(each.name)}" for each in output) or "*"
-    cursor.register("result", Batches(batches))
-    sql = f"SELECT {items} FROM result"
+    if batches:
+        items = ", ".join(f"{each.column} AS {quoted(each.name)}" for each in output) or "*"
+        cursor.register("result", Batches(batches))
+        sql = f"SELECT {items} FROM result"
+    else:
+        nulls = (f"CAST(NULL AS {each.type.duckdb}) AS {quoted(each.name)}" for each in output)
+        sql = f"SELECT {', '.join(nulls) or 'NULL'} WHERE false"
     if limit >= 0:
         sql += f" LIMIT {max(0, limit - offset)}"
     if offset > 0:
@@ -97,7 +103,7 @@ def row(names: list[str]) -> Any:
 
 
 def as_rows(
-    batches: list[bytes], output: tuple[Expression, ...], limit: int = -1, offset: int = 0
+    batches: list[bytes], output: tuple[Named, ...], limit: int = -1, offset: int = 0
 ) -> list[Any]:
     """Return batches as PySpark's `collect` gives rows."""
     make = row([each.name for each in output])

@@ -50,6 +50,8 @@ class Settings:
     partitions: int = 2
     """How many splits a leaf that is not files is cut into."""
     split_bytes: int = 128 << 20
+    tables: Mapping[str, Node] = field(default_factory=dict)
+    """RDDs of rows that plans read, as `RDDScan`, by the names that the planner knows them by."""
 
 
 @dataclass(slots=True)

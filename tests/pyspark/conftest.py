@@ -21,7 +21,11 @@ def run_program() -> RunProgram:
     """Run a program as `python -m aflint.pyspark` does, in a process of its own."""
 
     def run(
-        *words: object, cwd: Path | None = None, check: bool = True, **variables: str
+        *words: object,
+        cwd: Path | None = None,
+        check: bool = True,
+        timeout: float = 100,
+        **variables: str,
     ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         done = subprocess.run(
@@ -30,7 +34,7 @@ def run_program() -> RunProgram:
             text=True,
             cwd=cwd,
             env={**environment, **variables},
-            timeout=100,
+            timeout=timeout,
         )
         if check:
             assert done.returncode == 0, done.stderr[-4000:]

@@ -18,6 +18,12 @@ from pyspark.errors import PySparkRuntimeError
 from aflint.pyspark.refusals import UnsupportedError
 
 
+@pytest.fixture(autouse=True)
+def _without_sql(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where `aflint[sql]` is not installed."""
+    monkeypatch.setattr("aflint.pyspark.planner.missing", lambda: "duckdb")
+
+
 @pytest.fixture(scope="module")
 def spark(sc: Any) -> Any:
     from pyspark.sql import SparkSession

@@ -297,6 +297,9 @@ def test_rows_of_ones_own(spark: Any, sc: Any) -> None:
         lambda spark: spark.createDataFrame([1], "array<int>"),
     ],
 )
-def test_what_needs_sql_says_so(use: Any, spark: Any) -> None:
+def test_what_needs_sql_says_so_where_it_is_not_installed(
+    use: Any, spark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aflint.pyspark.planner.missing", lambda: "duckdb")
     with pytest.raises(RuntimeError, match=r"Spark SQL.*docs/pyspark\.md"):
         use(spark)

@@ -14,9 +14,10 @@ from py4j.protocol import Py4JJavaError
 
 from aflint.errors import AflintError
 from aflint.session import Session
+from aflint.sql.batches import Batches
 from aflint.sql.catalyst import Catalyst
 from aflint.sql.errors import QueryError, UnsupportedPlanError
-from aflint.sql.plan import parse_plan
+from aflint.sql.murmur3 import partitions_of
 from aflint.sql.queries import batches, compiled
 from aflint.sql.results import as_rows
 from aflint.sql.stages import Settings
@@ -56,13 +57,27 @@ class Differential:
 
     def aflint(self, sql: str) -> list[Any]:
         """Return aflint's answer."""
-        plan = parse_plan(self.catalyst.plan(self.frame(sql)))
+        plan = self.catalyst.plan(self.frame(sql))
 
         async def run() -> list[Any]:
             runner = self._session._running()
             query = compiled(plan, runner, self.settings)
             found = [batch async for batch in batches(query, runner, "query")]
-            return as_rows(found, query.output, query.limit, query.offset)
+            return as_rows(found, query.names, query.limit, query.offset)
+
+        return self._runner.run(run())
+
+    def placed(self, sql: str, partitions: int) -> list[int]:
+        """Return the partitions in which a hash exchange puts the rows of a query's answer."""
+        plan = self.catalyst.plan(self.frame(sql))
+
+        async def run() -> list[int]:
+            runner = self._session._running()
+            query = compiled(plan, runner, self.settings)
+            found = [batch async for batch in batches(query, runner, "query")]
+            kinds = tuple(each.type for each in query.names)
+            places: list[int] = partitions_of(Batches(found), kinds, partitions).tolist()
+            return places
 
         return self._runner.run(run())
 

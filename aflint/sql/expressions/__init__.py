@@ -25,6 +25,7 @@ from aflint.sql.expressions import (
     names,
     predicates,
     strings,
+    windows,
 )
 from aflint.sql.expressions.emitter import Emitter as Emitter
 from aflint.sql.expressions.emitter import Rule
@@ -40,6 +41,7 @@ _FAMILIES = (
     names,
     predicates,
     strings,
+    windows,
 )
 
 

@@ -22,7 +22,8 @@ class Part:
 
     `update` is a call over the function's arguments, `{0}`, `{1}` ..., and `merge` one over all of
     its parts as they lie in several rows of one group; rows count only where `where` or
-    `merge_where` holds. `type` is the column's type of DuckDB's.
+    `merge_where` holds. `type` is the column's type of DuckDB's, `nothing` its value where no row
+    counts, by default NULL.
     """
 
     update: str
@@ -30,31 +31,42 @@ class Part:
     type: str | TypeOf
     where: str = ""
     merge_where: str = ""
+    nothing: str = ""
 
     def kind(self, function: Expression) -> str:
         return self.type if isinstance(self.type, str) else self.type(function)
 
-    def updated(self, function: Expression, arguments: list[str], condition: str) -> str:
-        """Return the call over those rows of the input that meet a condition."""
+    def updated(
+        self, function: Expression, arguments: list[str], condition: str, over: str = ""
+    ) -> str:
+        """Return the call over rows that meet a condition, of the input or of a window."""
         update = self.update.replace("{type}", self.kind(function))
         where = " AND ".join(filter(None, (condition, self.where)))
-        return self._call(function, update, where, arguments)
+        return self._call(function, update, where, arguments, over)
 
     def merged(self, function: Expression, parts: list[str]) -> str:
         """Return the call over the parts of a group."""
         return self._call(function, self.merge, self.merge_where, parts)
 
-    def _call(self, function: Expression, call: str, where: str, arguments: list[str]) -> str:
+    def _call(
+        self, function: Expression, call: str, where: str, arguments: list[str], over: str = ""
+    ) -> str:
         sql = call + (f" FILTER (WHERE {where})" if where else "")
-        return cast(filled(sql, arguments), self.kind(function))
+        sql = filled(sql, arguments) + over
+        return cast(
+            f"coalesce({sql}, {self.nothing})" if self.nothing else sql, self.kind(function)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """An aggregate function: its parts, and its value out of these, by default the first part."""
+    """An aggregate function: its parts, its value out of these, by default the first part, and what
+    the parts are made of, by default the function's arguments.
+    """
 
     parts: tuple[Part, ...]
     finish: Callable[[Expression, list[str]], str] = lambda function, parts: parts[0]
+    arguments: Callable[[Expression, list[str]], list[str]] = lambda function, given: given
 
 
 def filled(template: str, arguments: list[str]) -> str:
@@ -65,6 +77,19 @@ def filled(template: str, arguments: list[str]) -> str:
     for place, argument in enumerate(arguments):
         sql = sql.replace(f"{{{place}}}", argument)
     return sql
+
+
+def _counted(function: Expression, given: list[str]) -> list[str]:
+    """Several arguments count in rows in which none is NULL."""
+    if len(given) < 2:
+        return given
+    return [f"CASE WHEN {' AND '.join(f'{each} IS NOT NULL' for each in given)} THEN 1 END"]
+
+
+def rule_of(function: Expression) -> Aggregate | None:
+    """Return the rule of a function, where there is one."""
+    nulls = "IgnoringNulls" if function.fields.get("ignoreNulls") else ""
+    return AGGREGATES.get(function.kind + nulls)
 
 
 def _own(function: Expression) -> str:
@@ -87,7 +112,7 @@ def _average(function: Expression, parts: list[str]) -> str:
     return f"CASE WHEN {count} > 0 THEN {quotient} END"
 
 
-_COUNT = Part("count({0})", "coalesce(sum({0}), 0)", "BIGINT")
+_COUNT = Part("count({0})", "sum({0})", "BIGINT", nothing="0")
 
 
 def _simple(call: str) -> Aggregate:
@@ -98,21 +123,22 @@ def _simple(call: str) -> Aggregate:
 def _choosing(call: str) -> Aggregate:
     """The first or last value; the second part says whether there was any row."""
     chosen = Part(call, call, _own, merge_where="{1}")
-    return Aggregate((chosen, Part("count(*) > 0", "bool_or({1})", "BOOLEAN")))
+    return Aggregate((chosen, Part("bool_or(true)", "bool_or({1})", "BOOLEAN")))
 
 
 def _choosing_not_null(call: str) -> Aggregate:
     chosen = Part(call, call, _own, where="{0} IS NOT NULL", merge_where="{0} IS NOT NULL")
-    return Aggregate((chosen, Part("count({0}) > 0", "bool_or({1})", "BOOLEAN")))
+    some = Part("bool_or(true)", "bool_or({1})", "BOOLEAN", where="{0} IS NOT NULL")
+    return Aggregate((chosen, some))
 
 
 AGGREGATES: Mapping[str, Aggregate] = {
     "Sum": Aggregate((Part("sum(CAST({0} AS {type}))", "sum({0})", _own),)),
-    "Count": Aggregate((_COUNT,)),
+    "Count": Aggregate((_COUNT,), arguments=_counted),
     "Average": Aggregate(
         (
             Part("sum(CAST({0} AS {type}))", "sum({0})", lambda f: _total(f).duckdb),
-            Part("count({0})", "coalesce(sum({1}), 0)", "BIGINT"),
+            Part("count({0})", "sum({1})", "BIGINT", nothing="0"),
         ),
         _average,
     ),
@@ -126,13 +152,6 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "BitOrAgg": _simple("bit_or({0})"),
     "BitXorAgg": _simple("bit_xor({0})"),
     "CollectList": Aggregate(
-        (
-            Part(
-                "coalesce(list({0}), [])",
-                "coalesce(flatten(list({0})), [])",
-                _own,
-                "{0} IS NOT NULL",
-            ),
-        )
+        (Part("list({0})", "flatten(list({0}))", _own, "{0} IS NOT NULL", nothing="[]"),)
     ),
 }

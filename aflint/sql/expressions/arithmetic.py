@@ -150,6 +150,13 @@ def _negated(expression: Expression, emit: Emitter) -> str:
     return cast(f"(- {emit(child)})", expression.type.duckdb)
 
 
+def _shifted_right(expression: Expression, emit: Emitter) -> str:
+    """By the lowest bits of the distance, as Java does."""
+    value, distance = (emit(child) for child in expression.children)
+    bits = 63 if expression.type.name == "long" else 31
+    return cast(f"({value} >> ({distance} & {bits}))", expression.type.duckdb)
+
+
 RULES: dict[str, Rule] = {
     "Add": _sum("+"),
     "Subtract": _sum("-"),
@@ -161,4 +168,9 @@ RULES: dict[str, Rule] = {
     "UnaryMinus": _negated,
     "UnaryPositive": "{0}",
     "Abs": "abs({0})",
+    "BitwiseAnd": "({0} & {1})",
+    "BitwiseOr": "({0} | {1})",
+    "BitwiseXor": "xor({0}, {1})",
+    "BitwiseNot": "(~ {0})",
+    "ShiftRight": _shifted_right,
 }

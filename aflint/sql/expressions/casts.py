@@ -37,6 +37,8 @@ def converted(expression: Expression, sql: str, source: Type, target: Type) -> s
             return cast(f"({unscaled(sql, source)} // {10**source.scale}::HUGEINT)", kind)
         case (name, "decimal") if name in (*_BITS, "decimal"):
             return cast(sql, kind)
+        case ("float" | "double", "decimal"):  # by its shortest text, which then is rounded
+            return cast(cast(sql, "VARCHAR"), kind)
         case ("decimal", "float" | "double"):
             return cast(sql, kind)
         case ("boolean", name) if name in _BITS or name in ("float", "double"):

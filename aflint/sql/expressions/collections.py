@@ -20,8 +20,17 @@ def _struct(expression: Expression, emit: Emitter) -> str:
     return f"struct_pack({', '.join(f'{quoted(name)} := {sql}' for (name, _), sql in members)})"
 
 
+def _size(expression: Expression, emit: Emitter) -> str:
+    (child,) = expression.children
+    size = f"{'cardinality' if child.type.name == 'map' else 'len'}({emit(child)})"
+    if expression.fields["legacySizeOfNull"]:
+        size = f"coalesce({size}, -1)"
+    return f"CAST({size} AS INTEGER)"
+
+
 RULES: dict[str, Rule] = {
     "GetStructField": _field,
     "CreateNamedStruct": _struct,
     "CreateArray": "[{*}]",
+    "Size": _size,
 }

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from aflint.sql.operators import aggregates, basic, exchanges, joins, leaves, windows
+from aflint.sql.operators import (
+    aggregates,
+    basic,
+    exchanges,
+    generators,
+    joins,
+    leaves,
+    windows,
+)
 from aflint.sql.plan import PlanNode
 from aflint.sql.stages import Relation, Stage
 
 OPERATORS: Mapping[str, Callable[[PlanNode, Stage], Relation]] = {
     name: write
-    for family in (aggregates, basic, exchanges, joins, leaves, windows)
+    for family in (aggregates, basic, exchanges, generators, joins, leaves, windows)
     for name, write in family.OPERATORS.items()
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions.aggregates import AGGREGATES, Aggregate
+from aflint.sql.expressions.aggregates import Aggregate, rule_of
 from aflint.sql.operators.basic import selected, unsorted
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.stages import Relation, Stage
@@ -60,10 +60,7 @@ class _Call:
     def of(cls, call: Expression) -> _Call:
         """Return a call by its rule. Raises UnsupportedPlanError where there is none."""
         function: Expression = call.fields["aggregateFunction"]
-        name = function.kind
-        if function.fields.get("ignoreNulls"):
-            name += "IgnoringNulls"
-        rule = AGGREGATES.get(name)
+        rule = rule_of(function)
         if rule is None:
             raise UnsupportedPlanError(f"the aggregate function {function} ({function.kind})")
         return cls(call, function, rule, int(function.fields["bufferWidth"]))
@@ -84,10 +81,7 @@ class _Call:
             if len(parts) > self.width:  # see `buffers`
                 held = [f"{self.places[0]}.p{i}" for i in range(len(parts))]
             return [part.merged(function, held) for part in parts]
-        arguments = stage.emit.all(list(function.children))
-        if function.kind == "Count" and len(arguments) > 1:  # rows in which none is NULL
-            given = " AND ".join(f"{each} IS NOT NULL" for each in arguments)
-            arguments = [f"CASE WHEN {given} THEN 1 END"]
+        arguments = self.rule.arguments(function, stage.emit.all(list(function.children)))
         chosen = self.call.fields["filter"]
         condition = stage.emit(chosen) if chosen is not None else ""
         return [part.updated(function, arguments, condition) for part in parts]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aflint.sql.expressions import Emitter
+from aflint.sql.expressions.orders import ordered
 from aflint.sql.operators.exchanges import gathered
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.stages import Relation, Stage
@@ -29,18 +30,6 @@ def _filter(node: PlanNode, stage: Stage) -> Relation:
     child = stage.relation(node.child)
     condition = stage.emit(node.fields["condition"])
     return Relation(f"SELECT * FROM ({child.sql}) WHERE {condition}", child.columns)
-
-
-def ordered(orders: Iterable[Expression], emit: Emitter) -> str:
-    """Return the list of an ORDER BY."""
-    return ", ".join(f"{emit(order.children[0])} {direction(order)}" for order in orders)
-
-
-def direction(order: Expression) -> str:
-    """Return how a SortOrder sorts: ASC NULLS FIRST and its like."""
-    ascending = "ASC" if order.fields["direction"] == "Ascending" else "DESC"
-    nulls = "FIRST" if order.fields["nullOrdering"] == "NullsFirst" else "LAST"
-    return f"{ascending} NULLS {nulls}"
 
 
 def _sort(node: PlanNode, stage: Stage) -> Relation:

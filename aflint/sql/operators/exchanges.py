@@ -9,6 +9,7 @@ from typing import Any
 from aflint.plan.lineage import Coalesced, Node, Union, Unresolved
 from aflint.plan.program import Return
 from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.expressions.orders import direction
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.stages import Relation, Stage, in_order
 from aflint.sql.tasks import Placing
@@ -73,8 +74,6 @@ def _ranged(
     node: PlanNode, below: Stage, relation: Relation, ordering: list[Expression], partitions: int
 ) -> Node:
     """Sample the keys of every partition first, as Spark does, then place rows between bounds."""
-    from aflint.sql.operators.basic import direction
-
     keys = ", ".join(f"{below.emit(order.children[0])}, '{direction(order)}'" for order in ordering)
     keys += ", '', 'ASC NULLS LAST'"  # with a text, or the keys of short types would be numbers
     key = f"create_sort_key({keys})"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.operators.basic import unsorted
-from aflint.sql.operators.exchanges import broadcast
+from aflint.sql.operators.exchanges import broadcast, gathered
 from aflint.sql.plan import Expression, PlanNode
-from aflint.sql.stages import Relation, Stage
+from aflint.sql.stages import Relation, Stage, in_order
 
 _WORDS = {
     "Inner": "INNER JOIN",
@@ -37,7 +37,7 @@ def _condition(node: PlanNode, stage: Stage) -> str:
 
 
 def _joined(node: PlanNode, stage: Stage, left: Relation, right: Relation) -> Relation:
-    kind, on = node.fields["joinType"], _condition(node, stage)
+    kind, on = node.fields.get("joinType", "Inner"), _condition(node, stage)
     if not isinstance(kind, str):  # ExistenceJoin has a column of its own
         return _existence(node, left, right, on)
     if node.fields.get("isNullAwareAntiJoin"):
@@ -73,21 +73,24 @@ def _null_aware(node: PlanNode, stage: Stage, left: Relation, right: Relation) -
 
 def _broadcast_join(node: PlanNode, stage: Stage) -> Relation:
     left, right = node.children
+    kind = node.fields["joinType"]
     if node.fields["buildSide"] == "BuildLeft":
-        whole, other = broadcast(left, stage), stage.relation(right)
-        kept = node.fields["joinType"] in ("Inner", "Cross", "RightOuter")
-        sides = whole, other
-    else:
-        other, whole = stage.relation(left), broadcast(right, stage)
-        kept = node.fields["joinType"] not in ("RightOuter", "FullOuter")
-        sides = other, whole
-    if not kept:  # a row of the whole side that no task matches is found by none of them
-        raise UnsupportedPlanError(
-            f"a {node.fields['joinType']} join without equal keys that keeps the rows of its "
-            "broadcast side",
-            instead="Give the join an equal key, or turn its sides around.",
-        )
-    return _joined(node, stage, *sides)
+        whole = broadcast(left, stage)
+        other = _streamed(node, right, stage, kind in ("Inner", "Cross", "RightOuter"))
+        return _joined(node, stage, whole, other)
+    other = _streamed(node, left, stage, kind not in ("RightOuter", "FullOuter"))
+    return _joined(node, stage, other, broadcast(right, stage))
+
+
+def _streamed(node: PlanNode, side: PlanNode, stage: Stage, alone: bool) -> Relation:
+    """Return the side that is joined part by part, where each part's join can stand `alone`.
+
+    A join that keeps rows of its broadcast side cannot: which of them have no match, no part knows.
+    """
+    if alone:
+        return stage.relation(side)
+    below = Stage(stage.compiler)
+    return gathered(node, stage, below, in_order(below.relation(side), side.output))
 
 
 def _shuffled_join(node: PlanNode, stage: Stage) -> Relation:

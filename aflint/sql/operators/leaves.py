@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from aflint.plan.lineage import Mapped, PerPartition
 from aflint.sql import scans
+from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.plan import PlanNode
 from aflint.sql.stages import Relation, Stage
+from aflint.sql.tasks import rows_to_batches
 from aflint.sql.types import literal
 
 
@@ -36,10 +40,9 @@ def _local(node: PlanNode, stage: Stage) -> Relation:
 
 
 def _range(node: PlanNode, stage: Stage) -> Relation:
-    """Numbers in as many parts as Spark has, or one for each slot."""
-    fields = node.fields["range"].fields if "range" in node.fields else node.fields
-    start, end, step = (int(fields[name]) for name in ("start", "end", "step"))
-    parts = int(fields.get("numSlices") or stage.compiler.settings.partitions)
+    """Numbers, in as many parts as Spark has."""
+    fields = node.fields
+    start, end, step, parts = (fields[name] for name in ("start", "end", "step", "numSlices"))
     numbers = range(start, end, step)
     name = stage.name("range")
     cuts = [len(numbers) * i // parts for i in range(parts + 1)]
@@ -49,6 +52,18 @@ def _range(node: PlanNode, stage: Stage) -> Relation:
     low, high = (f"getvariable('{name}_{part}')::BIGINT" for part in ("from", "to"))
     sql = f"SELECT {start} + {step}::BIGINT * range AS {column.column} FROM range({low}, {high})"
     return Relation(sql, {column.column: "BIGINT"})
+
+
+def _rows(node: PlanNode, stage: Stage) -> Relation:
+    """The rows of an RDD, as Spark SQL keeps them."""
+    name = str(node.fields["rddName"])
+    rows = stage.compiler.settings.tables.get(name)
+    if rows is None:
+        raise UnsupportedPlanError("reading an RDD of the JVM's", instead="Make it with PySpark.")
+    columns = {each.column: each.type.duckdb for each in node.output}
+    to_batches = partial(rows_to_batches, tuple((e.column, e.type) for e in node.output))
+    batches = Mapped(name=str(node), parent=rows, operator=PerPartition(to_batches))
+    return stage.read(batches, columns or {"nothing": "INTEGER"})
 
 
 def _one_row(node: PlanNode, stage: Stage) -> Relation:
@@ -61,4 +76,5 @@ OPERATORS = {
     "LocalTableScanExec": _local,
     "RangeExec": _range,
     "OneRowRelationExec": _one_row,
+    "RDDScanExec": _rows,
 }

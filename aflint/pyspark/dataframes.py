@@ -1,0 +1,181 @@
+"""DataFrames of PySpark's own classes: Spark plans them, and the engine runs their actions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aflint.driver.callsite import named_here
+from aflint.plan.lineage import Mapped, PerPartition
+from aflint.pyspark import names
+from aflint.pyspark.errors import translated
+from aflint.pyspark.planner import planner_of, settings_of
+from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.queries import Query, batches, compiled, whole
+from aflint.sql.results import Named, as_rows, named
+
+
+class Actions:
+    """Members of DataFrame: what needs its rows."""
+
+    sparkSession: Any
+    schema: Any
+
+    def collect(self) -> list[Any]:
+        query, found = _run(self, "collect")
+        return as_rows(found, query.names, query.limit, query.offset)
+
+    def count(self: Any) -> int:
+        count: int = self.groupBy().count().collect()[0][0]
+        return count
+
+    def isEmpty(self: Any) -> bool:
+        return not self.limit(1).collect()
+
+    def tail(self: Any, num: int) -> list[Any]:
+        rows: list[Any] = self.collect()
+        return rows[max(0, len(rows) - num) :] if num > 0 else []
+
+    def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Any]:
+        engine = self.sparkSession._sc._engine_running()
+        query = _query(self, rooted=False)
+        name = named_here("toLocalIterator")
+        with translated():
+            made = engine.iterate(
+                lambda: batches(query, engine.jobs, name, width=1), 1 + prefetchPartitions
+            )
+            for batch in made:
+                yield from as_rows([batch], query.names)
+
+    def _show_string(
+        self: Any, n: int = 20, truncate: bool | int = True, vertical: bool = False
+    ) -> str:
+        """Spark's own text of a few rows, which the JVM is given."""
+        shown = type(self)(_in_jvm(self.limit(n + 1) if n >= 0 else self), self.sparkSession)
+        text: str = _ORIGINAL["_show_string"](shown, n, truncate, vertical)
+        return text
+
+    def _collect_as_arrow(
+        self,
+        split_batches: bool = False,
+        empty_list_if_zero_records: bool = True,
+        prefers_large_var_types: bool = False,
+    ) -> list[Any]:
+        import pyarrow
+        from pyspark.sql.pandas.types import to_arrow_schema
+
+        schema = to_arrow_schema(
+            self.schema, timezone="UTC", prefers_large_types=prefers_large_var_types
+        )
+        query, found = _run(self, "toArrow")
+        if not found and empty_list_if_zero_records:
+            return []
+        stream = named(found, query.names, query.limit, query.offset)
+        read = pyarrow.RecordBatchReader.from_stream(stream).read_all()
+        made: list[Any] = read.rename_columns(schema.names).cast(schema).to_batches()
+        empty = [pyarrow.array([], type=field.type) for field in schema]
+        return made or [pyarrow.RecordBatch.from_arrays(empty, schema=schema)]
+
+    @property
+    def rdd(self) -> Any:
+        """The rows, as an RDD of the engine's."""
+        found = vars(self).get("_rows_rdd")
+        if found is None:
+            query = _query(self, rooted=False)
+            to_rows = PerPartition(partial(_rows, query.names))
+            node = Mapped(name=named_here("rdd"), parent=query.node, operator=to_rows)
+            found = names.make_rdd(self.sparkSession._sc, node)
+            self._rows_rdd = found
+        return found
+
+    @property
+    def write(self) -> Any:
+        raise _refused("DataFrame.write", "Save df.rdd, or what collect() returns.")
+
+    @property
+    def writeStream(self) -> Any:
+        raise _refused("DataFrame.writeStream", "Run a job for each batch of new files.")
+
+    def writeTo(self, table: str) -> Any:
+        raise _refused("DataFrame.writeTo", "Save df.rdd, or what collect() returns.")
+
+    def cache(self) -> Any:
+        raise _refused("DataFrame.cache", "Leave it out: shuffles are kept for later jobs anyway.")
+
+    def persist(self, storageLevel: Any = None) -> Any:
+        raise _refused("DataFrame.persist", "Leave it out: shuffles are kept anyway.")
+
+    def checkpoint(self, eager: bool = True) -> Any:
+        raise _refused("DataFrame.checkpoint", "Leave it out.")
+
+    def localCheckpoint(self, eager: bool = True, storageLevel: Any = None) -> Any:
+        raise _refused("DataFrame.localCheckpoint", "Leave it out.")
+
+
+def _refused(what: str, instead: str) -> Exception:
+    from aflint.pyspark.errors import as_spark
+
+    return as_spark(UnsupportedPlanError(what, "", instead))
+
+
+def _rows(columns: tuple[Named, ...], partition: int, found: Iterator[bytes]) -> Iterator[Any]:
+    for batch in found:
+        yield from as_rows([batch], columns)
+
+
+def _query(frame: Any, *, rooted: bool = True) -> Query:
+    """Plan a DataFrame and make lineage of its plan. A limit at its root is an action's to heed,
+    or, where it is not `rooted`, a step like others.
+    """
+    context = frame.sparkSession._sc
+    engine = context._engine_running()
+    plan = planner_of(context).plan(frame._jdf)
+    settings = settings_of(frame.sparkSession)
+
+    async def make() -> Query:
+        return (compiled if rooted else whole)(plan, engine.jobs, settings)
+
+    with translated():
+        query: Query = engine.run(make)
+    return query
+
+
+def _run(frame: Any, name: str) -> tuple[Query, list[bytes]]:
+    query = _query(frame)
+    context = frame.sparkSession._sc
+    jobs, named_job = context._engine_running().jobs, named_here(name)
+
+    async def run() -> list[bytes]:
+        return [batch async for batch in batches(query, jobs, named_job)]
+
+    found: list[bytes] = context._act(run)
+    return query, found
+
+
+def _in_jvm(frame: Any) -> Any:
+    """Return a DataFrame of the JVM's that holds the rows of a small one."""
+    query, found = _run(frame, "show")
+    table = named(found, query.names, query.limit, query.offset)
+    session = frame.sparkSession
+    jvm, java_session = session._jvm, session._jsparkSession
+    schema = frame.schema.json()
+    with tempfile.NamedTemporaryFile(prefix="aflint-", suffix=".arrows") as file:
+        Path(file.name).write_bytes(table.joined())
+        rows = jvm.PythonSQLUtils.readArrowStreamFromFile(file.name)
+        return jvm.PythonSQLUtils.toDataFrame(rows, schema, java_session)
+
+
+_ORIGINAL: dict[str, Any] = {}
+
+
+def install_dataframes() -> None:
+    """Have the actions of PySpark's own DataFrames run on the engine."""
+    from pyspark.sql.classic.dataframe import DataFrame
+
+    _ORIGINAL["_show_string"] = DataFrame._show_string
+    names.replace_members(DataFrame, Actions)
+    if "rdd" in vars(DataFrame):
+        DataFrame.rdd = Actions.rdd

@@ -1,0 +1,97 @@
+"""A program of DataFrames and SQL that prints what it finds: run on aflint, and on Spark itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pyspark.sql import DataFrame, Row, SparkSession, Window
+from pyspark.sql import functions as F
+
+folder = sys.argv[1]
+spark = SparkSession.builder.master("local[2]").appName("dataframes").getOrCreate()
+spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+people = spark.createDataFrame(
+    [Row(id=1, name="Ada", born="1815-12-10", pay=1.5), Row(id=2, name="Alan", born=None, pay=None)]
+)
+numbers = spark.range(20)
+orders = spark.read.parquet(f"{folder}/orders.parquet")
+table = spark.read.csv(f"{folder}/table.csv", header=True, inferSchema=True)
+
+
+def shown(frame: DataFrame) -> None:
+    frame.show()
+    frame.printSchema()
+
+
+def failing(act: Callable[[], Any]) -> str:
+    try:
+        return f"no error: {act()}"
+    except Exception as error:
+        known = [
+            k.__name__ for k in type(error).__mro__ if k.__module__.startswith("pyspark.errors")
+        ]
+        kinds = {"AnalysisException", "ArithmeticException", "ParseException"} & set(known)
+        return f"{kinds} {str(error).split(']')[0]}]"
+
+
+def views() -> Any:
+    people.createOrReplaceTempView("people")
+    return spark.sql("select count(*) as n, max(name) from people where id < 3").collect()
+
+
+def by_status() -> DataFrame:
+    grouped = orders.groupBy("status").agg(F.count("*").alias("n"), F.sum("price").alias("total"))
+    return grouped.orderBy("status")
+
+
+CHECKS: dict[str, Callable[[], Any]] = {
+    "rows": people.collect,
+    "filtered": lambda: people.where("id > 1").select("name", F.lit(1).alias("one")).collect(),
+    "columns": lambda: numbers.select((F.col("id") * 2).alias("n"))[F.col("n") > 30].collect(),
+    "count": orders.count,
+    "first": lambda: by_status().first(),
+    "take": lambda: by_status().take(2),
+    "head": lambda: by_status().head(),
+    "tail": lambda: by_status().tail(1),
+    "empty": lambda: (orders.isEmpty(), orders.where("price < 0").isEmpty()),
+    "show": lambda: shown(by_status()),
+    "show nothing": lambda: shown(orders.where("price < 0")),
+    "show vertically": lambda: people.show(1, truncate=2, vertical=True),
+    "views": views,
+    "offset": lambda: orders.orderBy("key").offset(3).limit(2).collect(),
+    "join": lambda: orders.join(numbers, orders.key == numbers.id).orderBy("key").collect(),
+    "self join": lambda: orders.alias("a").join(orders.alias("b"), "key").count(),
+    "union": lambda: numbers.union(numbers).distinct().count(),
+    "except": lambda: numbers.exceptAll(spark.range(18)).orderBy("id").collect(),
+    "iterator": lambda: sorted(row.key for row in orders.toLocalIterator())[:3],
+    "rdd": lambda: orders.rdd.map(lambda row: (row.status, 1)).countByKey()["a"],
+    "rdd to rows": lambda: spark.createDataFrame(
+        orders.rdd.map(lambda row: Row(k=row.key, p=row.price))
+    ).agg(F.max("k"), F.sum("p")).collect(),
+    "csv": lambda: (table.orderBy("a").collect(), table.dtypes),
+    "window": lambda: orders.select(
+        "key", F.rank().over(Window.partitionBy("status").orderBy("price", "key")).alias("rank")
+    ).orderBy("key").limit(5).collect(),
+    "no column": lambda: failing(lambda: orders.select("nope")),
+    "bad SQL": lambda: failing(lambda: spark.sql("select from from")),
+    "division by zero": lambda: failing(
+        lambda: orders.select(F.expr("key / (key - key)")).collect()
+    ),
+    "overflow": lambda: failing(
+        lambda: orders.select(F.expr("key + 9223372036854775807")).collect()
+    ),
+    "settings": lambda: spark.conf.get("spark.sql.session.timeZone"),
+    "times": lambda: spark.sql("select timestamp'2020-07-01 12:00:00' as t").collect(),
+    "two sessions": lambda: spark.newSession().sql("select 1 as one").collect(),
+}  # fmt: skip
+
+for name, check in CHECKS.items():
+    print(f"== {name}")
+    print(check())
+spark.stop()
+again = SparkSession.builder.master("local[2]").getOrCreate()
+print("== a second context")
+print(again.sql("select 2 + 2 as four").collect())
+again.stop()

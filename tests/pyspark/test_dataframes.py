@@ -1,0 +1,97 @@
+"""Programs of DataFrames and SQL, unchanged, give on aflint what they give on Spark."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pyspark.conftest import RunProgram
+
+PROGRAM = Path(__file__).with_name("dataframes_program.py")
+pytest.importorskip("duckdb", reason="needs aflint[sql]")
+if int(pytest.importorskip("pyspark").__version__.split(".")[0]) < 4:
+    pytest.skip("DataFrames need PySpark 4", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import duckdb
+
+    folder = tmp_path_factory.mktemp("data")
+    with duckdb.connect() as connection:
+        connection.execute(
+            "COPY (SELECT range AS key, ['a', 'b', 'c'][range % 3 + 1] AS status, "
+            f"(range * 7 % 101)::DECIMAL(10, 2) AS price FROM range(500)) "
+            f"TO '{folder}/orders.parquet'"
+        )
+    (folder / "table.csv").write_text('a,b,c\n1,x,2.5\n2,"y,z",\n')
+    return folder
+
+
+def _sections(output: str) -> dict[str, str]:
+    parts = (part.partition("\n") for part in output.split("== ")[1:])
+    return {name: said for name, _, said in parts}
+
+
+@pytest.fixture(scope="module")
+def on_spark(folder: Path) -> dict[str, str]:
+    from aflint.sql.catalyst import java_home
+
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), str(folder)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAVA_HOME": java_home()},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return _sections(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def on_aflint(folder: Path, run_program: RunProgram) -> dict[str, str]:
+    return _sections(run_program(PROGRAM, folder, timeout=300).stdout)
+
+
+def test_a_program_of_dataframes_prints_what_it_prints_on_spark(
+    on_spark: dict[str, str], on_aflint: dict[str, str]
+) -> None:
+    assert len(on_spark) > 25
+    wrong = {
+        name: (said, on_aflint.get(name))
+        for name, said in on_spark.items()
+        if on_aflint.get(name) != said
+    }
+    assert not wrong
+
+
+def test_a_program_that_only_reads_rows_starts_no_jvm(
+    run_program: RunProgram, tmp_path: Path
+) -> None:
+    program = tmp_path / "rows.py"
+    program.write_text(
+        "from pyspark.sql import SparkSession\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "rows = spark.createDataFrame([(1, 'a')], ['n', 't'])\n"
+        "print(rows.rdd.map(lambda row: row.n).sum(), rows.collect(), spark.range(3).count())\n"
+    )
+    done = run_program(program, JAVA_HOME=str(tmp_path / "no-java"))
+    assert done.stdout == "1 [Row(n=1, t='a')] 3\n"
+
+
+def test_where_there_is_no_java_the_first_use_of_sql_says_so(
+    run_program: RunProgram, tmp_path: Path
+) -> None:
+    program = tmp_path / "sql.py"
+    program.write_text(
+        "from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate().sql('select 1')\n"
+    )
+    done = run_program(program, check=False, JAVA_HOME=str(tmp_path / "no-java"))
+    assert done.returncode == 1
+    assert (
+        done.stderr.strip().splitlines()[-1].startswith("aflint.errors.ConfigError: JAVA_HOME is")
+    )

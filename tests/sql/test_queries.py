@@ -1,0 +1,147 @@
+"""Queries of every step that aflint runs, beside Spark's own answers.
+
+Add a query for each step that you add: over the tables `t` (tests/sql/edges.py), `k` and `n`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.sql.differential import Differential
+
+QUERIES = {
+    "limit and offset": "SELECT id FROM t ORDER BY id LIMIT 3 OFFSET 2",
+    "distinct": "SELECT DISTINCT j FROM t",
+    "group by floats": "SELECT f, count(*) FROM t GROUP BY f",
+    "aggregates": "SELECT count(*), count(i), count(i, j), sum(i), sum(l), sum(d), avg(i), "
+    "avg(dec), "
+    "min(t), max(t), min(day), max(ts), sum(dec), first(id), avg(wide), sum(wide) FROM t WHERE "
+    "id < 4",
+    "aggregates of nothing": "SELECT count(*), sum(i), avg(d), min(t), first(i) FROM t WHERE id "
+    "< 0",
+    "groups of nothing": "SELECT j, count(*) FROM t WHERE id < 0 GROUP BY j",
+    "filter clauses": "SELECT p, count(*) FILTER (WHERE i > 0), sum(i) FILTER (WHERE q) FROM t "
+    "GROUP BY p",
+    "distinct aggregates": "SELECT p, count(DISTINCT j), sum(DISTINCT j), sum(i), avg(DISTINCT j) "
+    "FROM t GROUP BY p",
+    "several distincts": "SELECT count(DISTINCT i), count(DISTINCT j), sum(b) FROM t",
+    "rollup": "SELECT p, q, count(*), grouping_id() FROM t GROUP BY ROLLUP (p, q)",
+    "cube": "SELECT p, q, sum(i), grouping(p) FROM t GROUP BY CUBE (p, q)",
+    "having": "SELECT j, count(*) AS c FROM t GROUP BY j HAVING count(*) > 1",
+    "inner join": "SELECT t.id, k.name FROM t JOIN k ON t.j = k.key",
+    "left join": "SELECT t.id, k.name FROM t LEFT JOIN k ON t.j = k.key",
+    "right join": "SELECT t.id, k.name FROM t RIGHT JOIN k ON t.j = k.key",
+    "full join": "SELECT t.id, k.name FROM t FULL JOIN k ON t.j = k.key AND t.i > 0",
+    "null-safe join": "SELECT t.id, k.name FROM t JOIN k ON t.j <=> k.key",
+    "float join": "SELECT a.id, b.id FROM t a JOIN t b ON a.d = b.d",
+    "semi join": "SELECT id FROM t LEFT SEMI JOIN k ON t.j = k.key",
+    "anti join": "SELECT id FROM t LEFT ANTI JOIN k ON t.j = k.key",
+    "exists": "SELECT id FROM t WHERE EXISTS (SELECT 1 FROM k WHERE k.key = t.j AND k.key > 1)",
+    "exists or": "SELECT id FROM t WHERE id = 0 OR EXISTS (SELECT 1 FROM k WHERE k.key = t.j)",
+    "in": "SELECT id FROM t WHERE j IN (SELECT key FROM k)",
+    "not in": "SELECT id FROM t WHERE j NOT IN (SELECT key FROM k WHERE key IS NOT NULL)",
+    "not in with nulls": "SELECT id FROM t WHERE j NOT IN (SELECT key FROM k)",
+    "not in nothing": "SELECT id FROM t WHERE j NOT IN (SELECT key FROM k WHERE key > 100)",
+    "cross join": "SELECT t.id, k.key FROM t CROSS JOIN k",
+    "unequal join": "SELECT t.id, k.key FROM t JOIN k ON t.j < k.key",
+    "unequal left join": "SELECT t.id, k.key FROM t LEFT JOIN k ON t.j < k.key",
+    "unequal right join": "SELECT t.id, k.key FROM t RIGHT JOIN k ON t.j < k.key",
+    "unequal full join": "SELECT t.id, k.key FROM t FULL JOIN k ON t.j < k.key",
+    "self join": "SELECT a.id, b.id FROM t a JOIN t b ON a.j = b.j AND a.id < b.id",
+    "scalar subquery": "SELECT id, i - (SELECT max(key) FROM k) FROM t",
+    "correlated subquery": "SELECT id, (SELECT count(*) FROM k WHERE k.key = t.j) FROM t",
+    "empty subquery": "SELECT id, (SELECT key FROM k WHERE key > 100) FROM t",
+    "union all": "SELECT id, d FROM t UNION ALL SELECT key, key FROM k",
+    "union": "SELECT j FROM t UNION SELECT key FROM k",
+    "except": "SELECT j FROM t EXCEPT SELECT key FROM k",
+    "intersect": "SELECT j FROM t INTERSECT SELECT key FROM k",
+    "except all": "SELECT j FROM t EXCEPT ALL SELECT key FROM k",
+    "intersect all": "SELECT j FROM t INTERSECT ALL SELECT key FROM k",
+    "with": "WITH x AS (SELECT j, count(*) AS c FROM t GROUP BY j) "
+    "SELECT a.j, b.c FROM x a JOIN x b ON a.j = b.j",
+    "values": "SELECT * FROM VALUES (1, 'a', 1.5), (2, NULL, NULL) AS v(n, s, d)",
+    "range": "SELECT id, id * 2 FROM range(5, 25, 3)",
+    "nothing selected": "SELECT count(*) FROM (SELECT id FROM t) x CROSS JOIN (SELECT 1 FROM k) y",
+    "explode": "SELECT id, x FROM t LATERAL VIEW explode(a) AS x",
+    "explode outer": "SELECT id, x FROM t LATERAL VIEW OUTER explode(a) AS x",
+    "posexplode": "SELECT id, n, x FROM t LATERAL VIEW posexplode(texts) AS n, x",
+    "posexplode outer": "SELECT id, n, x FROM t LATERAL VIEW OUTER posexplode(texts) AS n, x",
+    "explode a map": "SELECT id, k, v FROM t LATERAL VIEW explode(m) AS k, v",
+    "inline": "SELECT id, x, y FROM t LATERAL VIEW inline(array(st, st)) AS x, y",
+    "stack": "SELECT id, x, y FROM t LATERAL VIEW stack(2, i, t, j, u) AS x, y",
+    "repartition": "SELECT /*+ REPARTITION(4, j) */ id, j FROM t",
+    "repartition in turn": "SELECT /*+ REPARTITION(5) */ id FROM n",
+    "coalesce": "SELECT /*+ COALESCE(1) */ id FROM n",
+    "ranks": "SELECT id, row_number() OVER w, rank() OVER w, dense_rank() OVER w, ntile(3) OVER w, "
+    "percent_rank() OVER w, cume_dist() OVER w FROM t WINDOW w AS (PARTITION BY p ORDER BY j, id)",
+    "lag and lead": "SELECT id, lag(i) OVER w, lead(i, 2, -1) OVER w, lag(i, 1) IGNORE NULLS "
+    "OVER w, "
+    "nth_value(t, 2) OVER w FROM t WINDOW w AS (ORDER BY id)",
+    "frames by rows": "SELECT id, sum(i) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND 1 "
+    "FOLLOWING), "
+    "avg(dec) OVER (PARTITION BY p ORDER BY id), count(*) OVER (PARTITION BY q), "
+    "first(t) OVER (ORDER BY id ROWS BETWEEN 2 PRECEDING AND 1 PRECEDING), "
+    "last(i, true) OVER (ORDER BY id) FROM t",
+    "frames by range": "SELECT id, sum(id) OVER (ORDER BY j RANGE BETWEEN 1 PRECEDING AND "
+    "CURRENT ROW), "
+    "max(id) OVER (ORDER BY day RANGE BETWEEN UNBOUNDED PRECEDING AND 3 FOLLOWING) FROM t",
+}
+ORDERED = {
+    "sort": "SELECT id, d FROM t ORDER BY d DESC, id",
+    "sort with nulls last": "SELECT id, t FROM t ORDER BY t ASC NULLS LAST, id",
+    "sort text": "SELECT id, t FROM t ORDER BY t, id",
+    "sort many": "SELECT id, k FROM n ORDER BY k DESC, id",
+    "top": "SELECT id, k FROM n ORDER BY k, id DESC LIMIT 7",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tables(edges: Differential, tmp_path_factory: pytest.TempPathFactory) -> Differential:
+    """With `k`, some keys with names, and `n`, 3,000 numbers in three files."""
+    import duckdb
+
+    folder: Path = tmp_path_factory.mktemp("tables")
+    (folder / "n").mkdir()
+    with duckdb.connect() as connection:
+        keys = "(1, 'one'), (2, 'two'), (2, 'deux'), (4, 'four'), (NULL, 'none'), (99, NULL)"
+        connection.execute(
+            f"COPY (SELECT * FROM (VALUES {keys}) k(key, name)) TO '{folder}/k.parquet'"
+        )
+        for part in range(3):
+            numbers = f"range({part * 1000}, {part * 1000 + 1000})"
+            connection.execute(
+                f"COPY (SELECT range AS id, (range * 7919) % 1009 AS k FROM {numbers}) "
+                f"TO '{folder}/n/{part}.parquet'"
+            )
+    edges.table("k", folder / "k.parquet")
+    edges.table("n", folder / "n")
+    return edges
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_queries_give_what_spark_gives(tables: Differential, name: str) -> None:
+    tables.check(QUERIES[name])
+
+
+@pytest.mark.parametrize("name", ORDERED)
+def test_sorted_queries_give_sparks_order(tables: Differential, name: str) -> None:
+    tables.check(ORDERED[name], ordered=True)
+
+
+JOINS = [name for name in QUERIES if "join" in name or "in" in name.split()]
+
+
+@pytest.mark.parametrize("name", JOINS)
+def test_joins_that_are_shuffled_give_what_spark_gives(tables: Differential, name: str) -> None:
+    with tables.with_settings(spark__sql__autoBroadcastJoinThreshold="-1"):
+        tables.check(QUERIES[name])
+
+
+def test_rows_are_placed_where_spark_places_them(tables: Differential) -> None:
+    columns = "p, b, s, i, l, f, d, dec, wide, t, day, ts, bin, st"
+    for keys in (*columns.split(", "), columns):
+        expected = tables.spark(f"SELECT pmod(hash({keys}), 7) FROM t ORDER BY id")
+        placed = tables.placed(f"SELECT {keys} FROM t ORDER BY id", 7)
+        assert placed == [row[0] for row in expected], keys
