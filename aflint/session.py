@@ -37,6 +37,7 @@ from aflint.driver.tracebacks import hide_inside
 from aflint.errors import (
     AflintError,
     ClosureError,
+    ConfigError,
     EndpointUnreachableError,
     InvalidArgumentError,
     JobCancelledError,
@@ -67,6 +68,8 @@ from aflint.variables import Accumulator, Broadcast
 
 if TYPE_CHECKING:
     from aflint.localcloud import LocalCloud
+    from aflint.sql.batches import Batches
+    from aflint.sql.native import Planner
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -121,6 +124,7 @@ class Session:
         self._runner: JobRunner | None = None
         self._keeper: Keeper | None = None
         self._shuffles: OwnShuffles | None = None
+        self._planner: Planner | None = None
         self._left = Left()
         self._user_modules = UserModules(on=config.backend != "local")
 
@@ -539,6 +543,28 @@ class Session:
             return Accumulator(initial, id=id)
         check_function(add, "accumulator")
         return Accumulator(initial, add, id)
+
+    # ---- SQL
+
+    async def sql(self, query: str) -> Batches:
+        """Run a query of Spark SQL, and return its rows as a table of Arrow's: pandas, Polars,
+        DuckDB and whatever else speaks the Arrow PyCapsule interface read it without a copy.
+
+        Spark's planner starts with the first query, in a JVM beside this process: see
+        docs/dataframes.md. Raises ConfigError where `aflint[sql]` is not installed or there is no
+        Java, InvalidArgumentError for a query that Spark refuses, and UnsupportedPlanError, before
+        anything runs, for one that aflint does not run.
+        """
+        runner = self._running()
+        if self._planner is None:
+            try:
+                from aflint.sql.native import Planner
+            except ModuleNotFoundError as error:
+                raise ConfigError(f"SQL needs {error.name}: pip install 'aflint[sql]'") from None
+            self._planner = Planner(runner, self._parallelism)
+            assert self._stack is not None
+            self._stack.callback(self._planner.close)
+        return await self._planner.run(query)
 
     # ---- plain functions
 

@@ -91,7 +91,7 @@ for name, check in CHECKS.items():
     print(f"== {name}")
     print(check())
 spark.stop()
-again = SparkSession.builder.master("local[2]").getOrCreate()
+again = SparkSession.builder.master("local[2]").appName("again").getOrCreate()
 print("== a second context")
 print(again.sql("select 2 + 2 as four").collect())
 again.stop()

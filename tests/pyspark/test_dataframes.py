@@ -39,13 +39,11 @@ def _sections(output: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def on_spark(folder: Path) -> dict[str, str]:
-    from aflint.sql.catalyst import java_home
-
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), str(folder)],
+        [sys.executable, PROGRAM.with_name("on_spark.py"), PROGRAM, folder],
         capture_output=True,
         text=True,
-        env={**os.environ, "JAVA_HOME": java_home()},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-4000:]
