@@ -14,11 +14,12 @@ from aflint.driver.progress import (
     PlainLines,
     ProgressDisplay,
     Terminal,
+    marked,
     open_progress,
+    show_task_logs,
     stage_line,
 )
 from aflint.driver.report import JobReport, Reporter, StageReport
-from aflint.driver.task_logs import marked, show_task_logs
 from aflint.events import (
     Event,
     JobEnded,

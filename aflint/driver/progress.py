@@ -1,4 +1,4 @@
-"""What a person sees of running jobs: a line for each stage, and a line for each job that ended."""
+"""What a person sees of running jobs: a line for each stage and ended job, and what tasks print."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aflint.driver.report import JobReport, Reporter, StageReport, format_seconds
 from aflint.events import Event, JobEnded, JobStarted, StageEnded, TaskEnded
+from aflint.task import TaskId
 
 if TYPE_CHECKING:  # functions import this module, and have no rich
     from rich.console import Console
@@ -293,3 +294,20 @@ def _write(line: str) -> None:
     with suppress(BrokenPipeError):  # nobody reads the log any more: the job goes on
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
+
+
+def show_task_logs(event: Event) -> None:
+    """Write the output of a task that ended to standard error, each line with where it is from.
+
+    A listener, added where the setting `task_logs` is on. A task's lines come together at its end.
+    """
+    if isinstance(event, TaskEnded) and event.logs:
+        sys.stderr.write(marked(event.id, event.logs))
+        sys.stderr.flush()
+
+
+def marked(task: TaskId, text: str) -> str:
+    """Return a text with the task before each of its lines."""
+    again = f", attempt {task.attempt}" if task.attempt else ""
+    mark = f"[{task.job} stage {task.stage}, partition {task.partition}{again}] "
+    return "".join(f"{mark}{line}\n" for line in text.splitlines())

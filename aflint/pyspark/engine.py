@@ -50,7 +50,7 @@ class Engine:
             self._started.get()
             if self._error is not None:
                 self.close()  # which raises it
-            self.jobs = self.session._running()
+            self.jobs = self.session._opened().jobs
             self.jobs.run_job = self.tracker.tracked(self.jobs.run_job)
             self.session.add_listener(self.tracker)
         except BaseException:
@@ -152,7 +152,7 @@ class Engine:
         """Return the files that a pattern matches."""
 
         async def find() -> list[FileInfo]:
-            return await self.session._storage.list(pattern, subfolders)
+            return await self.session._opened().backend.storage.list(pattern, subfolders)
 
         return self.run(find)
 

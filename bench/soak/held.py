@@ -48,7 +48,7 @@ def of_the_session(session: aflint.Session) -> dict[str, float]:
     """Return what a session holds: in its scratch folder, or in its emulator."""
     if session.config.backend == "localcloud":
         return of_the_emulator(session.localcloud)
-    folder = Path(session._backend.folder) / "shuffle"
+    folder = Path(session._opened().backend.folder) / "shuffle"
     return {"shuffles": len(os.listdir(folder)) if folder.exists() else 0}
 
 

@@ -40,12 +40,12 @@ async def test_requests_are_counted_as_they_are_billed(transport: str) -> None:
 async def test_what_a_journal_asks_is_counted_for_the_session() -> None:
     async with localcloud() as session:
         assert await session.range(40, num_slices=4).map(lambda n: n + 1).sum() == 820
-        journal = session._running().journal
+        journal = session._opened().jobs.journal
         await journal.flush()
         counted = session.localcloud.snapshot()
         written = [key for keys in counted.buckets.values() for key in keys if "/journals/" in key]
         assert len(written) >= 2
-        assert session._reporter.usage.s3_put >= len(written)
+        assert session._opened().reporter.usage.s3_put >= len(written)
         assert session.cost.s3_put > 0
 
 

@@ -38,9 +38,7 @@ def hurry(program: Program) -> Program:
 
 def in_haste(session: aflint.Session) -> Ended:
     """Have all tasks of a session cut as often as can be."""
-    runner = session._runner
-    assert runner is not None
-    runner.programs.wrap = lambda program, packed, tasks: Hasty(packed)
+    session._opened().jobs.programs.wrap = lambda program, packed, tasks: Hasty(packed)
     return Ended(session)
 
 

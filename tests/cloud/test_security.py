@@ -154,7 +154,7 @@ async def test_all_sizes_get_the_secret_of_the_first(deployed: Deployed, config:
 @pytest.fixture
 async def poisoned() -> AsyncIterator[aflint.Session]:
     async with localcloud(transport="sqs") as session:
-        opened = session._backend.transport.open
+        opened = session._opened().backend.transport.open
 
         async def open_and_poison(job: str, shuffle: int, partitions: int) -> Any:
             handle = await opened(job, shuffle, partitions)
@@ -172,7 +172,7 @@ async def poisoned() -> AsyncIterator[aflint.Session]:
                     await sqs.send_message(QueueUrl=url, MessageBody=body)
             return handle
 
-        session._backend.transport.open = open_and_poison  # type: ignore[method-assign]
+        session._opened().backend.transport.open = open_and_poison  # type: ignore[method-assign]
         yield session
 
 
@@ -215,7 +215,9 @@ async def test_what_was_altered_in_the_bucket_is_not_decoded() -> None:
         blobs = [key for key in keys if "/blobs/" in key]
         assert blobs
         for key in blobs:
-            await session._storage.write(f"s3://{bucket}/{key}", pickle.dumps(Bomb()))
+            await session._opened().backend.storage.write(
+                f"s3://{bucket}/{key}", pickle.dumps(Bomb())
+            )
         with pytest.raises(AttemptsExhaustedError, match="altered in storage") as caught:
             await session.range(2).map(lambda n: values.value[n]).reduce(add)
         assert isinstance(caught.value.__cause__, PayloadRefusedError)
@@ -245,7 +247,7 @@ async def test_nothing_secret_is_told(
         pairs = session.range(20, num_slices=2).map(show)
         found = await pairs.reduce_by_key(add, 2).collect()
         assert sorted(found) == [(0, ""), (1, ""), (2, "")]
-        told += [vars(session), session.last_job, session._backend, session._runner]
+        told += [vars(session), session.last_job, vars(session._opened())]
         with pytest.raises(aflint.errors.TaskError) as caught:
             await session.range(1).map(lambda n: n // 0).collect()
         told.append(caught.value)

@@ -17,7 +17,8 @@ from aflint.driver.signals import ENDING, SignalGuard, exit_on_signals, held_bac
 
 PROGRAM = """
 import asyncio, os, signal, sys
-import aflint.session
+import aflint
+from aflint.session.resources import Resources
 
 def send(name):
     os.kill(os.getpid(), getattr(signal, name))
@@ -28,8 +29,8 @@ async def removing(self, *arguments):
         await asyncio.sleep(0)
     await remove(self, *arguments)
 
-remove = aflint.session.Session._remove_all
-aflint.session.Session._remove_all = removing
+remove = Resources._remove_all
+Resources._remove_all = removing
 
 async def main():
     try:

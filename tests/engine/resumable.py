@@ -150,7 +150,7 @@ class Watcher:
         """Let what was accepted be written, which takes a moment, so as to be looked for."""
         with (self._folder / "accepted").open("a") as kept:
             kept.writelines(f"{task}\n" for task in self.accepted)
-        await self._session._running().journal.flush()
+        await self._session._opened().jobs.journal.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -11,7 +11,7 @@ from aflint import Session
 
 
 def shuffles(session: Session) -> list[Path]:
-    folder = Path(session._backend.folder) / "shuffle"
+    folder = Path(session._opened().backend.folder) / "shuffle"
     return sorted(path for path in folder.iterdir() if "-closed" not in path.name)
 
 

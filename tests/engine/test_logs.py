@@ -62,7 +62,7 @@ async def test_keys_are_in_no_log(
     async with aflint.connect(
         workers=1, progress=False, task_logs=True, scratch_dir=str(tmp_path)
     ) as session:
-        secret = session._backend.secret
+        secret = session._opened().backend.secret
         await session.range(10).key_by(str).group_by_key().count()
         assert session.last_job is not None
         keys += [secret.reveal().hex(), repr(secret.reveal())]

@@ -60,7 +60,7 @@ class Differential:
         plan = self.catalyst.plan(self.frame(sql))
 
         async def run() -> list[Any]:
-            runner = self._session._running()
+            runner = self._session._opened().jobs
             query = compiled(plan, runner, self.settings)
             found = [batch async for batch in batches(query, runner, "query")]
             return as_rows(found, query.names, query.limit, query.offset)
@@ -72,7 +72,7 @@ class Differential:
         plan = self.catalyst.plan(self.frame(sql))
 
         async def run() -> list[int]:
-            runner = self._session._running()
+            runner = self._session._opened().jobs
             query = compiled(plan, runner, self.settings)
             found = [batch async for batch in batches(query, runner, "query")]
             kinds = tuple(each.type for each in query.names)

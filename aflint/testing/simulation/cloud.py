@@ -15,6 +15,7 @@ from aflint.journal import folder_of, open_journal
 from aflint.plan.planner import TaskSettings
 from aflint.scheduler.policy import Policy
 from aflint.session import Session
+from aflint.session.resources import Resources
 from aflint.storage.base import Storage
 from aflint.storage.s3 import S3Storage
 from aflint.task import TaskDescription
@@ -177,6 +178,17 @@ class SimulatedCloud:
         return not key.startswith(("in/", "out/")) and key not in self.objects.orphans
 
 
+class _SimulatedResources(Resources):
+    """What a simulated session has open; its driver may be killed while that is removed."""
+
+    driver: SimulatedDriver
+
+    async def _remove_all(self, *parts: Any) -> None:
+        if self.driver.kill is not None:
+            self.driver.kill.removing()
+        await super()._remove_all(*parts)
+
+
 class SimulatedSession(Session):
     """A session whose backend is a simulated cloud."""
 
@@ -190,15 +202,14 @@ class SimulatedSession(Session):
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
         return self._cloud.backend(self._driver)
 
-    async def _remove_all(self, *parts: Any) -> None:
-        if self._driver.kill is not None:
-            self._driver.kill.removing()
-        await super()._remove_all(*parts)
+    def _new_resources(self) -> Resources:
+        resources = _SimulatedResources(self.config, self.id, self._listeners, self._open_backend)
+        resources.driver = self._driver
+        return resources
 
     def use_clock(self, clock: Callable[[], float]) -> None:
         """Have the scheduler tell the time by a clock that may jump."""
-        assert self._scheduler is not None
-        self._scheduler._alarm.clock = clock
+        self._opened().scheduler._alarm.clock = clock
 
 
 class _Outside(Caller):

@@ -1,4 +1,4 @@
-"""connect() and Session: the one place that puts concrete parts together."""
+"""connect() and Session: what programs make RDDs, shared variables and jobs with."""
 
 from __future__ import annotations
 
@@ -6,64 +6,38 @@ import builtins
 import itertools
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-from aflint.aio import to_the_end
 from aflint.backend import Backend, open_backend
 from aflint.codec import closure, frame
 from aflint.config import Config, load_config
 from aflint.cost import Cost, price
 from aflint.driver import splits
-from aflint.driver.budget import Watch
 from aflint.driver.callsite import named_here
-from aflint.driver.command import this_driver
-from aflint.driver.jobs import JobRunner
 from aflint.driver.keeper import Keeper
-from aflint.driver.kept import KeptShuffles
-from aflint.driver.programs import Programs
-from aflint.driver.progress import open_progress
-from aflint.driver.report import JobReport, Reporter
-from aflint.driver.scratch import ScratchFolder
-from aflint.driver.shuffles import Left, OwnShuffles
-from aflint.driver.signals import SignalGuard
+from aflint.driver.report import JobReport
 from aflint.driver.splits import Paths
-from aflint.driver.task_logs import show_task_logs
-from aflint.driver.tracebacks import hide_inside
 from aflint.errors import (
     AflintError,
     ClosureError,
     ConfigError,
-    EndpointUnreachableError,
     InvalidArgumentError,
     JobCancelledError,
-    JournalVersionError,
-    RunInUseError,
     SessionError,
 )
 from aflint.events import Listener
 from aflint.executor import in_tasks
 from aflint.executor.blockfile import pack_block
-from aflint.journal import NAME as JOURNAL
-from aflint.journal import (
-    QUIET_S,
-    Entry,
-    Journal,
-    Past,
-    Unjournaled,
-    folder_of,
-    open_journal,
-)
 from aflint.plan.lineage import Node, Source, Unresolved
 from aflint.plan.program import Return
 from aflint.rdd import RDD, check_function, check_partitions, no_attribute
-from aflint.scheduler.loop import Scheduler
+from aflint.session.resources import Resources
 from aflint.task import DataSplit, RangeSplit
-from aflint.user_modules import UserModules
 from aflint.variables import Accumulator, Broadcast
 
 if TYPE_CHECKING:
@@ -118,15 +92,9 @@ class Session:
         self.id = config.run_id or secrets.token_hex(4)
         self._listeners: list[Listener] = []
         self._accumulators = itertools.count(1)
-        self._stack: AsyncExitStack | None = None
-        self._closed = self._failed = self._unreachable = False
-        self._scheduler: Scheduler | None = None
-        self._runner: JobRunner | None = None
+        self._resources: Resources | None = None
         self._keeper: Keeper | None = None
-        self._shuffles: OwnShuffles | None = None
         self._planner: Planner | None = None
-        self._left = Left()
-        self._user_modules = UserModules(on=config.backend != "local")
 
     def __reduce__(self) -> NoReturn:
         raise ClosureError(
@@ -142,16 +110,9 @@ class Session:
     # ---- life
 
     async def __aenter__(self) -> Self:
-        if self._stack is not None:
+        if self._resources is not None:
             raise SessionError("a session can be entered only once; connect() again")
-        async with AsyncExitStack() as stack:
-            self._signals = stack.enter_context(SignalGuard())
-            try:
-                await self._start(stack)
-            except AflintError as error:
-                hide_inside(error)
-                raise
-            self._stack = stack.pop_all()
+        self._resources = await self._new_resources().__aenter__()
         return self
 
     async def __aexit__(
@@ -160,14 +121,8 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._closed = self._signals.leaving = True
-        self._failed = error is not None
-        if error is not None:
-            hide_inside(error)
-        if self._runner is not None:
-            self._runner.closed = True
-        assert self._stack is not None
-        await self._stack.__aexit__(kind, error, traceback)
+        assert self._resources is not None
+        await self._resources.__aexit__(kind, error, traceback)
 
     async def aclose(self) -> None:
         """End a session that `aflint.open` returned, as the end of an `async with` ends others.
@@ -181,192 +136,23 @@ class Session:
             )
         await self._keeper.aclose()
 
-    async def _start(self, stack: AsyncExitStack) -> None:
-        config = self.config
-        scratch = ScratchFolder(config.scratch_dir, self.id, named=config.run_id is not None)
-        stack.enter_context(scratch)
-        with scratch.explained():
-            backend = await self._open_backend(scratch.path, stack)
-            self._backend = backend
-            journal = await self._open_journal(backend, scratch, stack)
-        shuffles = OwnShuffles(backend.transport, self._past, journal, self._left)
-        self._shuffles = shuffles
-        kept = KeptShuffles(config.kept_shuffle_mb << 20, shuffles.close)
-        self._reporter = Reporter(
-            config.memory_mb,
-            estimate=backend.estimated,
-            asked=lambda: backend.asked() + kept.usage,
-        )
-        self._listeners.append(self._reporter)
-        if (progress := open_progress(self._reporter, config.progress)) is not None:
-            self._listeners.append(progress)
-            stack.callback(progress.close)
-        if config.task_logs:
-            self._listeners.append(show_task_logs)
-        await stack.enter_async_context(kept)
-        scheduler = Scheduler(
-            backend.invoker,
-            backend.transport,
-            backend.policy,
-            listeners=self._listeners,
-            close=shuffles.close,
-        )
-        self._scheduler = await stack.enter_async_context(scheduler)
-        if config.budget_usd is not None or config.deadline_s is not None:
-            self._listeners.append(self._watch(backend, scheduler))
-        stack.callback(self._user_modules.forget)
-        programs = Programs(
-            backend.storage,
-            f"{backend.folder}/blobs",
-            _INLINE_BYTES,
-            fingerprinted=not isinstance(journal, Unjournaled),
-        )
-        self._runner = JobRunner(
-            session=self.id,
-            run_job=scheduler.run,
-            storage=backend.storage,
-            folder=backend.folder,
-            settings=backend.settings,
-            programs=programs,
-            kept=kept,
-            journal=journal,
-            past=self._past,
-            survives=backend.transport.survives,
-            before_pickling=self._user_modules.look,
-            concurrent_readers=backend.transport.traits.rereadable,
-            runs_on_s=backend.runs_on_s,
-            default_parallelism=config.default_parallelism,
-            checkpoint_dir=config.checkpoint_dir,
-        )
-        self._storage = backend.storage
-        self._parallelism = config.default_parallelism or backend.parallelism
-
-    async def _open_journal(
-        self, backend: Backend, scratch: ScratchFolder, stack: AsyncExitStack
-    ) -> Journal:
-        """Read what a driver before this one left, and see to what this one leaves.
-
-        What cannot be resumed is left alone.
-        """
-        journal: Journal = Unjournaled()
-        entries: list[Entry] = []
-        here = backend.folder == str(scratch.path)
-        if self.config.journal is not False:
-            asked = self.config.journal or self.config.run_id is not None
-            journal, entries = await open_journal(
-                folder_of(backend.folder, self.id),
-                backend.storage,
-                backend.secret.key(JOURNAL, self.id),
-                self.id,
-                alone=here,  # by the lock of the scratch folder
-                quiet_s=QUIET_S if here and not asked else 0.0,
-            )
-        self._past = Past(self.id, entries)
-        driver = this_driver()
-        try:
-            self._past.check_versions(driver.aflint, driver.python)
-        except JournalVersionError:
-            await journal.aclose()
-            raise
-        scratch.own()
-        # To the end: a Ctrl-C while things are removed is raised once they have been.
-        stack.callback(self._show_what_is_left)
-        remove = partial(self._remove_all, backend, scratch, journal)
-        stack.push_async_callback(self._leave, remove)
-        stack.push_async_callback(self._leave, journal.aclose)
-        stack.push_async_callback(self._leave, partial(self._end, journal))
-        journal.on_lost = self._lost
-        journal.record(driver)
-        await journal.flush()  # so that whatever is left from now on, a successor knows to look for
-        if journal.anew:
-            if not here:  # else all goes with the scratch folder
-                await self._remove_things(backend)
-            await journal.clear()
-        return journal
-
-    async def _leave(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Take a step of the session's end; only the first error of a session is raised.
-
-        Once the cloud did not answer, no further step is taken: each would wait as long, in vain.
-        """
-        if self._unreachable:
-            return
-        try:
-            await to_the_end(step())
-        except AflintError as error:
-            self._left.errors.append(error)
-            self._unreachable = isinstance(error, EndpointUnreachableError)
-            if not self._failed:
-                self._failed = True
-                error.add_note("`aflint clean` removes what is left.")
-                raise
-
-    def _show_what_is_left(self) -> None:
-        if self._left.errors:
-            _log.warning(
-                "run %s could not remove all it made (%s); `aflint clean` removes what is left",
-                self.id, self._left.errors[0],
-            )  # fmt: skip
-
-    async def _end(self, journal: Journal) -> None:
-        """Note that the run is over, if it is still this driver's, before all of it is removed."""
-        if self._past.refused is None:
-            with suppress(RunInUseError):  # `_lost` has noted it
-                await journal.end()
-
-    async def _remove_all(self, backend: Backend, scratch: ScratchFolder, journal: Journal) -> None:
-        """Remove what this run has anywhere, unless it is not this driver's to remove."""
-        if self._past.refused is not None:
-            scratch.keep()
-            return
-        if self._past.unmet and not self._failed:
-            jobs = ", ".join(f"{job.id} ({job.name})" for job in self._past.unmet)
-            _log.warning(
-                "run %s was resumed, but its program did not ask again for these jobs: %s",
-                self.id, jobs,
-            )  # fmt: skip
-        if self._shuffles is not None:
-            await self._shuffles.close_left()
-        if backend.folder != str(scratch.path):
-            await self._remove_things(backend, sweep=self._past.generation > 0)
-        await journal.remove()
-
-    async def _remove_things(self, backend: Backend, *, sweep: bool = True) -> None:
-        """Remove objects of this run, and the shuffles that drivers before this one opened."""
-        if sweep:
-            await backend.transport.sweep(self.id)
-        await backend.storage.delete(backend.folder)
-
-    def _lost(self, error: AflintError) -> None:
-        """Stop everything: another driver has taken the run over."""
-        self._past.refused = error
-        if self._runner is not None and not self._closed:
-            self.cancel(reason=error)
-
-    def _watch(self, backend: Backend, scheduler: Scheduler) -> Watch:
-        return Watch(
-            self.config.budget_usd,
-            self.config.deadline_s,
-            self.config.memory_mb,
-            backend.estimated,
-            backend.runs_on_s,
-            driver_usd=lambda: price(self._reporter.uncharged).total,
-            cancel=scheduler.cancel,
-        )
+    def _new_resources(self) -> Resources:
+        return Resources(self.config, self.id, self._listeners, self._open_backend)
 
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
         return await open_backend(self.config, scratch, self.id, stack)
 
-    def _running(self) -> JobRunner:
-        if self._runner is None:
+    def _opened(self) -> Resources:
+        if self._resources is None:
             raise SessionError("enter the session first: async with aflint.connect() as session")
-        if self._closed:
+        if self._resources.closed:
             raise SessionError("the session is closed; connect() again")
-        self._user_modules.look()
-        return self._runner
+        # Each time: modules may have been imported since.
+        self._resources.user_modules.look()
+        return self._resources
 
     def _rdd(self, node: Node) -> RDD[Any]:
-        return RDD(node, self._running())
+        return RDD(node, self._opened().jobs)
 
     # ---- input
 
@@ -394,7 +180,7 @@ class Session:
             for start in builtins.range(0, len(records), _BLOCK_RECORDS)
         )
         return DataSplit(
-            tuple(self._running().programs.blob(pack_block(block)) for block in blocks)
+            tuple(self._opened().jobs.programs.blob(pack_block(block)) for block in blocks)
         )
 
     def empty_rdd(self) -> RDD[Any]:
@@ -437,11 +223,12 @@ class Session:
         """
         least = check_partitions(min_partitions, "min_partitions") or min(self._slices(), 2)
         splits.check_encoding(encoding, errors)
+        storage = self._opened().backend.storage
         return self._listed(
             "text_file",
             partial(
                 splits.text_splits,
-                self._storage,
+                storage,
                 path,
                 min_partitions=least,
                 split_bytes=self.config.split_mb << 20,
@@ -487,11 +274,12 @@ class Session:
         errors: str = "strict",
     ) -> RDD[Any]:
         least = check_partitions(min_partitions, "min_partitions") or min(self._slices(), 2)
+        storage = self._opened().backend.storage
         return self._listed(
             {"text": "whole_text_files", "binary": "binary_files", "pickle": "pickle_file"}[kind],
             partial(
                 splits.whole_file_splits,
-                self._storage,
+                storage,
                 path,
                 kind=kind,
                 min_partitions=least,
@@ -508,7 +296,6 @@ class Session:
         async def listed() -> Node:
             return Source(name=name, splits=await list_splits())
 
-        self._running()
         return self._rdd(Unresolved(name=name, resolve=listed))
 
     def union(self, rdds: Sequence[RDD[T]]) -> RDD[T]:
@@ -519,8 +306,8 @@ class Session:
         return rdds[0].union(*rdds[1:])
 
     def _slices(self) -> int:
-        self._running()
-        return self._parallelism
+        backend = self._opened().backend
+        return self.config.default_parallelism or backend.parallelism
 
     # ---- shared variables
 
@@ -529,7 +316,7 @@ class Session:
 
         It is copied when this is called: later changes to the original are not seen.
         """
-        programs = self._running().programs
+        programs = self._opened().jobs.programs
         data = frame.compress(closure.dumps(value, "the broadcast value"))
         blob = programs.stored_blob(data)
         return Broadcast(blob, data, programs.fingerprint(value, blob))
@@ -555,15 +342,14 @@ class Session:
         Java, InvalidArgumentError for a query that Spark refuses, and UnsupportedPlanError, before
         anything runs, for one that aflint does not run.
         """
-        runner = self._running()
+        resources = self._opened()
         if self._planner is None:
             try:
                 from aflint.sql.native import Planner
             except ModuleNotFoundError as error:
                 raise ConfigError(f"SQL needs {error.name}: pip install 'aflint[sql]'") from None
-            self._planner = Planner(runner, self._parallelism)
-            assert self._stack is not None
-            self._stack.callback(self._planner.close)
+            self._planner = Planner(resources.jobs, self._slices())
+            resources.at_end(self._planner.close)
         return await self._planner.run(query)
 
     # ---- plain functions
@@ -574,7 +360,7 @@ class Session:
         Raises TaskError as soon as one of them fails; its `partition` is the item's place.
         """
         rdd, sink = self._calls(function, items)
-        async with self._running().job(rdd._node, sink, named_here("map")) as job:
+        async with self._opened().jobs.job(rdd._node, sink, named_here("map")) as job:
             values: list[U] = await job.values(builtins.range(job.partitions))
             return values
 
@@ -583,7 +369,7 @@ class Session:
     ) -> AsyncIterator[U]:
         """Run a function on each item, each in a task of its own; give results as they come."""
         rdd, sink = self._calls(function, items)
-        async with self._running().job(rdd._node, sink, named_here("as_completed")) as job:
+        async with self._opened().jobs.job(rdd._node, sink, named_here("as_completed")) as job:
             async for _, value in job.stream(builtins.range(job.partitions)):
                 yield value
 
@@ -601,21 +387,18 @@ class Session:
         """Cancel one job, or all; say whether there was any to cancel. Its action raises `reason`,
         by default a JobCancelledError; its attempts are stopped and its shuffles removed.
         """
-        self._running()
-        assert self._scheduler is not None
-        jobs = [job] if job is not None else [r.id for r in self.jobs if r.running]
         reason = reason or JobCancelledError("cancelled by session.cancel()")
-        return sum(self._scheduler.cancel(id, reason) for id in jobs) > 0
+        return self._opened().cancel(job, reason)
 
     @property
     def jobs(self) -> list[JobReport]:
         """The jobs of this session, oldest first: the latest thousand."""
-        return list(self._reporter.jobs.values())
+        return list(self._resources.reporter.jobs.values()) if self._resources else []
 
     @property
     def last_job(self) -> JobReport | None:
         """The job that started last."""
-        return self.jobs[-1] if self._reporter.jobs else None
+        return next(reversed(self.jobs), None)
 
     @property
     def cost(self) -> Cost:
@@ -623,8 +406,7 @@ class Session:
 
         On `local`: what it would have cost.
         """
-        self._running()
-        return price(self._reporter.usage)
+        return price(self._opened().reporter.usage)
 
     def add_listener(self, listener: Listener) -> None:
         """Have a function called with every event from now on; it must not block."""
@@ -635,16 +417,15 @@ class Session:
 
         On `local` the workers are ready when the session is entered: nothing is started.
         """
-        self._running()
-        return await self._backend.invoker.warm(count)
+        return await self._opened().backend.invoker.warm(count)
 
     @property
     def localcloud(self) -> LocalCloud:
         """The emulator of a session with backend="localcloud". Raises SessionError on others."""
-        self._running()
-        if self._backend.localcloud is None:
+        emulator = self._opened().backend.localcloud
+        if emulator is None:
             raise SessionError('this session has no emulator: connect(backend="localcloud")')
-        return self._backend.localcloud
+        return emulator
 
     @property
     def default_parallelism(self) -> int:

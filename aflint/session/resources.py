@@ -1,0 +1,297 @@
+"""What a session has open, from entering it to leaving it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aflint.aio import to_the_end
+from aflint.backend import Backend
+from aflint.config import Config
+from aflint.cost import price
+from aflint.driver.budget import Watch
+from aflint.driver.command import this_driver
+from aflint.driver.jobs import JobRunner
+from aflint.driver.kept import KeptShuffles
+from aflint.driver.programs import Programs
+from aflint.driver.progress import open_progress, show_task_logs
+from aflint.driver.report import Reporter
+from aflint.driver.scratch import ScratchFolder
+from aflint.driver.shuffles import Left, OwnShuffles
+from aflint.driver.signals import SignalGuard
+from aflint.driver.tracebacks import hide_inside
+from aflint.errors import (
+    AflintError,
+    EndpointUnreachableError,
+    JournalVersionError,
+    RunInUseError,
+)
+from aflint.events import Listener
+from aflint.journal import NAME as JOURNAL
+from aflint.journal import (
+    QUIET_S,
+    Entry,
+    Journal,
+    Past,
+    Unjournaled,
+    folder_of,
+    open_journal,
+)
+from aflint.scheduler.loop import Scheduler
+from aflint.user_modules import UserModules
+
+_log = logging.getLogger("aflint.session")
+
+_INLINE_BYTES: Final = 256 * 1024
+
+OpenBackend = Callable[[Path, AsyncExitStack], Awaitable[Backend]]
+"""Starts a backend, given the folder for temporary files; the stack takes what must be closed."""
+
+
+class Resources:
+    """The parts of one session, opened in order and closed in the reverse one.
+
+    An async context manager, entered once. Leaving it stops what still runs, and removes all that
+    the session left anywhere; of several errors on the way the first is raised. `id` is the run's,
+    and `listeners` are called with every event: more may be added at any time.
+    """
+
+    def __init__(
+        self, config: Config, id: str, listeners: list[Listener], open_backend: OpenBackend
+    ) -> None:
+        self.closed = False
+        self.user_modules = UserModules(on=config.backend != "local")
+        self._config = config
+        self._id = id
+        self._listeners = listeners
+        self._open_backend = open_backend
+        # Whether an error leaves the session: others that follow are noted, and not raised.
+        self._failed = False
+        # Whether the cloud did not answer while the session was left.
+        self._unreachable = False
+        self._jobs: JobRunner | None = None
+        self._shuffles: OwnShuffles | None = None
+        self._left = Left()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            # First, and so left last: a signal ends the program once everything is removed.
+            self._signals = stack.enter_context(SignalGuard())
+            try:
+                await self._open(stack)
+            except AflintError as error:
+                hide_inside(error)
+                raise
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.closed = self.jobs.closed = self._signals.leaving = True
+        self._failed = error is not None
+        if error is not None:
+            hide_inside(error)
+        await self._stack.__aexit__(kind, error, traceback)
+
+    @property
+    def jobs(self) -> JobRunner:
+        """What runs the jobs of this session."""
+        assert self._jobs is not None
+        return self._jobs
+
+    def cancel(self, job: str | None, reason: AflintError) -> bool:
+        """Cancel one job, or all; says whether there was any to cancel."""
+        running = [report.id for report in self.reporter.jobs.values() if report.running]
+        ids = running if job is None else [job]
+        return sum(self.scheduler.cancel(id, reason) for id in ids) > 0
+
+    def at_end(self, close: Callable[[], object]) -> None:
+        """Have something closed when the session is left, before all that was opened earlier."""
+        self._stack.callback(close)
+
+    # ---- opening
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        config = self._config
+        scratch = ScratchFolder(config.scratch_dir, self._id, named=config.run_id is not None)
+        stack.enter_context(scratch)
+        with scratch.explained():
+            backend = self.backend = await self._open_backend(scratch.path, stack)
+            journal = await self._open_journal(backend, scratch, stack)
+        shuffles = self._shuffles = OwnShuffles(backend.transport, self._past, journal, self._left)
+        kept = KeptShuffles(config.kept_shuffle_mb << 20, shuffles.close)
+        self.reporter = Reporter(
+            config.memory_mb,
+            estimate=backend.estimated,
+            asked=lambda: backend.asked() + kept.usage,
+        )
+        # Before progress, which shows what the reporter has taken in.
+        self._listeners.append(self.reporter)
+        if (progress := open_progress(self.reporter, config.progress)) is not None:
+            self._listeners.append(progress)
+            stack.callback(progress.close)
+        if config.task_logs:
+            self._listeners.append(show_task_logs)
+        # Below the scheduler: jobs that end with the session may still leave shuffles to it.
+        await stack.enter_async_context(kept)
+        self.scheduler = await stack.enter_async_context(
+            Scheduler(
+                backend.invoker,
+                backend.transport,
+                backend.policy,
+                listeners=self._listeners,
+                close=shuffles.close,
+            )
+        )
+        if config.budget_usd is not None or config.deadline_s is not None:
+            self._listeners.append(self._watch(backend))
+        stack.callback(self.user_modules.forget)
+        programs = Programs(
+            backend.storage,
+            f"{backend.folder}/blobs",
+            _INLINE_BYTES,
+            fingerprinted=not isinstance(journal, Unjournaled),
+        )
+        self._jobs = JobRunner(
+            session=self._id,
+            run_job=self.scheduler.run,
+            storage=backend.storage,
+            folder=backend.folder,
+            settings=backend.settings,
+            programs=programs,
+            kept=kept,
+            journal=journal,
+            past=self._past,
+            survives=backend.transport.survives,
+            before_pickling=self.user_modules.look,
+            concurrent_readers=backend.transport.traits.rereadable,
+            runs_on_s=backend.runs_on_s,
+            default_parallelism=config.default_parallelism,
+            checkpoint_dir=config.checkpoint_dir,
+        )
+
+    async def _open_journal(
+        self, backend: Backend, scratch: ScratchFolder, stack: AsyncExitStack
+    ) -> Journal:
+        """Read what a driver before this one left, and see that what this one leaves is removed.
+
+        Raises before anything is promised to be removed where the run cannot be resumed: it is left
+        to another driver.
+        """
+        journal: Journal = Unjournaled()
+        entries: list[Entry] = []
+        here = backend.folder == str(scratch.path)
+        if self._config.journal is not False:
+            asked = self._config.journal or self._config.run_id is not None
+            journal, entries = await open_journal(
+                folder_of(backend.folder, self._id),
+                backend.storage,
+                backend.secret.key(JOURNAL, self._id),
+                self._id,
+                alone=here,  # by the lock of the scratch folder
+                quiet_s=QUIET_S if here and not asked else 0.0,
+            )
+        self._past = Past(self._id, entries)
+        driver = this_driver()
+        try:
+            self._past.check_versions(driver.aflint, driver.python)
+        except JournalVersionError:
+            await journal.aclose()
+            raise
+        scratch.own()
+        # In reverse: note the end, close the journal, remove everything, say what is left; each
+        # step to its end: a Ctrl-C while things are removed is raised once they have been.
+        stack.callback(self._show_what_is_left)
+        remove = partial(self._remove_all, backend, scratch, journal)
+        stack.push_async_callback(self._leave, remove)
+        stack.push_async_callback(self._leave, journal.aclose)
+        stack.push_async_callback(self._leave, partial(self._end, journal))
+        journal.on_lost = self._lost
+        journal.record(driver)
+        await journal.flush()  # from now on a driver that resumes knows of this one
+        if journal.anew:
+            if not here:  # else all goes with the scratch folder
+                await self._remove_things(backend)
+            await journal.clear()
+        return journal
+
+    def _watch(self, backend: Backend) -> Watch:
+        return Watch(
+            self._config.budget_usd,
+            self._config.deadline_s,
+            self._config.memory_mb,
+            backend.estimated,
+            backend.runs_on_s,
+            driver_usd=lambda: price(self.reporter.uncharged).total,
+            cancel=self.scheduler.cancel,
+        )
+
+    # ---- closing
+
+    async def _leave(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Take a step of the session's end; only the first error of a session is raised.
+
+        Once the cloud did not answer, no further step is taken: each would wait as long again.
+        """
+        if self._unreachable:
+            return
+        try:
+            await to_the_end(step())
+        except AflintError as error:
+            self._left.errors.append(error)
+            self._unreachable = isinstance(error, EndpointUnreachableError)
+            if not self._failed:
+                self._failed = True
+                error.add_note("`aflint clean` removes what is left.")
+                raise
+
+    def _show_what_is_left(self) -> None:
+        if self._left.errors:
+            _log.warning(
+                "run %s could not remove all it made (%s); `aflint clean` removes what is left",
+                self._id, self._left.errors[0],
+            )  # fmt: skip
+
+    async def _end(self, journal: Journal) -> None:
+        """Note that the run is over, if it is still this driver's, before all of it is removed."""
+        if self._past.refused is None:
+            with suppress(RunInUseError):  # `_lost` has noted it
+                await journal.end()
+
+    async def _remove_all(self, backend: Backend, scratch: ScratchFolder, journal: Journal) -> None:
+        """Remove what this run has anywhere, unless it is not this driver's to remove."""
+        if self._past.refused is not None:
+            scratch.keep()
+            return
+        if self._past.unmet and not self._failed:
+            jobs = ", ".join(f"{job.id} ({job.name})" for job in self._past.unmet)
+            _log.warning(
+                "run %s was resumed, but its program did not ask again for these jobs: %s",
+                self._id, jobs,
+            )  # fmt: skip
+        if self._shuffles is not None:
+            await self._shuffles.close_left()
+        if backend.folder != str(scratch.path):
+            await self._remove_things(backend, sweep=self._past.generation > 0)
+        await journal.remove()
+
+    async def _remove_things(self, backend: Backend, *, sweep: bool = True) -> None:
+        """Remove objects of this run, and the shuffles that drivers before this one opened."""
+        if sweep:
+            await backend.transport.sweep(self._id)
+        await backend.storage.delete(backend.folder)
+
+    def _lost(self, error: AflintError) -> None:
+        """Stop everything: another driver has taken the run over."""
+        self._past.refused = error
+        if self._jobs is not None and not self.closed:
+            self.cancel(None, error)
