@@ -309,7 +309,7 @@ class TaskMetrics:
 
 @dataclass(slots=True)
 class TransferCounts:
-    """What somebody has asked of AWS so far, as AWS bills it: `s3_puts` are all of its class A."""
+    """Requests to AWS so far, as AWS bills them: `s3_puts` are all of S3's class A."""
 
     sqs_requests: int = 0
     s3_puts: int = 0

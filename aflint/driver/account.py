@@ -41,10 +41,10 @@ class Account:
 
     `ended` is certain: it is what the attempts that ended were billed. For one that ended without
     saying how long it ran (its connection was lost, or it was stopped), it is the time that the
-    driver knows of, and `silent` of these can have run on since. An attempt that runs has cost its
+    driver knows of, and `silent` of these can have run on since. A running attempt has cost its
     invocation and its memory for every begun millisecond; its requests to SQS and S3 are known
     only when it ends, and taken until then for the mean of its stage. `runs_on_s`: how long after
-    its start an attempt that nobody waits for may still run; 0 where stopping it ends it.
+    its start an abandoned attempt may still run; 0 where stopping it ends it.
 
     Work for each call does not grow with the number of attempts.
     """
@@ -52,9 +52,12 @@ class Account:
     runs_on_s: float = 0.0
     ended: float = 0.0
     silent: int = 0
+    # The start and the memory of each attempt that runs.
     _running: dict[TaskId, tuple[float, int]] = field(default_factory=dict)
     _fixed: float = 0.0
     """Of all that run: what each cost at once, less its rate times its start."""
+    # Dollars a second of all that run; what their requests are expected to cost; and what silent
+    # attempts may still cost.
     _rate: float = 0.0
     _expected: float = 0.0
     _tail: float = 0.0
@@ -77,7 +80,7 @@ class Account:
         self._tally(id.stage, 1)
 
     def finished(self, id: TaskId, now: float, usage: Usage | None) -> None:
-        """Count an attempt out. `usage` is what AWS bills for it; None where nobody knows."""
+        """Count an attempt out. `usage` is what AWS bills for it; None where that is not known."""
         known = self._running.pop(id, None)
         if known is None:
             return
@@ -116,7 +119,7 @@ class Account:
         return math.inf if left >= 0.0 else -math.inf
 
     def tail(self, now: float) -> float:
-        """Return what may be billed, at most, for attempts that nobody can stop: those that run,
+        """Return what may be billed, at most, for attempts that cannot be stopped: those that run,
         and the silent ones. Looks at each that runs: for the end of a job.
         """
         left = (self._left(start, now, memory_mb) for start, memory_mb in self._running.values())
@@ -132,6 +135,7 @@ class Account:
 
     def _tally(self, stage: int, change: int, requests: float | None = None) -> None:
         tally = self._stages.setdefault(stage, _StageTally())
+        # Taken out and put back, as the mean changes for all that run.
         self._expected -= tally.expected
         tally.running += change
         if requests is not None:

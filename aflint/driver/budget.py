@@ -26,12 +26,13 @@ takes a moment."""
 
 @dataclass(slots=True)
 class _Watched:
-    """One running job. `stopped`: it was cancelled, and its last events are still to come."""
+    """One running job. `stopped`: it was cancelled, but not all of its events have come."""
 
     name: str
     tasks: int
     began: float
     account: Account
+    # The (stage, partition) of tasks that are done: one that runs again counts once.
     done: set[tuple[int, int]] = field(default_factory=set)
     rings_at: float = math.inf
     alarm: asyncio.TimerHandle | None = None
@@ -106,7 +107,7 @@ class Watch:
             return
         task, metrics = event.id, event.metrics
         usage: Usage | None = None
-        if event.refused:
+        if event.refused:  # throttled: it never ran, and costs nothing
             usage = Usage()
         elif metrics.billed_seconds or metrics.seconds:
             usage = task_usage(metrics, self.memory_mb, estimate=self.estimate)

@@ -14,8 +14,8 @@ _site: ContextVar[tuple[str, str] | None] = ContextVar("aflint_callsite", defaul
 
 
 def add_front(*folders: str) -> None:
-    """Take the code in these folders for another API over aflint's: what a program asks for there
-    is named by the method that it called, as `reduceByKey`.
+    """Take the code in these folders for another API over aflint's: a step that a program makes by
+    it is named by the method that the program called, such as `reduceByKey`.
     """
     global _fronts
     _fronts = (*_fronts, *(os.path.abspath(folder) + os.sep for folder in folders))
@@ -46,10 +46,11 @@ def _find(name: str) -> tuple[str, str]:
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_code.co_filename.startswith((*_OURS, *_fronts)):
         code, frame = frame.f_code, frame.f_back
+        # The outermost of such an API's methods is the one that the program called.
         if code.co_filename.startswith(_fronts) and not code.co_name.startswith("<"):
             name = code.co_name
     path = frame.f_code.co_filename
-    if path.startswith((*_OURS, *_fronts)):
+    if path.startswith((*_OURS, *_fronts)):  # no line of a program: in a thread of aflint's
         return name, ""
     if os.path.basename(os.path.dirname(path)).startswith("ipykernel_"):
         # A notebook compiles each cell under a file name that it makes up.

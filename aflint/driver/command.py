@@ -1,4 +1,4 @@
-"""How this driver was started, for who starts its run again."""
+"""How this driver was started, so that `aflint resume` can start its program again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUN_ID = "AFLINT_RUN_ID"
 
 
 def _matters(name: str) -> bool:
-    """Say whether a variable may change what the program asks for, or where it runs."""
+    """Say whether a variable may change what the program computes, or where it runs."""
     return name == "PYTHONHASHSEED" or (name.startswith("AFLINT_") and name != RUN_ID)
 
 

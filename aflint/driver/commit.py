@@ -36,10 +36,11 @@ async def commit(storage: Storage, target: str, parts: Iterable[StagedPart]) -> 
         target = f"{folder}/{part.name}"
         try:
             await storage.move(part.staged, target)
-        except PathNotFoundError:
+        except PathNotFoundError:  # moved by a driver before this one, if it is in its place
             if not await storage.exists(target):
                 raise
 
+    # In this order: readers take a folder with _SUCCESS for whole.
     await together(map(move, parts), MOVES)
     await storage.delete(f"{folder}/_temporary")
     await storage.write(f"{folder}/_SUCCESS", b"")

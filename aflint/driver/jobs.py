@@ -45,7 +45,7 @@ class JobRunner:
     """Runs the jobs of one session.
 
     `folder`: where in storage the session keeps things. `concurrent_readers`: several tasks may
-    read one partition of a shuffle at once. `runs_on_s`: for so long attempts may outlive their
+    read one partition of a shuffle at once. `runs_on_s`: how long attempts may outlive their
     driver. `survives` says whether a shuffle of an earlier driver can still be read, and
     `before_pickling` is called before functions are pickled.
     """
@@ -99,12 +99,14 @@ class JobRunner:
             raise self.past.refused
         if self.closed:
             raise SessionError(
-                "the session of this RDD is closed; connect() again and make the RDD anew"
+                "the session of this RDD is closed; connect() again and make a new RDD"
             )
         with self._asked():
             resolved = await self._prepare(node)
             plan, identity = self._plan(resolved, sink, name)
             known = self.past.meet(identity, name, alone=len(self._asking) == 1)
+            # A job that is met again keeps its id, by which its frames' key and its objects are
+            # found.
             id = known.id if known else f"{self.session}-{next(self._numbers)}"
             record = JobRecord(self.journal, id, plan.writers, self._listed)
             record.begin(name, identity)
@@ -150,11 +152,13 @@ class JobRunner:
         except RunInUseError as taken_over:
             raise taken_over from error
         except AflintError:
-            return  # nobody knows: the job failed as it did
+            return  # the journal cannot be read either: the job's own error stands
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
-        """Count who has a job under way: those of one asyncio task come one after the other."""
+        """Count the jobs under way of each asyncio task. With one task they have an order, by which
+        a resumed program meets its jobs again.
+        """
         task = asyncio.current_task()
         self._asking[task] += 1
         try:
@@ -176,6 +180,7 @@ class JobRunner:
         for shuffle, handle in known.handles.items():
             if shuffle not in shuffles.kept and await self.survives(handle):
                 handles[shuffle] = handle
+        # What a later attempt of a map replaced must not be read: its frames may be gone.
         usable = {p: links for p, links in known.results.items() if p not in known.outdated}
         return Recovery(
             self.past.generation,
@@ -218,6 +223,7 @@ class JobRunner:
             fingerprints[blob.digest] = self.programs.fingerprint(program, blob)
             return blob
 
+        # User modules that were imported since are to travel by value.
         self.before_pickling()
         with noticing_broadcasts(), deep_recursion():
             planned = plan(
@@ -302,7 +308,9 @@ class JobRunner:
             raise
 
     async def _abort(self, record: JobRecord | None, target: str) -> None:
-        """Remove what a save left, once nobody who resumes the run will count on it."""
+        """Remove what a save left, once the journal says so: a driver that resumes the run must not
+        count on it.
+        """
         if record is not None:
             record.aborted()
             await self.journal.flush()

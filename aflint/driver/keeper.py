@@ -17,6 +17,7 @@ from aflint.errors import SessionError
 _log = logging.getLogger(__name__)
 
 _STOPPING_S = 30.0
+# Those that are open, for the end of the interpreter; this also keeps them, and their tasks, alive.
 _open: set[Keeper] = set()
 
 
@@ -48,6 +49,7 @@ class Keeper:
             self._task.cancel()
             await asyncio.wait({self._task})
             raise
+        # The context was not entered: the task raises why.
         if not self._entered.done():
             await self._task
 
@@ -73,7 +75,7 @@ class Keeper:
             try:
                 await self._closing.wait()
             except asyncio.CancelledError:
-                self._warn()  # nobody but the end of the loop cancels this task now
+                self._warn()  # only the end of the loop cancels this task now
             finally:
                 _open.discard(self)
 

@@ -140,6 +140,7 @@ class KeptShuffles:
         for kept in held.values():
             kept.jobs += 1
             kept.loans += 1
+            # To the end of the dict, which keeps its order: used last, given up last.
             self._recent[kept] = self._recent.pop(kept)
         try:
             yield JobShuffles(self, plan, held)
@@ -201,6 +202,7 @@ class KeptShuffles:
     def give_up_read_by(self, lifetime: Lifetime) -> None:
         """Give up the shuffles that nothing but this node reads."""
         for kept in list(self._recent):
+            # Copies: the garbage collector may take a reader away in the middle.
             if {ref() for ref in list(kept.known.readers)} == {lifetime}:
                 self.give_up(kept)
 
@@ -259,13 +261,14 @@ class KeptShuffles:
         for kept in list(self._recent):
             if total <= self._most_bytes:
                 return
-            if not kept.jobs:
+            if not kept.jobs:  # what a job reads stays, even past the bound
                 total -= kept.bytes
                 self.give_up(kept)
 
     def _remove_unless_used(self, kept: KeptShuffle) -> None:
         if kept.jobs or not kept.given_up or kept not in self._recent:
             return
+        # Counted to this moment, and no longer from now on.
         self._stored += self._storage(kept)
         del self._recent[kept]
         self._removing += 1
@@ -277,7 +280,7 @@ class KeptShuffles:
             async with self._slots:
                 await self._close_shuffle(handle)
             _log.debug("%s shuffle %d is removed", handle.job, handle.shuffle)
-        except Exception:
+        except Exception:  # no job waits for this, and the others' removal must go on
             _log.exception(
                 "shuffle %d of job %s was not removed; `aflint clean` removes what it left",
                 handle.shuffle,
@@ -296,7 +299,7 @@ class JobShuffles:
     session: KeptShuffles
     plan: Plan
     held: Mapping[int, KeptShuffle]
-    # What the job need not make anew, by the number of the shuffle in its plan.
+    # What the job need not compute again, by the number of the shuffle in its plan.
     kept: dict[int, KeptOutput] = field(init=False)
     _bytes: Counter[int] = field(default_factory=Counter)
 
@@ -339,8 +342,8 @@ class JobShuffles:
 
 
 def _latest(known: Outputs, others: Outputs) -> Outputs:
-    """Return for each map partition the output of the later attempt: what another job had to make
-    anew since must not be forgotten for what was lost.
+    """Return for each map partition the output of the later attempt: another job may have computed
+    some of it again in the meantime, because the earlier output was lost.
     """
     return {map: max(known[map], others[map], key=lambda links: links[-1].attempt) for map in known}
 

@@ -133,7 +133,7 @@ class _Separating:
                 return replace(step, parent=parent)
             case ReadShuffle() if branched and _has_functions(step):
                 return Anew(None, self._pickled(step))
-            case Concatenate(members):  # one of them is computed for each partition
+            case Concatenate(members):  # for each partition, only one of them is computed
                 return replace(step, members=self._all(members, branched=branched))
             case CoGroup(members):
                 return replace(step, members=self._all(members, branched=True))

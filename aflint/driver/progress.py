@@ -63,7 +63,7 @@ class Screen(Protocol):
 class ProgressDisplay:
     """A listener that draws the stages that run and leaves one line of each job on the screen.
 
-    Times and counts are those of `reporter`, which hears each event before this does.
+    Times and counts are those of `reporter`, which is called with each event first.
     """
 
     def __init__(self, screen: Screen, reporter: Reporter) -> None:
@@ -84,6 +84,8 @@ class ProgressDisplay:
                 self._running[id] = self._reporter.jobs[id]
                 if self._timer is None:
                     self._screen.begin()
+                    # One timer for all jobs: those that begin meanwhile are drawn with the next
+                    # picture.
                     self._draw_in(_FIRST_S)
             case JobEnded(id) if (report := self._running.pop(id, None)) is not None:
                 self._screen.keep(report.summary())
@@ -106,7 +108,7 @@ class ProgressDisplay:
     def lines(self) -> list[str]:
         """Return a line for each stage that is not done, as many as there is room for.
 
-        Where there is not, those that run come before those that wait.
+        Where there is too little room, running stages come before waiting ones.
         """
         now, room = self._reporter.clock(), max(1, self._screen.height - 2)
         open_stages = [
@@ -116,6 +118,7 @@ class ProgressDisplay:
             if not stage.skipped and stage.ended is None and stage.done < stage.tasks
         ]
         if len(open_stages) > room:
+            # A stable sort: within each of the two kinds the order stays.
             open_stages.sort(key=lambda each: each[1].started is None)
         lines = [
             stage_line(job, stage, now, self._screen.width, self._screen.ascii)
@@ -291,7 +294,7 @@ def _number(job: JobReport) -> str:
 
 
 def _write(line: str) -> None:
-    with suppress(BrokenPipeError):  # nobody reads the log any more: the job goes on
+    with suppress(BrokenPipeError):  # the log's reader is gone: the job goes on
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
 

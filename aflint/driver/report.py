@@ -60,7 +60,7 @@ class StageReport:
     skipped: bool = False
     """What it would write, an earlier job left: no task of it runs, unless some of that is lost."""
     _summed: TaskMetrics = field(default_factory=TaskMetrics)
-    # Metrics that are not in the sum yet: many are added up in the time that one by one take few.
+    # Metrics that are not in the sum yet: a hundred at once are added up in the time of a few.
     _unsummed: list[TaskMetrics] = field(default_factory=list)
 
     @property
@@ -247,7 +247,7 @@ def _first_line(error: str) -> str:
 
 
 def _bytes_of(name: str) -> Callable[[StageReport], str]:
-    """Return a function that gives one of a stage's byte counts in words, and nothing for none."""
+    """Return a function that gives one of a stage's byte counts in words, or "" for zero."""
 
     def read(stage: StageReport) -> str:
         count = getattr(stage.metrics, name)
@@ -307,6 +307,8 @@ class Reporter:
                 if id in self.jobs:
                     stage = self.jobs[id].stage(number)
                     stage.skipped = False  # some of what was left is lost
+                    # A stage whose output was lost runs a second time: its clock goes on from the
+                    # first.
                     stage.started, stage.ended = stage.started or self.clock(), None
             case StageEnded(id, number):
                 if id in self.jobs:
@@ -315,6 +317,7 @@ class Reporter:
                 if task.job in self.jobs:
                     stage = self.jobs[task.job].stage(task.stage)
                     stage.attempts += 1
+                    # The upper bits count drivers and jobs: see `aflint.scheduler.messages`.
                     follows = task.attempt % (1 << LOAN_BITS) > 0
                     stage.retries += follows and not (speculative or task.link)
             case TaskEnded(id=task):
@@ -328,6 +331,7 @@ class Reporter:
                     report = self.jobs[id]
                     report.running, report.error = False, error
                     report.seconds = self.clock() - report.started
+                    # Before the driver's own requests are added, which `usage` adds by itself.
                     self._used += report.usage
                     uncharged = self.uncharged
                     report.usage += uncharged
@@ -366,7 +370,7 @@ class Reporter:
 
 
 def sum_metrics(several: Sequence[TaskMetrics]) -> TaskMetrics:
-    """Return the sums, and of peaks the largest; of none, zeros."""
+    """Return the sums, and of peaks the largest; zeros for an empty sequence."""
     if not several:
         return TaskMetrics()
     columns = zip(*map(_summed, several), strict=True)

@@ -94,7 +94,7 @@ class Resolver:
         return partition_count(await self.resolve(node))
 
     async def default_partitions(self, node: Node) -> int:
-        """Return how many partitions a shuffle of a node gets where none are asked for."""
+        """Return how many partitions a shuffle of a node gets by default."""
         resolved = await self.resolve(node)
         return self.default_parallelism or max(1, partition_count(resolved))
 
@@ -186,12 +186,12 @@ def with_count(
 ) -> Partitioner:
     """Return a partitioner that says how many partitions it makes.
 
-    Where none were asked for, the hash partitioner that a parent is already placed by saves a
+    By default, the hash partitioner that already places a parent is taken over, which saves a
     shuffle; else there are `parallelism` partitions, or as many as the largest parent has.
     """
     if target.partitions:
         return target
-    if target == HashPartitioner(0):
+    if target == HashPartitioner(0):  # by the portable hash, and not by a function of the user's
         known = [p for node in parents if (p := node.partitioner) is not None]
         plain = [p for p in known if p == HashPartitioner(p.partitions)]
         if plain:

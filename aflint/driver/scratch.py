@@ -24,11 +24,10 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 class ScratchFolder:
     """A folder under `parent` (the system's temporary folder, if None), removed at the end.
 
-    While its session lives, the file `owner.lock` in it is locked: a folder whose lock can be taken
-    was left by a killed driver; `aflint resume` goes on from it, and `aflint clean` removes it. In
-    the file stands the id of the session. With `named`, the folder of a killed driver of the same
-    session is used again, and stays unless `own` is called; else, and where there is none, it is a
-    new one.
+    While its session lives, the file `owner.lock` in it is locked, and holds the session's id. A
+    folder whose lock can be taken was left by a killed driver: `aflint resume` goes on from it, and
+    `aflint clean` removes it. With `named`, the folder of a killed driver of the same session is
+    used again, if there is one, and stays unless `own` is called; otherwise the folder is new.
 
     Raises RunInUseError where the driver of a named session is alive, ConfigError where no folder
     can be made, DiskFullError where there is no room for one.
@@ -38,6 +37,7 @@ class ScratchFolder:
         self._parent = parent
         self._session = session
         self._named = named
+        # Whether a driver before this one made it, and whether it stays at the end.
         self._adopted = self._kept = False
         self._path: Path | None = None
         self._lock: IO[bytes] | None = None
@@ -95,7 +95,7 @@ class ScratchFolder:
         return ConfigError(f"{said}. Set `scratch_dir` to a folder that can be written to")
 
     def own(self) -> None:
-        """Have the folder removed at the end, whoever made it."""
+        """Have the folder removed at the end, even if a driver before this one made it."""
         self._kept = False
 
     def keep(self) -> None:

@@ -17,7 +17,7 @@ from aflint.task import FilesSplit, TextSplit
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 SPLIT_BYTES = 32 * 1024 * 1024
-"""The size of a split unless told otherwise: Hadoop's block size of local files and of S3A."""
+"""The default size of a split: Hadoop's block size of local files and of S3A."""
 
 _SLOP = 1.1
 """A last split may be that much larger than the others, as in Hadoop."""
@@ -51,12 +51,12 @@ def cut_text(
 
     Splits are as large as `min_partitions` of all bytes would be, but at most `split_bytes`; the
     last of a file may be a tenth larger. A compressed file, or one in an encoding such as utf-16,
-    is one split; an empty file is none.
+    is one split; an empty file has none.
     """
     files = [file for file in files if file.size]
     whole = not is_splittable(encoding)
     goal = sum(file.size for file in files) // min_partitions
-    size = max(1, min(goal, split_bytes))
+    size = max(1, min(goal, split_bytes))  # 1 where there are more partitions than bytes
     splits = []
     for file in files:
         compression = compression_of(file.path)
@@ -85,6 +85,7 @@ def pack_files(
     room = 0
     for index, file in enumerate(files):
         left = len(files) - index
+        # The last: each file that is left must have a group of its own to make enough of them.
         if not groups or file.size > room or len(groups) + left <= min_partitions:
             groups.append([])
             room = share

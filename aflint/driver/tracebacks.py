@@ -26,6 +26,7 @@ def hide_inside(error: BaseException) -> None:
 
 
 def _cut(trace: TracebackType | None) -> None:
+    # Behind the last frame of the program's: the error still says where it was called from.
     while trace is not None and trace.tb_next is not None:
         if _is_ours(trace.tb_next):
             trace.tb_next = None

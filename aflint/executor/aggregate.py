@@ -86,6 +86,8 @@ def cogroup_into(table: Table, pairs: Iterable[Pair], member: int, width: int) -
 
 def _explain(error: TypeError) -> Exception:
     """Return the error to raise: of a key, unless a function of the user's raised it."""
+    # An unhashable key fails in the loop's own frame, or in a `__hash__` written in Python; any
+    # deeper frame is one of a user's function, which may have hashed something of its own.
     deeper = error.__traceback__.tb_next if error.__traceback__ else None
     of_key = deeper is None or deeper.tb_frame.f_code.co_name == "__hash__"
     if of_key and str(error).startswith("unhashable type"):
@@ -159,7 +161,7 @@ def combine_partially(
         table,
         pairs,
         lambda chunk: combine_into(table, chunk, aggregator.create, aggregator.merge_value),
-        lambda: write(table.items()),
+        lambda: write(table.items()),  # no run: the shuffle takes what memory cannot hold
     )
     write(table.items())
 
@@ -219,6 +221,7 @@ def sort(pairs: Iterator[Pair], ordering: Ordering, spiller: Spiller) -> Iterato
     held.sort(key=sort_key, reverse=descending)
     if not runs:
         return iter(held)
+    # The last run holds the records that came last, so that equal keys stay in their order.
     runs.add((sort_key(pair), *pair) for pair in held)
     return ((k, value) for _, k, value in runs.merged())
 
@@ -244,6 +247,7 @@ def _member_pieces(table: Table) -> Iterator[Triple]:
 
 def _merge_combiners(runs: Runs, merge: Callable[..., Any]) -> Iterator[Pair]:
     for _, same_hash in groupby(runs.merged(), key=_first):
+        # Keys of one hash come together, from whichever runs, and only they share a table.
         table: Table = {}
         combine_into(table, ((key, value) for _, key, value in same_hash), identity, merge)
         yield from table.items()

@@ -61,7 +61,7 @@ def frame_tagged(encoded: bytes, count: int, key: bytes, index: int) -> bytes:
 
 
 def tagged_end(key: bytes, index: int) -> bytes:
-    """Return the end of a tagged file of so many blocks."""
+    """Return the end of a tagged file of `index` blocks."""
     return END + _tag(key, index, END, b"")
 
 
@@ -70,7 +70,7 @@ def _tag(key: bytes, index: int, head: bytes, data: bytes) -> bytes:
 
 
 def _sum(data: bytes, count: int) -> int:
-    return zlib.crc32(data, count)
+    return zlib.crc32(data, count)  # so that the number of records is summed, too
 
 
 def parse(
@@ -100,6 +100,7 @@ def parse(
                 f"block {index} of {path} was altered in storage; it was not decoded. Run the job "
                 "again, and check who may write there"
             )
+        # Only behind its tag: else a file could be cut at any block.
         if head == END:
             return
         if _sum(data, count) != expected:
@@ -117,7 +118,7 @@ def _exact_reader(pieces: Iterable[bytes], path: str) -> Callable[[int], bytes]:
             return source.read(size)
         except EOFError:
             raise CorruptInputError(
-                f"{path} is truncated: the writer did not finish it; write it anew"
+                f"{path} is truncated: the writer did not finish it; write it again"
             ) from None
 
     return read

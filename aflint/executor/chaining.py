@@ -30,8 +30,10 @@ from aflint.plan.program import (
 )
 from aflint.task import BlocksSplit, Continuation, InShuffle, InSource, TaskId
 
+# What is kept of a task's time for writing what it carries; see `TimeLimit`.
 _SHARE = 0.1
 _LEAST_MARGIN_S, _MOST_MARGIN_S = 0.5, 60.0
+# The seconds and the records between two looks at the time.
 _SLICE_S = 0.05
 _FIRST_SLICE, _MOST_SLICE = 64, 16384
 
@@ -83,8 +85,11 @@ class Chain:
     task: TaskId
     limit: TimeLimit
     cuttable: bool
+    # What the link before handed over; None for the first.
     begin: Continuation | None = None
+    # Where the next link begins; None as long as this one has not stopped early.
     cut: InSource | InShuffle | None = None
+    # Records until the next look at the time.
     _slice: int = field(default=_FIRST_SLICE)
 
     @property
@@ -122,6 +127,8 @@ class Chain:
                 start = stop
                 self._adapt(self.limit.clock() - before)
                 if self.must_stop():
+                    # Sources can be opened only where a block begins: within one, the next link
+                    # skips.
                     whole = start == len(block)
                     at, skipped = (source.position, 0) if whole else (position, start)
                     self.cut = InSource(at, skipped, stored)
@@ -178,8 +185,10 @@ def _leaf_is_cuttable(step: Step, partition: int) -> bool:
         case ReadSplit() | ReadShuffle():
             return True
         case CoGroup(members):
+            # Only of plain reads is it known which frames went into what is carried.
             return all(map(is_plain_read, members))
         case Transform(parent, operators):
+            # Steps over single records have no such field: they can always be cut.
             splittable = all(getattr(operator, "splittable", True) for operator in operators)
             return splittable and _leaf_is_cuttable(parent, partition)
         case Concatenate(members, offsets):

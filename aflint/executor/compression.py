@@ -94,7 +94,7 @@ def _undeflate(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def _inflate(pieces: Iterable[bytes], bits: int, padding: bytes = b"") -> Iterator[bytes]:
     engine = None
-    allowed = b""
+    allowed = b""  # nothing may come before the first member
     for piece in _bounded(pieces):
         data = piece
         while data := data if engine else data.lstrip(allowed):
@@ -103,7 +103,7 @@ def _inflate(pieces: Iterable[bytes], bits: int, padding: bytes = b"") -> Iterat
             data = engine.unused_data if engine.eof else engine.unconsumed_tail
             if engine.eof:
                 engine, allowed = None, padding
-    while engine:
+    while engine:  # it may hold back output even when all input was taken
         rest = engine.decompress(b"", OUTPUT_BYTES)
         if engine.eof:
             engine = None
@@ -211,7 +211,7 @@ def _unzstd(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield engine.decompress(part)
         except library.ZstdError as error:
             raise ValueError(str(error)) from error
-        if last:
+        if last:  # frames follow one another, each with its own decompressor
             engine = None
 
 

@@ -47,6 +47,7 @@ class TaskContext:
         if accumulator in self.accumulated:
             self.accumulated[accumulator] = add(self.accumulated[accumulator], term)
         else:
+            # A copy, as `add` may change its first argument, and this one is the caller's.
             self.accumulated[accumulator] = copy.copy(term)
 
 

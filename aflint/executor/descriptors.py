@@ -39,7 +39,7 @@ def closed_since(before: dict[int, tuple[int, int]]) -> list[int]:
 
 
 def end_process(reason: str) -> NoReturn:
-    """End this process at once; its log says why. Whoever waits for it then learns that it died."""
+    """End this process at once; its log says why, and the driver finds that it has died."""
     with suppress(OSError):
         os.write(2, f"aflint: {reason}\n".encode())
     os._exit(1)

@@ -66,8 +66,10 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
         return TaskFailure(type(error).__name__, shortened(f"{error} ({where})"), found)
     if isinstance(error, AflintError):
         return TaskFailure(type(error).__name__, shortened(str(error)), _plain(vars(error)))
+    # `raised` names the class that user code raised, which is not always the one shown.
     raised, error = error, _without_generator(error)
     hint, explained = hint_for(error) or _definition(error), _is_explained(error)
+    # A hint or an explanation says it all: no traceback is shown with it.
     users = None if hint or explained else _users_part(error)
     shown = shortened("".join(traceback.format_exception(type(error), error, users)))
     details = {
@@ -203,6 +205,7 @@ def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
         except (TypeError, ValueError, OverflowError):
             value = repr(value)
         plain[name] = shortened(value) if isinstance(value, str) else value
+    # `__notes__` and the like are Python's own.
     return {name: value for name, value in plain.items() if not name.startswith("__")}
 
 
@@ -223,5 +226,5 @@ def _pickled(error: BaseException) -> bytes | None:
 
 def _pickle(error: BaseException) -> bytes:
     data: bytes = cloudpickle.dumps(error)
-    cloudpickle.loads(data)
+    cloudpickle.loads(data)  # many exceptions can be pickled, and fail when they are unpickled
     return data

@@ -67,6 +67,7 @@ class FilesSource:
             index, done = self.position
             source = BlockFileSource(file, self._reading, done)
             for block in source.blocks():
+                # Before the block is given: a cut after it goes on behind it.
                 self.position = (index, source.position)
                 yield block
             self.position = (index + 1, 0)

@@ -94,6 +94,7 @@ class _Given(Enum):
     """Whether there is more after its end."""
 
 
+# By shape, not by function: the loops of a second stage of the same steps are compiled already.
 @lru_cache(maxsize=256)
 def _compile(shape: tuple[RecordStep, ...]) -> Callable[..., Iterator[Any]]:
     names = ", ".join(f"f{place}" for place in range(len(shape)))

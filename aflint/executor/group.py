@@ -20,6 +20,7 @@ class Group(Sequence[Any]):
     """
 
     __slots__ = ("_length", "_spilled", "_values")
+    # As a list, which it equals, has none.
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
@@ -46,6 +47,7 @@ class Group(Sequence[Any]):
             return self._values[index]
         if isinstance(index, slice):
             return list(self)[index]
+        # A range counts negative indices from the end, and raises IndexError, as a list does.
         place = range(self._length)[index]
         return next(islice(self, place, None))
 

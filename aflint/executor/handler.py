@@ -39,7 +39,7 @@ from aflint.transport import create_transport
 from aflint.wire import pack
 
 TMP_VARIABLE = "AFLINT__TMP_MB"
-"""The variable by which deploy tells the size of /tmp: Lambda itself does not."""
+"""The variable in which `aflint deploy` leaves the size of /tmp, which Lambda does not say."""
 
 _TMP_SHARE = 0.8 * 1024 * 1024
 """Bytes to spill to /tmp for each MB of it; the rest is for user code."""
@@ -59,6 +59,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Run the task of an invocation; requests and responses are those of `aflint.aws.envelope`."""
     if difference := envelope.mismatch(event, __version__):
         return _refuse(BundleMismatchError, difference)
+    # Taken first: what is done from here on is part of the function's time.
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000
     try:
         opener = _opener()
@@ -72,6 +73,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     except FrameError as error:
         return _refuse(PayloadRefusedError, str(error))
     executor, essential = _executor(task.aws)
+    # Connections of the I/O loop come and go by themselves.
     before = what_lies_behind(essential - executor.io.descriptors)
     result = executor.run(task, deadline)
     if closed := closed_since(before):
@@ -90,7 +92,7 @@ def _opener() -> Opener:
     """Return what opens requests.
 
     The secret leaves the environment, so that user code which shows that, or processes that it
-    starts, do not pass it on. Raises BundleMismatchError where there is none.
+    starts, do not pass it on. Raises BundleMismatchError if it is missing.
     """
     try:
         return Opener(Secret.from_text(os.environ.pop(SECRET_VARIABLE)))

@@ -51,6 +51,7 @@ def count_values(partition: int, records: Records) -> dict[Any, int]:
 
 def _counted(values: Records, method: str) -> dict[Any, int]:
     count: Counter[Any] = Counter()
+    # By the block: Counter counts a list in C, and a value that cannot be hashed is found in it.
     for block in iter(lambda: list(islice(values, 4096)), []):
         try:
             count.update(block)
@@ -84,7 +85,7 @@ def statistics(partition: int, numbers: Records) -> Stats:
 
 def reduce_part(function: Callable[[Any, Any], Any], partition: int, records: Records) -> list[Any]:
     """The records merged into one, in a list; an empty list where there are no records."""
-    for first in records:
+    for first in records:  # at most once: the rest goes to `reduce`
         return [reduce(function, records, first)]
     return []
 
@@ -133,8 +134,9 @@ def bucket_counts(borders: list[Any], even: bool, partition: int, numbers: Recor
     low, high, last = borders[0], borders[-1], len(counts) - 1
     width = (high - low) / len(counts) if even and last else 0
     for number in numbers:
-        if number is None or number != number or number < low or number > high:
+        if number is None or number != number or number < low or number > high:  # != itself: NaN
             continue
+        # Buckets of equal width need no search.
         place = int((number - low) / width) if width else bisect.bisect_right(borders, number) - 1
         counts[min(place, last)] += 1
     return counts
@@ -185,6 +187,6 @@ def key_by_partition(count: int, partition: int, records: Records) -> Iterator[t
 
 
 def extent(partition: int, numbers: Records) -> list[tuple[Any, Any]]:
-    """The smallest and the largest number, in a list; an empty list where there are none."""
+    """The smallest and the largest number as one pair in a list, which is empty without numbers."""
     seen = [number for number in numbers if number is not None and number == number]
     return [(min(seen), max(seen))] if seen else []

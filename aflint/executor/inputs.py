@@ -36,8 +36,11 @@ class Inputs:
     chain: Chain
     source_counts: SourceCounts = field(default_factory=SourceCounts)
     shuffle_counts: ReadCounts = field(default_factory=ReadCounts)
+    # What the task cached on its way: (node, partition, the split that reads it).
     stored: list[tuple[int, int, BlocksSplit]] = field(default_factory=list)
+    # By leaf and partition.
     _splits: dict[tuple[int, int], Any] = field(default_factory=dict)
+    # Where two leaves read one queue, and the files into which it was read: see `frames`.
     _read_twice: set[ReducePartition] = field(default_factory=set)
     _held: dict[ReducePartition, SpillFile] = field(default_factory=dict)
 
@@ -76,6 +79,7 @@ class Inputs:
             return
         if place not in self._held:
             file = self._held[place] = SpillFile(self.spiller.folder)
+            # All frames, whatever one leaf has seen: the other may not have seen them.
             for id, block in self._fetch(Completeness(manifest)):
                 file.append([id, block])
         skipped = set(seen)

@@ -33,7 +33,7 @@ class IOLoop:
     """An asyncio loop in a thread of its own, for as long as the `with` block lasts.
 
     Everything here is called from the compute thread. Where user code closes the loop's own
-    descriptors, the process ends: whatever waits for the loop would wait for ever.
+    descriptors, the process ends: what waits for the loop would wait for ever.
     """
 
     def __init__(self) -> None:
@@ -73,6 +73,8 @@ class IOLoop:
         self.loop.close()
 
     async def _finish_tasks(self) -> None:
+        # What a task left under way: reads ahead, for instance, of an iterator that was not used
+        # up.
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
@@ -117,6 +119,7 @@ class IOLoop:
         async def call(thunk: Callable[[], Awaitable[T]]) -> T:
             return await thunk()
 
+        # In the order asked for. With `depth` of them on their way, one more is being worked on.
         waiting: deque[Future[T]] = deque()
         try:
             for thunk in thunks:
@@ -134,6 +137,8 @@ class IOLoop:
 
         Closing the iterator closes the source, and waits until that is done.
         """
+        # The loop puts (True, item), and at the end (False, None) or (False, error). It never
+        # blocks: what bounds the queue is `room`, which is released here for each item taken.
         items: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
         room = asyncio.Semaphore(depth)
 

@@ -86,7 +86,7 @@ def skip_line(placed: Iterable[tuple[int, bytes]], end: int) -> Iterator[tuple[i
             return
     else:
         return
-    if block[begin - 1] == 0x0D:
+    if block[begin - 1] == 0x0D:  # \r, whose \n may be the first byte of the next block
         if begin == len(block):
             offset, block, begin = *next(blocks, (offset + begin, b"")), 0
         begin += block.startswith(b"\n", begin)
@@ -102,6 +102,8 @@ def runs(placed: Iterable[tuple[int, bytes]], end: int | None) -> Iterator[Run]:
     begun_at = 0
     for offset, block in placed:
         last = end is not None and offset + len(block) > end
+        # The line that holds the byte at `end` is the last of this split; elsewhere all whole lines
+        # are.
         if end is not None and last:
             cut = terminator_end(block, max(end - offset, 0))
         else:
@@ -112,6 +114,7 @@ def runs(placed: Iterable[tuple[int, bytes]], end: int | None) -> Iterator[Run]:
             continue
         begin = 0
         if begun:
+            # The line that an earlier block began comes by itself: so only its bytes are copied.
             begin = block.find(b"\n", 0, cut) + 1 or cut
             whole = b"".join([*begun, block[:begin]])
             yield Run(begun_at, whole, 0, len(whole))
@@ -128,7 +131,7 @@ def runs(placed: Iterable[tuple[int, bytes]], end: int | None) -> Iterator[Run]:
 
 
 def chunks(run: Run, size: int = CHUNK_BYTES) -> Iterator[Run]:
-    r"""Cut a run into runs of about `size` bytes; only after \n, so that none may stay whole."""
+    r"""Cut a run into runs of about `size` bytes; only after \n: without any, it stays whole."""
     begin = run.begin
     while run.stop - begin > size:
         cut = run.data.find(b"\n", begin + size - 1, run.stop) + 1 or run.stop

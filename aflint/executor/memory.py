@@ -25,7 +25,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_bytes() -> int:
-    """Return the resident memory of this process (its peak, where the system tells no more)."""
+    """Return the resident memory of this process (its peak, where the system says no more)."""
     try:
         with open("/proc/self/statm", "rb", buffering=0) as statm:
             return int(statm.read().split()[1]) * _PAGE
@@ -81,10 +81,11 @@ class MemoryWatch:
         return not self._unlimited and resident_bytes() > self._soft
 
     def over(self, held: int) -> bool:
-        """Say whether to spill a table that holds so many entries (or bytes: any measure)."""
+        """Say whether to spill a table, given its number of entries, or any other measure of it."""
         if self._unlimited or not held:
             return False
         resident = resident_bytes()
+        # Above the soft share a table must be worth spilling; above the hard one it need not be.
         if resident <= self._soft or (held < self._enough and resident <= self._hard):
             return False
         if not self._enough:
@@ -100,6 +101,7 @@ def chunks(records: Iterator[T]) -> Iterator[Iterator[T]]:
     """
     size = 64
     before = resident_bytes()
+    # Each chunk is begun with a record in hand, so that none is empty.
     for first in records:
         yield chain((first,), islice(records, size - 1))
         now = resident_bytes()

@@ -86,6 +86,7 @@ def number_uniquely(partitions: int, partition: int, records: Records) -> Record
 
 def sample(fraction: float, seed: int, partition: int, records: Records) -> Records:
     """Keep each record with a probability."""
+    # Each partition has its own generator, so that another attempt draws the same records.
     chance = random.Random(seed * 1_000_003 + partition).random
     return (record for record in records if chance() < fraction)
 
@@ -102,6 +103,7 @@ def _poisson(mean: float, chance: Callable[[], float]) -> int:
     """Draw from a Poisson distribution: Knuth's method, in steps that do not underflow."""
     drawn = 0
     while mean > 0:
+        # exp(-745) is 0. A sum of Poisson variables is one, so large means are drawn in parts.
         step = min(mean, 500.0)
         mean -= step
         limit, product = math.exp(-step), chance()

@@ -77,5 +77,6 @@ class _Ranks:
             self._pickler.dump(record)
             data = self._buffer.getvalue()
         except (ValueError, RecursionError, pickle.PicklingError, AttributeError, TypeError):
+            # It holds itself, or something that only cloudpickle can pickle.
             data = dumps(record)
         return data if len(data) <= _LONGEST else blake2b(data, digest_size=16).digest()

@@ -88,6 +88,7 @@ class _Standard:
         """Return the stream, writing into an output from now on."""
         try:
             form = (self.text.encoding, self.text.errors, self.text.line_buffering)
+            # User code may have closed or reconfigured it: the next task must not inherit that.
             if self.text.closed or form != _FORM or self.text.write_through:
                 self._make()
         except ValueError:  # its buffer was detached

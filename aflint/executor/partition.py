@@ -33,7 +33,7 @@ def place(
     """
     for chunk in chunks(iter(records)):
         block = list(chunk)
-        if partitioner.partitions == 1:
+        if partitioner.partitions == 1:  # no key is needed, so none has to be hashable
             add(0, block)
         elif isinstance(partitioner, RoundRobinPartitioner):
             first = _deal(block, partitioner.partitions, add, first)
@@ -52,6 +52,7 @@ def indices(partitioner: Partitioner, keys: list[Any]) -> list[int]:
             return [int(function(key)) % partitions for key in keys]
         case RangePartitioner(partitions, bounds, ascending, key_function):
             ranks = keys if key_function is None else [key_function(key) for key in keys]
+            # Bounds ascend in either order of sorting.
             places = [bisect_left(bounds, rank) for rank in ranks]
             return places if ascending else [partitions - 1 - place for place in places]
         case _:
@@ -62,6 +63,7 @@ def _deal(
     block: list[Any], partitions: int, add: Callable[[int, list[Any]], None], first: int
 ) -> int:
     for place in range(min(partitions, len(block))):
+        # Every n-th record by a slice, and not record by record.
         add((first + place) % partitions, block[place::partitions])
     return (first + len(block)) % partitions
 

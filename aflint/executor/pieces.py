@@ -25,7 +25,7 @@ class Pieces:
         return False
 
     def read(self, size: int) -> bytes:
-        """Return so many bytes. Raises EOFError where there are fewer."""
+        """Return exactly `size` bytes. Raises EOFError if fewer are left."""
         parts = []
         while size:
             if self.at_end():
@@ -37,7 +37,7 @@ class Pieces:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def skip(self, size: int) -> None:
-        """Pass over so many bytes. Raises EOFError where there are fewer."""
+        """Pass over `size` bytes. Raises EOFError if fewer are left."""
         while size:
             size -= len(self.read(min(size, _SKIPPED_AT_ONCE)))
 

@@ -52,7 +52,7 @@ def piped(
     feeder.start()
     try:
         yield from process.stdout
-        feeder.join()
+        feeder.join()  # before the status is asked for: it may have killed the command
         status = process.wait()
         if failures:
             raise failures[0]

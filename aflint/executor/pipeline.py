@@ -55,6 +55,7 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
         case CoGroup(members):
             if all(map(is_plain_read, members)):
                 return read_cogroup(members, partition, inputs)
+            # Lazily: the pairs of one member are all taken in before the next one is begun.
             pairs_of = (records(member, partition, inputs) for member in members)
             return cogroup(pairs_of, len(members), inputs.spiller)
         case Concatenate(members, offsets):
@@ -67,6 +68,7 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
         case Product(left, right, width):
             return _product(left, partition // width, right, partition % width, inputs)
         case Anew(parent, pickled):
+            # Unpickled for each evaluation, so that no two branches share what a function captured.
             own: Transform | Aggregate | ReadShuffle = closure.loads(pickled)
             if parent is not None and not isinstance(own, ReadShuffle):
                 own = replace(own, parent=parent)
@@ -95,6 +97,8 @@ def size(step: Step, partition: int, inputs: Inputs) -> int:
         case Merge(parent, groups):
             return sum(size(parent, p, inputs) for p in groups[partition])
         case _:
+            # `zip` takes a number for each record, and `deque` throws both away: a count without a
+            # loop in Python.
             places = count()
             deque(zip(records(step, partition, inputs), places, strict=False), maxlen=0)
             return next(places)
@@ -102,6 +106,7 @@ def size(step: Step, partition: int, inputs: Inputs) -> int:
 
 def transform(source: Records, operators: Sequence[Operator], partition: int) -> Records:
     """Run operators over records; neighbouring per-record ones as one loop."""
+    # `groupby` cuts where a step over records meets one over the partition.
     for kind, run in groupby(operators, key=type):
         if kind is PerRecord:
             source = fuse([step for step in run if isinstance(step, PerRecord)])(source)
@@ -113,6 +118,7 @@ def transform(source: Records, operators: Sequence[Operator], partition: int) ->
 
 
 def _member(offsets: tuple[int, ...], partition: int) -> int:
+    # Offsets ascend: the last that is not past the partition is its member's.
     return max(m for m, offset in enumerate(offsets) if offset <= partition)
 
 
@@ -120,6 +126,7 @@ def _zip(left: Records, right: Records) -> Records:
     try:
         yield from zip(left, right, strict=True)
     except ValueError as error:
+        # The user's functions run within this loop, and may raise a ValueError of their own.
         if "zip()" not in str(error):
             raise
         raise ValueError(

@@ -82,4 +82,5 @@ class Reading:
         self.counts.input_bytes += len(block)
         if len(block) == end - start:
             return block
+        # Fewer bytes than were listed: the file was cut while it was read.
         raise input_changed(path)

@@ -30,6 +30,7 @@ def split_blocks(leaf: int, partition: int, inputs: Inputs) -> Iterator[list[Any
     """Yield the blocks of a leaf's split."""
     split = inputs.split(leaf, partition)
     if not inputs.chain.limit.bounded:
+        # Nothing can be cut: blocks need not be looked at between.
         return inputs.open(split).blocks()
     begin = inputs.chain.in_source
     return inputs.chain.source_blocks(inputs.open(split, begin.position), begin.skip)
@@ -40,6 +41,7 @@ def count_split(leaf: int, partition: int, inputs: Inputs) -> int:
     control = inputs.chain
     begin = control.in_source
     source = inputs.open(inputs.split(leaf, partition), begin.position)
+    # Lines are counted from a byte on. A link that begins behind some records has no such byte.
     if not isinstance(source, TextSource) or begin.skip:
         if control.begin is None:
             return source.count()
@@ -104,6 +106,7 @@ def _stream(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[Any]:
     consumed: list[FrameId] = list(inputs.chain.in_shuffle.seen.get(step.leaf, ()))
     yield from chain.from_iterable(_frames(step, partition, inputs, consumed))
     if inputs.chain.is_cut:
+        # Only now, when the consumer has come back for more, is the last frame used up.
         inputs.chain.cut = InShuffle({step.leaf: tuple(consumed)})
 
 
@@ -120,6 +123,7 @@ def _aggregated(
     """
     rest = inputs.chain.in_source
     if rest.stored is not None:
+        # Earlier links have read all frames; what they had no time to give lies in a file.
         source = inputs.open(rest.stored, rest.position)
         return chain.from_iterable(inputs.chain.source_blocks(source, rest.skip, rest.stored))
     begin = inputs.chain.in_shuffle
@@ -134,6 +138,7 @@ def _aggregated(
         stored = chain.from_iterable(inputs.open(state).blocks())
         return chain(restore(stored, index), fresh)
 
+    # Reads all frames, or as many as there is time for, before it returns.
     records = build(pairs_of(index, member) for index, member in enumerate(members))
     if not inputs.chain.limit.bounded:
         return records
@@ -155,7 +160,7 @@ def _frames(
             yield block
             consumed.append(frame)
             if control.limit.bounded and control.must_stop():
-                control.cut = InShuffle()  # whoever reads all the frames says which
+                control.cut = InShuffle()  # `_stream` or `_aggregated` adds which frames were read
                 return
 
 

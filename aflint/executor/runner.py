@@ -64,7 +64,9 @@ class Executor:
     secret: Secret
     scratch_bytes: int | None = None
     clock: Callable[[], float] = time.monotonic
+    # By what `create_transport` makes them of.
     _transports: dict[tuple[Any, ...], Transport] = field(default_factory=dict)
+    # The latest programs by digest, the one used last at the end.
     _programs: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
 
     def run(self, task: TaskDescription, deadline: float | None = None) -> TaskResult:
@@ -74,6 +76,7 @@ class Executor:
         result is a Continuation.
         """
         started, cpu = time.perf_counter(), time.process_time()
+        # A copy: the storage goes on counting in its own.
         before = self.storage.counts + TransferCounts()
         with captured_output(task.logs, task.debug) as logs:
             _log.debug("%s runs program %s", task.id, task.program.digest)
@@ -111,9 +114,8 @@ class Executor:
             inputs = Inputs(task, self.secret, self.storage, transport, self.io, spiller, control)
             try:
                 result = self._run_link(program, task, inputs)
-            except (
-                BaseException
-            ) as error:  # what it has read until then is billed and looked at, too
+            except BaseException as error:
+                # Described here, where what was read until then can be counted: it is billed, too.
                 return TaskResult(
                     task.id,
                     failure=describe(error, task.id),
@@ -143,10 +145,11 @@ class Executor:
             result = TaskResult(task.id)
         state = control.begin.state if control.begin is not None else None
         if isinstance(program.sink, WriteShuffle) and not control.is_cut:
-            return result
+            return result  # links of a map task hand on nothing but the turn of a round robin
         if state is not None and result.value is not None:
             result = replace(result, value=self._merged(program.sink, state, result.value, task))
         elif state is not None:
+            # This link gave no value: it was cut before its sink had a record.
             result = replace(result, value=state)
         if control.cut is None:
             return result
@@ -200,6 +203,7 @@ class Executor:
             source = pipeline.records(program.root, task.id.partition, inputs)
             result = TaskResult(task.id)
             if isinstance(sink.partitioner, RoundRobinPartitioner):
+                # Another attempt of this task must deal the same records to the same partitions.
                 if comes_in_any_order(program.root):
                     source = by_content(source, inputs.spiller)
                 result = self._deal(sink.partitioner, source, output, task, inputs.chain)
@@ -240,7 +244,7 @@ class Executor:
         return self._transports[task.transport]
 
     def _program(self, blob: Blob) -> bytes:
-        """Return a program's bytes, kept by content. It is unpickled anew for every task: what one
+        """Return a program's bytes, kept by content. They are unpickled for every task: what one
         task does to a variable that a function captured must not be seen by the next.
         """
         if blob.digest not in self._programs:

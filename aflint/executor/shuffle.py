@@ -40,7 +40,7 @@ class FrameSizer:
         self._bytes_per_record = 0.0
 
     def learn(self, count: int, size: int) -> None:
-        """Take in that so many records made a frame of so many bytes."""
+        """Take in the bytes that a frame of `count` records came to."""
         measured = size / count
         known = self._bytes_per_record
         self._bytes_per_record = measured if not known else 0.5 * known + 0.5 * measured
@@ -73,10 +73,13 @@ class ShuffleOutput:
         self._writer: ShuffleWriter = transport.writer(
             handle, task.partition, task.attempt, task.link
         )
+        # By reduce partition: the records that are in no frame yet, the frames that were written,
+        # and their bytes.
         self._buffers: list[list[Any]] = [[] for _ in range(handle.partitions)]
-        self._sizer = FrameSizer(self._traits.target_frame_bytes)
         self._frames = [0] * handle.partitions
         self._sizes = [0] * handle.partitions
+        self._sizer = FrameSizer(self._traits.target_frame_bytes)
+        # Records in all buffers, and about what each takes encoded: a guess until one was.
         self._buffered = 0
         self._encoded_per_record = 64.0
         self._most_buffered = (memory_bytes or (1 << 30)) * _BUFFER_SHARE / _OBJECT_OVERHEAD
@@ -98,6 +101,7 @@ class ShuffleOutput:
         self._buffered += len(block)
         if len(buffer) >= self._sizer.records:
             self._cut(partition, self._traits.target_frame_bytes)
+        # With many partitions memory runs short before any one of them has a full frame.
         if self._buffered * self._encoded_per_record > self._most_buffered:
             self.flush()
 
@@ -124,6 +128,7 @@ class ShuffleOutput:
         self._encoded_per_record = len(payload) / len(block)
         data = frame.encode_frame(self._header(partition, len(block)), payload, self._key)
         self._sizer.learn(len(block), len(data))
+        # Records differ in size, and the count was an estimate: what is too large goes as two.
         if len(data) > self._traits.max_frame_bytes:
             self._write_halves(partition, block, len(data))
             return
@@ -155,7 +160,7 @@ class ShuffleOutput:
         )
 
     def finish(self) -> MapStatus:
-        """Write the rest and say what there is to read."""
+        """Write the rest and return what readers will find."""
         self.flush()
         written = self._io.run(self._writer.finish())
         _log.debug(
@@ -199,6 +204,8 @@ class Completeness:
         """Say whether a frame is one to read: named by the manifest, and not seen before."""
         origin = (header.map, header.attempt, header.link)
         place = (*origin, header.sequence)
+        # A frame is named by the place of its attempt's frames that it has: one past their count is
+        # a stray, as is one of an attempt that was not accepted.
         foreign = header.shuffle != self._shuffle or header.partition != self._partition
         if foreign or header.sequence >= self._wanted.get(origin, 0) or place in self._seen:
             return False
@@ -234,7 +241,7 @@ def read_blocks(
 ) -> Generator[tuple[FrameId, list[Any]], None, None]:
     """Yield every frame that is missing yet, exactly once, with its records.
 
-    Raises FetchFailedError when none of the missing frames came for `timeout_s` seconds.
+    Raises FetchFailedError when no frame has come for `timeout_s` seconds and some are missing.
     """
     if progress.complete:
         return
@@ -244,6 +251,7 @@ def read_blocks(
         for frame_id, payload in io.iterate(_payloads(progress, key, reader, timeout_s, counts)):
             yield frame_id, records.decode(payload)
     except FetchFailedError as error:
+        # Of a kept shuffle that is another job, whose numbers of shuffles are not this one's.
         error.job = progress.manifest.handle.job
         raise
     finally:
@@ -281,6 +289,7 @@ async def _bounded(frames: AsyncIterator[bytes], timeout_s: float) -> AsyncGener
                 return
             yield data
     finally:
+        # At once, and not when it is collected: it holds files open, or receives under way.
         if isinstance(frames, AsyncGenerator):
             await frames.aclose()
 

@@ -32,7 +32,7 @@ WRITE_BYTES = 4 * 1024 * 1024
 
 BATCH_BYTES = 256 * 1024
 MOST_RECORDS = 16_384
-"""Records are made into bytes so many at once, or as many as make BATCH_BYTES."""
+"""The most records that are made into bytes at once; fewer where they reach BATCH_BYTES."""
 
 
 class SizedLists:
@@ -44,7 +44,7 @@ class SizedLists:
         self._count = min(64, most)
 
     def made(self, size: int) -> None:
-        """Tell how many bytes the last list became."""
+        """Take in how many bytes the last list became."""
         fitting = self._count * BATCH_BYTES // max(size, 1)
         self._count = max(1, min(self._most, fitting, self._count * 4))
 
@@ -99,6 +99,8 @@ class StreamWriter:
 
     def abort(self) -> None:
         """Give up, leaving nothing behind."""
+        # The garbage collector may end an iterator on the loop's thread, where nothing can be
+        # waited for.
         waits = not self._io.on_its_thread()
         if waits and self._writing is not None and not self._writing.cancelled():
             self._writing.exception()  # waits; what failed is given up anyway
@@ -107,6 +109,7 @@ class StreamWriter:
     def _flush(self) -> None:
         self._settle()
         if self._pieces:
+            # The write before has ended: the pieces of a file are written in order, one at a time.
             data = b"".join(self._pieces)
             self._pieces.clear()
             self._held = 0
@@ -137,7 +140,7 @@ class BlockFileWriter:
         return self._stream.size
 
     def write(self, block: list[Any]) -> int:
-        """Append records as one block and return its size before compression; none is no block."""
+        """Append records as one block and return its size before compression; [] writes nothing."""
         if not block:
             return 0
         encoded = records.encode(block)
@@ -212,8 +215,8 @@ def save_pickle(
 
 
 def _part(target: str, task: TaskId, suffix: str) -> StagedPart:
-    """Return where a part is staged: nobody else writes there, not even an attempt of the same
-    number that still runs for an earlier job of the same name.
+    """Return where a part is staged. No other attempt writes there, not even one of the same number
+    that still runs for an earlier job of the same name.
     """
     name = f"part-{task.partition:05d}{suffix}"
     attempt = f"{task.stage}-{task.partition}-{task.attempt}-{task.link}-{secrets.token_hex(8)}"
@@ -226,6 +229,7 @@ def _done(part: StagedPart, size: int, records: int) -> StagedPart:
 
 def _text_of(batch: list[Any], target: str) -> bytes:
     try:
+        # Mostly every record is a str: one join and one encode for all of them.
         return ("\n".join(batch) + "\n").encode("utf-8")
     except (TypeError, UnicodeEncodeError):
         lines: Iterable[bytes] = map(_line_maker(target), batch)
@@ -238,6 +242,7 @@ def _line_maker(target: str) -> Callable[[Any], bytes]:
             return bytes(record)
         text = record if isinstance(record, str) else str(record)
         try:
+            # Names of files may hold bytes that are no text: these are written as they were.
             return text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError as error:
             raise OutputError(

@@ -46,7 +46,7 @@ def open_source(
 ) -> Source:
     """Return the source of any kind of split, from the start or from an earlier `position`.
 
-    `counts` is told of the bytes read; `key` is that of a tagged file.
+    The bytes read are added to `counts`; `key` is that of a tagged file.
     """
     reading = Reading(storage, io, counts if counts is not None else SourceCounts())
     match split:
@@ -112,6 +112,7 @@ class DataSource:
         with self._reading.ahead(thunks) as fetched:
             for blob, data in zip(blobs, fetched, strict=True):
                 self._reading.counts.input_bytes += len(data)
+                # Inline data came in the sealed task; what lay in storage may have been altered.
                 if blob.data is None:
                     checked_blob(data, blob)
                 block = unpack_block(data)

@@ -110,12 +110,15 @@ class SpillFile:
 
     def __init__(self, folder: SpillFolder) -> None:
         self._folder = folder
+        # On disk: (offset, length) of each block, and where the next one goes.
         self._file: IO[bytes] | None = None
         self._local: list[tuple[int, int]] = []
         self._end = 0
+        # In storage: (object, offset, length) of each block, its digest, and the objects.
         self._remote: list[tuple[str, int, int]] = []
         self._digests: list[str] = []
         self._objects: list[str] = []
+        # Blocks that wait until they make an object worth its request.
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
 
@@ -124,6 +127,8 @@ class SpillFile:
         encoded = records.encode(block)
         data = frame.compress(encoded)
         self._folder.bytes += len(data)
+        # What follows a block in storage goes there, too: blocks are read in the order written,
+        # those on disk first.
         if not (self._objects or self._waiting) and self._folder.take(len(data)):
             self._write(data)
         else:
@@ -203,6 +208,8 @@ class Runs:
             size = self._folder.bytes - before
             _log.debug("%s spilled run %d: %d bytes", task_context().id, len(self._files), size)
         if len(self._files) >= MAX_FAN_IN:
+            # The merged run takes the place of all: it is the first of the next round, so that
+            # equal keys stay in the order of their runs.
             merged = self._write(self._merge(self._files))
             self._close()
             self._files = [merged]
@@ -228,6 +235,8 @@ class Runs:
         per_block = 16
         while block := list(islice(triples, per_block)):
             size = file.append(block)
+            # Blocks of about equal bytes: a merge holds one of each run. Grown by four at most, as
+            # the records of one block say little of the next.
             per_block = max(1, min(4096, per_block * _BLOCK_BYTES // max(size, 1), per_block * 4))
         return file
 

@@ -24,7 +24,7 @@ def store(
     done: Callable[[BlocksSplit], None],
     key_of: Callable[[str], bytes] | None = None,
 ) -> Iterator[Any]:
-    """Yield records, and keep them in a file that `done` is told of when all have been seen.
+    """Yield records, and keep them in a file; `done` is called with it once all have been yielded.
 
     Every call writes a file of its own, its name beginning with `path`: attempts do not meet, and
     the driver takes the file of the accepted one. With `key_of`, which gives the key of a path, the
@@ -36,6 +36,8 @@ def store(
     with BlockFileWriter(path, storage, io, key) as file:
         while block := list(islice(source, count)):
             written = max(1, file.write(block))
+            # Blocks of about equal bytes, whatever the size of records.
             count = max(1, min(_MOST_RECORDS, count * _BLOCK_BYTES // written, count * 4))
             yield from block
+    # A consumer that stops early never comes here: half a partition is not kept.
     done(BlocksSplit(path, file.size, tagged=key is not None))

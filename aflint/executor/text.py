@@ -70,6 +70,7 @@ class TextSource:
         """Yield the numbers of lines to count, piece by piece, in place of `blocks`."""
         checked = self._split.errors == "strict"
         for run in self._runs():
+            # ASCII is text in every encoding that is cut at bytes, so only the rest is decoded.
             if checked and not run.data.isascii():
                 self._decode(run)
             self.position = run.end
@@ -86,12 +87,14 @@ class TextSource:
 
     def _plain_runs(self) -> Iterator[Run]:
         start, end = self._split.start, self._split.end
+        # At byte 0 a line begins; at the start of any other split, only behind the first line end.
         position = self.position if start or self.position else 0
         if position is None:
             placed = place(self._bytes_from(start), start)
             yield from runs(skip_line(placed, end), end)
         elif position <= end:
             yield from runs(place(self._bytes_from(position), position), end)
+        # Past the split: a source made with it has nothing left to give.
         self.position = max(self.position or 0, end + 1)
 
     def _bytes_from(self, start: int) -> Iterator[bytes]:
@@ -151,6 +154,7 @@ class WideTextSource:
         decoder = codecs.getincrementaldecoder(split.encoding)(split.errors)
         offset = 0
         for block, last in _marked_last(_all_bytes(split, self._reading)):
+            # Bytes that the decoder still holds lie before this block.
             pending = len(decoder.getstate()[0])
             try:
                 text = decoder.decode(block, last)

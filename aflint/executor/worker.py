@@ -81,6 +81,7 @@ def _die_with(lifeline: int) -> None:
     """End this process, and what it started, as soon as the other end of a pipe is closed."""
     while os.read(lifeline, 1):
         pass
+    # As the leader of its group it takes along what the task started.
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
@@ -103,6 +104,7 @@ def main() -> None:
     channel = socket.socket(fileno=int(sys.argv[1]))
     threading.Thread(target=_die_with, args=(int(sys.argv[2]),), daemon=True).start()
     scratch = Path(sys.argv[3])
+    # The driver checks the version before it sends the secret.
     send(channel, ("ready", sys.version_info[:2], os.getpid()))
     secret = receive(channel)
     if secret is None:

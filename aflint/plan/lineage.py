@@ -33,7 +33,7 @@ class RecordStep(Enum):
     KEY_BY = "x = (f(x), x)"
     KEYS = "x = x[0]"
     VALUES = "x = x[1]"
-    PAIR = "k, v = x; x = (k, v)"
+    PAIR = "k, v = x; x = (k, v)"  # a list of two becomes a tuple; anything else is an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,10 @@ class PerPartition:
 
 
 Operator = PerRecord | PerPartition
+
+
+# Partitioners compare by value: pairs that two of them place alike need not be shuffled to be
+# joined.
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,9 @@ class Lifetime:
     __slots__ = ("__weakref__",)
 
 
+# Nodes compare by identity: two RDDs of equal steps are two RDDs.
+
+
 @dataclass(eq=False, kw_only=True)
 class Node:
     """One RDD's worth of lineage; `id` is unique within the process.
@@ -125,7 +132,9 @@ class Node:
 
     id: int = field(default_factory=lambda: next(_ids))
     lifetime: Lifetime = field(default_factory=Lifetime, repr=False)
+    # "method at file.py:12", for stages, errors and events.
     name: str = ""
+    # Asked for by `cache` and `checkpoint`, and changed after the node was made.
     persisted: bool = False
     checkpointed: bool = False
 
@@ -186,6 +195,7 @@ class Mapped(Node):
 
     @property
     def partitioner(self) -> Partitioner | None:
+        # A loop and not recursion: programs chain thousands of narrow steps.
         node: Node = self
         while isinstance(node, Mapped):
             if not node.preserves_partitioning:
@@ -262,7 +272,7 @@ class Cartesian(Node):
 
 @dataclass(eq=False, kw_only=True)
 class Shuffled(Node):
-    """Records of the parent placed anew by a partitioner, then aggregated or sorted.
+    """Records of the parent moved to where a partitioner places them, then aggregated or sorted.
 
     A `target` of 0 partitions gets as many as `default_parallelism` says, or as the parent has.
     """
@@ -278,6 +288,7 @@ class Shuffled(Node):
 
     @property
     def partitioner(self) -> Partitioner | None:
+        # Dealt out by turns, equal keys lie anywhere.
         return None if isinstance(self.target, RoundRobinPartitioner) else self.target
 
 

@@ -1,7 +1,7 @@
 """Lineage to a Job of Stages: pure.
 
-Narrow steps are fused into the stage that needs them; a stage ends where records must be placed
-anew.
+Narrow steps are fused into the stage that needs them; a stage ends where records must be
+moved to other partitions.
 """
 
 from __future__ import annotations
@@ -148,6 +148,7 @@ def shuffled_side(root: Node) -> Node | None:
             continue
         seen.add(node.id)
         if isinstance(node, Cartesian):
+            # Parents come after their children: an inner side takes the place of an outer one.
             found = next(filter(_reads_shuffle, node.parents), found)
         waiting.extend(node.parents)
     return found
@@ -172,6 +173,7 @@ def skipped_stages(stages: Sequence[Stage], kept: Container[int]) -> set[int]:
     """
     runs, waiting = set[int](), [stages[-1].id]
     while waiting:
+        # A stage's id is its place.
         stage = stages[waiting.pop()]
         if stage.id not in runs and not (stage.writes and stage.writes.shuffle in kept):
             runs.add(stage.id)
@@ -260,6 +262,7 @@ class _Planner:
         program = Program(step, sink)
         blob = self.pack(program, name, len(inputs))
         parents = tuple(sorted(builder.parents))
+        # `build` has added the parents' stages by now, so that this one comes after them.
         stage = Stage(len(self.stages), name, blob, inputs, parents, writes)
         self.stages.append(stage)
         return stage.id
@@ -273,6 +276,7 @@ class _Planner:
 
     def _writer(self, parent: Node, sink: WriteShuffle, name: str) -> Stage:
         content = ShuffleContent(parent.id, sink)
+        # Two readers of one node share its shuffle, if they want it placed and combined alike.
         writers = self._writers.setdefault(parent.id, [])
         for each in writers:
             stage = self.stages[each]
@@ -299,6 +303,7 @@ class _StageBuilder:
         step, inputs = self._build(node)
         if node.persisted or node.checkpointed:
             planner = self.planner
+            # A checkpoint outlives the session, so it takes the place of the cache.
             folder = planner.checkpoint_folder if node.checkpointed else planner.store_folder
             step = Store(step, node.id, folder)
         return step, inputs
@@ -309,6 +314,7 @@ class _StageBuilder:
                 return self._leaf(ReadSplit, splits)
             case Mapped(parent=parent, operator=operator):
                 step, inputs = self.build(parent)
+                # Fused: neighbouring narrow steps become one.
                 if isinstance(step, Transform):
                     return Transform(step.parent, (*step.operators, operator)), inputs
                 return Transform(step, (operator,)), inputs
@@ -320,6 +326,7 @@ class _StageBuilder:
                 return self._coalesced(node)
             case Zipped(left=left, right=right):
                 (a, of_left), (b, of_right) = self.build(left), self.build(right)
+                # A task reads what both sides read; their leaves have different numbers.
                 return Zip(a, b), [x + y for x, y in zip(of_left, of_right, strict=True)]
             case Cartesian(left=left, right=right):
                 (a, of_left), (b, of_right) = self.build(left), self.build(right)
@@ -346,6 +353,7 @@ class _StageBuilder:
             if isinstance(step, Concatenate):  # a union of unions, as loops make them
                 steps += step.members
                 offsets += [len(inputs) + offset for offset in step.offsets]
+            # A member of no partitions would share its offset with the next one.
             elif of_member:
                 steps.append(step)
                 offsets.append(len(inputs))
@@ -357,6 +365,7 @@ class _StageBuilder:
         count = len(built[0][1])
         offsets = tuple(range(0, count * len(built), count))
         together = Concatenate(tuple(step for step, _ in built), offsets)
+        # Partition p takes the partitions p of all members, which lie `count` apart in the union.
         groups = tuple(tuple(offset + p for offset in offsets) for p in range(count))
         inputs = [sum(parts, ()) for parts in zip(*(i for _, i in built), strict=True)]
         return Merge(together, groups), inputs
@@ -364,6 +373,7 @@ class _StageBuilder:
     def _coalesced(self, node: Coalesced) -> tuple[Step, Inputs]:
         step, inputs = self.build(node.parent)
         count = min(node.partitions, len(inputs))
+        # As even as can be, as in Spark: groups differ by one partition at most.
         ends = [len(inputs) * i // count for i in range(count + 1)] if count else [0]
         if node.sizes:
             ends = list(accumulate(node.sizes, initial=0))
@@ -372,6 +382,7 @@ class _StageBuilder:
 
     def _shuffled(self, node: Shuffled) -> tuple[Step, Inputs]:
         if node.parent.partitioner is not None and node.parent.partitioner == node.target:
+            # The pairs are where they belong: nothing is moved, only aggregated or sorted.
             step, inputs = self.build(node.parent)
             if node.aggregator is None and node.ordering is None:
                 return step, inputs
@@ -392,12 +403,15 @@ class _StageBuilder:
         aggregator: Aggregator | Grouping | None = None,
         ordering: Ordering | None = None,
     ) -> tuple[Step, Inputs]:
+        # Combiners made on the map side are merged on the reduce side; else values come as they
+        # are.
         combined = isinstance(aggregator, Aggregator) and aggregator.map_side
         sink = WriteShuffle(target, aggregator if combined else None)  # type: ignore[arg-type]
         stage = self.planner.shuffle(parent, sink, reader)
         self.parents.add(stage.id)
         assert stage.writes is not None
         read = ManifestOf(stage.writes.shuffle)
+        # Takes a leaf's number and inputs as for a split; the step that reads it is another.
         leaf, inputs = self._leaf(ReadSplit, [read] * target.partitions)
         assert isinstance(leaf, ReadSplit)
         return ReadShuffle(leaf.leaf, aggregator, ordering, combined), inputs

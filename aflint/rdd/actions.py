@@ -55,7 +55,7 @@ def as_map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
                 f"collect_as_map makes a dict, and one of the keys cannot be hashed: {error}"
             ) from error
         raise InvalidArgumentError(
-            f"collect_as_map needs (key, value) pairs, and a record is none: {error}"
+            f"collect_as_map needs (key, value) pairs, and a record is not one: {error}"
         ) from error
 
 

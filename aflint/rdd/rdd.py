@@ -307,7 +307,7 @@ class RDD(Generic[T]):
 
     def coalesce(self, num_partitions: int, shuffle: bool = False) -> RDD[T]:
         """Join neighbouring partitions into at most `num_partitions`; with `shuffle`, deal all
-        records out anew, evenly.
+        records out again, evenly.
         """
         count = check_partitions(num_partitions)
         if not count:
@@ -318,7 +318,7 @@ class RDD(Generic[T]):
         return self._derive(node)
 
     def repartition(self, num_partitions: int) -> RDD[T]:
-        """Deal all records out anew, evenly, into `num_partitions`."""
+        """Deal all records out evenly, into `num_partitions`."""
         return self.coalesce(num_partitions, shuffle=True)
 
     def partition_by(
@@ -712,7 +712,7 @@ class RDD(Generic[T]):
         return await actions.reduce_all(self, partial(in_tasks.smaller, key))
 
     async def sum(self) -> Any:
-        """Return the sum of the records, 0 for none."""
+        """Return the sum of the records; 0 if there are none."""
         return sum(await self._run(Return(in_tasks.add_up, operator.add), "sum"))
 
     async def stats(self) -> Stats:
@@ -740,7 +740,7 @@ class RDD(Generic[T]):
         return (await self.stats()).sample_stdev
 
     async def histogram(self, buckets: int | Sequence[Any]) -> tuple[list[Any], list[int]]:
-        """Count records by bucket: so many even ones, or those between the sorted borders given.
+        """Count records by bucket: that many even ones, or those between the sorted borders given.
 
         Returns (borders, counts). Buckets are open on the right, but for the last one.
         """

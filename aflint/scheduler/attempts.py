@@ -113,7 +113,7 @@ def _finish(
     spent: TaskMetrics = _NOTHING,
     refused: bool = False,
 ) -> None:
-    """Free the attempt's slot and say what became of it."""
+    """Free the attempt's slot and emit how it ended."""
     _free(state, attempt)
     metrics, logs = (result.metrics, result.logs) if result else (spent, "")
     state.out.append(Emit(events.TaskEnded(attempt.id, False, error, metrics, logs, refused)))
@@ -163,7 +163,7 @@ def _stands_still(before: Continuation | None, after: Continuation) -> bool:
 def _accept(state: State, attempt: Attempt, result: TaskResult) -> None:
     """Make the attempt's result the task's.
 
-    The links are delivered before TaskEnded is emitted: what listeners hear of was written down.
+    The links are delivered, and so written to the journal, before listeners get TaskEnded.
     """
     _free(state, attempt)
     state.concurrency.succeeded()
@@ -287,7 +287,7 @@ def _lost_from(attempt: Attempt, loss: Loss) -> StageRun | None:
 
 
 def _may_read_on(attempt: Attempt) -> None:
-    """Note that an attempt of which nothing more will be heard may go on reading its shuffles."""
+    """Note that a lost attempt may still be running, and go on reading its shuffles."""
     if attempt.reads:
         for stage in attempt.task.reads:
             stage.suspect = True

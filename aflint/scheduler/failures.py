@@ -68,7 +68,7 @@ class Loss:
 
     @property
     def waited(self) -> bool:
-        """Whether frames were waited for in vain: they may be hidden rather than lost."""
+        """Whether the reader waited for frames that did not come: they may be hidden, not lost."""
         if isinstance(self.cause, TaskFailure):
             return bool(self.cause.details.get("waited", False))
         return isinstance(self.cause, errors.FetchFailedError) and self.cause.waited

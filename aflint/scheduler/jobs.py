@@ -49,7 +49,7 @@ def is_there(stage: StageRun, links: tuple[TaskResult, ...]) -> bool:
     """Say whether what a task of an earlier driver returned can still be used."""
     if stage.stage.writes is None:
         return links[-1].value is not None
-    # A map task's output is in its shuffle: it is worth nothing if that was not recovered.
+    # A map task's output is in its shuffle: without that, its result is useless.
     return stage.recovered
 
 
@@ -128,7 +128,7 @@ def _close(state: State, stage: StageRun) -> None:
 
 
 def _whole_output(stage: StageRun) -> Mapping[int, tuple[MapStatus, ...]] | None:
-    """Return the output of every map partition; None if some has none."""
+    """Return the output of every map partition, or None if that of any is missing."""
     if stage.needed:
         return stage.outputs if stage.complete else None
     # Nothing of this job had to read it, but it may be there: a later job may want it yet.

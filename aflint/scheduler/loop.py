@@ -111,7 +111,7 @@ class Scheduler:
         self._entered = False
         # What broke the scheduler itself: from then on nothing is decided any more.
         self._fault: InternalError | None = None
-        # What the machine was last told of the invoker's slots.
+        # The invoker's slots as the machine knows them.
         self._slots = invoker.slots
         self._machine = StateMachine(policy, self._slots)
         self._jobs: dict[str, RunningJob] = {}
@@ -164,7 +164,7 @@ class Scheduler:
         shuffle when the job is done with it: one that it takes over is not closed. `recovery` is
         what there is of the job before it begins.
 
-        Leaving the context, in whichever way, stops what still runs of the job, closes its shuffles
+        Leaving the context, in any way, stops what still runs of the job, closes its shuffles
         and waits for both; a cancellation meanwhile is raised afterwards. Raises
         InvalidArgumentError where a job of that id is running.
         """
@@ -187,6 +187,7 @@ class Scheduler:
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
             raise
         finally:
+            # `over` is set once nothing of the job runs or is open.
             self._post(JobReleased(job.id, reason))
             running.fail(JobCancelledError(f"job {job.id} is over: its run() context was left"))
             await to_the_end(running.over)
@@ -207,7 +208,7 @@ class Scheduler:
     def _post(self, stimulus: Stimulus, due: float = 0.0) -> None:
         """Have a stimulus decided and its instructions carried out, before returning.
 
-        Where that causes another stimulus, that one is decided next, by the outermost call.
+        A stimulus that is posted meanwhile is decided next, by the outermost call.
         """
         self._inbox.append((stimulus, due))
         if self._draining or self._fault is not None:
@@ -232,6 +233,7 @@ class Scheduler:
         )
         for task in self._tasks.values():
             task.cancel()
+        # Their shuffles may stay behind: only the machine knew what was to be closed.
         for job in self._jobs.values():
             job.fail(self._fault)
             job.over.set_result(None)
@@ -244,7 +246,7 @@ class Scheduler:
             raise SessionError("a scheduler runs jobs only inside its `async with`")
 
     def _decide(self, stimulus: Stimulus, due: float) -> None:
-        now = max(self._alarm.clock(), due)
+        now = max(self._alarm.clock(), due)  # a timer of the loop may fire a little early
         if self._invoker.slots != self._slots:
             self._slots = self._invoker.slots
             self._carry_out(self._machine.handle(SlotsChanged(self._slots), now))
@@ -293,6 +295,7 @@ class Scheduler:
             return AttemptLost(task.id, wrapped)
 
     def _invoked(self, id: TaskId, task: asyncio.Task[_Outcome]) -> None:
+        # Called for every task, also for one that was cancelled before its first step.
         del self._tasks[id]
         self._post(AttemptStopped(id) if task.cancelled() else task.result())
 
@@ -312,7 +315,8 @@ class Scheduler:
             wrapped.__cause__ = error
             self._post(ShuffleOpenFailed(job, shuffle, wrapped))
         else:
-            # Before the machine hears of it: tasks write only to a shuffle that is written down.
+            # Before the machine can launch a task: tasks write only to a shuffle that the journal
+            # has.
             _log.debug("%s shuffle %d is open at %s", job, shuffle, handle.address)
             if job in self._jobs:
                 self._tell(job, self._jobs[job].on_open, handle)

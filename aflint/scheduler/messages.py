@@ -48,8 +48,8 @@ class Recovery:
     `handles`: its shuffles that are still open. `results`: what its accepted tasks came to, by
     (stage, partition); those of a stage that writes a shuffle count as its output where that
     shuffle is among the handles. `delivered`: the tasks whose accumulators and stored partitions
-    were taken in. `readers_s`: for so many seconds attempts of the dead driver may still read, and
-    so hide from others, what is in queues. `kept`: what earlier jobs left, by shuffle; none of it
+    were taken in. `readers_s`: for how many seconds attempts of the dead driver may still read what
+    is in queues, and so hide it from others. `kept`: what earlier jobs left, by shuffle; none of it
     is among the handles.
     """
 
@@ -218,7 +218,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop an attempt; its answer, whichever it is, frees the slot."""
+    """Stop an attempt; any answer to its Launch frees the slot."""
 
     id: TaskId
 
@@ -262,7 +262,7 @@ class JobOver:
 
 @dataclass(frozen=True, slots=True)
 class WakeAt:
-    """Send a Tick at this time; replaces an earlier WakeAt that is still to come."""
+    """Send a Tick at this time; it takes the place of an earlier WakeAt that has not come."""
 
     time: float
 

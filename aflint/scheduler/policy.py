@@ -74,7 +74,7 @@ class Policy:
         return Verdict.RETRY if retriable else Verdict.FAIL
 
     def backoff(self, throttles: int, salt: str) -> float:
-        """Return how long a task throttled so often in a row waits: exponential, with jitter.
+        """Return how long a task waits after that many throttles in a row, doubled with each.
 
         The jitter, between half and the whole of it, depends on `seed` and `salt` alone.
         """
@@ -82,7 +82,7 @@ class Policy:
         return whole * (0.5 + random.Random(f"{self.seed}/{salt}/{throttles}").random() / 2)
 
     def memory_mb(self, base: int, kills: int) -> int:
-        """Return the memory for a task killed so often at its limit, that began with `base`."""
+        """Return the memory for a task of `base` after that many kills at its limit."""
         larger = [size for size in self.memory_sizes_mb if size > base]
         if not kills or not larger:
             return base

@@ -413,7 +413,7 @@ class Session:
         self._listeners.append(listener)
 
     async def warm(self, count: int) -> int:
-        """Have `count` executors ready before they are needed; return how many were started anew.
+        """Have `count` executors ready before they are needed; return how many were started for it.
 
         On `local` the workers are ready when the session is entered: nothing is started.
         """
@@ -429,7 +429,7 @@ class Session:
 
     @property
     def default_parallelism(self) -> int:
-        """Partitions of an RDD for which none are asked."""
+        """How many partitions an RDD gets by default."""
         return self._slices()
 
 

@@ -61,6 +61,7 @@ class CombinedObject:
         """Take frames: at least `PART_BYTES`, except for the last time."""
         data = b"".join(self._layout.add(frames))
         if self._waiting is not None:
+            # A second batch: the object takes an upload in parts, of which this is one.
             await self._put_part(self._waiting)
         self._waiting = data
 
@@ -78,6 +79,7 @@ class CombinedObject:
         else:
             self._counts.s3_puts += 1
             await self._s3.put(self._bucket, self._key, data)
+        # After the object is there: a close that comes between is seen by one side or the other.
         await self._check_open()
         return Written(f"s3://{self._bucket}/{self._key}", self._layout.extents())
 
@@ -144,6 +146,7 @@ async def read_frames(
         try:
             return cut(run, await s3.get(bucket, key, at, at + length))
         except (ObjectNotFoundError, LostOutputError):
+            # Not raised here: the other maps of this partition may be lost as well.
             lost.add(run.map)
             return []
 

@@ -94,6 +94,7 @@ class FileWriter(ShuffleWriter):
         self._name = name
         self._traits = traits
         self._file = FrameFile(os.path.join(handle.address, name))
+        # Frames by partition, and their bytes, while the ones before are being written.
         self._buffer: dict[int, list[bytes]] = {}
         self._buffered = 0
         self._writing: asyncio.Future[None] | None = None
@@ -115,7 +116,7 @@ class FileWriter(ShuffleWriter):
     async def abort(self) -> None:
         self._buffer = {}
         if self._writing is not None:
-            await asyncio.wait([self._writing])
+            await asyncio.wait([self._writing])  # the file must not be written once it is removed
         await to_the_end(in_thread(self._file.remove))
 
     async def _flush(self) -> None:
@@ -140,6 +141,8 @@ class FileReader(ShuffleReader):
 
     async def frames(self) -> AsyncIterator[bytes]:
         folder, outputs = self._manifest.handle.address, self._manifest.outputs
+        # Frames of a file always have extents: without, the manifest is of another transport, or
+        # damaged.
         if any(output.frames and not output.extents for output in outputs):
             raise await self._failure((), "the manifest does not say where its frames lie")
         batches = batched(plan_runs(outputs, RUN_BYTES), RUN_BYTES)
@@ -149,6 +152,7 @@ class FileReader(ShuffleReader):
             while waiting:
                 frames = await waiting[0]
                 del waiting[0]
+                # Started before the frames are yielded, so that it is read while they are used.
                 waiting += [in_thread(read) for read in islice(reads, 1)]
                 for frame in frames:
                     yield frame
@@ -163,6 +167,7 @@ class FileReader(ShuffleReader):
 
     async def _failure(self, known: tuple[int, ...], why: str) -> FetchFailedError:
         handle, outputs = self._manifest.handle, self._manifest.outputs
+        # All maps whose output is lost at once, so that one round runs all of them again.
         found = await asyncio.to_thread(lost_maps, outputs, handle.address)
         maps = tuple(sorted({*known, *found}))
         return FetchFailedError(

@@ -40,6 +40,8 @@ class FrameFile:
         pieces = self._layout.add(frames)
         try:
             if self._file is None:
+                # Made with the first frames: an attempt that writes none leaves no file.
+                # Exclusively, as no two attempts share a name.
                 self._file = open(self._path, "xb", buffering=0)  # noqa: SIM115
             _write(self._file.fileno(), pieces)
         except OSError as error:

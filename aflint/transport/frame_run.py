@@ -96,6 +96,7 @@ def batched(runs: Iterable[Run], most_bytes: int) -> list[list[Run]]:
     for run in runs:
         if run.extent.length > room:
             batches.append([])
+            # A run that is longer than a batch is one by itself.
             room = most_bytes
         room -= run.extent.length
         batches[-1].append(run)

@@ -111,7 +111,7 @@ class HybridTransport(Transport):
         url_stem, _, place = handle.address
         try:
             await delete_queues(self._sqs, url_stem, handle.partitions, self._counts)
-        finally:
+        finally:  # what cannot be removed in one place does not keep the other
             await close_place(self._s3, place)
 
     async def survives(self, handle: ShuffleHandle) -> bool:
@@ -166,6 +166,7 @@ class HybridWriter(ShuffleWriter):
             await self._make_room()
 
     async def finish(self) -> Written:
+        # Only now are the blocks' sizes known: a frame alone does not say how large its block gets.
         chosen = choose_for_object(self._sizes, self._oversized, object_exists=self._object.started)
         if chosen:
             await self._into_object(chosen)
@@ -177,7 +178,7 @@ class HybridWriter(ShuffleWriter):
         self._blocks, self._sizes, self._held = {}, {}, 0
         try:
             await self._batches.abort()
-        finally:
+        finally:  # an upload in parts is billed until it is aborted
             await self._object.abort()
 
     async def _make_room(self) -> None:

@@ -132,6 +132,7 @@ class S3Reader(ShuffleReader):
         async with aclosing(read_frames(self._s3, self._manifest, self.counts)) as frames:
             async for frame in frames:
                 yield frame
+        # Last, so that all frames that can be read were: what is missing is then known at once.
         outputs = self._manifest.outputs
         unplaced = tuple(sorted({o.map for o in outputs if o.frames and not o.extents}))
         if unplaced:

@@ -75,6 +75,7 @@ class SqsTransport(Transport):
             self._sqs, stem, job, partitions, self._limit, self.counts
         )
         handle = ShuffleHandle(job, shuffle, partitions, (url_stem, limit))
+        # Writers cut frames by the setting, before any queue could refuse them.
         if limit < self._limit:
             await self.close(handle)
             raise ConfigError(

@@ -48,6 +48,7 @@ async def create_queues(
         return await sqs.create_queue(f"{stem}{partition}", tags)
 
     try:
+        # By itself: its URL and its limit hold for the rest.
         first = await create(0)
         counts.sqs_requests += 1
         most = await sqs.max_message_bytes(first)
@@ -77,6 +78,7 @@ async def queues_there(sqs: Sqs, url_stem: str, partitions: int, counts: Transfe
         await sqs.max_message_bytes(f"{url_stem}0")  # a listing shows what was just deleted, too
     except QueueDeletedError:
         return False
+    # A driver that died while it removed them has left some.
     return len(await sqs.list_queues(queue_name(url_stem))) >= partitions
 
 

@@ -23,7 +23,7 @@ from aflint.errors import QueueDeletedError
 from aflint.transport.base import ShuffleReader, TransferCounts
 
 RECEIVES = 4
-"""Receives under way at once, while that many are needed for what is still to come."""
+"""Receives under way at once, at most: no more than the missing messages need."""
 
 _MOST_HIDDEN = limits.SQS_IN_FLIGHT * 9 // 10
 """A long poll says nothing when a queue's cap is reached, so the reader counts."""
@@ -82,6 +82,8 @@ class SqsReader(ShuffleReader):
         self._hidden.clear()
 
     def _receives_wanted(self) -> int:
+        # Each message is counted once, hidden or deleted. One receive stays open even when none is
+        # expected: what is missing may be a message that came twice.
         missing = self.expected - len(self._hidden) - self._deleted
         return max(1, min(RECEIVES, -(-missing // limits.SQS_RECEIVE_MESSAGES)))
 
@@ -104,6 +106,7 @@ class SqsReader(ShuffleReader):
         messages = await self._sqs.receive(
             self._url, wait_s=limits.SQS_LONG_POLL_S, visibility_s=self._visibility_s
         )
+        # One is counted already: a receive that is cancelled is billed, too.
         self.counts.sqs_requests += billed_sqs_requests(sum(len(m.body) for m in messages)) - 1
         return [_decode(message) for message in messages if self._is_new(message)]
 
@@ -120,6 +123,7 @@ class SqsReader(ShuffleReader):
         """Renew the time for which messages are hidden, each when half of it is over."""
         loop = asyncio.get_running_loop()
         while True:
+            # Two looks come within the half that is left: one late look shows no message to others.
             await asyncio.sleep(self._visibility_s / 4)
             soon = loop.time() + self._visibility_s / 2
             due = {name: held for name, held in self._hidden.items() if held.until < soon}
@@ -135,7 +139,7 @@ class SqsReader(ShuffleReader):
         await self._in_tens(receipts, None)
 
     async def _in_tens(self, receipts: list[str], visibility_s: int | None) -> None:
-        """Hide messages for so long, or delete them, ten with each call."""
+        """Hide messages for `visibility_s`, or delete them if that is None, ten with each call."""
         begins = range(0, len(receipts), limits.SQS_BATCH_ENTRIES)
         tens = (receipts[begin : begin + limits.SQS_BATCH_ENTRIES] for begin in begins)
         with suppress(QueueDeletedError):  # the shuffle was closed: there is nothing left to hide
@@ -150,7 +154,9 @@ class SqsReader(ShuffleReader):
 
 
 def _decode(message: Message) -> bytes:
-    """Return a message's frame; what is no base64, as it is: whoever reads frames counts it."""
+    """Return a message's frame. What is not base64 is returned as it is, to be rejected, and
+    counted, as every frame without a valid tag is.
+    """
     try:
         return pybase64.b64decode(message.body, validate=True)
     except ValueError:

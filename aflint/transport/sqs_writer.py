@@ -29,7 +29,7 @@ _RETRIES = Retries()
 
 
 def frame_limit(message_bytes: int) -> int:
-    """Return the largest frame whose base64 text fits a message of so many bytes."""
+    """Return the largest frame whose base64 text fits a message of `message_bytes`."""
     return message_bytes // 4 * 3
 
 
@@ -54,6 +54,8 @@ class Batches:
         # The batch of each partition that is being filled, and the bytes in all of them.
         self._batches: dict[int, _Batch] = {}
         self._held = 0
+        # Sends under way, bounded in number and bytes; the first failure is raised by the next
+        # call.
         self._sending = InFlight(IN_FLIGHT_BYTES, _SENDS)
 
     async def add(self, partition: int, frame: bytes) -> None:
@@ -71,7 +73,7 @@ class Batches:
         if not batch.has_room(4, self._limit):  # not even for the shortest base64 text
             await self._send(partition)
         elif self._held > HELD_BYTES:
-            await self._send_all()
+            await self._send_all()  # with very many partitions hardly any batch gets full
 
     async def finish(self) -> None:
         """Send the rest, and wait until every frame is in its queue."""

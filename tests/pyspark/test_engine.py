@@ -14,7 +14,7 @@ from aflint.config import Config
 from aflint.errors import AccessDeniedError, JobCancelledError, SessionError
 from aflint.pyspark.calls import Calls
 from aflint.pyspark.engine import Engine
-from aflint.session import Session
+from aflint.session.resources import Resources
 from tests.interrupts import interrupted
 
 
@@ -91,7 +91,7 @@ def test_what_ending_the_session_raises_is_raised_once(
     async def refused(*_: object) -> None:
         raise AccessDeniedError("it may not be removed")
 
-    monkeypatch.setattr(Session, "_remove_all", refused)
+    monkeypatch.setattr(Resources, "_remove_all", refused)
     engine = Engine(Config(workers=1, scratch_dir=str(tmp_path)))
     with pytest.raises(AccessDeniedError, match="may not be removed"):
         engine.close()
