@@ -102,7 +102,7 @@ class Scheduler:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._invoker = invoker
-        self._open_shuffle = shuffles.open
+        self._shuffles = shuffles
         self._close_shuffle = close or shuffles.close
         self._listeners = listeners
         # Those that failed once: what they raise after that is not logged.
@@ -307,7 +307,7 @@ class Scheduler:
     async def _open(self, wanted: OpenShuffle) -> None:
         job, shuffle = wanted.job, wanted.shuffle
         try:
-            handle = await self._open_shuffle(job, shuffle, wanted.partitions)
+            handle = await self._shuffles.open(job, shuffle, wanted.partitions)
         except AflintError as error:
             self._post(ShuffleOpenFailed(job, shuffle, error))
         except Exception as error:
