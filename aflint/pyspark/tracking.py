@@ -60,8 +60,9 @@ class Action:
     def cancel(self, reason: str) -> None:
         """End it: the thread that waits for it gets an error with this reason."""
         self.reason = reason
-        if self.call is not None:
-            self.call.cancel()
+        call = self.call
+        if call is not None:
+            call.cancel()
 
 
 @dataclass(slots=True)
@@ -123,6 +124,7 @@ class Tracker:
             action.status = "FAILED"
             raise
         finally:
+            action.call = None  # it holds the RDD, whose shuffles would be kept, and the answer
             try:
                 _current.reset(token)
             except ValueError:  # an iterator that is closed in another thread

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import pickle
@@ -9,7 +10,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import weakref
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +67,26 @@ def test_accumulators_count_once_though_a_task_fails(sc: Any, tmp_path: Path) ->
     kept = sc.parallelize([1, 2, 4], 3).map(lambda x: total.add(x) or x)
     assert kept.count() == 3
     assert total.value == 7
+
+
+def test_an_action_that_is_over_does_not_hold_its_answer(sc: Any) -> None:
+    records = sc.parallelize([1], 1).map(lambda x: Counter("a"))
+    answers = [weakref.ref(records.first()), weakref.ref(next(records.toLocalIterator()))]
+    sc.parallelize([1]).count()  # what the engine's loop ran last is let go by the next
+    gc.collect()
+    assert [answer() for answer in answers] == [None, None]
+
+
+def test_an_rdd_that_is_collected_as_garbage_takes_its_shuffle_with_it(sc: Any) -> None:
+    seen = sc.accumulator(0)
+    records = sc.parallelize(range(20), 2).map(lambda x: seen.add(1) or (x % 5, x))
+    for looks in (1, 2, 3):
+        groups = records.groupByKey()
+        assert groups.count() == 5
+        assert len(groups.collect()) == 5
+        del groups
+        gc.collect()
+        assert seen.value == 20 * looks
 
 
 def test_broadcasts(sc: Any) -> None:
