@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aflint.pyspark import names
 from aflint.pyspark.errors import translated
 from aflint.sql.catalyst import Catalyst, missing
-from aflint.sql.stages import Settings
+
+if TYPE_CHECKING:
+    from aflint.sql.stages import Settings
 
 _PARTITIONS = "spark.sql.shuffle.partitions"
 _TIME_ZONE = "spark.sql.session.timeZone"
@@ -52,6 +54,8 @@ def _is_for_sql(key: str) -> bool:
 
 def settings_of(session: Any) -> Settings:
     """Return what a query of a SparkSession's is run with."""
+    from aflint.sql.stages import Settings  # it imports what may not be installed
+
     conf, context = session._jsparkSession.conf(), session._sc
     return Settings(
         time_zone=conf.get(_TIME_ZONE),

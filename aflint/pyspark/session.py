@@ -18,20 +18,21 @@ from aflint.pyspark.columns import kept_rows
 from aflint.pyspark.errors import AflintSparkError
 from aflint.pyspark.frame import RowsFrame
 from aflint.pyspark.reading import RowsReader
-from aflint.pyspark.refusals import NoJvm, refuse, unsupported_sql
+from aflint.pyspark.refusals import NoJvm, refuse, refused_here, unsupported_sql
 
 _PLANNED = ("sql", "table", "catalog", "udf", "udtf", "tvf")
 """Members of PySpark's own that ask the planner."""
 
-_LATER = (
-    "readStream",
-    "streams",
-    "dataSource",
-    "profile",
-    "addArtifacts",
-    "addArtifact",
-    "client",
-)
+_LATER = {
+    "readStream": "pyspark.sql.streaming",
+    "streams": "pyspark.sql.streaming",
+    "dataSource": "",
+    "profile": "",
+    "addArtifacts": "",
+    "addArtifact": "",
+    "client": "",
+}
+"""What is refused even where SQL is installed, with the module that has what it is for."""
 
 
 _DEFAULTS = {
@@ -388,11 +389,13 @@ def _asking_planner(name: str, original: Any) -> property:
     return property(member)
 
 
-def _refusing(name: str) -> property:
-    def refuse(self: Any) -> Any:
-        raise unsupported_sql(f"SparkSession.{name}")
+def _refusing(name: str, module: str) -> property:
+    def member(self: Any) -> Any:
+        if module:
+            raise refused_here(f"SparkSession.{name}", module)
+        raise unsupported_sql(f"SparkSession.{name}", "Leave it out.")
 
-    return property(refuse)
+    return property(member)
 
 
 def _planned_init(original: Any) -> Any:
@@ -413,10 +416,10 @@ def install_session() -> None:
     names.replace_members(SparkSession.Builder, Builder)
     for function in (UserDefinedFunction, UserDefinedTableFunction):
         function.__init__ = _planned_init(function.__init__)
-    if not planner.missing_pyspark():
+    if planner.available() and not planner.missing_pyspark():
         from aflint.pyspark.dataframes import install_dataframes
 
         install_dataframes()
-    for name in _LATER:
+    for name, module in _LATER.items():
         if hasattr(SparkSession, name):
-            setattr(SparkSession, name, _refusing(name))
+            setattr(SparkSession, name, _refusing(name, module))

