@@ -21,10 +21,15 @@ _MOST_BROADCASTS = 16
 
 @dataclass(slots=True)
 class TaskContext:
-    """The task that this process is running: see `aflint.task_context`."""
+    """The task that this process is running: see `aflint.task_context`.
+
+    It has `memory_mb`, 0 being as much as there is, and may spill to the folder `scratch`.
+    """
 
     id: TaskId
     fetch: Callable[[Blob], bytes]
+    memory_mb: int = 0
+    scratch: str = ""
     accumulated: dict[str, Any] = field(default_factory=dict)
 
     @property

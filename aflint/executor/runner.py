@@ -103,7 +103,7 @@ class Executor:
         self.io.run(self.storage.aclose())
 
     def _attempt(self, task: TaskDescription, limit: TimeLimit) -> TaskResult:
-        context = TaskContext(task.id, self._fetch)
+        context = TaskContext(task.id, self._fetch, task.memory_mb, str(self.scratch))
         with running(context):
             program: Program = closure.loads(self._program(task.program))
             spill = self._spill_folder(task)

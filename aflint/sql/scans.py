@@ -106,7 +106,7 @@ def _csv(variable: str, node: PlanNode) -> str:
         "delim": text(separator),
         "quote": text(options.get("quote", '"')),
         "escape": text(options.get("escape", "\\")),
-        "nullstr": text(options.get("nullvalue", "")),
+        "nullstr": f"[{text(options.get('nullvalue', ''))}, '']",  # nothing is NULL in any case
         "auto_detect": "false",
         "null_padding": "true",
     }

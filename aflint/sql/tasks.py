@@ -8,10 +8,13 @@ what: the files of a scan, the bounds of a range.
 from __future__ import annotations
 
 import itertools
+import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from aflint.executor.context import TaskContext, in_task, task_context
 from aflint.sql.batches import Batches, encoded
 from aflint.sql.errors import explained
 from aflint.sql.types import Type, python_literal, quoted
@@ -23,6 +26,8 @@ _HELD_BYTES = 64 << 20
 
 _connection: Any = None
 _names = itertools.count(1)
+_scratch: list[str] = []
+"""The folder of a task that the database spills to now."""
 
 
 def connection() -> Any:
@@ -30,7 +35,7 @@ def connection() -> Any:
     global _connection
     import duckdb
 
-    if _connection is None:
+    if _connection is None:  # opening one takes far longer than any other step of a small task
         _connection = duckdb.connect(
             ":memory:",
             config={
@@ -38,9 +43,24 @@ def connection() -> Any:
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",
                 "preserve_insertion_order": "true",
+                "temp_directory": f"{tempfile.gettempdir()}/aflint-duckdb-{os.getpid()}",
             },
         )
-    return _connection.cursor()
+    cursor = _connection.cursor()
+    if in_task():
+        _bound(cursor, task_context())
+    return cursor
+
+
+def _bound(cursor: Any, task: TaskContext) -> None:
+    """Have the database keep to a task's memory, of which its batches take as much again, and spill
+    where the task does.
+    """
+    if task.memory_mb:
+        cursor.execute(f"SET memory_limit = '{task.memory_mb // 2}MB'")
+    if task.scratch and task.scratch not in _scratch:
+        cursor.execute(f"SET temp_directory = '{task.scratch}/duckdb'")
+        _scratch[:] = [task.scratch]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,109 @@
+"""What a task's query runs with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aflint.executor.context import TaskContext, running
+from aflint.sql.batches import Batches, encoded
+from aflint.sql.errors import QueryError
+from aflint.sql.operators.exchanges import bounds_of
+from aflint.sql.tasks import Input, Placing, StageTask, connection
+from aflint.sql.types import LONG, STRING
+from aflint.task import TaskId
+
+
+def _rows(batches: list[bytes]) -> list[tuple[object, ...]]:
+    cursor = connection()
+    cursor.register("found", Batches(batches))
+    found: list[tuple[object, ...]] = cursor.execute("FROM found").fetchall()
+    cursor.close()
+    return found
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Iterator[TaskContext]:
+    context = TaskContext(TaskId("job", 0, 0, 0), lambda blob: b"", 512, str(tmp_path))
+    with running(context):
+        yield context
+
+
+def test_a_query_keeps_to_its_tasks_memory_and_spills_where_the_task_does(
+    task: TaskContext,
+) -> None:
+    names = ("memory_limit", "temp_directory", "threads", "autoload_known_extensions")
+    settings = ", ".join(f"current_setting('{name}') AS {name}" for name in names)
+    ((limit, folder, threads, loads),) = _rows(
+        list(StageTask(f"SELECT {settings}", ())(0, iter(())))
+    )
+    assert (limit, threads, loads) == ("244.1 MiB", 1, False)
+    assert folder == f"{task.scratch}/duckdb"
+
+
+def test_a_task_leaves_nothing_in_its_processs_database(task: TaskContext) -> None:
+    batches = _batches("SELECT range AS c1 FROM range(10)")
+    stage = StageTask(
+        "SELECT c1 FROM input1",
+        (Input("input1", (("c1", "BIGINT"),)),),
+        Placing(3, ("c1",), "hash", (("c1", LONG),)),
+    )
+    for _ in range(2):  # the second would fail over what the first had left
+        list(stage(0, ((0, batch) for batch in batches)))
+    assert connection().execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
+
+
+def _batches(sql: str) -> list[bytes]:
+    cursor = connection()
+    found = list(encoded(cursor.sql(sql)))
+    cursor.close()
+    return found
+
+
+def test_an_input_without_batches_has_its_columns(task: TaskContext) -> None:
+    given = Input("input1", (("c1", "BIGINT"), ("c2", "VARCHAR[]")))
+    count = StageTask("SELECT count(*) AS n, max(len(c2)) AS m FROM input1", (given,))
+    assert _rows(list(count(0, iter(())))) == [(0, None)]
+
+
+def test_an_input_larger_than_what_is_held_is_read_whole(
+    task: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aflint.sql.tasks._HELD_BYTES", 1000)
+    batches = [
+        b for i in range(5) for b in _batches(f"SELECT {i} * 100 + range AS c1 FROM range(100)")
+    ]
+    total = StageTask("SELECT sum(c1) AS s FROM input1", (Input("input1", (("c1", "BIGINT"),)),))
+    assert _rows(list(total(0, ((0, batch) for batch in batches)))) == [(sum(range(500)),)]
+
+
+@pytest.mark.parametrize("how", ["hash", "turn"])
+def test_every_row_is_placed_once_and_equal_keys_lie_together(task: TaskContext, how: str) -> None:
+    placing = Placing(4, ("c1", "c2"), how, (("c2", STRING),))
+    stage = StageTask(
+        "SELECT range AS c1, (range % 13)::VARCHAR AS c2 FROM range(1000)", (), placing
+    )
+    placed = [(place, row) for place, batch in stage(0, iter(())) for row in _rows([batch])]
+    assert sorted(row[0] for _, row in placed) == list(range(1000))
+    by_key = {row[1]: {p for p, other in placed if other[1] == row[1]} for _, row in placed}
+    if how == "hash":
+        assert all(len(places) == 1 for places in by_key.values())
+    else:
+        assert {sum(place == p for p, _ in placed) for place in range(4)} == {250}
+
+
+def test_an_error_of_the_query_has_sparks_class(task: TaskContext) -> None:
+    with pytest.raises(QueryError) as raised:
+        list(StageTask("SELECT 9223372036854775807 + range FROM range(2)", ())(0, iter(())))
+    assert raised.value.error_class == "ARITHMETIC_OVERFLOW"
+
+
+def test_bounds_part_weighted_keys_evenly_and_never_one_key() -> None:
+    even = [(bytes([i]), 1.0) for i in range(100)]
+    assert [bound[0] for bound in bounds_of(even, 4)] == [25, 50, 75]
+    assert bounds_of([(b"a", 5.0)] * 9, 3) == (b"a",)
+    assert bounds_of([], 3) == ()
+    heavy = [(b"a", 1.0), (b"b", 98.0), (b"c", 1.0)]
+    assert bounds_of(heavy, 4) == (b"b", b"c")
