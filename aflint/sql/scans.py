@@ -2,48 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlparse
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.plan import PlanNode
 from aflint.sql.stages import Relation
+from aflint.sql.tasks import connection
 from aflint.sql.types import Type, parse_type, quoted, text
 
 Splits = list[list[dict[str, Any]]]
+_PARQUET = "ParquetFileFormat"
+_OPENING = 4 << 20
+"""Opening a file counts as much as reading so many bytes, as in Spark."""
+_LAST_ROW = (1 << 63) - 1
 
 
-def scan(node: PlanNode, name: str, split_bytes: int) -> tuple[Relation, Splits]:
-    """Return the SELECT of a scan, whose files are in a variable, and each split's variables."""
+def scan(node: PlanNode, name: str, most: int) -> Relation:
+    """Return the SELECT of a scan, whose files are in variables: see `splits`."""
     kind = node.fields["format"]
     read = _FORMATS.get(kind)
     if read is None:
         raise UnsupportedPlanError(f"reading files of {kind.removesuffix('FileFormat')}")
-    variable = f"{name}_files"
-    partitions = _partition_types(node.fields["partitionSchema"])
-    placed = {name: f"{variable}_{i}" for i, name in enumerate(partitions)}
-    splits: Splits = []
-    for directory in node.fields["directories"]:
-        values = {
-            placed[column]: value
-            for column, value in zip(partitions, directory["values"] or [], strict=True)
-        }
-        files = directory["files"]
-        splits += [[{variable: paths, **values}] for paths in packed(files, split_bytes)]
-    source = read(variable, node)
+    placed = _placed(node, name)
+    source = read(f"getvariable('{name}_files')", node)
+    if cuts(node, most):
+        rows = f"getvariable('{name}_from') AND getvariable('{name}_to')"
+        source = f"(SELECT * FROM {source} WHERE file_row_number BETWEEN {rows})"
     items, columns = [], {}
     for each in node.output:
         columns[each.column] = each.type.duckdb
+        value = quoted(each.name)
         if each.name in placed:
-            sql = _partition_value(placed[each.name], each.type)
-        else:
-            sql = quoted(each.name)
-        items.append(f"CAST({sql} AS {each.type.duckdb}) AS {each.column}")
+            value = _partition_value(placed[each.name], each.type)
+        items.append(f"CAST({value} AS {each.type.duckdb}) AS {each.column}")
     if not items:
         items, columns = ["1 AS nothing"], {"nothing": "INTEGER"}
-    sql = f"SELECT {', '.join(items)} FROM {source}"
-    return Relation(sql, columns), splits
+    return Relation(f"SELECT {', '.join(items)} FROM {source}", columns)
+
+
+def splits(node: PlanNode, name: str, most: int) -> Splits:
+    """Return the variables of each split: its files, or the rows of a large one, and the values of
+    the folders that these lie in. Reads the footers of files that are cut.
+    """
+    placed, cut = _placed(node, name), cuts(node, most)
+    found: Splits = []
+    for directory in node.fields["directories"]:
+        values = dict(zip(placed.values(), directory["values"] or [], strict=True))
+        files = directory["files"]
+        large = [file for file in files if cut and int(file["size"]) > most]
+        whole = {f"{name}_from": 0, f"{name}_to": _LAST_ROW} if cut else {}
+        for paths in packed([file for file in files if file not in large], most):
+            found.append([{f"{name}_files": paths, **whole, **values}])
+        for file in large:
+            path = _path(file["path"])
+            for first, last in row_ranges(path, most):
+                rows = {f"{name}_from": first, f"{name}_to": last}
+                found.append([{f"{name}_files": [path], **rows, **values}])
+    return found
+
+
+def split_bytes(node: PlanNode, most: int, slots: int) -> int:
+    """Return how many bytes a split has: a slot's share, within Spark's own bounds."""
+    sizes = [int(f["size"]) + _OPENING for d in node.fields["directories"] for f in d["files"]]
+    return min(most, max(_OPENING, sum(sizes) // max(1, slots)))
+
+
+def cuts(node: PlanNode, most: int) -> bool:
+    """Say whether there are files that several splits share."""
+    files = (file for directory in node.fields["directories"] for file in directory["files"])
+    return node.fields["format"] == _PARQUET and any(int(f["size"]) > most for f in files)
+
+
+def row_ranges(path: str, most: int) -> Iterator[tuple[int, int]]:
+    """Yield the first and last row of parts of a Parquet file: row groups of about `most` bytes."""
+    cursor = connection()
+    try:
+        groups = cursor.execute(
+            "SELECT row_group_id, any_value(row_group_num_rows), sum(total_compressed_size) "
+            "FROM parquet_metadata($1) GROUP BY 1 ORDER BY 1",
+            [path],
+        ).fetchall()
+    finally:
+        cursor.close()
+    first = last = size = 0
+    for _, rows, held in groups:
+        if size and size + held > most:
+            yield first, last - 1
+            first, size = last, 0
+        last, size = last + rows, size + held
+    if last > first:
+        yield first, last - 1
+
+
+def _placed(node: PlanNode, name: str) -> dict[str, str]:
+    """Return the variable of each column that folders give values to."""
+    partitions = _partition_types(node.fields["partitionSchema"])
+    return {column: f"{name}_folder{i}" for i, column in enumerate(partitions)}
 
 
 def _partition_types(schema: Any) -> dict[str, Type]:
@@ -68,7 +124,7 @@ def packed(files: list[Mapping[str, Any]], most: int) -> list[list[str]]:
     groups: list[list[str]] = []
     room = 0
     for file in sorted(files, key=lambda file: -int(file["size"])):
-        size = int(file["size"]) + (4 << 20)  # opening a file costs as much as reading 4 MiB
+        size = int(file["size"]) + _OPENING
         if not groups or size > room:
             groups.append([])
             room = most
@@ -84,8 +140,8 @@ def _path(url: str) -> str:
     return unquote(parsed.path)
 
 
-def _parquet(variable: str, node: PlanNode) -> str:
-    return f"read_parquet(getvariable('{variable}'), hive_partitioning = false)"
+def _parquet(files: str, node: PlanNode) -> str:
+    return f"read_parquet({files}, hive_partitioning = false, file_row_number = true)"
 
 
 def _columns(fields: Any) -> str:
@@ -93,7 +149,7 @@ def _columns(fields: Any) -> str:
     return f"{{{', '.join(pairs)}}}"
 
 
-def _csv(variable: str, node: PlanNode) -> str:
+def _csv(files: str, node: PlanNode) -> str:
     """CSV by the schema that Spark has found or was given, by Spark's options."""
     options = {name.lower(): value for name, value in node.fields["options"].items()}
     known = {"header", "sep", "delimiter", "quote", "escape", "nullvalue", "inferschema", "path"}
@@ -111,10 +167,10 @@ def _csv(variable: str, node: PlanNode) -> str:
         "null_padding": "true",
     }
     listed = ", ".join(f"{key} = {value}" for key, value in arguments.items())
-    return f"read_csv(getvariable('{variable}'), {listed})"
+    return f"read_csv({files}, {listed})"
 
 
 _FORMATS: dict[str, Callable[[str, PlanNode], str]] = {
-    "ParquetFileFormat": _parquet,
+    _PARQUET: _parquet,
     "CSVFileFormat": _csv,
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aflint.sql.scans import row_ranges
 from tests.sql.differential import Differential
 
 CSV = {
@@ -66,8 +68,8 @@ def _nested(connection: Any, folder: Path) -> None:
 
 def _row_groups(connection: Any, folder: Path) -> None:
     connection.execute(
-        f"COPY (SELECT range AS id, range % 7 AS k FROM range(50000)) TO '{folder}' "
-        "(FORMAT parquet, ROW_GROUP_SIZE 2048)"
+        f"COPY (SELECT range AS id, range % 7 AS k, md5(range::VARCHAR) AS h FROM range(150000)) "
+        f"TO '{folder}' (FORMAT parquet, ROW_GROUP_SIZE 16384)"
     )
 
 
@@ -78,7 +80,10 @@ PARQUET: dict[str, tuple[Callable[[Any, Path], None], tuple[str, ...]]] = {
     ),
     "columns in other orders": (_columns_in_other_orders, ("SELECT * FROM source",)),
     "nested": (_nested, ("SELECT * FROM source", "SELECT s.y.z FROM source")),
-    "row groups": (_row_groups, ("SELECT k, count(*), sum(id) FROM source GROUP BY k",)),
+    "row groups": (
+        _row_groups,
+        ("SELECT k, count(*), sum(id) FROM source GROUP BY k",),
+    ),
 }
 
 
@@ -93,3 +98,17 @@ def test_parquet_is_read_as_spark_reads_it(spark: Differential, tmp_path: Path, 
     _read(spark, "parquet", path, {})
     for query in queries:
         spark.check(query)
+
+
+def test_a_large_file_is_read_in_parts_of_whole_row_groups(tmp_path: Path) -> None:
+    import duckdb
+
+    path = tmp_path / "large.parquet"
+    with duckdb.connect() as connection:
+        _row_groups(connection, path)
+    parts = list(row_ranges(str(path), path.stat().st_size // 3))
+    assert len(parts) > 2
+    assert parts[0][0] == 0
+    assert parts[-1][1] == 149999
+    assert all(before[1] + 1 == after[0] for before, after in pairwise(parts))
+    assert list(row_ranges(str(path), 1 << 40)) == [(0, 149999)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from aflint.plan.lineage import Mapped, PerPartition
+from aflint.plan.lineage import Mapped, Node, PerPartition, Unresolved
 from aflint.sql import scans
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.plan import PlanNode
@@ -16,8 +17,18 @@ from aflint.sql.types import literal
 
 
 def _files(node: PlanNode, stage: Stage) -> Relation:
-    relation, splits = scans.scan(node, stage.name("scan"), stage.compiler.settings.split_bytes)
-    stage.read_variables(stage.compiler.source(str(node), splits))
+    compiler, name = stage.compiler, stage.name("scan")
+    settings = compiler.settings
+    most = scans.split_bytes(node, settings.split_bytes, settings.partitions)
+    relation = scans.scan(node, name, most)
+    if not scans.cuts(node, most):
+        stage.read_variables(compiler.source(str(node), scans.splits(node, name, most)))
+        return relation
+
+    async def cut() -> Node:
+        return compiler.source(str(node), await asyncio.to_thread(scans.splits, node, name, most))
+
+    stage.read_variables(Unresolved(name=str(node), resolve=cut))
     return relation
 
 
