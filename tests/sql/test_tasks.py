@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,10 @@ from aflint.sql.types import LONG, STRING
 from aflint.task import TaskId
 
 
-def _rows(batches: list[bytes]) -> list[tuple[object, ...]]:
+def _rows(batches: list[bytes]) -> list[tuple[Any, ...]]:
     cursor = connection()
     cursor.register("found", Batches(batches))
-    found: list[tuple[object, ...]] = cursor.execute("FROM found").fetchall()
+    found: list[tuple[Any, ...]] = cursor.execute("FROM found").fetchall()
     cursor.close()
     return found
 
