@@ -16,7 +16,6 @@ import lz4.frame
 
 from aflint.errors import AflintError, ConfigError, CorruptInputError, InvalidArgumentError
 from aflint.executor.pieces import Pieces
-from aflint.executor.zstd_frames import cut_frames
 
 OUTPUT_BYTES = 1024 * 1024
 """The most that one step of decompression may give."""
@@ -29,6 +28,12 @@ _XZ_MEMORY_BYTES = 256 * 1024 * 1024
 
 _LZ4_MARK = b"\x04\x22\x4d\x18"
 _LZ4_LARGEST_RATIO = 255
+
+ZSTD_BLOCK_BYTES = 128 * 1024
+"""The most that one block expands to (Block_Maximum_Size)."""
+
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 
 SUFFIXES = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
 
@@ -205,7 +210,7 @@ def _hadoop_blocks(size: int, source: Pieces) -> Iterator[bytes]:
 def _unzstd(pieces: Iterable[bytes]) -> Iterator[bytes]:
     library = _zstandard()
     engine = None
-    for part, last in cut_frames(pieces, OUTPUT_BYTES):
+    for part, last in cut_zstd_frames(pieces, OUTPUT_BYTES):
         engine = engine or library.ZstdDecompressor().decompressobj()
         try:
             yield engine.decompress(part)
@@ -232,3 +237,49 @@ def _zstandard() -> Any:
         raise ConfigError(
             "zstd files need the package zstandard: install aflint[zstd], here and on the workers"
         ) from error
+
+
+# The `zstandard` package cannot bound what one call gives, nor say whether a file was cut short.
+# The format can: a frame is a chain of blocks of at most 128 KiB each, with their sizes ahead of
+# them (RFC 8878, section 3.1.1). So the data is cut where it is known how much it can expand to.
+
+
+def cut_zstd_frames(pieces: Iterable[bytes], output_bytes: int) -> Iterator[tuple[bytes, bool]]:
+    """Yield (part, whether it ends its frame), each giving at most about `output_bytes`.
+
+    Raises EOFError for truncated data, ValueError for what is no zstd data.
+    """
+    source = Pieces(pieces)
+    while not source.at_end():
+        magic = source.read(4)
+        if magic[1:] == _ZSTD_SKIPPABLE and magic[0] >> 4 == 5:
+            source.skip(int.from_bytes(source.read(4), "little"))
+        elif magic == _ZSTD_MAGIC:
+            yield from _cut_zstd_frame(source, output_bytes // ZSTD_BLOCK_BYTES)
+        else:
+            raise ValueError("no zstd frame begins where one should")
+
+
+def _cut_zstd_frame(source: Pieces, blocks: int) -> Iterator[tuple[bytes, bool]]:
+    descriptor = source.read(1)
+    parts = [_ZSTD_MAGIC, descriptor, source.read(_zstd_header_size(descriptor[0]))]
+    last = False
+    while not last:
+        for _ in range(blocks):
+            head = source.read(3)
+            word = int.from_bytes(head, "little")
+            last, kind, size = bool(word & 1), word >> 1 & 3, word >> 3
+            parts += (head, source.read(1 if kind == 1 else size))
+            if last:
+                break
+        if last and descriptor[0] & 4:
+            parts.append(source.read(4))  # the checksum
+        yield b"".join(parts), last
+        parts = []
+
+
+def _zstd_header_size(descriptor: int) -> int:
+    """Return the bytes of a frame's header that follow its descriptor."""
+    single = descriptor >> 5 & 1
+    content = (single, 2, 4, 8)[descriptor >> 6]
+    return (1 - single) + (0, 1, 2, 4)[descriptor & 3] + content

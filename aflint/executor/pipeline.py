@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, count, groupby, repeat
+from itertools import chain, count, groupby, islice, repeat
 from typing import Any
 
 from aflint.codec import closure
@@ -13,6 +14,7 @@ from aflint.executor.aggregate import cogroup
 from aflint.executor.chaining import is_plain_read
 from aflint.executor.fusion import fuse
 from aflint.executor.inputs import Inputs
+from aflint.executor.io_loop import IOLoop
 from aflint.executor.reading import (
     aggregate,
     count_split,
@@ -20,7 +22,7 @@ from aflint.executor.reading import (
     read_shuffle,
     split_blocks,
 )
-from aflint.executor.store import store
+from aflint.executor.sinks import BlockFileWriter
 from aflint.plan.lineage import Operator, PerPartition, PerRecord
 from aflint.plan.program import (
     Aggregate,
@@ -36,8 +38,14 @@ from aflint.plan.program import (
     Transform,
     Zip,
 )
+from aflint.storage.base import Storage
+from aflint.task import BlocksSplit
 
 Records = Iterator[Any]
+
+# Of a file that keeps records: the bytes of a block before compression, and its most records.
+_BLOCK_BYTES = 1024 * 1024
+_MOST_RECORDS = 16384
 
 
 def records(step: Step, partition: int, inputs: Inputs) -> Records:
@@ -76,7 +84,7 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
         case Store(parent, node, folder):
             # A checkpoint may be read by another session, which knows no key of this one.
             ours = folder.startswith(f"{inputs.task.storage}/")
-            return store(
+            return _stored(
                 records(parent, partition, inputs),
                 f"{folder}/{node}-{partition}",
                 inputs.storage,
@@ -139,3 +147,30 @@ def _product(left: Step, p: int, right: Step, q: int, inputs: Inputs) -> Records
     """Hold the right side's records, and walk the left side once."""
     held = list(records(right, q, inputs))
     return chain.from_iterable(zip(repeat(a), held) for a in records(left, p, inputs))
+
+
+def _stored(
+    source: Iterator[Any],
+    path: str,
+    storage: Storage,
+    io: IOLoop,
+    done: Callable[[BlocksSplit], None],
+    key_of: Callable[[str], bytes] | None = None,
+) -> Iterator[Any]:
+    """Yield records, and keep them in a file; `done` is called with it once all have been yielded.
+
+    Every call writes a file of its own, its name beginning with `path`: attempts do not meet, and
+    the driver takes the file of the accepted one. With `key_of`, which gives the key of a path, the
+    file is tagged.
+    """
+    path = f"{path}-{secrets.token_hex(16)}"
+    most = 64
+    key = key_of(path) if key_of is not None else None
+    with BlockFileWriter(path, storage, io, key) as file:
+        while block := list(islice(source, most)):
+            written = max(1, file.write(block))
+            # Blocks of about equal bytes, whatever the size of records.
+            most = max(1, min(_MOST_RECORDS, most * _BLOCK_BYTES // written, most * 4))
+            yield from block
+    # A consumer that stops early never comes here: half a partition is not kept.
+    done(BlocksSplit(path, file.size, tagged=key is not None))

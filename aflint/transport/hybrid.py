@@ -48,7 +48,7 @@ from aflint.transport.sqs_queues import (
     sweep_queues,
 )
 from aflint.transport.sqs_reader import SqsReader
-from aflint.transport.sqs_writer import Batches, frame_limit
+from aflint.transport.sqs_writer import QueueBatches, frame_limit
 
 BUFFER_BYTES = 32 * limits.MIB
 """Frames held until it is known where their blocks go; past it, half of them or more are placed."""
@@ -146,7 +146,7 @@ class HybridWriter(ShuffleWriter):
         url_stem, limit, place = handle.address
         bucket, key = split_uri(place)
         self._object = CombinedObject(s3, bucket, f"{key}/{name}", self.counts)
-        self._batches = Batches(sqs, url_stem, limit, self.counts)
+        self._batches = QueueBatches(sqs, url_stem, limit, self.counts)
         self._largest_in_queue = frame_limit(limit)
         # The frames that are not placed yet, by partition, and their bytes.
         self._blocks: dict[int, list[bytes]] = {}

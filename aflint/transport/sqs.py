@@ -25,7 +25,7 @@ from aflint.transport.sqs_queues import (
     sweep_queues,
 )
 from aflint.transport.sqs_reader import SqsReader
-from aflint.transport.sqs_writer import Batches, frame_limit
+from aflint.transport.sqs_writer import QueueBatches, frame_limit
 
 VISIBILITY_S = 45
 """How long a message stays hidden from other readers after its own is gone. Shorter than the time
@@ -114,7 +114,7 @@ class SqsWriter(ShuffleWriter):
         self.counts = TransferCounts()
         self._traits = traits
         url_stem, limit = handle.address
-        self._batches = Batches(sqs, url_stem, limit, self.counts)
+        self._batches = QueueBatches(sqs, url_stem, limit, self.counts)
 
     async def write(self, partition: int, frame: bytes) -> None:
         self._traits.check(frame)

@@ -43,7 +43,7 @@ class _Batch:
         return len(self.bodies) < limits.SQS_BATCH_ENTRIES and self.size + size <= limit
 
 
-class Batches:
+class QueueBatches:
     """Packs frames for the queues at `url_stem` + partition; batches are `limit_bytes` at most."""
 
     def __init__(self, sqs: Sqs, url_stem: str, limit_bytes: int, counts: TransferCounts) -> None:

@@ -14,8 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aflint.errors import ConfigError, CorruptInputError, InvalidArgumentError, PathNotFoundError
-from aflint.executor.compression import OUTPUT_BYTES, SUFFIXES, compressor, decompress
-from aflint.executor.zstd_frames import cut_frames
+from aflint.executor.compression import (
+    OUTPUT_BYTES,
+    SUFFIXES,
+    compressor,
+    cut_zstd_frames,
+    decompress,
+)
 from tests.fuzz.samples import hadoop_lz4
 
 zstandard: Any = pytest.importorskip("zstandard")
@@ -96,7 +101,7 @@ def test_all_kinds_of_zstd_frames(size: int) -> None:
     data = b"some text " * 50_000
     expected = b"x" + data + data + bytes(range(256)) * 3
     assert b"".join(decompress(pieces_of(b"".join(members), size), "zstd", "x")) == expected
-    assert b"".join(part for part, _ in cut_frames(members, OUTPUT_BYTES)) == b"".join(
+    assert b"".join(part for part, _ in cut_zstd_frames(members, OUTPUT_BYTES)) == b"".join(
         member for member in members if not member.startswith(b"\x53")
     )
 
