@@ -22,6 +22,8 @@ NO_CREDENTIALS_HELP: Final = (
     "name a profile that has credentials (setting `profile`)."
 )
 _PASSWORD: Final = re.compile(r"//[^/@\s]*@")
+_SSL_CONTEXT: Final = re.compile(r" ssl:(<[^>]*>|\w+)(?= \[)")
+"""What aiohttp says of a connection, in the terms of its own code."""
 _PROXY_HELP: Final = (
     "Set HTTPS_PROXY and HTTP_PROXY to http://user:password@host:port, or exclude the endpoint "
     "from it with NO_PROXY."
@@ -99,7 +101,8 @@ def settings_error(error: Exception) -> ConfigError:
 def cause_of(error: BaseException) -> str:
     """Return what lies behind one of botocore's errors of connections: no password is in it."""
     behind = getattr(error, "kwargs", {}).get("error")
-    return _PASSWORD.sub("//***@", str(behind or error.__cause__ or error))
+    said = _PASSWORD.sub("//***@", str(behind or error.__cause__ or error))
+    return _SSL_CONTEXT.sub("", said)
 
 
 def nothing_was_sent(error: Exception) -> bool:

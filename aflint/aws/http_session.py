@@ -89,16 +89,25 @@ class PlainHttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore shi
         """Return the origin of a URL, and whether it is reached directly."""
         base = url[: url.find("/", 8)] if "/" in url[8:] else url
         if base not in self._ways:
-            # no proxy could reach this machine itself
-            direct = is_loopback(base) or not self._proxies.get(base.partition(":")[0])
-            self._ways[base] = Origin.of(base), direct and self._can_be_plain
+            self._ways[base] = Origin.of(base), self._can_be_plain and not self._is_proxied(base)
         return self._ways[base]
+
+    def _is_proxied(self, url: str) -> bool:
+        # no proxy could reach this machine itself
+        return bool(self._proxies.get(url.partition(":")[0])) and not is_loopback(url)
 
     async def _send_as_always(self, request: Any) -> Any:
         try:
             response = await super().send(request)
         except ValueError as error:  # that of a URL
             raise its.ProxyConnectionError(proxy_url="as set", error=error) from error
+        except its.EndpointConnectionError as error:
+            if not self._is_proxied(request.url):
+                raise
+            # Behind a proxy only the proxy's own name is looked up here, but aiobotocore blames the
+            # endpoint.
+            behind = error.kwargs["error"]
+            raise its.ProxyConnectionError(proxy_url="as set", error=behind) from error
         if response.status_code == 407:  # no service's answer, though it would be read as one
             wanted = "407: it wants another user and password"
             raise its.ProxyConnectionError(proxy_url="as set", error=wanted)

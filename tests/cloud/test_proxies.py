@@ -171,6 +171,24 @@ async def test_a_proxy_that_is_not_there(
     assert "HTTPS_PROXY" in said
 
 
+async def test_a_proxy_whose_name_is_unknown_is_not_blamed_on_the_endpoint(
+    tls: Config, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = socket.getaddrinfo
+
+    def looked_up(host: Any, *others: Any, **named: Any) -> Any:
+        if host == "mistyped":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return original(host, *others, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    monkeypatch.setenv("HTTPS_PROXY", "http://mistyped:3128")
+    said = await refused(tls)
+    assert "HTTPS_PROXY" in said
+    assert "mistyped:3128" in said
+    assert "SSLContext" not in said
+
+
 async def test_a_proxy_that_is_no_url(
     plain: Config, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
