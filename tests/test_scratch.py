@@ -46,7 +46,7 @@ def test_it_is_removed_after_an_error(tmp_path: Path) -> None:
 def test_where_none_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(ConfigError, match=r"file.*scratch_dir"),
+        pytest.raises(ConfigError, match=r"file: it is not a folder.*scratch_dir"),
         ScratchFolder(str(tmp_path / "file")),
     ):
         pass

@@ -89,7 +89,8 @@ class ScratchFolder:
 
     def _unusable(self, error: OSError) -> AflintError:
         folder = self._parent or tempfile.tempdir or "any of the system's temporary folders"
-        said = f"no temporary files can be made in {folder}: {error.strerror}"
+        why = "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
+        said = f"no temporary files can be made in {folder}: {why}"
         if error.errno in _FULL:
             return DiskFullError(f"{said}. Free some room, or set `scratch_dir` to a larger disk")
         return ConfigError(f"{said}. Set `scratch_dir` to a folder that can be written to")

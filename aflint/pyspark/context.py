@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, cast
 
 from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer
@@ -133,13 +134,13 @@ class Life:
         self._planner = None
         self._tables: dict[str, Any] = {}
         self._engine.jobs.programs.wrap = self._prepared
-        atexit.register(self.stop)
+        atexit.register(self._stop_at_exit)
         if config.checkpoint_dir is not None:
             self.setCheckpointDir(config.checkpoint_dir)
 
     def stop(self: Any) -> None:
         """Stop what runs, and remove what the context left behind. May be called again."""
-        atexit.unregister(self.stop)
+        atexit.unregister(self._stop_at_exit)
         engine, self._engine = getattr(self, "_engine", None), None
         planner, self._planner = getattr(self, "_planner", None), None
         try:
@@ -158,6 +159,13 @@ class Life:
             with names.SparkContext._lock:
                 if names.active_context() is self:
                     names.set_active_context(None)
+
+    def _stop_at_exit(self: Any) -> None:
+        """Stop what the program has not stopped. A signal that came meanwhile asked for an end that
+        is there already: raised here, it would only print a traceback.
+        """
+        with suppress(KeyboardInterrupt, SystemExit):
+            self.stop()
 
     def _engine_running(self: Any) -> Engine:
         engine: Engine | None = getattr(self, "_engine", None)

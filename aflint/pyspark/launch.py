@@ -141,6 +141,8 @@ def _loaded(app: str) -> tuple[types.ModuleType, types.CodeType]:
     spark-submit makes them.
     """
     path = os.path.abspath(app)
+    if os.path.isdir(path):
+        raise ConfigError(f"{app} is a folder: name the program in it, such as {app}/main.py")
     if not os.path.isfile(path):
         raise ConfigError(f"there is no program {app}")
     loader = SourceFileLoader("__main__", path)

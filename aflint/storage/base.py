@@ -40,9 +40,9 @@ def subfolder(path: str, folder: str) -> SubfolderError:
 def input_changed(path: str) -> InputChangedError:
     """Return the error for a file that is not the version that was listed."""
     return InputChangedError(
-        f"{path} was changed or replaced after it was listed for this RDD, and what was read of it "
-        "before would not fit to what is there now. Make the RDD anew (which lists its files "
-        "again), and run the job again once nothing writes to its input"
+        f"{path} was changed or replaced after it was listed for this RDD, so what was read of it "
+        "before would not match what is there now. Create the RDD again, which lists its files "
+        "again, and run the job once nothing writes to its input"
     )
 
 

@@ -32,7 +32,7 @@ async def test_an_object_overwritten_after_it_was_listed_is_an_error(
             ended = Ended(session)
             for action in (lines.count, lines.collect, lines.key_by(len).group_by_key(2).count):
                 with pytest.raises(
-                    InputChangedError, match=r"s3://mine/in/a.txt was changed.*Make the RDD anew"
+                    InputChangedError, match=r"s3://mine/in/a.txt was changed.*Create the RDD again"
                 ):
                     await action()
             assert {event.id.attempt for event in ended.events} == {0}

@@ -79,7 +79,9 @@ async def test_what_was_listed_before_it_changed_is_an_error(
     assert await rdd.count()
     change(path)
     for action in (rdd.count, rdd.collect):
-        with pytest.raises(InputChangedError, match=f"{path.name} was changed.*Make the RDD anew"):
+        with pytest.raises(
+            InputChangedError, match=f"{path.name} was changed.*Create the RDD again"
+        ):
             await action()
     assert session.last_job is not None
     assert session.last_job.retries == 0

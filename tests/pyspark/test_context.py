@@ -420,6 +420,22 @@ def test_programs_that_fail_or_forget_to_stop_leave_nothing(
     assert not list((tmp_path / "scratch").iterdir())
     assert run_text(run_program, tmp_path, "raise SystemExit(3)", check=False).returncode == 3
     assert "no program" in run_program("missing.py", check=False).stderr
+    assert "is a folder" in run_program(tmp_path, check=False).stderr
+
+
+def test_a_signal_while_a_forgotten_context_is_stopped_prints_no_traceback(
+    run_program: RunProgram, tmp_path: Path
+) -> None:
+    text = """
+        from pyspark import SparkContext
+        sc = SparkContext()
+        def close(original=sc._engine.close):
+            original()
+            raise KeyboardInterrupt  # held back until all was removed
+        sc._engine.close = close
+    """
+    assert run_text(run_program, tmp_path, text).stderr == ""
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_stopping_twice_and_using_a_stopped_context(
