@@ -228,6 +228,7 @@ def sort(pairs: Iterator[Pair], ordering: Ordering, spiller: Spiller) -> Iterato
 
 def _by_hash(table: Table) -> Iterator[Triple]:
     """Empty a table as triples ordered by hash; its memory is freed on the way."""
+    # By hash, as keys need not be comparable; equal ones have equal hashes.
     for key in sorted(table, key=portable_hash):
         yield portable_hash(key), key, table.pop(key)
 

@@ -91,7 +91,7 @@ class IOLoop:
         future = self.submit(coroutine)
         try:
             return future.result()
-        except BaseException:
+        except BaseException:  # KeyboardInterrupt, too: nothing may go on that no one waits for
             future.cancel()
             raise
 

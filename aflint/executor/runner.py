@@ -108,6 +108,7 @@ class Executor:
             program: Program = closure.loads(self._program(task.program))
             spill = self._spill_folder(task)
             spiller = Spiller(MemoryWatch(task.memory_mb), spill)
+            # Without a time limit nothing has to be cut, and nothing looks at the clock.
             cuttable = limit.bounded and is_cuttable(program, task.id.partition)
             control = Chain(task.id, limit, cuttable, task.continuation)
             transport = self._transport(task)

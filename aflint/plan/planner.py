@@ -171,6 +171,7 @@ def skipped_stages(stages: Sequence[Stage], kept: Container[int]) -> set[int]:
 
     Those are the stages that write them, and those that nothing else reads.
     """
+    # From the result stage upwards, and not past a stage whose shuffle is there.
     runs, waiting = set[int](), [stages[-1].id]
     while waiting:
         # A stage's id is its place.
@@ -223,6 +224,7 @@ def plan(
 
 def partition_count(node: Node) -> int:
     """Return the number of partitions of a resolved node."""
+    # A loop and not recursion: programs chain thousands of narrow steps.
     while isinstance(node, Mapped):
         node = node.parent
     match node:
@@ -250,7 +252,9 @@ class _Planner:
     pack: PackProgram
     store_folder: str
     checkpoint_folder: str
+    # In dependency order, as each is added after those that it reads.
     stages: list[Stage] = field(default_factory=list)
+    # By shuffle, the nodes that read it.
     readers: dict[int, list[Lifetime]] = field(default_factory=dict)
     _writers: dict[int, list[int]] = field(default_factory=dict)
     """For each node, the stages that write a shuffle of it."""

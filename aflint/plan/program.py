@@ -166,6 +166,7 @@ class SavePickle:
     batch: int
 
 
+# What becomes of the records at the root: the first is of map stages, the others of result stages.
 Sink = WriteShuffle | Return | Count | SaveText | SavePickle
 
 

@@ -269,7 +269,7 @@ class Resources:
 
     async def _remove_all(self, backend: Backend, scratch: ScratchFolder, journal: Journal) -> None:
         """Remove what this run has anywhere, unless it is not this driver's to remove."""
-        if self._past.refused is not None:
+        if self._past.refused is not None:  # it is another driver's, or another program's
             scratch.keep()
             return
         if self._past.unmet and not self._failed:

@@ -75,6 +75,7 @@ async def open(config: str | Path | Config | None = None, **overrides: Any) -> S
     when its loop or the interpreter ends, with a ResourceWarning.
     """
     session = connect(config, **overrides)
+    # Entered and left by a task of its own: a notebook runs each cell in another one.
     session._keeper = Keeper(f"session {session.id}", session)
     await session._keeper.open()
     return session
@@ -169,6 +170,7 @@ class Session:
             raise InvalidArgumentError(
                 f"parallelize needs something to iterate over, not {type(data).__name__}"
             )
+        # Copied, so that what the program does to its list later is not seen by tasks.
         records = list(data)
         slices = _cuts(len(records), check_partitions(num_slices, "num_slices") or self._slices())
         splits = tuple(self._data_split(records[start:end]) for start, end in slices)
@@ -293,6 +295,7 @@ class Session:
     def _listed(self, method: str, list_splits: Callable[[], Any]) -> RDD[Any]:
         name = named_here(method)
 
+        # Listed with the first job and not now: making an RDD does no I/O.
         async def listed() -> Node:
             return Source(name=name, splits=await list_splits())
 
@@ -376,6 +379,7 @@ class Session:
     def _calls(self, function: Callable[[T], Any], items: Iterable[T]) -> tuple[RDD[T], Return]:
         check_function(function, "map")
         arguments = list(items)
+        # A task for each item, and none where there are no items.
         rdd = self.parallelize(arguments, max(1, len(arguments)))
         if not arguments:
             rdd = self.empty_rdd()

@@ -104,7 +104,7 @@ class CombinedObject:
     async def abort(self) -> None:
         """Give up what was not finished."""
         self._waiting = None
-        await self._uploading.cancel()
+        await self._uploading.cancel()  # first: S3 keeps parts that arrive after the abort
         upload, self._upload = self._upload, ""
         if upload:
             await self._s3.abort_upload(self._bucket, self._key, upload)

@@ -184,6 +184,7 @@ class HybridWriter(ShuffleWriter):
     async def _make_room(self) -> None:
         """Place the large blocks if they make a part of an object, else the small ones."""
         break_even = range_break_even()
+        # Blocks still grow: what is small now may be large by the end, but not the other way round.
         large = {p for p, size in self._sizes.items() if size >= break_even} | self._oversized
         if sum(self._sizes[partition] for partition in large) >= PART_BYTES:
             await self._into_object(large)

@@ -52,6 +52,7 @@ class SqsTransport(Transport):
         self._prefix = prefix
         self._limit = message_limit_bytes
         self._visibility_s = visibility_s
+        # A full message wastes nothing: SQS bills each begun 64 KiB.
         largest = frame_limit(message_limit_bytes)
         self._traits = TransportTraits(largest, largest, rereadable=False)
 
