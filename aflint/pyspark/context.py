@@ -133,6 +133,7 @@ class Life:
         self._checkpoint_dir = None
         self._planner = None
         self._tables: dict[str, Any] = {}
+        self._cached: dict[int, Any] = {}
         self._engine.jobs.programs.wrap = self._prepared
         atexit.register(self._stop_at_exit)
         if config.checkpoint_dir is not None:

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pyspark import StorageLevel
+
 from aflint.driver.callsite import named_here
 from aflint.plan.lineage import Mapped, PerPartition
 from aflint.pyspark import names
@@ -102,11 +104,25 @@ class Actions:
     def writeTo(self, table: str) -> Any:
         raise _refused("DataFrame.writeTo", "Save df.rdd, or what collect() returns.")
 
-    def cache(self) -> Any:
-        raise _refused("DataFrame.cache", "Leave it out: shuffles are kept for later jobs anyway.")
+    def persist(self: Any, storageLevel: Any = StorageLevel.MEMORY_AND_DISK_DESER) -> Any:
+        self.is_cached = True
+        level = self.sparkSession._jvm.org.apache.spark.storage.StorageLevel
+        parts = ("useDisk", "useMemory", "useOffHeap", "deserialized", "replication")
+        self._jdf.persist(level(*(getattr(storageLevel, part) for part in parts)))
+        return self
 
-    def persist(self, storageLevel: Any = None) -> Any:
-        raise _refused("DataFrame.persist", "Leave it out: shuffles are kept anyway.")
+    def unpersist(self: Any, blocking: bool = False) -> Any:
+        context = self.sparkSession._sc
+        # A plan made anew sees what is cached; the frame's own may be older than its caching.
+        for node in planner_of(context).plan(self.select("*")._jdf).walk():
+            if node.kind == "InMemoryTableScanExec":
+                kept = context._cached.pop(node.fields["cache"], None)
+                if kept is not None:
+                    context._engine_running().jobs.forget(kept)
+                break
+        self.is_cached = False
+        self._jdf.unpersist(blocking)
+        return self
 
     def checkpoint(self, eager: bool = True) -> Any:
         raise _refused("DataFrame.checkpoint", "Leave it out.")

@@ -62,6 +62,7 @@ def settings_of(session: Any) -> Settings:
         partitions=context.defaultParallelism,
         split_bytes=_bytes(conf.get("spark.sql.files.maxPartitionBytes")),
         tables=context._tables,
+        cached=context._cached,
     )
 
 

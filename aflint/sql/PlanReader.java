@@ -18,7 +18,8 @@ import org.apache.spark.sql.catalyst.util.MapData;
 import org.apache.spark.sql.execution.FileSourceScanExec;
 import org.apache.spark.sql.execution.LocalTableScanExec;
 import org.apache.spark.sql.execution.SparkPlan;
-import org.apache.spark.sql.execution.datasources.FilePartition;
+import org.apache.spark.sql.execution.columnar.InMemoryRelation;
+import org.apache.spark.sql.execution.columnar.InMemoryTableScanExec;
 import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
 import org.apache.spark.sql.execution.datasources.PartitionDirectory;
 import org.apache.spark.sql.types.ArrayType;
@@ -38,6 +39,7 @@ import org.apache.spark.sql.types.StructType;
 public class PlanReader {
   private final ObjectMapper mapper = new ObjectMapper();
   private IdentityHashMap plans;
+  private final IdentityHashMap caches = new IdentityHashMap();
 
   /** Writes a plan; the "names" of the result's columns are among the fields of its root. */
   public String read(SparkPlan plan, StructType schema) throws Exception {
@@ -131,6 +133,15 @@ public class PlanReader {
       }
     } else if (node instanceof FileSourceScanExec) {
       scan((FileSourceScanExec) node, fields);
+    } else if (node instanceof InMemoryTableScanExec) {
+      InMemoryRelation relation = ((InMemoryTableScanExec) node).relation();
+      Object builder = relation.cacheBuilder();
+      if (!caches.containsKey(builder)) {
+        caches.put(builder, Integer.valueOf(caches.size()));
+      }
+      fields.put("cache", ((Integer) caches.get(builder)).intValue());
+      fields.set("cached", node(relation.cachedPlan()));
+      fields.set("cachedOutput", sequence(relation.output(), new Object[0]));
     } else if (node instanceof org.apache.spark.sql.execution.RangeExec) {
       org.apache.spark.sql.execution.RangeExec range =
           (org.apache.spark.sql.execution.RangeExec) node;

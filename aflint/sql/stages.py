@@ -6,7 +6,7 @@ The engine sees RDDs whose records are batches of rows; it has no other part in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import index, itemgetter
@@ -52,6 +52,8 @@ class Settings:
     split_bytes: int = 128 << 20
     tables: Mapping[str, Node] = field(default_factory=dict)
     """RDDs of rows that plans read, as `RDDScan`, by the names that the planner knows them by."""
+    cached: MutableMapping[int, Node] = field(default_factory=dict)
+    """The RDDs of cached DataFrames' batches, by the planner's numbers of what is cached."""
 
 
 @dataclass(slots=True)

@@ -46,6 +46,16 @@ def by_status() -> DataFrame:
     return grouped.orderBy("status")
 
 
+def cached() -> tuple[int, int, int, bool]:
+    """Count how often rows are made."""
+    made = spark.sparkContext.accumulator(0)
+    rows = spark.sparkContext.parallelize(range(10), 2).map(lambda n: (made.add(1) or n,))
+    frame = spark.createDataFrame(rows, "n int").where("n > 2").cache()
+    counts = frame.count(), frame.where("n > 5").count()
+    frame.unpersist()
+    return *counts, made.value, frame.is_cached
+
+
 CHECKS: dict[str, Callable[[], Any]] = {
     "rows": people.collect,
     "filtered": lambda: people.where("id > 1").select("name", F.lit(1).alias("one")).collect(),
@@ -82,6 +92,7 @@ CHECKS: dict[str, Callable[[], Any]] = {
     "overflow": lambda: failing(
         lambda: orders.select(F.expr("key + 9223372036854775807")).collect()
     ),
+    "cached": cached,
     "settings": lambda: spark.conf.get("spark.sql.session.timeZone"),
     "times": lambda: spark.sql("select timestamp'2020-07-01 12:00:00' as t").collect(),
     "two sessions": lambda: spark.newSession().sql("select 1 as one").collect(),

@@ -10,8 +10,9 @@ from typing import Any
 from aflint.plan.lineage import Mapped, Node, PerPartition, Unresolved
 from aflint.sql import scans
 from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.operators.exchanges import renamed
 from aflint.sql.plan import PlanNode
-from aflint.sql.stages import Relation, Stage
+from aflint.sql.stages import Relation, Stage, in_order
 from aflint.sql.tasks import rows_to_batches
 from aflint.sql.types import literal
 
@@ -77,6 +78,19 @@ def _rows(node: PlanNode, stage: Stage) -> Relation:
     return stage.read(batches, columns or {"nothing": "INTEGER"})
 
 
+def _cached(node: PlanNode, stage: Stage) -> Relation:
+    """The rows of a cached DataFrame: kept by the first job that computes all of its partitions."""
+    plan: PlanNode = node.fields["cached"]
+    known, number = stage.compiler.settings.cached, int(node.fields["cache"])
+    below = Stage(stage.compiler)
+    relation = in_order(below.relation(plan), plan.output)
+    if number not in known:
+        known[number] = below.lineage(str(node), relation.sql)
+        known[number].persisted = True
+    rows = stage.read(known[number], relation.columns)
+    return renamed(rows, plan.output, tuple(node.expressions("cachedOutput")))
+
+
 def _one_row(node: PlanNode, stage: Stage) -> Relation:
     stage.read_variables(stage.compiler.source(str(node), [[]]))
     return Relation("SELECT 1 AS nothing", {"nothing": "INTEGER"})
@@ -86,6 +100,7 @@ OPERATORS = {
     "FileSourceScanExec": _files,
     "LocalTableScanExec": _local,
     "RangeExec": _range,
+    "InMemoryTableScanExec": _cached,
     "OneRowRelationExec": _one_row,
     "RDDScanExec": _rows,
 }
