@@ -15,6 +15,7 @@ import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.catalyst.util.MapData;
+import org.apache.spark.sql.execution.CommandResultExec;
 import org.apache.spark.sql.execution.FileSourceScanExec;
 import org.apache.spark.sql.execution.LocalTableScanExec;
 import org.apache.spark.sql.execution.SparkPlan;
@@ -77,7 +78,8 @@ public class PlanReader {
     scala.Product product = (scala.Product) node;
     for (int i = 0; i < product.productArity(); i++) {
       Object value = product.productElement(i);
-      if (!(node instanceof LocalTableScanExec && i == 1) && !(node instanceof Literal)) {
+      boolean rows = node instanceof LocalTableScanExec && i == 1 || node instanceof CommandResultExec;
+      if (!rows && !(node instanceof Literal)) {
         fields.set(product.productElementName(i), value(value, below));
       }
     }
@@ -119,18 +121,9 @@ public class PlanReader {
         members.add(datum(all[i], set.child().dataType()));
       }
     } else if (node instanceof LocalTableScanExec) {
-      LocalTableScanExec scan = (LocalTableScanExec) node;
-      ArrayNode rows = fields.putArray("rows");
-      Object[] attributes = array(scan.output());
-      Object[] all = array(scan.rows());
-      for (int i = 0; i < all.length; i++) {
-        ArrayNode row = rows.addArray();
-        for (int j = 0; j < attributes.length; j++) {
-          DataType type = ((Attribute) attributes[j]).dataType();
-          InternalRow values = (InternalRow) all[i];
-          row.add(values.isNullAt(j) ? mapper.nullNode() : datum(values.get(j, type), type));
-        }
-      }
+      rows(((LocalTableScanExec) node).output(), ((LocalTableScanExec) node).rows(), fields);
+    } else if (node instanceof CommandResultExec) {
+      rows(((CommandResultExec) node).output(), ((CommandResultExec) node).rows(), fields);
     } else if (node instanceof FileSourceScanExec) {
       scan((FileSourceScanExec) node, fields);
     } else if (node instanceof InMemoryTableScanExec) {
@@ -151,6 +144,21 @@ public class PlanReader {
       fields.put("numSlices", range.numSlices());
     } else if (node instanceof org.apache.spark.sql.execution.RDDScanExec) {
       fields.put("rddName", ((org.apache.spark.sql.execution.RDDScanExec) node).rdd().name());
+    }
+  }
+
+  private void rows(scala.collection.Seq output, scala.collection.Seq values, ObjectNode fields)
+      throws Exception {
+    ArrayNode rows = fields.putArray("rows");
+    Object[] attributes = array(output);
+    Object[] all = array(values);
+    for (int i = 0; i < all.length; i++) {
+      ArrayNode row = rows.addArray();
+      for (int j = 0; j < attributes.length; j++) {
+        DataType type = ((Attribute) attributes[j]).dataType();
+        InternalRow line = (InternalRow) all[i];
+        row.add(line.isNullAt(j) ? mapper.nullNode() : datum(line.get(j, type), type));
+      }
     }
   }
 

@@ -52,6 +52,9 @@ SETTINGS: Mapping[str, str] = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
+    "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
+    "spark.sql.sources.bucketing.enabled": "false",
     "spark.sql.catalogImplementation": "in-memory",
 }
 """What every planning session is made with: plans are read once, and never change as they run."""

@@ -92,6 +92,7 @@ CHECKS: dict[str, Callable[[], Any]] = {
     "overflow": lambda: failing(
         lambda: orders.select(F.expr("key + 9223372036854775807")).collect()
     ),
+    "commands": lambda: spark.sql("describe people").collect(),
     "cached": cached,
     "settings": lambda: spark.conf.get("spark.sql.session.timeZone"),
     "times": lambda: spark.sql("select timestamp'2020-07-01 12:00:00' as t").collect(),

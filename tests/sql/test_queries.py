@@ -79,6 +79,8 @@ QUERIES = {
     "lag and lead": "SELECT id, lag(i) OVER w, lead(i, 2, -1) OVER w, lag(i, 1) IGNORE NULLS "
     "OVER w, "
     "nth_value(t, 2) OVER w FROM t WINDOW w AS (ORDER BY id)",
+    "the first of each group": "SELECT * FROM (SELECT id, p, row_number() OVER "
+    "(PARTITION BY p ORDER BY id) AS n FROM t) WHERE n <= 2",
     "frames by rows": "SELECT id, sum(i) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND 1 "
     "FOLLOWING), "
     "avg(dec) OVER (PARTITION BY p ORDER BY id), count(*) OVER (PARTITION BY q), "

@@ -76,7 +76,11 @@ def _row_groups(connection: Any, folder: Path) -> None:
 PARQUET: dict[str, tuple[Callable[[Any, Path], None], tuple[str, ...]]] = {
     "partitions": (
         _partitioned,
-        ("SELECT * FROM source", "SELECT sum(id) FROM source WHERE n = 1 AND day > '2020-01-01'"),
+        (
+            "SELECT * FROM source",
+            "SELECT sum(id) FROM source WHERE n = 1 AND day > '2020-01-01'",
+            "SELECT count(*) FROM source JOIN VALUES (1) AS v(m) ON n = m WHERE m > 0",
+        ),
     ),
     "columns in other orders": (_columns_in_other_orders, ("SELECT * FROM source",)),
     "nested": (_nested, ("SELECT * FROM source", "SELECT s.y.z FROM source")),

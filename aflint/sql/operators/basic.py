@@ -114,6 +114,7 @@ OPERATORS = {
     "TakeOrderedAndProjectExec": _top,
     "CollectLimitExec": _collected,
     "ExpandExec": _expanded,
+    "WindowGroupLimitExec": _child,  # what it leaves out a filter above does, too
     "WholeStageCodegenExec": _child,
     "InputAdapter": _child,
     "ColumnarToRowExec": _child,

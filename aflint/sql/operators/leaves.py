@@ -99,6 +99,7 @@ def _one_row(node: PlanNode, stage: Stage) -> Relation:
 OPERATORS = {
     "FileSourceScanExec": _files,
     "LocalTableScanExec": _local,
+    "CommandResultExec": _local,
     "RangeExec": _range,
     "InMemoryTableScanExec": _cached,
     "OneRowRelationExec": _one_row,
