@@ -38,7 +38,8 @@ ROWS = {
         "cast(ts AS date)", "cast(p AS string)",
     ),
     "strings": (
-        "upper(t)", "lower(t)", "length(t)", "substring(t, 2, 3)", "substring(t, 0, 2)",
+        "upper(t)", "lower(t)", "upper(if(p, 'ßﬁŉΐ', t))",
+        "lower(if(p, 'İ', t))", "length(t)", "substring(t, 2, 3)", "substring(t, 0, 2)",
         "substring(t, -2, 1)", "substring(t, -10, 9)", "startswith(t, u)", "endswith(t, u)",
         "contains(t, u)", "t LIKE '%b%'", "t LIKE 'A\\\\_b\\\\%_\\\\\\\\d'", "substring(t, 2)",
     ),

@@ -28,9 +28,35 @@ def _substring(expression: Expression, emit: Emitter) -> str:
     )
 
 
+def _upper(expression: Expression, emit: Emitter) -> str:
+    """As Java has it: some letters become several, which DuckDB leaves alone."""
+    value = sql = emit(expression.children[0])
+    for letter, letters in _LONGER.items():
+        sql = f"replace({sql}, '{letter}', '{letters}')"
+    some = f"regexp_matches({value}, '[{''.join(_LONGER)}]')"
+    return f"CASE WHEN {some} THEN upper({sql}) ELSE upper({value}) END"
+
+
+def _lower(expression: Expression, emit: Emitter) -> str:
+    """As Java has it: a dotted I keeps its dot. What a capital sigma becomes depends on what is
+    around it; no text with one is changed silently.
+    """
+    value = emit(expression.children[0])
+    dotted = f"lower(replace({value}, 'İ', 'i̇'))"
+    sigma = "'aflint cannot make text with a capital sigma lower-case as Spark does'"
+    return f"CASE WHEN contains({value}, 'Σ') THEN error({sigma}) ELSE {dotted} END"
+
+
+_LONGER = {
+    chr(code): chr(code).upper()
+    for code in (*range(0x80, 0x2000), *range(0xFB00, 0xFB18))
+    if len(chr(code).upper()) > 1
+}
+
+
 RULES: dict[str, Rule] = {
-    "Upper": "upper({0})",
-    "Lower": "lower({0})",
+    "Upper": _upper,
+    "Lower": _lower,
     "Length": "length({0})",
     "StartsWith": "starts_with({0}, {1})",
     "EndsWith": "ends_with({0}, {1})",
