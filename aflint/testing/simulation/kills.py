@@ -17,7 +17,8 @@ LATEST_S = 90.0
 
 _MOST_ATTEMPTS = 20
 _MOST_READING = 2
-_MOST_REQUESTS = 5
+_MOST_REQUESTS = 3
+"""A first driver lists what it has, removes that, and removes its journal but for the end."""
 _LATE_S = 1.0
 _TIDYING_S = 0.4
 
@@ -44,13 +45,27 @@ class Moment(Enum):
     """When it has made so many requests to remove what the run had: between any two of them."""
 
 
+_MOMENTS = (
+    Moment.TIME,
+    Moment.ATTEMPT,
+    Moment.READING,
+    Moment.BETWEEN,
+    Moment.ENDING,
+    Moment.BETWEEN,
+    Moment.BETWEEN,
+)
+_REMOVING = 0.75
+"""The share of kills at the end that come while things are removed."""
+
+
 class Kill:
     """The moment at which one driver is killed."""
 
     def __init__(self, dice: Dice, number: int) -> None:
         at = ("kill", number)
-        moments = (*Moment, Moment.BETWEEN, Moment.BETWEEN, Moment.REMOVING)
-        self._moment = moments[dice.pick(len(moments), *at)]
+        self._moment = _MOMENTS[dice.pick(len(_MOMENTS), *at)]
+        if self._moment is Moment.ENDING and dice.roll(*at, "removing") < _REMOVING:
+            self._moment = Moment.REMOVING
         self._latest_s = dice.between(0.0, 1.0, *at, "time") ** 3 * LATEST_S
         late_s = _TIDYING_S if self._moment is Moment.ENDING else _LATE_S
         self._late_s = dice.between(0.0, 1.0, *at, "late") ** 2 * late_s
