@@ -11,6 +11,7 @@ import py4j
 import pyspark
 
 from aflint.pyspark.errors import AflintSparkError
+from aflint.sql import catalyst
 
 _PYSPARK = os.path.dirname(os.path.abspath(pyspark.__file__)) + os.sep
 _OTHERS = (
@@ -76,7 +77,11 @@ def unsupported(what: str, instead: str = "") -> UnsupportedError:
 
 def unsupported_sql(what: str, instead: str = "") -> UnsupportedError:
     """Return the error for what needs Spark's SQL engine."""
-    return UnsupportedError(what, "Spark SQL", instead or _WITHOUT_SQL)
+    return UnsupportedError(what, "Spark SQL", instead or _without_sql())
+
+
+def _without_sql() -> str:
+    return _WITHOUT_SQL if catalyst.missing() else "Use df.rdd and the RDD API."
 
 
 class NoJvm:
@@ -174,7 +179,8 @@ def refused_here(asked: str, module: str = "pyspark") -> UnsupportedError:
         frame = frame.f_back
     area = next(a for a in _AREAS if f"{module}.".startswith(tuple(f"{m}." for m in a.modules)))
     named = f"{what} {asked}"
-    instead = next((text for word, text in _INSTEAD.items() if word in named), area.instead)
+    usual = area.instead if area.instead != _WITHOUT_SQL else _without_sql()
+    instead = next((text for word, text in _INSTEAD.items() if word in named), usual)
     return UnsupportedError(what, area.name, instead)
 
 

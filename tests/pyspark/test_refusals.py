@@ -15,13 +15,14 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkRuntimeError
 
-from aflint.pyspark.refusals import UnsupportedError
+from aflint.pyspark.refusals import UnsupportedError, refused_here, unsupported_sql
 
 
 @pytest.fixture(autouse=True)
 def _without_sql(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where `aflint[sql]` is not installed."""
-    monkeypatch.setattr("aflint.pyspark.planner.missing", lambda: "duckdb")
+    for asking in ("aflint.pyspark.planner", "aflint.sql.catalyst"):
+        monkeypatch.setattr(f"{asking}.missing", lambda: "duckdb")
 
 
 @pytest.fixture(scope="module")
@@ -349,3 +350,14 @@ def test_there_is_no_jvm_once_a_context_is_stopped(sc: Any) -> None:
     assert stopped._jvm is None
     assert stopped._jsc is None
     assert pyspark.SparkConf().get("spark.none", None) is None
+
+
+def test_where_sql_is_installed_no_refusal_says_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for error in (unsupported_sql("DataFrame.writeTo"), refused_here("udf", "pyspark.sql")):
+        assert "aflint[sql]" in str(error)
+    monkeypatch.setattr("aflint.sql.catalyst.missing", lambda: "")
+    for error in (unsupported_sql("DataFrame.writeTo"), refused_here("udf", "pyspark.sql")):
+        assert "install" not in str(error)
+        assert "df.rdd" in str(error)
