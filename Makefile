@@ -112,7 +112,7 @@ fmt: install
 lint: install
 	$(BIN)/ruff check $(SOURCES)
 
-types: install
+types: install $(VENV)/.installed-sql
 	$(BIN)/mypy $(SOURCES)
 
 walls: install
