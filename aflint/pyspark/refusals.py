@@ -28,7 +28,7 @@ class UnsupportedError(AflintSparkError):
     def __init__(self, what: str, why: str, instead: str = "") -> None:
         self.what, self.why, self.instead = what, why, instead
         super().__init__(
-            f"{what} needs {why}, and this program runs on aflint, without a JVM."
+            f"{what} needs {why}, which aflint runs programs without."
             f"{f' {instead}' if instead else ''} See docs/pyspark.md"
         )
 
@@ -44,6 +44,7 @@ class _Area(NamedTuple):
     instead: str
 
 
+_SQL_ENGINE = "Spark SQL's own engine"
 _WITHOUT_SQL = "pip install 'aflint[sql]', or use df.rdd and the RDD API."
 _AREAS = (
     _Area(
@@ -57,7 +58,7 @@ _AREAS = (
         "Use a library of Python's such as scikit-learn: on what collect() returns, or within "
         "mapPartitions.",
     ),
-    _Area(("pyspark.sql", "pyspark.pandas"), "Spark SQL", _WITHOUT_SQL),
+    _Area(("pyspark.sql", "pyspark.pandas"), _SQL_ENGINE, _WITHOUT_SQL),
     _Area(("pyspark",), "Spark's JVM", ""),
 )
 _INSTEAD = {
@@ -77,7 +78,7 @@ def unsupported(what: str, instead: str = "") -> UnsupportedError:
 
 def unsupported_sql(what: str, instead: str = "") -> UnsupportedError:
     """Return the error for what needs Spark's SQL engine."""
-    return UnsupportedError(what, "Spark SQL", instead or _without_sql())
+    return UnsupportedError(what, _SQL_ENGINE, instead or _without_sql())
 
 
 def _without_sql() -> str:

@@ -398,15 +398,6 @@ def _refusing(name: str, module: str) -> property:
     return property(member)
 
 
-def _planned_init(original: Any) -> Any:
-    refused = refuse("a user-defined function", "pyspark.sql")
-
-    def __init__(self: Any, *arguments: Any, **named: Any) -> None:
-        (original if planner.available() else refused)(self, *arguments, **named)
-
-    return __init__
-
-
 def install_session() -> None:
     """Put SparkSession over aflint's contexts."""
     for name in _PLANNED:
@@ -415,7 +406,7 @@ def install_session() -> None:
     names.replace_members(SparkSession, Session)
     names.replace_members(SparkSession.Builder, Builder)
     for function in (UserDefinedFunction, UserDefinedTableFunction):
-        function.__init__ = _planned_init(function.__init__)
+        function.__init__ = refuse("a user-defined function", "pyspark.sql")
     if planner.available() and not planner.missing_pyspark():
         from aflint.pyspark.dataframes import install_dataframes
 

@@ -180,7 +180,7 @@ def test_nearly_all_functions_of_sql_are_refused_by_name(sc: Any, spark: Any) ->
         try:
             function(*arguments.of(function))
         except UnsupportedError as error:
-            refused += name in error.what and error.why == "Spark SQL"
+            refused += name in error.what and error.why.startswith("Spark SQL")
         except (TypeError, ValueError, ImportError):
             continue
     assert refused > 0.9 * len(names)
@@ -300,7 +300,7 @@ def test_what_is_refused_says_what_and_why(sc: Any, spark: Any, name: str) -> No
         ask(sc, spark)
     assert isinstance(caught.value, PySparkRuntimeError | Py4JJavaError)
     assert "docs/pyspark.md" in str(caught.value)
-    assert "without a JVM" in str(pickle.loads(pickle.dumps(caught.value)))
+    assert "aflint runs programs without" in str(pickle.loads(pickle.dumps(caught.value)))
 
 
 @pytest.mark.parametrize("name", ["DataFrame", "DataFrameReader", "SparkSession", "RDD"])
