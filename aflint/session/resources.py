@@ -82,11 +82,7 @@ class Resources:
         async with AsyncExitStack() as stack:
             # First, and so left last: a signal ends the program once everything is removed.
             self._signals = stack.enter_context(SignalGuard())
-            try:
-                await self._open(stack)
-            except AflintError as error:
-                hide_inside(error)
-                raise
+            await self._open(stack)
             self._stack = stack.pop_all()
         return self
 

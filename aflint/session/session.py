@@ -22,6 +22,7 @@ from aflint.driver.callsite import named_here
 from aflint.driver.keeper import Keeper
 from aflint.driver.report import JobReport
 from aflint.driver.splits import Paths
+from aflint.driver.tracebacks import hide_inside
 from aflint.errors import (
     AflintError,
     ClosureError,
@@ -113,7 +114,11 @@ class Session:
     async def __aenter__(self) -> Self:
         if self._resources is not None:
             raise SessionError("a session can be entered only once; connect() again")
-        self._resources = await self._new_resources().__aenter__()
+        try:
+            self._resources = await self._new_resources().__aenter__()
+        except AflintError as error:
+            hide_inside(error)
+            raise
         return self
 
     async def __aexit__(

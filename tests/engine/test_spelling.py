@@ -33,4 +33,4 @@ async def test_other_names_are_missing_as_anywhere(session: Session) -> None:
     with pytest.raises(AttributeError, match="'RDD' object has no attribute 'nothing'"):
         _ = rdd.nothing
     assert not hasattr(rdd, "saveAsHadoopFile")
-    assert not hasattr(session, "sql")
+    assert not hasattr(session, "hadoopFile")

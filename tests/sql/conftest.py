@@ -17,8 +17,8 @@ from tests.sql.edges import write_edges
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Differential]:
-    """Runs queries on Spark and on aflint, and compares their answers."""
+def catalyst(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalyst]:
+    """The JVM that plans, and that answers as Spark."""
     catalyst = Catalyst(
         {
             "spark.sql.shuffle.partitions": "3",
@@ -28,18 +28,24 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Differential]:
         }
     )
     try:
-        with asyncio.Runner() as runner:
-            scratch = str(tmp_path_factory.mktemp("scratch"))
-            session = runner.run(aflint.open(workers=1, progress=False, scratch_dir=scratch))
-            try:
-                yield Differential(catalyst, session, runner)
-            finally:
-                runner.run(session.aclose())
+        yield catalyst
     finally:
         catalyst.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # an open session takes signals, which other files' tests send
+def spark(catalyst: Catalyst, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Differential]:
+    """Runs queries on Spark and on aflint, and compares their answers."""
+    with asyncio.Runner() as runner:
+        scratch = str(tmp_path_factory.mktemp("scratch"))
+        session = runner.run(aflint.open(workers=1, progress=False, scratch_dir=scratch))
+        try:
+            yield Differential(catalyst, session, runner)
+        finally:
+            runner.run(session.aclose())
+
+
+@pytest.fixture(scope="module")
 def edges(spark: Differential, tmp_path_factory: pytest.TempPathFactory) -> Differential:
     """The same, with the table `t`, whose columns hold values of every type that are easy to get
     wrong.
