@@ -26,7 +26,9 @@ ROWS = {
     ),
     "conditional": (
         "if(p, i, j)", "CASE WHEN i > 0 THEN 'a' WHEN i < 0 THEN 'b' END", "coalesce(i, j, 0)",
-        "nullif(i, j)", "nvl(t, 'none')", "greatest(i, j)", "least(d, e)", "greatest(d, e)",
+        "nullif(i, j)", "nvl(t, 'none')",
+        "coalesce(t, '{2}', u)", "if(p, '{2}', t)",
+        "greatest(i, j)", "least(d, e)", "greatest(d, e)",
         "nanvl(d, e)",
     ),
     "casts": (

@@ -22,6 +22,8 @@ QUERIES = {
     "aggregates of nothing": "SELECT count(*), sum(i), avg(d), min(t), first(i) FROM t WHERE id "
     "< 0",
     "groups of nothing": "SELECT j, count(*) FROM t WHERE id < 0 GROUP BY j",
+    "texts that look like places": "SELECT p, count(if(t = '{1}', i, j)) FILTER (WHERE "
+    "t <> '{0}'), first('{1}') FROM t GROUP BY p",
     "filter clauses": "SELECT p, count(*) FILTER (WHERE i > 0), sum(i) FILTER (WHERE q) FROM t "
     "GROUP BY p",
     "distinct aggregates": "SELECT p, count(DISTINCT j), sum(DISTINCT j), sum(i), avg(DISTINCT j) "

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aflint.sql.expressions.arithmetic import divided
-from aflint.sql.expressions.emitter import cast
+from aflint.sql.expressions.emitter import cast, filled
 from aflint.sql.plan import Expression
 from aflint.sql.types import LONG, Type, decimal
 
@@ -41,18 +41,20 @@ class Part:
     ) -> str:
         """Return the call over rows that meet a condition, of the input or of a window."""
         update = self.update.replace("{type}", self.kind(function))
-        where = " AND ".join(filter(None, (condition, self.where)))
-        return self._call(function, update, where, arguments, over)
+        where = filled(self.where, arguments)
+        return self._call(
+            function,
+            filled(update, arguments),
+            " AND ".join(filter(None, (condition, where))),
+            over,
+        )
 
     def merged(self, function: Expression, parts: list[str]) -> str:
         """Return the call over the parts of a group."""
-        return self._call(function, self.merge, self.merge_where, parts)
+        return self._call(function, filled(self.merge, parts), filled(self.merge_where, parts))
 
-    def _call(
-        self, function: Expression, call: str, where: str, arguments: list[str], over: str = ""
-    ) -> str:
-        sql = call + (f" FILTER (WHERE {where})" if where else "")
-        sql = filled(sql, arguments) + over
+    def _call(self, function: Expression, call: str, where: str, over: str = "") -> str:
+        sql = call + (f" FILTER (WHERE {where})" if where else "") + over
         return cast(
             f"coalesce({sql}, {self.nothing})" if self.nothing else sql, self.kind(function)
         )
@@ -67,16 +69,6 @@ class Aggregate:
     parts: tuple[Part, ...]
     finish: Callable[[Expression, list[str]], str] = lambda function, parts: parts[0]
     arguments: Callable[[Expression, list[str]], list[str]] = lambda function, given: given
-
-
-def filled(template: str, arguments: list[str]) -> str:
-    """Return a template with arguments in the places of `{0}`, `{1}` ..., and all in that of
-    `{*}`.
-    """
-    sql = template.replace("{*}", ", ".join(arguments))
-    for place, argument in enumerate(arguments):
-        sql = sql.replace(f"{{{place}}}", argument)
-    return sql
 
 
 def _counted(function: Expression, given: list[str]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,18 +34,28 @@ class Emitter:
         if callable(rule):
             written: str = rule(expression, self)
             return written
-        children = [self(child) for child in expression.children]
-        sql = rule.replace("{*}", ", ".join(children))
-        for place, child in enumerate(children):
-            sql = sql.replace(f"{{{place}}}", child)
-        return cast(sql, expression.type.duckdb)
+        return cast(filled(rule, self.all(expression.children)), expression.type.duckdb)
 
-    def all(self, expressions: list[Expression]) -> list[str]:
+    def all(self, expressions: Iterable[Expression]) -> list[str]:
         """Return the SQL of several expressions."""
         return [self(each) for each in expressions]
 
 
 Rule = str | Callable[[Expression, Emitter], str]
+
+_PLACE = re.compile(r"\{(\*|\d+)\}")
+
+
+def filled(template: str, arguments: Sequence[str]) -> str:
+    """Return a template with arguments in the places of `{0}`, `{1}` ..., and all in that of
+    `{*}`.
+    """
+
+    def argument(place: re.Match[str]) -> str:
+        return ", ".join(arguments) if place[1] == "*" else arguments[int(place[1])]
+
+    # In one pass: what looks like a place in an argument, as in the text '{1}', is none.
+    return _PLACE.sub(argument, template)
 
 
 def cast(sql: str, kind: str) -> str:
