@@ -383,7 +383,7 @@ def test_pickle_files(sc: Any, tmp_path: Path) -> None:
 
 
 def test_hadoop_formats_are_refused_by_name(sc: Any) -> None:
-    with pytest.raises(Exception, match=r"sequenceFile.*JVM.*docs/pyspark\.md"):
+    with pytest.raises(Exception, match=r"sequenceFile.*Hadoop.*docs/pyspark\.md"):
         sc.sequenceFile("x")
     with pytest.raises(Exception, match="saveAsHadoopFile"):
         sc.parallelize([(1, 2)]).saveAsHadoopFile("x", "y")
