@@ -29,7 +29,19 @@ def test_it_is_made_locked_and_removed(tmp_path: Path) -> None:
         (scratch.path / "deep" / "file").touch()
         with (scratch.path / LOCK).open("rb") as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    assert list(parent.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []  # nor is the parent left, which was missing
+
+
+def test_a_parent_that_was_missing_stays_while_something_else_is_in_it(tmp_path: Path) -> None:
+    parent = tmp_path / "typo" / "deep"
+    with ScratchFolder(str(parent)) as first, ScratchFolder(str(parent)) as second:
+        first.__exit__(None, None, None)
+        assert second.path.is_dir()
+        assert not first.path.exists()
+    (tmp_path / "there").mkdir()
+    with ScratchFolder(str(tmp_path / "there")):
+        pass
+    assert (tmp_path / "there").is_dir()  # it is the user's
 
 
 def test_two_do_not_meet(tmp_path: Path) -> None:
@@ -45,11 +57,13 @@ def test_it_is_removed_after_an_error(tmp_path: Path) -> None:
 
 def test_where_none_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with (
-        pytest.raises(ConfigError, match=r"file: it is not a folder.*scratch_dir"),
-        ScratchFolder(str(tmp_path / "file")),
-    ):
-        pass
+    for parent in ("file", "file/below", "new/../file/below"):
+        with (
+            pytest.raises(ConfigError, match=rf"{parent}: it is not a folder.*scratch_dir"),
+            ScratchFolder(str(tmp_path / parent)),
+        ):
+            pass
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
 def no_room(*arguments: object, **settings: object) -> NoReturn:
@@ -227,7 +241,7 @@ def test_a_folder_that_goes_while_it_is_adopted_is_not_used(
 @pytest.mark.parametrize("session", ["", "nightly"])
 def test_a_folder_is_not_left_by_a_signal_at_any_line(tmp_path: Path, session: str) -> None:
     for line in count():
-        scratch = ScratchFolder(str(tmp_path), session, named=bool(session))
+        scratch = ScratchFolder(str(tmp_path / "new"), session, named=bool(session))
         if not interrupted(line, scratch.__enter__):
             break
         assert not list(tmp_path.iterdir())

@@ -133,6 +133,8 @@ def _space(config: Config) -> Finding:
     except OSError as error:
         return fail("scratch folder", f"{folder} cannot be used: {error.strerror}", advice)
     seen = f"{folder} has {free / limits.GIB:.1f} GB free"
+    if there != folder:
+        seen += "; it is missing, and sessions make it for as long as they last"
     if free < _LITTLE_SPACE:
         return warn("scratch folder", seen, advice)
     return ok("scratch folder", seen)

@@ -6,8 +6,10 @@ import contextlib
 import os
 import sys
 from contextvars import ContextVar
+from types import CodeType
 
-_OURS = (os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep, contextlib.__file__)
+_AFLINT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_OURS = (_AFLINT, contextlib.__file__)
 
 _fronts: tuple[str, ...] = ()
 _site: ContextVar[tuple[str, str] | None] = ContextVar("aflint_callsite", default=None)
@@ -19,6 +21,11 @@ def add_front(*folders: str) -> None:
     """
     global _fronts
     _fronts = (*_fronts, *(os.path.abspath(folder) + os.sep for folder in folders))
+
+
+def is_inside(code: CodeType) -> bool:
+    """Say whether code is aflint's, or of another API over it."""
+    return code.co_filename.startswith((_AFLINT, *_fronts))
 
 
 def named_here(name: str) -> str:

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -23,6 +23,9 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 class ScratchFolder:
     """A folder under `parent` (the system's temporary folder, if None), removed at the end.
+
+    A `parent` that is missing is made, as Spark makes one, and removed again at the end, unless
+    something else is in it by then.
 
     While its session lives, the file `owner.lock` in it is locked, and holds the session's id. A
     folder whose lock can be taken was left by a killed driver: `aflint resume` goes on from it, and
@@ -40,6 +43,8 @@ class ScratchFolder:
         # Whether a driver before this one made it, and whether it stays at the end.
         self._adopted = self._kept = False
         self._path: Path | None = None
+        # Folders above it that were missing, the deepest first.
+        self._missing: list[Path] = []
         self._lock: IO[bytes] | None = None
 
     @property
@@ -59,12 +64,12 @@ class ScratchFolder:
 
     def _make(self) -> None:
         try:
-            parent = Path(self._parent or tempfile.gettempdir())
-            path = parent.absolute() / f"{PREFIX}{secrets.token_hex(8)}"
-            if self._parent is not None:
-                parent.mkdir(parents=True, exist_ok=True)
-            self._path = path  # before it is there, so that it is removed whenever this is stopped
-            path.mkdir(mode=0o700)
+            parent = Path(self._parent or tempfile.gettempdir()).absolute()
+            path = parent / f"{PREFIX}{secrets.token_hex(8)}"
+            # Noted before they are there, so that all goes again whenever this is stopped.
+            self._missing = [each for each in (parent, *parent.parents) if not each.exists()]
+            self._path = path
+            path.mkdir(mode=0o700, parents=True)
         except OSError as error:
             self._path = None
             raise self._unusable(error) from error
@@ -89,7 +94,8 @@ class ScratchFolder:
 
     def _unusable(self, error: OSError) -> AflintError:
         folder = self._parent or tempfile.tempdir or "any of the system's temporary folders"
-        why = "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
+        not_a_folder = isinstance(error, (FileExistsError, NotADirectoryError))
+        why = "it is not a folder" if not_a_folder else error.strerror
         said = f"no temporary files can be made in {folder}: {why}"
         if error.errno in _FULL:
             return DiskFullError(f"{said}. Free some room, or set `scratch_dir` to a larger disk")
@@ -113,6 +119,9 @@ class ScratchFolder:
             shutil.rmtree(self._path, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
+        for folder in self._missing:
+            with suppress(OSError):  # another session, say, still has something in it
+                folder.rmdir()
 
     def _adopt(self) -> bool:
         """Take over the folder that a driver of this session left."""

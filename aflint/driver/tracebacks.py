@@ -1,17 +1,25 @@
-"""What a program that ends by an error of aflint's shows of where it came from."""
+"""What a program that ends by an error of aflint's, or by Ctrl-C, shows of where that came."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
+from functools import partial
 from types import TracebackType
+from typing import Any
 
+from aflint.driver.callsite import is_inside
 from aflint.errors import AflintError, InternalError
 
 _log = logging.getLogger("aflint")
 
+_INTERRUPTS = (KeyboardInterrupt, asyncio.CancelledError)
+"""What Ctrl-C raises, wherever the program happens to be: in aflint, if it waits for a job."""
+
 
 def hide_inside(error: BaseException) -> None:
-    """Have the traceback of an aflint error end where the program called aflint.
+    """Have the traceback of an aflint error, or an interrupt, end where the program called aflint.
 
     What is inside helps those who work on aflint: it stays where debug logging is on, and in an
     error that is a fault of aflint itself.
@@ -21,18 +29,25 @@ def hide_inside(error: BaseException) -> None:
             hide_inside(each)
     elif isinstance(error, InternalError) or _log.isEnabledFor(logging.DEBUG):
         return
-    elif isinstance(error, AflintError):
+    elif isinstance(error, (AflintError, *_INTERRUPTS)):
         _cut(error.__traceback__)
+
+
+def hide_inside_at_exit() -> None:
+    """Have `hide_inside` called for an error that ends the program: for programs that have no
+    `async with` of a session's around their calls.
+    """
+    sys.excepthook = partial(_show, sys.excepthook)
+
+
+def _show(hook: Any, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    hide_inside(error)
+    hook(kind, error, error.__traceback__)
 
 
 def _cut(trace: TracebackType | None) -> None:
     # Behind the last frame of the program's: the error still says where it was called from.
     while trace is not None and trace.tb_next is not None:
-        if _is_ours(trace.tb_next):
+        if is_inside(trace.tb_next.tb_frame.f_code):
             trace.tb_next = None
         trace = trace.tb_next
-
-
-def _is_ours(trace: TracebackType) -> bool:
-    module: str = trace.tb_frame.f_globals.get("__name__", "")
-    return module == "aflint" or module.startswith("aflint.")

@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 from aflint.driver.callsite import add_front
+from aflint.driver.tracebacks import hide_inside_at_exit
 from aflint.errors import ConfigError
 
 OLDEST, NEWEST = (3, 5), (4, 3)
@@ -34,6 +35,7 @@ def install() -> None:
 
     _installed = True
     add_front(os.path.dirname(__file__), os.path.dirname(pyspark.__file__))
+    hide_inside_at_exit()
     check_release(names.VERSION)
     _install_rdd(names)
     _install_context(names)

@@ -7,14 +7,13 @@ import os
 import shlex
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 from aflint.driver.signals import exit_on_signals
-from aflint.driver.tracebacks import hide_inside
 from aflint.errors import AflintError, ConfigError
 from aflint.pyspark.pyfiles import make_importable, matched
 
@@ -118,15 +117,22 @@ def properties(path: Path) -> dict[str, str]:
 
 def main(words: Sequence[str]) -> None:
     """Run the program that a command line names, as this process's main module."""
-    if not words or words[0] in ("-h", "--help"):
+    if words[:1] in (["-h"], ["--help"]):
         sys.stdout.write(USAGE + "\n")
         return
+    if not words:
+        sys.stderr.write(USAGE + "\n")
+        raise SystemExit(2)
     try:
         submission = parse(words)
-        module, program = _loaded(submission.app)
+    except AflintError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
+    try:
         from aflint.pyspark.install import install
 
         install()
+        module, program = _loaded(submission.app)
     except AflintError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
@@ -150,7 +156,7 @@ def _loaded(app: str) -> tuple[types.ModuleType, types.CodeType]:
     vars(module).update(
         __file__=path, __loader__=loader, __builtins__=builtins, __cached__=None, __annotations__={}
     )
-    sys.excepthook = partial(_show, path)
+    sys.excepthook = partial(_show, path, sys.excepthook)
     program: types.CodeType = loader.source_to_code(loader.get_data(path), path)
     return module, program
 
@@ -167,12 +173,13 @@ def _become(module: types.ModuleType, submission: Submission) -> None:
 
 
 def _show(
-    path: str, kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
+    path: str,
+    hook: Callable[..., object],
+    kind: type[BaseException],
+    error: BaseException,
+    trace: types.TracebackType | None,
 ) -> None:
-    """Print an error that ended the program as Python does for a script: from its own lines on, and
-    of aflint's errors no others.
-    """
+    """Print an error that ended the program as Python does for a script: from its own lines on."""
     while trace is not None and trace.tb_frame.f_code.co_filename != path:
         trace = trace.tb_next
-    hide_inside(error.with_traceback(trace))
-    sys.__excepthook__(kind, error, trace)
+    hook(kind, error.with_traceback(trace), trace)

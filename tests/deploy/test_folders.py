@@ -85,7 +85,9 @@ def test_the_doctor_looks_at_the_scratch_folder_as_a_session_would_use_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert space(tmp_path).level is not Level.FAIL
-    assert space(tmp_path / "made" / "later").level is not Level.FAIL
+    later = space(tmp_path / "made" / "later")
+    assert later.level is not Level.FAIL
+    assert "is missing" in later.seen
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
     found = space(tmp_path / "file")

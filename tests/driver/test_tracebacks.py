@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import aflint
 from aflint.driver.tracebacks import hide_inside
 from aflint.errors import AflintError, ConfigError, InternalError, TaskError
 
-OURS: dict[str, Any] = {"__name__": "aflint.inside"}
-exec("def inside(step):\n    step()\ndef outside(step):\n    inside(step)", OURS)
+OURS: dict[str, Any] = {}
+_TEXT = "def inside(step):\n    step()\ndef outside(step):\n    inside(step)"
+exec(compile(_TEXT, os.path.join(os.path.dirname(aflint.__file__), "inside.py"), "exec"), OURS)
 
 
 def shown(step: Callable[[], None], call: str = "outside") -> list[str]:
@@ -34,6 +38,11 @@ def fail(error: BaseException) -> Callable[[], None]:
 def test_only_the_programs_own_lines_are_shown_of_aflints_errors() -> None:
     assert shown(fail(TaskError("no"))) == ["shown"]
     assert shown(fail(ConfigError("no"))) == ["shown"]
+
+
+def test_ctrl_c_shows_only_the_programs_own_lines() -> None:
+    assert shown(fail(KeyboardInterrupt())) == ["shown"]
+    assert shown(fail(asyncio.CancelledError())) == ["shown"]
 
 
 def test_a_group_is_cut_error_by_error() -> None:

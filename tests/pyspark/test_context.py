@@ -378,23 +378,23 @@ def test_config_file_and_keys(run_program: RunProgram, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("status", "words", "message"),
     [
-        (("--conf", "spark.aflint.worker=3"), "Did you mean workers"),
-        (("--conf", "spark.aflint.workers=many"), "spark.aflint.workers: workers ="),
-        (("--conf", "nonsense"), "write it as key=value"),
-        (("--jars", "x.jar"), "without a JVM"),
-        (("--nonsense", "x"), "no option --nonsense"),
-        (("--py-files", "missing.zip"), "spark.submit.pyFiles: there is no file missing.zip"),
-        (("--files", "data-*.txt"), "spark.files: there is no file data-*.txt"),
+        (1, ("--conf", "spark.aflint.worker=3"), "Did you mean workers"),
+        (1, ("--conf", "spark.aflint.workers=many"), "spark.aflint.workers: workers ="),
+        (2, ("--conf", "nonsense"), "write it as key=value"),
+        (2, ("--jars", "x.jar"), "without a JVM"),
+        (2, ("--nonsense", "x"), "no option --nonsense"),
+        (2, ("--py-files", "missing.zip"), "spark.submit.pyFiles: there is no file missing.zip"),
+        (2, ("--files", "data-*.txt"), "spark.files: there is no file data-*.txt"),
     ],
 )
 def test_wrong_settings_are_named(
-    words: tuple[str, ...], message: str, run_program: RunProgram, tmp_path: Path
+    status: int, words: tuple[str, ...], message: str, run_program: RunProgram, tmp_path: Path
 ) -> None:
     text = "from pyspark import SparkContext\nSparkContext()\n"
     done = run_text(run_program, tmp_path, text, *words, check=False)
-    assert done.returncode == 1
+    assert done.returncode == status
     assert message in done.stderr
     assert not list((tmp_path / "scratch").iterdir())
 
@@ -465,28 +465,59 @@ def test_stopping_twice_and_using_a_stopped_context(
     assert run_text(run_program, tmp_path, text).stdout.split() == ["[1]", "AflintSparkError"]
 
 
+ENDED = """\
+import time
+import aflint.pyspark
+from pyspark import SparkContext
+sc = SparkContext()
+print(sc.parallelize([1]).map(lambda x: print(x) or x).collect(), flush=True)
+sc.parallelize([1]).map(lambda x: time.sleep(600)).sum()
+"""
+
+
+def ended_by(number: int, tmp_path: Path, *command: str) -> tuple[int, str]:
+    """Return the status of a program that a signal ended within an action, and what it wrote."""
+    scratch, program = tmp_path / "scratch", tmp_path / "program.py"
+    scratch.mkdir()
+    program.write_text(ENDED)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment["AFLINT_SCRATCH_DIR"] = str(scratch)
+    with subprocess.Popen(
+        [sys.executable, *command, str(program)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"[1]\n"
+        running.send_signal(number)
+        errors = running.communicate()[1].decode()
+    assert not list(scratch.iterdir())
+    return running.returncode, errors
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_program_that_is_ended_by_a_signal_leaves_nothing(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    scratch = tmp_path / "scratch"
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import time\n"
-        "from pyspark import SparkContext\n"
-        "sc = SparkContext()\n"
-        "print(sc.parallelize([1]).map(lambda x: print(x) or x).collect(), flush=True)\n"
-        "sc.parallelize([1]).map(lambda x: time.sleep(600)).collect()\n"
-    )
-    command = [sys.executable, "-m", "aflint.pyspark", str(program)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    environment["AFLINT_SCRATCH_DIR"] = str(scratch)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as running:
-        assert running.stdout is not None
-        assert running.stdout.readline() == b"[1]\n"
-        running.send_signal(number)
-    assert running.returncode == 128 + number
-    assert not list(scratch.iterdir())
+    status, _ = ended_by(number, tmp_path, "-m", "aflint.pyspark")
+    assert status == 128 + number
+
+
+@pytest.mark.parametrize("command", [("-m", "aflint.pyspark"), ()])
+def test_ctrl_c_ends_a_program_as_it_ends_any_other_of_python(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    status, errors = ended_by(signal.SIGINT, tmp_path, *command)
+    assert status == -signal.SIGINT
+    lines = errors[errors.index("Traceback") :].splitlines()
+    shown = [line for line in lines if line.strip(" ~^")]  # Python 3.13 underlines more
+    assert shown == [
+        "Traceback (most recent call last):",
+        f'  File "{tmp_path / "program.py"}", line 6, in <module>',
+        "    sc.parallelize([1]).map(lambda x: time.sleep(600)).sum()",
+        "KeyboardInterrupt",
+    ]
 
 
 def test_importing_aflint_first_is_enough(tmp_path: Path) -> None:

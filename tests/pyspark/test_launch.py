@@ -63,3 +63,13 @@ def test_an_error_of_the_program_shows_its_own_lines(
     unfinished = run_program("unfinished.py", cwd=tmp_path, check=False)
     assert unfinished.returncode == 1
     assert unfinished.stderr.startswith(f'  File "{tmp_path / "unfinished.py"}", line 1')
+
+
+def test_a_command_line_that_names_no_program_is_answered_by_the_usage(
+    run_program: RunProgram,
+) -> None:
+    for words in ((), ("--name", "x"), ("--nonsense",)):
+        done = run_program(*words, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Usage: aflint submit" in done.stderr
+    assert run_program("--help").stdout.startswith("Usage: aflint submit")
