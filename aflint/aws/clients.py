@@ -190,7 +190,7 @@ class Aws:
         from botocore.exceptions import BotoCoreError
 
         from aflint.aws.http_session import PlainHttpSession
-        from aflint.aws.invoke import shortened
+        from aflint.aws.short_way import shortened
 
         await asyncio.to_thread(_read_models, session, service)
         http = PlainHttpSession.of_one_client()
@@ -199,7 +199,7 @@ class Aws:
             service, region_name=self._region, endpoint_url=self.endpoint_url, config=config
         )
         try:
-            with shortened(session, http):
+            with shortened(session, service, http):
                 client = await self._stack.enter_async_context(opening)
         except (BotoCoreError, ValueError) as error:
             subject = f"region {self._region or 'unknown'}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from aflint.aws.parser import Response
 from aflint.task import AwsEndpoints
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ _SCOPE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^,\s]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/"
 )
 
-_watching: ContextVar[list[Any] | None] = ContextVar("_watching", default=None)
+_given: ContextVar[list[Any] | None] = ContextVar("_given", default=None)
+"""Marks the task that `outcome_given` is for."""
 
 
 class Scope(NamedTuple):
@@ -71,27 +74,44 @@ async def _asked(aws: Aws, service: str, action: str, **parameters: str) -> Any:
 
 async def unsent(client: Any, action: str, call: Awaitable[object]) -> Any:
     """Return the request that a call of aiobotocore would send; nothing is sent."""
-    from aiobotocore.awsrequest import AioAWSResponse
+    with outcome_given(client, action, Response(200, {}, b"")) as instead_of:
+        await call
+    return instead_of[0]
 
-    from aflint.aws.http_session import Received
 
-    seen: list[Any] = []
+def is_outcome_given() -> bool:
+    """Say whether the next request of this task has its outcome already: see `outcome_given`."""
+    return _given.get() is not None
 
-    def instead(request: Any, **_: Any) -> Any:
-        if _watching.get() is not seen:
-            return None  # it is of another task, and is to be sent
-        seen.append(request)
-        return AioAWSResponse(request.url, 200, {}, Received(request.url, b""))
+
+@contextmanager
+def outcome_given(
+    client: Any, action: str, outcome: Response | Exception
+) -> Iterator[Sequence[Any]]:
+    """Have aiobotocore take this for the outcome of the first request of a call made meanwhile.
+
+    Yields what will hold that request. Others are sent: those of other tasks, and further tries.
+    """
+    from aflint.aws.http_session import answer_of
+
+    instead_of: list[Any] = []
+
+    def give(request: Any, **_: Any) -> Any:
+        if _given.get() is not instead_of or instead_of:
+            return None
+        instead_of.append(request)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return answer_of(request.url, outcome)
 
     event = f"before-send.{client.meta.service_model.service_id.hyphenize()}.{action}"
-    client.meta.events.register(event, instead)
-    watched = _watching.set(seen)
+    client.meta.events.register(event, give)
+    given = _given.set(instead_of)
     try:
-        await call
+        yield instead_of
     finally:
-        _watching.reset(watched)
-        client.meta.events.unregister(event, instead)
-    return seen[0]
+        _given.reset(given)
+        client.meta.events.unregister(event, give)
 
 
 def scope_of(request: Any) -> Scope | None:

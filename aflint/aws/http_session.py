@@ -82,8 +82,7 @@ class PlainHttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore shi
         response = await self.exchange(
             request.url, origin, request.method, target, headers, bytes(body or b"")
         )
-        raw = Received(request.url, response.body)
-        return AioAWSResponse(request.url, response.status, response.headers, raw)
+        return answer_of(request.url, response)
 
     def way_to(self, url: str) -> tuple[Origin, bool]:
         """Return the origin of a URL, and whether it is reached directly."""
@@ -147,6 +146,12 @@ def kept_alive(address: tuple[int, int, int, str, Any]) -> socket.socket:
     made = socket.socket(family, kind, protocol)
     keep_alive(made)
     return made
+
+
+def answer_of(url: str, response: Response) -> Any:
+    """Return a response as aiobotocore takes it from its HTTP session."""
+    raw = Received(url, response.body)
+    return AioAWSResponse(url, response.status, response.headers, raw)
 
 
 def headers_of(request: Any) -> dict[str, str]:

@@ -19,6 +19,7 @@ from aflint import errors
 from aflint.aws.bare.aws import BareAws, connect
 from aflint.aws.bare.signing import Credentials
 from aflint.aws.clients import Aws
+from aflint.aws.endpoints import unsent
 from aflint.aws.s3 import Stored
 from aflint.task import AwsEndpoints
 from tests.aws.certificates import CERTIFICATE, KEY
@@ -45,11 +46,13 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @dataclass
 class Recorder:
-    """A server that keeps the head of each request and answers all alike."""
+    """A server that keeps each request and answers all alike; the first few by `before`."""
 
     status: str = "200 OK"
     body: bytes = b"{}"
+    before: list[tuple[str, bytes]] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     url: str = ""
     open: int = 0
     silent: bool = False
@@ -63,12 +66,13 @@ class Recorder:
                 if "expect: 100-continue" in head.lower():
                     writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 length = re.search(r"(?i)content-length: (\d+)", head)
-                await reader.readexactly(int(length[1]) if length else 0)
+                self.bodies.append(await reader.readexactly(int(length[1]) if length else 0))
                 if self.silent:
                     await reader.read()
                     raise ConnectionError
-                said = f"HTTP/1.1 {self.status}\r\nContent-Length: {len(self.body)}\r\n\r\n"
-                writer.write(said.encode() + self.body)
+                status, body = self.before.pop(0) if self.before else (self.status, self.body)
+                said = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n"
+                writer.write(said.encode() + body)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
             await writer.wait_closed()
@@ -100,22 +104,11 @@ async def clients(region: str | None = "us-east-1", **settings: Any) -> AsyncIte
 
 async def asked(aws: Aws, service: str, action: str, **parameters: Any) -> str:
     """Return the URL of a call that is not sent."""
-    from aiobotocore.awsrequest import AioAWSResponse
-
-    from aflint.aws.http_session import Received
-
-    seen = []
-
-    def instead(request: Any, **_: Any) -> Any:
-        seen.append(request)
-        return AioAWSResponse(request.url, 200, {}, Received(request.url, b""))
-
-    client = await aws.client(service)
-    client.meta.events.register("before-send", instead)
-    await aws.call(service, action, "it", **parameters)
-    signed = seen[0].headers.get("Authorization", b"")
+    call = aws.call(service, action, "it", **parameters)
+    request = await unsent(await aws.client(service), action, call)
+    signed = request.headers.get("Authorization", b"")
     scope = re.search(r"/\d{8}/(\S+)/aws4_request", str(signed))
-    return f"{seen[0].url} {scope[1] if scope else ''}"
+    return f"{request.url} {scope[1] if scope else ''}"
 
 
 CALLS: Mapping[str, tuple[str, str, dict[str, Any]]] = {

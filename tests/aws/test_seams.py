@@ -8,6 +8,7 @@ import asyncio
 import re
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,15 +62,26 @@ def lines(head: str) -> dict[str, str]:
     return {"": first, **kept}
 
 
-async def sent(server: Recorder, aws: Aws) -> list[dict[str, str]]:
-    """Make a call of each service and return what was sent."""
+async def sent(server: Recorder, aws: Aws) -> list[tuple[dict[str, str], bytes]]:
+    """Make calls of each service and return what was sent."""
     server.heads.clear()
+    server.bodies.clear()
     await invoke(aws)
-    await aws.sqs().list_queues("q")
+    sqs, url = aws.sqs(), "http://queues/123456789012/q-ü"
+    server.body = b'{"QueueUrl": "http://queues/q"}'
+    assert await sqs.create_queue("q-ü", {"aflint": 'a "job"'}) == "http://queues/q"
+    server.body = b""
+    await sqs.max_message_bytes(url)
+    await sqs.list_queues("q")
+    await sqs.send(url, [b"body", b"a+b/c=="])
+    await sqs.receive(url, wait_s=2, visibility_s=45)
+    await sqs.change_visibility(url, ["receipt"], 0)
+    await sqs.delete(url, ["receipt", "other"])
+    await sqs.delete_queue(url)
     await aws.s3().get("bucket", "a b/ü", 1, 3)
     await aws.s3().put("bucket", "k", b"body")
     assert all(CREDENTIALS.search(head) for head in server.heads)
-    return [lines(head) for head in server.heads]
+    return [(lines(head), body) for head, body in zip(server.heads, server.bodies, strict=True)]
 
 
 async def test_the_short_way_sends_what_the_long_way_does(
@@ -78,8 +90,9 @@ async def test_the_short_way_sends_what_the_long_way_does(
     async with recording(body=b"") as server, clients(endpoint_url=server.url) as aws:
         short = await sent(server, aws)
         assert not long_way
-        assert "amz-sdk-" not in server.heads[0]  # which only aiobotocore's own Invoke has
-    monkeypatch.setattr("aflint.aws.invoke.shortened", lambda *_: nullcontext())
+        # these headers count tries, and only aiobotocore's own requests have them
+        assert not any("amz-sdk-" in head for head in server.heads[:-2])
+    monkeypatch.setattr("aflint.aws.short_way.shortened", lambda *_: nullcontext())
     monkeypatch.setattr("aflint.aws.http_session.is_loopback", lambda _: False)
     monkeypatch.setenv("HTTP_PROXY", "")
     async with recording(body=b"") as server, clients(endpoint_url=server.url) as aws:
@@ -87,9 +100,9 @@ async def test_the_short_way_sends_what_the_long_way_does(
             client = await aws.client(each, attempts=1) if each == "lambda" else None
             (client or await aws.client(each))._endpoint.http_session._can_be_plain = False
         long = await sent(server, aws)
-        assert len(long_way) == 4
-    for one in (*short, *long):
-        one.pop("host")
+        assert len(long_way) == len(long) == 11
+    for head, _ in (*short, *long):
+        head.pop("host")
     assert short == long
 
 
@@ -156,6 +169,72 @@ async def test_one_invoke_is_sent_once_whatever_happens(
             await invoke(aws)
     assert not nothing_was_sent(raised.value)
     assert len(server.heads) == 1
+
+
+SLOW_DOWN = (
+    "400 Bad Request",
+    b'{"__type":"com.amazon.coral.service#RequestThrottled","message":"slow"}',
+)
+MADE = ("200 OK", b'{"QueueUrl": "http://queues/q"}')
+
+
+@pytest.mark.parametrize("failed", [("500 Oops", b""), ("503 Oops", b"<html>"), SLOW_DOWN])
+async def test_what_fails_on_the_short_way_is_tried_again_by_aiobotocore(
+    failed: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def at_once(seconds: float) -> None:
+        return None
+
+    monkeypatch.setattr("aiobotocore.endpoint.asyncio", SimpleNamespace(sleep=at_once))
+    async with (
+        recording(before=[MADE, failed, failed, MADE, MADE]) as server,
+        clients(endpoint_url=server.url) as aws,
+    ):
+        for _ in range(3):
+            assert await aws.sqs().create_queue("q", {}) == "http://queues/q"
+    # each short way's try is the first of aiobotocore's, which numbers those that it sends
+    tries = [re.search(r"(?i)amz-sdk-request: attempt=(\d)", head) for head in server.heads]
+    assert [found and found[1] for found in tries] == [None, None, "2", "3", None]
+
+
+async def test_successes_on_the_short_way_allow_for_more_retries() -> None:
+    async with recording(body=MADE[1]) as server, clients(endpoint_url=server.url) as aws:
+        client = await aws.client("sqs")
+        told = []
+        client.meta.events.register("after-call.sqs", lambda **said: told.append(said))
+        await aws.sqs().create_queue("q", {})
+        told.clear()
+        await aws.sqs().create_queue("q", {})
+    assert [(said["http_response"].status_code, said["context"]) for said in told] == [(200, {})]
+    assert told[0]["parsed"]["QueueUrl"] == "http://queues/q"
+
+
+async def test_a_refusal_on_the_short_way_has_its_own_error() -> None:
+    body = b'{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"gone"}'
+    async with (
+        recording(status="400 Bad Request", body=body) as server,
+        clients(endpoint_url=server.url) as aws,
+    ):
+        with pytest.raises(errors.QueueDeletedError, match="gone"):
+            await aws.sqs().delete_queue("http://queues/q")
+    assert len(server.heads) == 1
+
+
+@pytest.mark.parametrize("page", [b"<html>Sign in</html>", b'["no", "object"]', b"\xff{"])
+async def test_a_page_in_place_of_an_answer(page: bytes) -> None:
+    async with recording(body=page) as server, clients(endpoint_url=server.url) as aws:
+        with pytest.raises(errors.ServiceUnavailableError, match="no service of AWS"):
+            await aws.sqs().create_queue("q", {})
+    assert len(server.heads) == 1
+
+
+async def test_adaptive_retries_count_every_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_RETRY_MODE", "adaptive")
+    async with recording() as server, clients(endpoint_url=server.url) as aws:
+        for _ in range(2):
+            await invoke(aws)
+            await aws.sqs().list_queues("q")
+    assert all("amz-sdk-request" in head.lower() for head in server.heads)
 
 
 async def test_nobody_listens(unused_tcp_port: int) -> None:

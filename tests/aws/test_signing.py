@@ -5,6 +5,7 @@ import datetime
 import json
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -117,7 +118,7 @@ class Recorder:
         named = {name.lower(): value for name, value in headers.items()}
         url = f"{origin.scheme}://{named['host']}{target}"
         self.sent.append(Sent(method, url, named, body))
-        answer = b"{}" if "x-amz-target" in named else b""
+        answer = b'{"QueueUrl": "https://q"}' if "x-amz-target" in named else b""
         if method == "POST" and not answer:
             answer = b"<Result><UploadId>upload</UploadId></Result>"
         return Response(200, {"etag": '"tag"', "content-length": str(len(answer))}, answer)
@@ -128,7 +129,8 @@ class Driver:
 
     def __init__(self) -> None:
         self.runner = asyncio.Runner()
-        self.aws = Aws(REGION, credentials=Credentials("AKIDEXAMPLE", "secret"))
+        self.keys = Credentials("AKIDEXAMPLE", "secret")
+        self.aws = Aws(REGION, credentials=self.keys)
         self.endpoints = self.runner.run(self.aws.resolve())
 
     def sends(self, call: Call, aws: Aws | None = None) -> Sent:
@@ -152,8 +154,18 @@ class Driver:
 
 
 @pytest.fixture(scope="module")
-def driver() -> Iterator[Driver]:
+def short() -> Iterator[Driver]:
+    """A driver as it is: its calls of SQS go the short way."""
     made = Driver()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Driver]:
+    """One whose calls all go aiobotocore's own way."""
+    with mock.patch("aflint.aws.short_way.shortened", return_value=nullcontext()):
+        made = Driver()
     yield made
     made.close()
 
@@ -181,9 +193,18 @@ def calls(service: str, method: str, *positional: Any, **named: Any) -> st.Searc
     return st.builds(call, *positional, **named)
 
 
+MESSAGES = st.one_of(
+    calls("sqs", "send", QUEUES, TEXT_BODIES),
+    calls("sqs", "receive", QUEUES, wait_s=st.integers(0, 20), visibility_s=st.integers(0, 60)),
+    calls("sqs", "change_visibility", QUEUES, RECEIPTS, st.integers(0, 43_200)),
+    calls("sqs", "delete", QUEUES, RECEIPTS),
+)
+
+
 @settings(deadline=None)
 @given(
-    call=st.one_of(
+    call=MESSAGES
+    | st.one_of(
         calls("s3", "get", BUCKETS, OBJECT_KEYS, st.integers(0, 2**39), PAST, st.just("") | ETAGS),
         calls("s3", "head", BUCKETS, OBJECT_KEYS),
         calls("s3", "put", BUCKETS, OBJECT_KEYS, BODIES, new=st.booleans()),
@@ -192,10 +213,6 @@ def calls(service: str, method: str, *positional: Any, **named: Any) -> st.Searc
         calls("s3", "put_part", BUCKETS, OBJECT_KEYS, UPLOADS, st.integers(1, 10_000), BODIES),
         calls("s3", "finish_upload", BUCKETS, OBJECT_KEYS, UPLOADS, st.lists(ETAGS, min_size=1)),
         calls("s3", "abort_upload", BUCKETS, OBJECT_KEYS, UPLOADS),
-        calls("sqs", "send", QUEUES, TEXT_BODIES),
-        calls("sqs", "receive", QUEUES, wait_s=st.integers(0, 20), visibility_s=st.integers(0, 60)),
-        calls("sqs", "change_visibility", QUEUES, RECEIPTS, st.integers(0, 43_200)),
-        calls("sqs", "delete", QUEUES, RECEIPTS),
     ),
     access=KEYS,
     secret=KEYS,
@@ -205,7 +222,31 @@ def test_each_call_of_tasks_is_aiobotocores_and_signed_as_botocore_signs_it(
     driver: Driver, call: Call, access: str, secret: str, token: str | None
 ) -> None:
     keys = Credentials(access, secret, token)
-    ours, theirs = driver.sends(call, BareAws(driver.endpoints, keys)), driver.sends(call)
+    _check_alike(driver.sends(call, BareAws(driver.endpoints, keys)), driver.sends(call), keys)
+
+
+@settings(deadline=None)
+@given(
+    call=MESSAGES
+    | st.one_of(
+        calls("sqs", "create_queue", TEXT, st.dictionaries(TEXT, TEXT, max_size=3)),
+        calls("sqs", "delete_queue", QUEUES),
+        calls("sqs", "list_queues", TEXT),
+        calls("sqs", "max_message_bytes", QUEUES),
+    )
+)
+def test_each_call_on_the_short_way_is_aiobotocores_and_signed_as_botocore_signs_it(
+    short: Driver, driver: Driver, call: Call
+) -> None:
+    ours, theirs = short.sends(call), driver.sends(call)
+    _check_alike(ours, theirs, short.keys)
+    assert ours.body == theirs.body
+    assert "amz-sdk-request" not in ours.headers
+    assert "amz-sdk-request" in theirs.headers
+
+
+def _check_alike(ours: Sent, theirs: Sent, keys: Credentials) -> None:
+    """Check that two requests ask for the same, and that `ours` is signed as botocore does it."""
     place, there = urlsplit(ours.url), urlsplit(theirs.url)
     assert (ours.method, place[:3]) == (theirs.method, there[:3])
     assert _pairs(place.query) == _pairs(there.query)
@@ -216,7 +257,8 @@ def test_each_call_of_tasks_is_aiobotocores_and_signed_as_botocore_signs_it(
         assert ours.body == theirs.body
     service = "sqs" if place.netloc.startswith("sqs.") else "s3"
     added = ("authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256")
-    given_ = {name: value for name, value in ours.headers.items() if name not in added}
+    unsigned = (*added, "user-agent")
+    given_ = {name: value for name, value in ours.headers.items() if name not in unsigned}
     signed = _botocore_signs(service, ours.method, place.path, place.query, given_, ours.body, keys)
     assert {name: ours.headers.get(name) for name in added} == {
         name: signed.get(name) for name in added
