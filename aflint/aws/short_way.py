@@ -223,7 +223,8 @@ class _ShortWay:
                 self.url, self.origin, self.method, target, headers, body
             )
         except BotoCoreError as error:
-            return error
+            met: Exception = error
+            return met
 
 
 @lru_cache(maxsize=8)
