@@ -1,24 +1,77 @@
-"""What a job tells its listeners.
+"""What a run and its jobs tell their listeners.
 
 A listener is any callable that takes an event. It is called on the event loop, in order, and
-must not block; an exception in it is logged and does not touch the job.
+must not block; the first exception in it is logged, and none touches the job. Events bear no times:
+a listener that needs them reads a clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aflint.task import TaskId, TaskMetrics
 
+_log = logging.getLogger("aflint.scheduler")  # most events are its own
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A session is open. `host` is where its tasks run: this machine's name, or the function's.
+
+    Where `estimated`, nothing is billed: dollars are what the run would cost on Lambda. `settings`
+    are the configuration's.
+    """
+
+    run: str
+    name: str
+    backend: str
+    host: str
+    estimated: bool
+    memory_mb: int
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RddInfo:
+    """An RDD that a stage computes: `name` says by which method, and where in the program.
+
+    `paths` are the files that it reads, where it is a source.
+    """
+
+    id: int
+    name: str
+    parents: tuple[int, ...]
+    partitions: int
+    cached: bool = False
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageInfo:
+    """A stage of a job: `parents` are the stages whose shuffles it reads.
+
+    `rdds` are those it computes, the last one being its own. `target` is where it saves them.
+    """
+
+    id: int
+    name: str
+    tasks: int
+    parents: tuple[int, ...] = ()
+    writes_shuffle: bool = False
+    rdds: tuple[RddInfo, ...] = ()
+    target: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class JobStarted:
-    """A job was accepted: `stages` lists (stage id, name, number of tasks) in dependency order."""
+    """A job was accepted: `stages` are in dependency order, `transport` carries its shuffles."""
 
     job: str
     name: str
-    stages: tuple[tuple[int, str, int], ...]
+    stages: tuple[StageInfo, ...]
+    transport: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +95,15 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
-    """One attempt was handed to the invoker; `memory_mb` is what it asks for, 0 for any."""
+    """One attempt was handed to the invoker; `memory_mb` is what it asks for, 0 for any.
+
+    It was `queued` for so many seconds, with all that it reads there, until it had a slot.
+    """
 
     id: TaskId
     speculative: bool
     memory_mb: int = 0
+    queued: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +111,9 @@ class TaskEnded:
     """One attempt ended: accepted, failed (`error` says why), or superseded by another.
 
     What was accepted stands in the journal a quarter of a second later. `refused`:
-    it never ran, as it was throttled.
+    it never ran, as it was throttled. `continues`: it ended near its time limit, and its next link
+    takes over. `executor` names the worker or the function's environment that ran it; empty where
+    no result came back.
     """
 
     id: TaskId
@@ -63,6 +122,8 @@ class TaskEnded:
     metrics: TaskMetrics
     logs: str
     refused: bool = False
+    continues: bool = False
+    executor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +153,16 @@ class JobEnded:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The session is being left; no job runs any more."""
+
+    run: str
+
+
 Event = (
-    JobStarted
+    RunStarted
+    | JobStarted
     | StageSkipped
     | StageStarted
     | TaskStarted
@@ -101,15 +170,44 @@ Event = (
     | TaskRecovered
     | StageEnded
     | JobEnded
+    | RunEnded
 )
 Listener = Callable[[Event], None]
+
+
+class EventStream:
+    """The one place where listeners are called: with every event, in the order in which they are.
+
+    Listeners may be added to the list, and removed from it, at any time.
+    """
+
+    def __init__(self, listeners: Sequence[Listener] = ()) -> None:
+        self._listeners = listeners
+        # Those that failed once: what they raise after that is not logged.
+        self._failed: list[Listener] = []
+
+    def emit(self, event: Event) -> None:
+        """Call every listener; what one raises does not keep the others from being called."""
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s", line_of(event))
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                if not any(each is listener for each in self._failed):
+                    self._failed.append(listener)
+                    _log.exception("a listener failed at %s; later failures are not logged", event)
 
 
 def line_of(event: Event) -> str:
     """Return an event as a line of a log that begins with its ids: job/stage/partition/attempt."""
     match event:
+        case RunStarted(run, name, backend):
+            return f"{run} opens: {name} on {backend}"
+        case RunEnded(run):
+            return f"{run} closes"
         case JobStarted(job, name, stages):
-            tasks = sum(count for _, _, count in stages)
+            tasks = sum(stage.tasks for stage in stages)
             return f"{job} starts: {name}, {tasks} tasks in {len(stages)} stages"
         case StageSkipped(job, stage):
             return f"{job}/{stage} is skipped"

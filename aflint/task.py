@@ -282,7 +282,11 @@ class TaskDescription:
 class TaskMetrics:
     """What one attempt did, in the units that AWS bills and that people look at.
 
-    Seconds are wall-clock seconds of the executor; bytes are as stored or sent (compressed).
+    Seconds are wall-clock seconds of the executor; bytes are as stored or sent (compressed). Of its
+    `seconds` it spent `load_seconds` on its program, and waited `read_seconds` for input,
+    `fetch_seconds` for shuffled frames and `write_seconds` for these to be taken; the rest is
+    computing. What a shuffle's bytes hold that went by objects or files, and not by queues, is
+    counted as `_object_bytes`, too.
     `memory_mb` is that of the function that ran it, 0 where no function did. `rejected_frames`
     counts, by the reason, what a reader was given that was no frame of its job.
     """
@@ -305,6 +309,17 @@ class TaskMetrics:
     init_seconds: float = 0.0
     billed_seconds: float = 0.0
     memory_mb: int = 0
+    input_records: int = 0
+    output_bytes: int = 0
+    output_records: int = 0
+    shuffle_read_records: int = 0
+    shuffle_read_object_bytes: int = 0
+    shuffle_write_records: int = 0
+    shuffle_write_object_bytes: int = 0
+    load_seconds: float = 0.0
+    read_seconds: float = 0.0
+    fetch_seconds: float = 0.0
+    write_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -347,6 +362,7 @@ class TaskResult:
 
     `value` is one block of the record codec. `accumulators` are pickled updates. `stored` are the
     partitions that the attempt cached on its way: (node id, partition, split to read it by).
+    `executor` names the worker, or the function's environment, that ran it.
     """
 
     id: TaskId
@@ -358,3 +374,4 @@ class TaskResult:
     stored: tuple[tuple[int, int, Any], ...] = ()
     metrics: TaskMetrics = TaskMetrics()
     logs: str = ""
+    executor: str = ""

@@ -7,6 +7,7 @@ from aflint.events import (
     JobEnded,
     JobStarted,
     StageEnded,
+    StageInfo,
     StageStarted,
     TaskEnded,
     TaskRecovered,
@@ -23,7 +24,7 @@ DID = TaskMetrics(seconds=0.4121)
     ("event", "line"),
     [
         (
-            JobStarted("run-3", "collect", ((0, "map", 4), (1, "collect", 2))),
+            JobStarted("run-3", "collect", (StageInfo(0, "map", 4), StageInfo(1, "collect", 2))),
             "run-3 starts: collect, 6 tasks in 2 stages",
         ),
         (StageStarted("run-3", 1), "run-3/1 starts"),

@@ -25,6 +25,7 @@ from aflint.events import (
     JobEnded,
     JobStarted,
     StageEnded,
+    StageInfo,
     StageStarted,
     TaskEnded,
     TaskStarted,
@@ -46,7 +47,9 @@ class Scene:
                 listener(event)
 
     def job(self, id: str = "s-7", name: str = "collect at taxi.py:12") -> None:
-        self.tell(JobStarted(id, name, ((0, "map at taxi.py:10", 2), (1, name, 40))))
+        self.tell(
+            JobStarted(id, name, (StageInfo(0, "map at taxi.py:10", 2), StageInfo(1, name, 40)))
+        )
 
     def task(
         self, accepted: bool = True, stage: int = 0, attempt: int = 0, id: str = "s-7"
@@ -153,7 +156,7 @@ async def test_stages_that_run_come_first_where_there_is_little_room(scene: Scen
     paper = Paper()
     display = ProgressDisplay(paper, scene.reporter)
     scene.listeners.append(display)
-    scene.tell(JobStarted("s-1", "x", tuple((n, f"stage {n}", 1) for n in range(9))))
+    scene.tell(JobStarted("s-1", "x", tuple(StageInfo(n, f"stage {n}", 1) for n in range(9))))
     scene.tell(StageStarted("s-1", 8))
     lines = display.lines()
     assert [line.split(" ")[0] for line in lines] == ["1.8", "1.0", "1.1", "1.2", "and"]

@@ -13,6 +13,7 @@ from aflint.events import (
     JobEnded,
     JobStarted,
     StageEnded,
+    StageInfo,
     StageStarted,
     TaskEnded,
     TaskRecovered,
@@ -24,7 +25,7 @@ from aflint.task import TaskId, TaskMetrics
 def test_a_job_is_summed_over_all_attempts() -> None:
     now = [10.0]
     reporter = Reporter(1769, estimate=True, clock=lambda: now[0])
-    reporter(JobStarted("j", "collect", ((0, "collect", 2),)))
+    reporter(JobStarted("j", "collect", (StageInfo(0, "collect", 2),)))
     for attempt, accepted in ((0, False), (1, True)):
         task = TaskId("j", 0, 0, attempt)
         reporter(TaskStarted(task, False))
@@ -44,7 +45,7 @@ def test_a_job_is_summed_over_all_attempts() -> None:
 def test_a_job_prints_as_a_table_of_its_stages() -> None:
     now = [0.0]
     reporter = Reporter(1769, estimate=False, clock=lambda: now[0])
-    stages = ((0, "map at taxi.py:3", 2), (1, "collect at taxi.py:9", 1))
+    stages = (StageInfo(0, "map at taxi.py:3", 2), StageInfo(1, "collect at taxi.py:9", 1))
     reporter(JobStarted("s-3", "collect at taxi.py:9", stages))
     report = reporter.jobs["s-3"]
     assert str(report) == (
@@ -85,7 +86,7 @@ def test_a_job_prints_as_a_table_of_its_stages() -> None:
 
 def test_a_failed_job_says_why_in_one_line() -> None:
     reporter = Reporter(1769, estimate=True, clock=lambda: 0.0)
-    reporter(JobStarted("s-1", "count", ((0, "count", 4),)))
+    reporter(JobStarted("s-1", "count", (StageInfo(0, "count", 4),)))
     reporter(JobEnded("s-1", "TaskError: " + "x" * 300 + "\nTraceback"))
     (said,) = [line for line in str(reporter.jobs["s-1"]).splitlines() if "failed" in line]
     assert said.startswith("job 1 count: failed after 0.00 s (TaskError: xxx")
@@ -95,7 +96,7 @@ def test_a_failed_job_says_why_in_one_line() -> None:
 
 def test_only_attempts_that_follow_a_failed_one_are_retries() -> None:
     reporter = Reporter(1769, estimate=True, clock=lambda: 0.0)
-    reporter(JobStarted("j", "count", ((0, "count", 4),)))
+    reporter(JobStarted("j", "count", (StageInfo(0, "count", 4),)))
     first, again, copy = (TaskId("j", 0, 0, attempt) for attempt in range(3))
     reporter(TaskStarted(first, False))
     reporter(TaskStarted(TaskId("j", 0, 0, 0, link=1), False))
@@ -153,7 +154,7 @@ def test_frames_that_were_rejected_are_counted_by_reason_and_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     reporter = Reporter(1769, estimate=True)
-    reporter(JobStarted("j", "collect", ((0, "collect", 3),)))
+    reporter(JobStarted("j", "collect", (StageInfo(0, "collect", 3),)))
     for rejected in ({"altered": 1}, {}, {"altered": 1, "of another version": 1}):
         metrics = TaskMetrics(rejected_frames=rejected)
         reporter(TaskEnded(TaskId("j", 0, 0, 0), True, "", metrics, ""))

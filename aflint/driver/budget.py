@@ -73,7 +73,7 @@ class Watch:
         """Take in an event."""
         match event:
             case JobStarted(id, name, stages):
-                tasks = sum(count for _, _, count in stages)
+                tasks = sum(stage.tasks for stage in stages)
                 account = Account(self.runs_on_s)
                 job = self._jobs[id] = _Watched(name, tasks, _clock(), account)
                 self._look(id, job)

@@ -298,7 +298,7 @@ class Reporter:
                     oldest = self.jobs.pop(next(iter(self.jobs)))
                     if oldest.running:  # it is not heard of again
                         self._used += oldest.usage
-                reports = tuple(StageReport(*stage) for stage in stages)
+                reports = tuple(StageReport(each.id, each.name, each.tasks) for each in stages)
                 self.jobs[id] = JobReport(id, name, reports, self.clock(), estimated=self._estimate)
             case StageSkipped(id, number):
                 if id in self.jobs:

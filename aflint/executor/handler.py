@@ -41,6 +41,12 @@ from aflint.wire import pack
 TMP_VARIABLE = "AFLINT__TMP_MB"
 """The variable in which `aflint deploy` leaves the size of /tmp, which Lambda does not say."""
 
+_ENVIRONMENT = "AWS_LAMBDA_LOG_STREAM_NAME"
+"""The variable in which Lambda names an environment: a date, the version and 32 hexadecimal digits,
+of which the last few will do.
+"""
+_MOST_NAME = 12
+
 _TMP_SHARE = 0.8 * 1024 * 1024
 """Bytes to spill to /tmp for each MB of it; the rest is for user code."""
 
@@ -122,8 +128,9 @@ def _executor(endpoints: AwsEndpoints | None) -> tuple[Executor, frozenset[int]]
         aws = connect(endpoints)
     transport_for = partial(create_transport, aws=aws)
     executor = Executor(
-        _io(), open_storage(aws), transport_for, scratch, _opener().secret, int(room)
-    )
+        _io(), open_storage(aws), transport_for, scratch, _opener().secret, int(room),
+        name=os.environ.get(_ENVIRONMENT, "")[-_MOST_NAME:],
+    )  # fmt: skip
     return executor, open_descriptors()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,6 +108,12 @@ class Inputs:
         """Return a source of a split, from a position on."""
         key = self.file_key(split.path) if isinstance(split, BlocksSplit) else None
         return open_source(split, self.storage, self.io, self.source_counts, position, key)
+
+    def counted(self, blocks: Iterator[list[Any]]) -> Iterator[list[Any]]:
+        """Give the blocks of a source, and count their records."""
+        for block in blocks:
+            self.source_counts.input_records += len(block)
+            yield block
 
     def file_key(self, path: str) -> bytes:
         """Return the key of a file of blocks that only aflint's own tasks read."""

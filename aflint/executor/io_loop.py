@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 import threading
+import time
 from collections import deque
 from collections.abc import (
     AsyncIterator,
@@ -15,6 +16,7 @@ from collections.abc import (
     Iterator,
 )
 from concurrent.futures import Future
+from contextlib import contextmanager
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -27,6 +29,40 @@ T = TypeVar("T")
 
 _LOOK_S = 1.0
 """How often a loop that waits looks whether it can go on."""
+
+
+class Stopwatch:
+    """The seconds that the compute thread waited for one kind of thing."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the time of a block."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    def each(self, items: Iterator[T]) -> Iterator[T]:
+        """Give the items of an iterator of the loop's, and count the time that each takes to come.
+
+        Closing the iterator closes the other one.
+        """
+        try:
+            while True:
+                began = time.perf_counter()
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+                finally:
+                    self.seconds += time.perf_counter() - began
+                yield item
+        finally:
+            items.close()  # type: ignore[attr-defined]
 
 
 class IOLoop:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from aflint.executor.io_loop import IOLoop
+from aflint.executor.io_loop import IOLoop, Stopwatch
 from aflint.storage.base import FileInfo, Storage, input_changed
 
 T = TypeVar("T")
@@ -26,9 +26,11 @@ FILES_DEPTH = 8
 
 @dataclass(slots=True)
 class SourceCounts:
-    """What has been read so far, in bytes as stored."""
+    """What has been read so far, in bytes as stored, and how long it was waited for."""
 
     input_bytes: int = 0
+    input_records: int = 0
+    waited: Stopwatch = field(default_factory=Stopwatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Reading:
         self, thunks: Iterable[Callable[[], Awaitable[T]]], depth: int = DEPTH
     ) -> Iterator[Iterator[T]]:
         """Give the results in order, `depth` on their way; leaving cancels what is in flight."""
-        results = self.io.ahead(thunks, depth)
+        results = self.counts.waited.each(self.io.ahead(thunks, depth))
         try:
             yield results
         finally:

@@ -31,13 +31,20 @@ def split_blocks(leaf: int, partition: int, inputs: Inputs) -> Iterator[list[Any
     split = inputs.split(leaf, partition)
     if not inputs.chain.limit.bounded:
         # Nothing can be cut: blocks need not be looked at between.
-        return inputs.open(split).blocks()
+        return inputs.counted(inputs.open(split).blocks())
     begin = inputs.chain.in_source
-    return inputs.chain.source_blocks(inputs.open(split, begin.position), begin.skip)
+    source = inputs.open(split, begin.position)
+    return inputs.counted(inputs.chain.source_blocks(source, begin.skip))
 
 
 def count_split(leaf: int, partition: int, inputs: Inputs) -> int:
     """Count the records of a leaf's split, without making them where its source can."""
+    found = _count_split(leaf, partition, inputs)
+    inputs.source_counts.input_records += found
+    return found
+
+
+def _count_split(leaf: int, partition: int, inputs: Inputs) -> int:
     control = inputs.chain
     begin = control.in_source
     source = inputs.open(inputs.split(leaf, partition), begin.position)

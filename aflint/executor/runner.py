@@ -6,7 +6,7 @@ import logging
 import operator
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from aflint.executor.chaining import Chain, PausedError, TimeLimit, is_cuttable
 from aflint.executor.context import TaskContext, running
 from aflint.executor.failure import describe
 from aflint.executor.inputs import Inputs
-from aflint.executor.io_loop import IOLoop
+from aflint.executor.io_loop import IOLoop, Stopwatch
 from aflint.executor.memory import MemoryWatch, peak_bytes
 from aflint.executor.order import by_content, comes_in_any_order
 from aflint.executor.output_capture import captured_output
@@ -35,7 +35,9 @@ from aflint.storage.base import Storage
 from aflint.task import (
     Blob,
     Continuation,
+    Extent,
     MapStatus,
+    StagedPart,
     TaskDescription,
     TaskMetrics,
     TaskResult,
@@ -63,6 +65,8 @@ class Executor:
     scratch: Path
     secret: Secret
     scratch_bytes: int | None = None
+    # What results say that they are from.
+    name: str = ""
     clock: Callable[[], float] = time.monotonic
     # By what `create_transport` makes them of.
     _transports: dict[tuple[Any, ...], Transport] = field(default_factory=dict)
@@ -94,7 +98,7 @@ class Executor:
             cpu_seconds=time.process_time() - cpu,
             peak_memory_bytes=peak_bytes(),
         )
-        return replace(result, metrics=metrics, logs=logs.text())
+        return replace(result, metrics=metrics, logs=logs.text(), executor=self.name)
 
     def close(self) -> None:
         """Let go of transports and storage."""
@@ -105,7 +109,9 @@ class Executor:
     def _attempt(self, task: TaskDescription, limit: TimeLimit) -> TaskResult:
         context = TaskContext(task.id, self._fetch, task.memory_mb, str(self.scratch))
         with running(context):
-            program: Program = closure.loads(self._program(task.program))
+            loading = Stopwatch()
+            with loading.running():
+                program: Program = closure.loads(self._program(task.program))
             spill = self._spill_folder(task)
             spiller = Spiller(MemoryWatch(task.memory_mb), spill)
             # Without a time limit nothing has to be cut, and nothing looks at the clock.
@@ -120,7 +126,7 @@ class Executor:
                 return TaskResult(
                     task.id,
                     failure=describe(error, task.id),
-                    metrics=_add_reads(TaskMetrics(), inputs, spill),
+                    metrics=_add_reads(TaskMetrics(), inputs, spill, loading),
                 )
             finally:
                 inputs.close()
@@ -129,7 +135,7 @@ class Executor:
             result,
             accumulators=accumulators if context.accumulated else None,
             stored=tuple(inputs.stored),
-            metrics=_add_reads(result.metrics, inputs, spill),
+            metrics=_add_reads(result.metrics, inputs, spill, loading),
         )
 
     def _spill_folder(self, task: TaskDescription) -> SpillFolder:
@@ -171,15 +177,20 @@ class Executor:
         source = pipeline.records(program.root, partition, inputs)
         if isinstance(sink, SaveText):
             part = save_text(source, sink.target, sink.compression, task.id, self.storage, self.io)
-            return self._value(task, part)
+            return self._saved(task, part)
         if isinstance(sink, SavePickle):
             part = save_pickle(source, sink.target, sink.batch, task.id, self.storage, self.io)
-            return self._value(task, part)
+            return self._saved(task, part)
         return self._value(task, sink.function(partition, source))
 
     def _value(self, task: TaskDescription, value: Any) -> TaskResult:
         blob = self._packed(value, task)
         return TaskResult(task.id, value=blob, metrics=TaskMetrics(result_bytes=blob.size))
+
+    def _saved(self, task: TaskDescription, part: StagedPart) -> TaskResult:
+        result = self._value(task, part)
+        metrics = replace(result.metrics, output_bytes=part.size, output_records=part.records)
+        return replace(result, metrics=metrics)
 
     def _packed(self, value: Any, task: TaskDescription) -> Blob:
         return self._blob(frame.compress(records.encode([value])), task)
@@ -281,22 +292,38 @@ def _aborting(output: ShuffleOutput) -> Iterator[None]:
 
 
 def _writes(output: ShuffleOutput, status: MapStatus) -> TaskMetrics:
-    frames, size = output.written
+    written, frames, size = output.written
     counts: TransferCounts = output.counts
     return TaskMetrics(
+        shuffle_write_records=written,
         shuffle_write_frames=frames,
         shuffle_write_bytes=size,
+        # Extents hold a few bytes between frames, too.
+        shuffle_write_object_bytes=min(size, sum(map(_in_objects, status.extents.values()))),
+        write_seconds=output.waited,
         sqs_requests=counts.sqs_requests,
         s3_puts=counts.s3_puts,
         s3_gets=counts.s3_gets,
     )
 
 
-def _add_reads(metrics: TaskMetrics, inputs: Inputs, spill: SpillFolder) -> TaskMetrics:
+def _in_objects(extents: Iterable[Extent]) -> int:
+    return sum(extent.length for extent in extents)
+
+
+def _add_reads(
+    metrics: TaskMetrics, inputs: Inputs, spill: SpillFolder, loading: Stopwatch
+) -> TaskMetrics:
     shuffle = inputs.shuffle_counts
     return replace(
         metrics,
+        load_seconds=loading.seconds,
         input_bytes=inputs.source_counts.input_bytes,
+        input_records=inputs.source_counts.input_records,
+        read_seconds=inputs.source_counts.waited.seconds,
+        fetch_seconds=shuffle.waited.seconds,
+        shuffle_read_records=shuffle.records,
+        shuffle_read_object_bytes=min(shuffle.bytes, shuffle.object_bytes),
         shuffle_read_frames=shuffle.frames,
         shuffle_read_bytes=shuffle.bytes,
         rejected_frames=dict(shuffle.rejected),

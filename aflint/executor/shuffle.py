@@ -17,7 +17,7 @@ from typing import Any
 from aflint.codec import frame, records
 from aflint.codec.frame import FrameHeader, RejectedFrameError
 from aflint.errors import FetchFailedError, RecordTooLargeError
-from aflint.executor.io_loop import IOLoop
+from aflint.executor.io_loop import IOLoop, Stopwatch
 from aflint.task import FrameId, Manifest, MapStatus, ShuffleHandle, TaskId
 from aflint.transport.base import ShuffleReader, ShuffleWriter, Transport, TransportTraits
 
@@ -82,6 +82,8 @@ class ShuffleOutput:
         # Records in all buffers, and about what each takes encoded: a guess until one was.
         self._buffered = 0
         self._encoded_per_record = 64.0
+        self._records = 0
+        self._waited = Stopwatch()
         self._most_buffered = (memory_bytes or (1 << 30)) * _BUFFER_SHARE / _OBJECT_OVERHEAD
 
     @property
@@ -90,9 +92,14 @@ class ShuffleOutput:
         return self._writer.counts
 
     @property
-    def written(self) -> tuple[int, int]:
-        """Frames and bytes written so far."""
-        return sum(self._frames), sum(self._sizes)
+    def written(self) -> tuple[int, int, int]:
+        """Records, frames and bytes written so far."""
+        return self._records, sum(self._frames), sum(self._sizes)
+
+    @property
+    def waited(self) -> float:
+        """The seconds for which the task had to wait for the transport."""
+        return self._waited.seconds
 
     def add(self, partition: int, block: list[Any]) -> None:
         """Take records for one reduce partition."""
@@ -134,7 +141,9 @@ class ShuffleOutput:
             return
         self._frames[partition] += 1
         self._sizes[partition] += len(data)
-        self._io.run(self._writer.write(partition, data))
+        self._records += len(block)
+        with self._waited.running():
+            self._io.run(self._writer.write(partition, data))
 
     def _write_halves(self, partition: int, block: list[Any], size: int) -> None:
         if len(block) == 1:
@@ -162,7 +171,8 @@ class ShuffleOutput:
     def finish(self) -> MapStatus:
         """Write the rest and return what readers will find."""
         self.flush()
-        written = self._io.run(self._writer.finish())
+        with self._waited.running():
+            written = self._io.run(self._writer.finish())
         _log.debug(
             "%s wrote shuffle %d: %d frames, %d bytes",
             self._task, self._handle.shuffle, sum(self._frames), sum(self._sizes),
@@ -225,8 +235,11 @@ class Completeness:
 class ReadCounts:
     """What has been read of a shuffle. `rejected` counts frames by why they were dropped."""
 
+    records: int = 0
     frames: int = 0
     bytes: int = 0
+    object_bytes: int = 0
+    waited: Stopwatch = field(default_factory=Stopwatch)
     rejected: Counter[str] = field(default_factory=Counter)
     readers: list[ShuffleReader] = field(default_factory=list)
 
@@ -247,9 +260,15 @@ def read_blocks(
         return
     reader = transport.reader(progress.manifest)
     counts.readers.append(reader)
+    counts.object_bytes += sum(
+        extent.length for output in progress.manifest.outputs for extent in output.extents
+    )
     try:
-        for frame_id, payload in io.iterate(_payloads(progress, key, reader, timeout_s, counts)):
-            yield frame_id, records.decode(payload)
+        payloads = io.iterate(_payloads(progress, key, reader, timeout_s, counts))
+        for frame_id, payload in counts.waited.each(payloads):
+            block = records.decode(payload)
+            counts.records += len(block)
+            yield frame_id, block
     except FetchFailedError as error:
         # Of a kept shuffle that is another job, whose numbers of shuffles are not this one's.
         error.job = progress.manifest.handle.job

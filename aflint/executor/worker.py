@@ -111,7 +111,9 @@ def main() -> None:
         return  # the driver ended meanwhile
     opener = Opener(Secret(secret))
     with IOLoop() as io:
-        executor = Executor(io, open_storage(), create_transport, scratch, opener.secret)
+        executor = Executor(
+            io, open_storage(), create_transport, scratch, opener.secret, name=scratch.name
+        )
         gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
         while (sealed := receive(channel)) is not None:
             try:

@@ -12,6 +12,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from aflint.errors import InternalError
+from aflint.events import RddInfo, StageInfo
 from aflint.plan.lineage import (
     Aggregator,
     AlignedUnion,
@@ -38,6 +39,8 @@ from aflint.plan.program import (
     Program,
     ReadShuffle,
     ReadSplit,
+    SavePickle,
+    SaveText,
     Sink,
     Step,
     Store,
@@ -45,7 +48,7 @@ from aflint.plan.program import (
     WriteShuffle,
     Zip,
 )
-from aflint.task import AwsEndpoints, Blob, Input
+from aflint.task import AwsEndpoints, Blob, FilesSplit, Input, TextSplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class Stage:
     """Tasks that run the same program, one for each partition.
 
     `parents` are the ids of the stages whose shuffles its inputs read. `inputs[p]` is what task p
-    reads. `writes` is None for the result stage.
+    reads. `writes` is None for the result stage. `rdds` and `target` are for listeners.
     """
 
     id: int
@@ -116,11 +119,21 @@ class Stage:
     inputs: Sequence[tuple[Input, ...]]
     parents: tuple[int, ...] = ()
     writes: PlannedShuffle | None = None
+    rdds: tuple[RddInfo, ...] = ()
+    target: str = ""
 
     @property
     def tasks(self) -> int:
         """How many tasks there are."""
         return len(self.inputs)
+
+    @property
+    def info(self) -> StageInfo:
+        """What listeners are told of it."""
+        writes = self.writes is not None
+        return StageInfo(
+            self.id, self.name, self.tasks, self.parents, writes, self.rdds, self.target
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +280,9 @@ class _Planner:
         blob = self.pack(program, name, len(inputs))
         parents = tuple(sorted(builder.parents))
         # `build` has added the parents' stages by now, so that this one comes after them.
-        stage = Stage(len(self.stages), name, blob, inputs, parents, writes)
+        target = sink.target if isinstance(sink, SaveText | SavePickle) else ""
+        rdds = tuple(builder.rdds.values())
+        stage = Stage(len(self.stages), name, blob, inputs, parents, writes, rdds, target)
         self.stages.append(stage)
         return stage.id
 
@@ -300,11 +315,21 @@ class _StageBuilder:
 
     planner: _Planner
     parents: set[int] = field(default_factory=set)
+    # By id, each after those that it is made of.
+    rdds: dict[int, RddInfo] = field(default_factory=dict)
     _leaves: int = 0
 
     def build(self, node: Node) -> tuple[Step, Inputs]:
         """Return the step that computes a node, and the inputs of each of its partitions."""
         step, inputs = self._build(node)
+        self.rdds[node.id] = RddInfo(
+            node.id,
+            node.name,
+            tuple(parent.id for parent in node.parents),
+            len(inputs),
+            node.persisted,
+            _paths(node),
+        )
         if node.persisted or node.checkpointed:
             planner = self.planner
             # A checkpoint outlives the session, so it takes the place of the cache.
@@ -419,3 +444,16 @@ class _StageBuilder:
         leaf, inputs = self._leaf(ReadSplit, [read] * target.partitions)
         assert isinstance(leaf, ReadSplit)
         return ReadShuffle(leaf.leaf, aggregator, ordering, combined), inputs
+
+
+def _paths(node: Node) -> tuple[str, ...]:
+    """Return the files that a source reads, each once."""
+    if not isinstance(node, Source):
+        return ()
+    found: dict[str, None] = {}
+    for split in node.splits:
+        if isinstance(split, TextSplit):
+            found[split.path] = None
+        elif isinstance(split, FilesSplit):
+            found.update(dict.fromkeys(split.paths))
+    return tuple(found)

@@ -126,7 +126,7 @@ class Life:
         names.SparkFiles._sc = self
         names.SparkFiles._root_directory = str(root)
         with translated():
-            self._engine = Engine(config)
+            self._engine = Engine(config, self.appName)
         self.environment = _executor_environment(self._conf, config, self._tasks)
         if config.backend != "local":
             packed_pyspark()  # now, rather than on the loop that runs the first job

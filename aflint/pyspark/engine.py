@@ -32,10 +32,12 @@ class Engine:
     nothing behind.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, name: str = "") -> None:
         self.config = config
         self.tracker = Tracker()
         self.session = Session(config)
+        if name:
+            self.session.name = name
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(_ThreadEach())
         self._calls = Calls(self._loop)

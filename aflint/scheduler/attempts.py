@@ -70,6 +70,8 @@ def _start(
     stage, job = task.stage, task.stage.job
     id = TaskId(job.id, stage.stage.id, task.partition, number, len(start.links))
     attempt = Attempt(id, task, start, state.now, speculative)
+    # A second attempt, and a link that takes its predecessor's slot, were not queued.
+    queued = 0.0 if speculative or id.link else state.now - task.ready_at
     queues.begin_reading(state, attempt)
     state.attempts[id] = attempt
     job.running[attempt] = None
@@ -80,7 +82,7 @@ def _start(
         state.out.append(Emit(events.StageStarted(job.id, stage.stage.id)))
     described = _describe(attempt, state.policy)
     state.out.append(Launch(described, speculative))
-    state.out.append(Emit(events.TaskStarted(id, speculative, described.memory_mb)))
+    state.out.append(Emit(events.TaskStarted(id, speculative, described.memory_mb, queued)))
     queues.watch(state, attempt)
 
 
@@ -112,11 +114,19 @@ def _finish(
     error: str,
     spent: TaskMetrics = _NOTHING,
     refused: bool = False,
+    continues: bool = False,
 ) -> None:
     """Free the attempt's slot and emit how it ended."""
     _free(state, attempt)
-    metrics, logs = (result.metrics, result.logs) if result else (spent, "")
-    state.out.append(Emit(events.TaskEnded(attempt.id, False, error, metrics, logs, refused)))
+    found = result or TaskResult(attempt.id, metrics=spent)
+    state.out.append(
+        Emit(
+            events.TaskEnded(
+                attempt.id, False, error, found.metrics, found.logs, refused, continues,
+                found.executor,
+            )
+        )
+    )  # fmt: skip
 
 
 def _free(state: State, attempt: Attempt) -> None:
@@ -138,7 +148,7 @@ def _continue(
     state: State, attempt: Attempt, result: TaskResult, continuation: Continuation
 ) -> None:
     """Start the next link in the slot that the last one leaves: it does not queue again."""
-    _finish(state, attempt, result, error="")
+    _finish(state, attempt, result, error="", continues=True)
     state.concurrency.succeeded()
     before = attempt.start
     if _stands_still(before.continuation, continuation):
@@ -178,7 +188,13 @@ def _accept(state: State, attempt: Attempt, result: TaskResult) -> None:
     for each in links:
         state.out.append(Deliver(job.id, each, first=not task.delivered))
     task.delivered = True
-    state.out.append(Emit(events.TaskEnded(attempt.id, True, "", result.metrics, result.logs)))
+    state.out.append(
+        Emit(
+            events.TaskEnded(
+                attempt.id, True, "", result.metrics, result.logs, executor=result.executor
+            )
+        )
+    )
     if stage.stage.writes is not None:
         stage.outputs[task.partition] = statuses_of(links)
         stage.columns = None

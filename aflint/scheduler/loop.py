@@ -18,7 +18,7 @@ from aflint.errors import (
     JobCancelledError,
     SessionError,
 )
-from aflint.events import Event, Listener, line_of
+from aflint.events import EventStream, Listener
 from aflint.invoker.base import Invoker
 from aflint.plan.planner import Job
 from aflint.scheduler.failures import as_error
@@ -85,8 +85,7 @@ CloseShuffles = Callable[[ShuffleHandle], Awaitable[None]]
 class Scheduler:
     """Runs jobs side by side on one invoker. An async context manager, entered once.
 
-    `listeners` are called with every event, on the loop; the first exception in each is logged, and
-    all are ignored. Listeners may be added to that list, and removed, at any time. `close` closes a
+    `listeners` are called with every event, on the loop, as EventStream does. `close` closes a
     shuffle, in place of the service. `clock` gives seconds, by default the loop's. Leaving the
     context cancels the jobs that still run, and returns when nothing of them is left.
     """
@@ -104,9 +103,7 @@ class Scheduler:
         self._invoker = invoker
         self._shuffles = shuffles
         self._close_shuffle = close or shuffles.close
-        self._listeners = listeners
-        # Those that failed once: what they raise after that is not logged.
-        self._failed: list[Listener] = []
+        self.events = EventStream(listeners)
         self._clock = clock
         self._entered = False
         # What broke the scheduler itself: from then on nothing is decided any more.
@@ -258,7 +255,7 @@ class Scheduler:
                 case Launch(task):
                     self._launch(task)
                 case Emit(event):
-                    self._emit(event)
+                    self.events.emit(event)
                 case Deliver(job, result, first):
                     self._tell(job, self._jobs[job].on_accept, result, first)
                 case PartitionDone(job, partition, result):
@@ -342,17 +339,6 @@ class Scheduler:
             listener(*news)
         except Exception as error:
             self._post(JobCancelled(job, error))
-
-    def _emit(self, event: Event) -> None:
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("%s", line_of(event))
-        for listener in self._listeners:
-            try:
-                listener(event)
-            except Exception:
-                if not any(each is listener for each in self._failed):
-                    self._failed.append(listener)
-                    _log.exception("a listener failed at %s; later failures are not logged", event)
 
 
 class RunningJob:

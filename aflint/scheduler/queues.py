@@ -27,6 +27,7 @@ def admit(state: State, task: TaskRun, *, first: bool = False) -> None:
             parent.waiters.append(task)
             return
     task.move(TaskState.READY)
+    task.ready_at = state.now
     job = task.stage.job
     if first:
         job.ready.appendleft(task)

@@ -88,6 +88,8 @@ class TaskRun:
     reads: tuple[StageRun, ...] = ()
     # Changed by `move` alone.
     state: TaskState = TaskState.WAITING
+    # When it was last queued for a slot, in the machine's time.
+    ready_at: float = 0.0
     # A result of it was once delivered, here or under an earlier driver: set for good, as what its
     # accumulators added is not taken back when the task runs again.
     delivered: bool = False

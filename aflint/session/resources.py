@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, Final, Self
 
 from aflint.aio import to_the_end
 from aflint.backend import Backend
-from aflint.config import Config
+from aflint.config import Config, settings
 from aflint.cost import price
 from aflint.driver.budget import Watch
 from aflint.driver.command import this_driver
@@ -31,7 +32,7 @@ from aflint.errors import (
     JournalVersionError,
     RunInUseError,
 )
-from aflint.events import Listener
+from aflint.events import Listener, RunEnded, RunStarted
 from aflint.journal import NAME as JOURNAL
 from aflint.journal import (
     QUIET_S,
@@ -57,17 +58,23 @@ class Resources:
     """The parts of one session, opened in order and closed in the reverse one.
 
     An async context manager, entered once. Leaving it stops what still runs, and removes all that
-    the session left anywhere; of several errors on the way the first is raised. `id` is the run's,
-    and `listeners` are called with every event: more may be added at any time.
+    the session left anywhere; of several errors on the way the first is raised. `id` and `name`
+    are the run's, and `listeners` are called with every event: more may be added at any time.
     """
 
     def __init__(
-        self, config: Config, id: str, listeners: list[Listener], open_backend: OpenBackend
+        self,
+        config: Config,
+        id: str,
+        name: str,
+        listeners: list[Listener],
+        open_backend: OpenBackend,
     ) -> None:
         self.closed = False
         self.user_modules = UserModules(on=config.backend != "local")
         self._config = config
         self._id = id
+        self._name = name
         self._listeners = listeners
         self._open_backend = open_backend
         # Whether an error leaves the session: others that follow are noted, and not raised.
@@ -137,6 +144,8 @@ class Resources:
             stack.callback(progress.close)
         if config.task_logs:
             self._listeners.append(show_task_logs)
+        # Once the scheduler has ended all jobs, and before listeners are closed.
+        stack.callback(lambda: self.scheduler.events.emit(RunEnded(self._id)))
         # Below the scheduler: jobs that end with the session may still leave shuffles to it.
         await stack.enter_async_context(kept)
         self.scheduler = await stack.enter_async_context(
@@ -150,6 +159,7 @@ class Resources:
         )
         if config.budget_usd is not None or config.deadline_s is not None:
             self._listeners.append(self._watch(backend))
+        self.scheduler.events.emit(self._started(backend))
         stack.callback(self.user_modules.forget)
         programs = Programs(
             backend.storage,
@@ -219,6 +229,18 @@ class Resources:
                 await self._remove_things(backend)
             await journal.clear()
         return journal
+
+    def _started(self, backend: Backend) -> RunStarted:
+        config = self._config
+        return RunStarted(
+            self._id,
+            self._name,
+            config.backend,
+            socket.gethostname() if config.backend == "local" else config.function,
+            backend.estimated,
+            config.memory_mb,
+            {name: str(getattr(config, name)) for name in settings()},
+        )
 
     def _watch(self, backend: Backend) -> Watch:
         return Watch(

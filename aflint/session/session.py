@@ -6,6 +6,7 @@ import builtins
 import itertools
 import logging
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -92,6 +93,8 @@ class Session:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.id = config.run_id or secrets.token_hex(4)
+        self.name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "aflint"
+        """What listeners are told that this run is: its program. To be set before it is entered."""
         self._listeners: list[Listener] = []
         self._accumulators = itertools.count(1)
         self._resources: Resources | None = None
@@ -143,7 +146,7 @@ class Session:
         await self._keeper.aclose()
 
     def _new_resources(self) -> Resources:
-        return Resources(self.config, self.id, self._listeners, self._open_backend)
+        return Resources(self.config, self.id, self.name, self._listeners, self._open_backend)
 
     async def _open_backend(self, scratch: Path, stack: AsyncExitStack) -> Backend:
         return await open_backend(self.config, scratch, self.id, stack)

@@ -12,7 +12,7 @@ from aflint.cost import US_EAST_1, Usage
 from aflint.driver.budget import Watch
 from aflint.driver.report import Reporter
 from aflint.errors import BudgetExceededError, DeadlineExceededError, ThrottledError
-from aflint.events import Event, JobEnded, JobStarted, TaskEnded, TaskStarted
+from aflint.events import Event, JobEnded, JobStarted, StageInfo, TaskEnded, TaskStarted
 from aflint.plan.planner import Job
 from aflint.scheduler.loop import Scheduler
 from aflint.task import TaskDescription, TaskId, TaskMetrics, TaskResult
@@ -220,7 +220,7 @@ async def test_one_timer_is_set_however_many_tasks_there_are() -> None:
     scheduled: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
     stopped: list[str] = []
     watch = Watch(1.0, 50.0, MEMORY_MB, False, 0.0, lambda: 0.0, lambda job, _: stopped.append(job))
-    watch(JobStarted("j", "j", ((0, "s", 1000),)))
+    watch(JobStarted("j", "j", (StageInfo(0, "s", 1000),)))
     for partition in range(1000):
         watch(TaskStarted(TaskId("j", 0, partition, 0), False, MEMORY_MB))
     for partition in range(1000):

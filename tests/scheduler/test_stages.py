@@ -40,7 +40,7 @@ from tests.scheduler.builders import (
 def test_a_job_does_nothing_until_partitions_are_requested() -> None:
     machine = Machine()
     assert machine.feed(JobSubmitted(flat_job(3))) == []
-    assert machine.events == [events.JobStarted("j", "job j", ((0, "stage0", 3),))]
+    assert machine.events == [events.JobStarted("j", "job j", (events.StageInfo(0, "stage0", 3),))]
 
 
 def test_only_the_requested_partitions_run() -> None:

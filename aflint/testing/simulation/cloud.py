@@ -203,7 +203,9 @@ class SimulatedSession(Session):
         return self._cloud.backend(self._driver)
 
     def _new_resources(self) -> Resources:
-        resources = _SimulatedResources(self.config, self.id, self._listeners, self._open_backend)
+        resources = _SimulatedResources(
+            self.config, self.id, self.name, self._listeners, self._open_backend
+        )
         resources.driver = self._driver
         return resources
 
