@@ -115,7 +115,7 @@ class Cost:
     @property
     def total(self) -> float:
         """All items together, in dollars."""
-        return math.fsum(dollars for _, dollars in self.items())
+        return math.fsum(_VALUES[Cost](self))
 
     def items(self) -> Iterator[tuple[str, float]]:
         """Yield each item's name and its dollars, zeros included."""

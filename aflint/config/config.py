@@ -155,6 +155,18 @@ class Config:
         "Whether running stages, and a line of each job that ended, are shown on standard error. "
         "None: on a terminal and in a notebook. true: elsewhere, too, as lines for a log.",
     )
+    event_log: str | None = _setting(
+        None,
+        "Folder or s3:// prefix for an event log that Spark's History Server reads. To S3 it goes "
+        "when the session ends.",
+        path=True,
+    )
+    history_mb: int = _setting(
+        256,
+        "The latest runs are kept for `aflint jobs` in the user's state folder, up to so much in "
+        "all. 0: this run is not kept.",
+        minimum=0,
+    )
     region: str | None = _setting(
         None,
         "AWS region. None: what AWS's own settings say.",

@@ -14,6 +14,7 @@ from typing import Any
 from aflint.config import Config, cpu_count, load_config, settings
 from aflint.config.setting import suggest
 from aflint.errors import ConfigError
+from aflint.pyspark.paths import engine_path
 
 PREFIX = "spark.aflint."
 CONFIG_FILE = "spark.aflint.config"
@@ -111,8 +112,16 @@ def _implied(conf: Mapping[str, str], config: Config) -> dict[str, Any]:
         "max_attempts": failures if failures is not None and failures > 1 else None,
         # None shows it on terminals; Spark's true says no more
         "progress": _as(conf, "spark.ui.showConsoleProgress", "progress") and None,
+        "event_log": _event_log(conf),
         "task_logs": True if config.backend == "local" else None,
     }
+
+
+def _event_log(conf: Mapping[str, str]) -> str | None:
+    """Return where Spark's keys have the event log go."""
+    if conf.get("spark.eventLog.enabled", "false").strip().lower() != "true":
+        return None
+    return engine_path(conf.get("spark.eventLog.dir", "file:///tmp/spark-events"))
 
 
 # ---- the master

@@ -18,7 +18,6 @@ UNHEEDED: Final[Mapping[str, str]] = {
     "spark.python.worker.reuse=false": "a worker process is kept for further tasks",
     "spark.python.profile=true": "no profiles are made",
     "spark.python.profile.memory=true": "no profiles are made",
-    "spark.eventLog.enabled=true": "no event log is written",
     "spark.executor.resource.*": "there are no resources to hand out",
     "spark.driver.resource.*": "there are no resources to hand out",
     "spark.driver.maxResultSize": "results of any size are collected",

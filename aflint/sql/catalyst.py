@@ -25,7 +25,7 @@ from aflint.errors import ConfigError
 from aflint.sql.errors import JavaEndedError
 from aflint.sql.plan import PlanNode, parse_plan
 
-_OPENED = (
+OPENED = (
     "java.base/java.lang",
     "java.base/java.lang.invoke",
     "java.base/java.lang.reflect",
@@ -102,7 +102,7 @@ class JavaProcess:
             "-Dio.netty.allocator.type=pooled",
             "--enable-native-access=ALL-UNNAMED",
             "--sun-misc-unsafe-memory-access=allow",
-            *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
+            *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED),
             "-cp",
             f"{jars}/*",
             "org.apache.spark.api.python.PythonGatewayServer",

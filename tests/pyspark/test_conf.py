@@ -298,3 +298,11 @@ def test_options_for_the_shell_are_read_from_the_environment(
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--jars x.jar pyspark-shell")
     with pytest.raises(ConfigError, match="without a JVM"):
         SparkConf()
+
+
+def test_spark_says_whether_and_where_an_event_log_goes() -> None:
+    asked = {"spark.eventLog.enabled": "true"}
+    assert engine_config(asked)[0].event_log == "/tmp/spark-events"
+    there = engine_config({**asked, "spark.eventLog.dir": "s3a://logs/spark"})[0]
+    assert there.event_log == "s3://logs/spark"
+    assert engine_config({"spark.eventLog.dir": "/x"})[0].event_log is None

@@ -250,6 +250,7 @@ class _Run:
         dice = self._dice
         return Config(
             progress=False,
+            history_mb=0,
             journal=bool(killed_drivers(dice)),
             checkpoint_dir="s3://bucket/out/checkpoints",
             deadline_s=dice.between(0.5, 60, "deadline")

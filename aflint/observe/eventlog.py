@@ -1,0 +1,593 @@
+"""A listener that writes what happens as Spark's event log, which Spark's History Server reads.
+
+One format serves all: the History Server reads it, and so do `aflint jobs` and the page. What Spark
+has no word for stands beside its own, under the key "aflint", and in events of the class
+"aflint.*": Spark skips both.
+
+Spark's TaskStart names the executor. Which environment of a function runs a task is known when its
+result comes back, so TaskStart is written together with TaskEnd; that it was launched says an
+"aflint.TaskLaunched" meanwhile.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import platform
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
+from typing import Any, Final
+
+from aflint import __version__
+from aflint.cost import price
+from aflint.driver.report import Reporter, sum_metrics, task_usage
+from aflint.events import (
+    Event,
+    JobEnded,
+    JobStarted,
+    RddInfo,
+    RunEnded,
+    RunStarted,
+    StageEnded,
+    StageInfo,
+    StageSkipped,
+    StageStarted,
+    TaskEnded,
+    TaskRecovered,
+    TaskStarted,
+)
+from aflint.scheduler.messages import LOAN_BITS
+from aflint.task import TaskId, TaskMetrics
+
+FORMAT: Final = 1
+"""Of what stands under "aflint"; it grows when a reader of the one before could not read it."""
+
+SPARK_VERSION: Final = "3.5.0"
+"""The version of Spark's event log that is written."""
+
+_MOST_LOG: Final = 4096
+_NO_EXECUTOR: Final = "lost"
+"""Stands for the executor of attempts of which no result came back."""
+
+
+class _Template:
+    """An event as text with places to fill in: encoding it anew for each task takes far longer.
+
+    A value such as "%(launched)" is a place for JSON; "%(run_ms)d" is one for a whole number, and
+    "%(read)f" for a number.
+    """
+
+    _FORMATS: Final = {"": "%s", "d": "%d", "f": "%.4f"}
+
+    def __init__(self, *events: dict[str, Any]) -> None:
+        text = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events)
+        place = re.compile(r'"%\((\w+)\)([df]?)"')
+        self._values = itemgetter(*(name for name, _ in place.findall(text)))
+        self._text = place.sub(lambda found: self._FORMATS[found[2]], text)
+
+    def filled(self, values: dict[str, Any]) -> str:
+        """Return the text with these values in its places."""
+        filled: str = self._text % self._values(values)
+        return filled
+
+
+_TASK_INFO: Final = {
+    "Task ID": "%(task)",
+    "Index": "%(index)",
+    "Attempt": "%(attempt)",
+    "Partition ID": "%(index)",
+    "Launch Time": "%(launched)",
+    "Executor ID": "%(executor)",
+    "Host": "%(host)",
+    "Locality": "ANY",
+    "Speculative": "%(speculative)",
+    "Getting Result Time": 0,
+    "Finish Time": 0,
+    "Failed": False,
+    "Killed": False,
+    "Accumulables": [],
+}
+_LAUNCHED: Final = _Template(
+    {
+        "Event": "aflint.TaskLaunched",
+        "Stage ID": "%(stage)",
+        "Task ID": "%(task)",
+        "Index": "%(index)",
+        "Time": "%(launched)",
+    }
+)
+_REFUSED: Final = _Template(
+    {"Event": "aflint.TaskRefused", "Task ID": "%(task)", "Time": "%(finished)"}
+)
+_TASK: Final = _Template(
+    {
+        "Event": "SparkListenerTaskStart",
+        "Stage ID": "%(stage)",
+        "Stage Attempt ID": 0,
+        "Task Info": _TASK_INFO,
+    },
+    {
+        "Event": "SparkListenerTaskEnd",
+        "Stage ID": "%(stage)",
+        "Stage Attempt ID": 0,
+        "Task Type": "%(type)",
+        "Task End Reason": "%(reason)",
+        "Task Info": {
+            **_TASK_INFO,
+            "Finish Time": "%(finished)",
+            "Failed": "%(failed)",
+            "Killed": "%(killed)",
+            "Accumulables": [
+                {
+                    "ID": "%(stage)",
+                    "Name": "dollars",
+                    "Update": "%(dollars_text)",
+                    "Value": "%(stage_dollars_text)",
+                    "Internal": False,
+                    "Count Failed Values": True,
+                }
+            ],
+        },
+        "Task Executor Metrics": {"ProcessTreePythonRSSMemory": "%(peak_memory_bytes)"},
+        "Task Metrics": {
+            "Executor Deserialize Time": "%(load_ms)d",
+            "Executor Deserialize CPU Time": 0,
+            "Executor Run Time": "%(run_ms)d",
+            "Executor CPU Time": "%(cpu_ns)d",
+            "Peak Execution Memory": "%(peak_memory_bytes)",
+            "Result Size": "%(result_bytes)",
+            "JVM GC Time": 0,
+            "Result Serialization Time": 0,
+            "Memory Bytes Spilled": "%(spilled_bytes)",
+            "Disk Bytes Spilled": "%(spilled_bytes)",
+            "Shuffle Read Metrics": {
+                "Remote Blocks Fetched": "%(shuffle_read_frames)",
+                "Local Blocks Fetched": 0,
+                "Fetch Wait Time": "%(fetch_ms)d",
+                "Remote Bytes Read": "%(shuffle_read_bytes)",
+                "Remote Bytes Read To Disk": 0,
+                "Local Bytes Read": 0,
+                "Total Records Read": "%(shuffle_read_records)",
+            },
+            "Shuffle Write Metrics": {
+                "Shuffle Bytes Written": "%(shuffle_write_bytes)",
+                "Shuffle Write Time": "%(write_ns)d",
+                "Shuffle Records Written": "%(shuffle_write_records)",
+            },
+            "Input Metrics": {"Bytes Read": "%(input_bytes)", "Records Read": "%(input_records)"},
+            "Output Metrics": {
+                "Bytes Written": "%(output_bytes)",
+                "Records Written": "%(output_records)",
+            },
+            "Updated Blocks": [],
+        },
+        "aflint": {
+            "link": "%(link)",
+            "queued": "%(queued)f",
+            "cold": "%(cold)f",
+            "read": "%(read)f",
+            "fetch": "%(fetch)f",
+            "write": "%(write)f",
+            "objects_read": "%(shuffle_read_object_bytes)",
+            "objects_written": "%(shuffle_write_object_bytes)",
+            "sqs": "%(sqs_requests)",
+            "puts": "%(s3_puts)",
+            "gets": "%(s3_gets)",
+            "billed": "%(billed)f",
+            "memory_mb": "%(memory_mb)",
+            "dollars": "%(dollars)",
+            "logs": "%(logs)",
+        },
+    },
+)
+_SUCCESS: Final = '{"Reason":"Success"}'
+_COPIED: Final = (
+    *("peak_memory_bytes", "result_bytes", "spilled_bytes", "input_bytes", "input_records"),
+    *("shuffle_read_frames", "shuffle_read_bytes", "shuffle_read_records"),
+    *("shuffle_write_bytes", "shuffle_write_records", "shuffle_read_object_bytes"),
+    *("shuffle_write_object_bytes", "output_bytes", "output_records"),
+    *("sqs_requests", "s3_puts", "s3_gets", "memory_mb"),
+)
+"""The metrics that go into the log as they are."""
+_copied: Final = attrgetter(*_COPIED)
+
+
+@dataclass(slots=True)
+class _Stage:
+    info: StageInfo
+    id: int
+    type: str
+    submitted: int | None = None
+    completed: bool = False
+    dollars: float = 0.0
+
+
+@dataclass(slots=True)
+class _Job:
+    id: int
+    name: str
+    stages: dict[int, _Stage]
+    # What is known of each attempt from its launch on.
+    running: dict[TaskId, dict[str, Any]] = field(default_factory=dict)
+
+
+class EventLog:
+    """Writes a line for each event to `write`, beginning with those of the run itself.
+
+    `reporter` is called with each event first; it knows what jobs cost. `attempt` numbers the runs
+    of one id, from 1; None where there is only one.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        reporter: Reporter | None = None,
+        attempt: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._write = write
+        self._reporter = reporter
+        self._attempt = attempt
+        self._clock = clock
+        self._run: RunStarted | None = None
+        self._jobs: dict[str, _Job] = {}
+        self._numbers = {"jobs": 0, "stages": 0, "tasks": 0}
+        # The executors that were met, each as JSON.
+        self._executors: dict[str, str] = {}
+        self._host_text = '""'
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event."""
+        match event:
+            case TaskStarted():
+                self._launched(event)
+            case TaskEnded():
+                self._ended(event)
+            case JobStarted():
+                self._job_started(event)
+            case StageStarted(job, stage):
+                self._submit(self._jobs[job].stages[stage])
+            case StageEnded(job, stage):
+                self._complete(self._jobs[job].stages[stage])
+            case StageSkipped(job, stage):
+                found = self._jobs[job].stages[stage]
+                self._put({"Event": "aflint.StageSkipped", "Stage ID": found.id})
+            case TaskRecovered():
+                self._recovered(event)
+            case JobEnded(job, error):
+                self._job_ended(self._jobs.pop(job), job, error)
+            case RunStarted():
+                self._run_started(event)
+            case RunEnded():
+                self._put({"Event": "SparkListenerApplicationEnd", "Timestamp": self._now()})
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+    def _put(self, event: dict[str, Any]) -> None:
+        self._write(json.dumps(event, separators=(",", ":")) + "\n")
+
+    def _next(self, kind: str, count: int = 1) -> int:
+        number = self._numbers[kind]
+        self._numbers[kind] += count
+        return number
+
+    # ---- the run
+
+    def _run_started(self, run: RunStarted) -> None:
+        self._run = run
+        self._host_text = json.dumps(run.host)
+        about = {"format": FORMAT, "version": __version__, "estimated": run.estimated}
+        self._put(
+            {
+                "Event": "SparkListenerLogStart",
+                "Spark Version": SPARK_VERSION,
+                "aflint": {**about, "run": run.run, "backend": run.backend},
+            }
+        )
+        application = {
+            "Event": "SparkListenerApplicationStart",
+            "App Name": run.name,
+            "App ID": app_id(run.run),
+            "Timestamp": self._now(),
+            "User": _user(),
+        }
+        if self._attempt is not None:
+            application["App Attempt ID"] = str(self._attempt)
+        self._put(application)
+        properties = {f"spark.aflint.{name}": value for name, value in run.settings.items()}
+        properties |= {
+            "spark.app.id": app_id(run.run),
+            "spark.app.name": run.name,
+            "spark.master": f"aflint[{run.backend}]",
+        }
+        self._put(
+            {
+                "Event": "SparkListenerEnvironmentUpdate",
+                "JVM Information": {},
+                "Spark Properties": properties,
+                "Hadoop Properties": {},
+                "System Properties": {
+                    "aflint.version": __version__,
+                    "python.version": platform.python_version(),
+                },
+                "Metrics Properties": {},
+                "Classpath Entries": {},
+            }
+        )
+        self._add_executor("driver", 0)
+
+    def _add_executor(self, id: str, cores: int = 1) -> str:
+        """Return the executor's id as JSON, written down the first time that it is met."""
+        if id not in self._executors:
+            self._executors[id] = json.dumps(id)
+            now = self._now()
+            self._put(
+                {
+                    "Event": "SparkListenerBlockManagerAdded",
+                    "Block Manager ID": {"Executor ID": id, "Host": self._host, "Port": 1},
+                    "Maximum Memory": 0,
+                    "Timestamp": now,
+                }
+            )
+            if cores:
+                info = {"Host": self._host, "Total Cores": cores, "Log Urls": {}}
+                self._put(
+                    {
+                        "Event": "SparkListenerExecutorAdded",
+                        "Timestamp": now,
+                        "Executor ID": id,
+                        "Executor Info": {**info, "Attributes": {}, "Resources": {}},
+                    }
+                )
+        return self._executors[id]
+
+    @property
+    def _host(self) -> str:
+        return self._run.host if self._run is not None else ""
+
+    # ---- jobs and stages
+
+    def _job_started(self, event: JobStarted) -> None:
+        first = self._next("stages", len(event.stages))
+        stages = {
+            info.id: _Stage(
+                info, first + place, '"ShuffleMapTask"' if info.writes_shuffle else '"ResultTask"'
+            )
+            for place, info in enumerate(event.stages)
+        }
+        job = self._jobs[event.job] = _Job(self._next("jobs"), event.name, stages)
+        self._put(
+            {
+                "Event": "SparkListenerJobStart",
+                "Job ID": job.id,
+                "Submission Time": self._now(),
+                "Stage Infos": [self._described(stage, stages) for stage in stages.values()],
+                "Stage IDs": [stage.id for stage in stages.values()],
+                "Properties": {"callSite.short": event.name, "spark.job.description": event.name},
+                "aflint": {
+                    "job": event.job,
+                    "transport": event.transport,
+                    "targets": [info.target for info in event.stages if info.target],
+                },
+            }
+        )
+
+    def _described(self, stage: _Stage, stages: dict[int, _Stage], **more: Any) -> dict[str, Any]:
+        info = stage.info
+        dollars = {
+            "ID": stage.id,
+            "Name": "dollars",
+            "Value": f"{stage.dollars:.9f}",
+            "Internal": False,
+            "Count Failed Values": True,
+        }
+        return {
+            "Stage ID": stage.id,
+            "Stage Attempt ID": 0,
+            "Stage Name": info.name,
+            "Number of Tasks": info.tasks,
+            "RDD Info": [_rdd(rdd) for rdd in info.rdds],
+            "Parent IDs": [stages[parent].id for parent in info.parents],
+            "Details": "\n".join(rdd.name for rdd in reversed(info.rdds)),
+            "Accumulables": [dollars] if stage.dollars else [],
+            "Resource Profile Id": 0,
+            **more,
+        }
+
+    def _job_of(self, stage: _Stage) -> _Job:
+        return next(job for job in self._jobs.values() if job.stages.get(stage.info.id) is stage)
+
+    def _submit(self, stage: _Stage) -> None:
+        stage.submitted = self._now()
+        stages = self._job_of(stage).stages
+        described = self._described(stage, stages, **{"Submission Time": stage.submitted})
+        self._put(
+            {"Event": "SparkListenerStageSubmitted", "Stage Info": described, "Properties": {}}
+        )
+
+    def _complete(self, stage: _Stage, error: str = "", job: _Job | None = None) -> None:
+        job = job or self._job_of(stage)
+        if stage.submitted is None:  # an earlier driver ran all of it
+            self._submit(stage)
+        stage.completed = True
+        times: dict[str, Any] = {"Submission Time": stage.submitted, "Completion Time": self._now()}
+        if error:
+            times["Failure Reason"] = error
+        self._put(
+            {
+                "Event": "SparkListenerStageCompleted",
+                "Stage Info": self._described(stage, job.stages, **times),
+            }
+        )
+
+    def _job_ended(self, job: _Job, id: str, error: str) -> None:
+        for stage in job.stages.values():
+            if stage.submitted is not None and not stage.completed:
+                self._complete(stage, error or "no longer needed", job)
+        result: dict[str, Any] = {"Result": "JobSucceeded"}
+        if error:
+            result = {"Result": "JobFailed", "Exception": {"Message": error, "Stack Trace": []}}
+        report = self._reporter.jobs.get(id) if self._reporter is not None else None
+        self._put(
+            {
+                "Event": "SparkListenerJobEnd",
+                "Job ID": job.id,
+                "Completion Time": self._now(),
+                "Job Result": result,
+                "aflint": {"dollars": report.cost.total if report is not None else None},
+            }
+        )
+
+    # ---- tasks
+
+    def _launched(self, event: TaskStarted) -> None:
+        job = self._jobs[event.id.job]
+        task = job.running[event.id] = {
+            "task": self._next("tasks"),
+            "stage": job.stages[event.id.stage].id,
+            "index": event.id.partition,
+            "attempt": event.id.attempt % (1 << LOAN_BITS),
+            "link": event.id.link,
+            "launched": self._now(),
+            "queued": event.queued,
+            "speculative": "true" if event.speculative else "false",
+        }
+        self._write(_LAUNCHED.filled(task))
+
+    def _ended(self, event: TaskEnded) -> None:
+        job = self._jobs[event.id.job]
+        task = job.running.pop(event.id)
+        task["finished"] = self._now()
+        if event.refused:
+            self._write(_REFUSED.filled(task))
+            return
+        stopped = not event.accepted and not event.error
+        task["reason"] = _SUCCESS if event.accepted else _reason(event)
+        task["failed"] = "true" if event.error else "false"
+        task["killed"] = "true" if stopped else "false"
+        self._write_task(
+            job.stages[event.id.stage], task, event.metrics, event.logs, event.executor
+        )
+
+    def _recovered(self, event: TaskRecovered) -> None:
+        """Write a task that an earlier driver had run as one that took no time here."""
+        stage = self._jobs[event.id.job].stages[event.id.stage]
+        now = self._now()
+        task = {
+            "task": self._next("tasks"),
+            "stage": stage.id,
+            "index": event.id.partition,
+            "attempt": event.id.attempt % (1 << LOAN_BITS),
+            "link": event.id.link,
+            "launched": now,
+            "finished": now,
+            "queued": 0,
+            "speculative": "false",
+            "reason": _SUCCESS,
+            "failed": "false",
+            "killed": "false",
+        }
+        self._write_task(stage, task, sum_metrics(event.metrics), "", "an earlier driver")
+
+    def _write_task(
+        self, stage: _Stage, task: dict[str, Any], m: TaskMetrics, logs: str, executor: str
+    ) -> None:
+        run = self._run
+        dollars = 0.0
+        if run is not None:
+            dollars = price(task_usage(m, run.memory_mb, estimate=run.estimated)).total
+            stage.dollars += dollars
+        executor = self._add_executor(executor or _NO_EXECUTOR)
+        task.update(zip(_COPIED, _copied(m), strict=True))
+        text = f"{dollars:.9f}"
+        task |= {
+            "type": stage.type,
+            "executor": executor,
+            "host": self._host_text,
+            "load_ms": m.load_seconds * 1000,
+            "run_ms": (m.seconds - m.load_seconds) * 1000,
+            "cpu_ns": m.cpu_seconds * 1e9,
+            "fetch_ms": m.fetch_seconds * 1000,
+            "write_ns": m.write_seconds * 1e9,
+            "cold": m.init_seconds,
+            "read": m.read_seconds,
+            "fetch": m.fetch_seconds,
+            "write": m.write_seconds,
+            "billed": m.billed_seconds,
+            "dollars": text,
+            "dollars_text": f'"{text}"',
+            "stage_dollars_text": f'"{stage.dollars:.9f}"',
+            "logs": json.dumps(logs[-_MOST_LOG:]) if logs else '""',
+        }
+        self._write(_TASK.filled(task))
+
+
+def app_id(run: str) -> str:
+    """Return the id under which Spark's History Server lists a run."""
+    return f"aflint-{run}"
+
+
+def _reason(event: TaskEnded) -> str:
+    """Return why an attempt was not accepted, as Spark's JSON says it."""
+    if not event.error:
+        why = "goes on in its next link" if event.continues else "no longer needed"
+        return json.dumps({"Reason": "TaskKilled", "Kill Reason": why, "Accumulator Updates": []})
+    kind, _, said = event.error.partition(": ")
+    if not event.executor:
+        return json.dumps(
+            {
+                "Reason": "ExecutorLostFailure",
+                "Executor ID": _NO_EXECUTOR,
+                "Exit Caused By App": True,
+                "Loss Reason": event.error,
+            }
+        )
+    return json.dumps(
+        {
+            "Reason": "ExceptionFailure",
+            "Class Name": kind,
+            "Description": said.partition("\n")[0],
+            "Stack Trace": [],
+            "Full Stack Trace": said,
+            "Accumulator Updates": [],
+        }
+    )
+
+
+def _rdd(rdd: RddInfo) -> dict[str, Any]:
+    method = rdd.name.partition(" at ")[0]
+    return {
+        "RDD ID": rdd.id,
+        "Name": method,
+        "Scope": json.dumps({"id": str(rdd.id), "name": method}),
+        "Callsite": rdd.name,
+        "Parent IDs": list(rdd.parents),
+        "Storage Level": {
+            "Use Disk": rdd.cached,
+            "Use Memory": False,
+            "Deserialized": False,
+            "Replication": 1,
+        },
+        "Barrier": False,
+        "DeterministicLevel": "DETERMINATE",
+        "Number of Partitions": rdd.partitions,
+        "Number of Cached Partitions": 0,
+        "Memory Size": 0,
+        "Disk Size": 0,
+        "aflint": {"paths": list(rdd.paths[:_MOST_PATHS]), "files": len(rdd.paths)},
+    }
+
+
+_MOST_PATHS: Final = 20
+"""So many files of a source are named; of more, only how many there are."""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in containers
+        return ""

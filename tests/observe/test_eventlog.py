@@ -1,0 +1,259 @@
+"""Event logs and the history: what is in the files, when they are there, and what is in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aflint
+from aflint.config import Config
+from aflint.driver.report import Reporter
+from aflint.events import (
+    Event,
+    JobEnded,
+    JobStarted,
+    RunEnded,
+    RunStarted,
+    StageEnded,
+    StageInfo,
+    StageSkipped,
+    StageStarted,
+    TaskEnded,
+    TaskRecovered,
+    TaskStarted,
+)
+from aflint.observe.eventlog import EventLog
+from aflint.observe.history import history_folder, logs, new_log, prune
+from aflint.observe.logfile import LogFile
+from aflint.observe.recording import Recording
+from aflint.storage.base import FileWriter
+from aflint.task import TaskId, TaskMetrics
+
+RUN = RunStarted("r", "words.py", "aws", "aflint-1769", False, 1769, {"workers": "2"})
+STAGES = (StageInfo(0, "map", 2, writes_shuffle=True), StageInfo(1, "collect", 1, (0,)))
+
+
+def told(*events: Event) -> list[dict[str, Any]]:
+    """Return what a log says of events, a second apart, behind those that begin a run."""
+    lines: list[str] = []
+    now = [0.0]
+    log = EventLog(lines.append, clock=lambda: now[0])
+    log(RUN)
+    lines.clear()
+    for now[0], event in enumerate(events, 1):
+        log(event)
+    return [json.loads(line) for text in lines for line in text.splitlines()]
+
+
+def named(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [event for event in events if event["Event"] == name]
+
+
+def test_a_task_is_written_with_its_times_its_bytes_and_its_dollars() -> None:
+    id = TaskId("r-1", 0, 1, 0)
+    metrics = TaskMetrics(
+        seconds=2.0, cpu_seconds=1.5, load_seconds=0.25, fetch_seconds=0.5, billed_seconds=2.5,
+        memory_mb=1769, init_seconds=0.4, shuffle_read_bytes=7, sqs_requests=3,
+    )  # fmt: skip
+    said = told(
+        JobStarted("r-1", "collect", STAGES, "hybrid"),
+        StageStarted("r-1", 0),
+        TaskStarted(id, False, queued=0.75),
+        TaskEnded(id, True, "", metrics, 'printed "x"\n', executor="env1"),
+    )
+    (launched,) = named(said, "aflint.TaskLaunched")
+    (start,) = named(said, "SparkListenerTaskStart")
+    (end,) = named(said, "SparkListenerTaskEnd")
+    assert launched["Task ID"] == start["Task Info"]["Task ID"] == end["Task Info"]["Task ID"]
+    info, spark, ours = end["Task Info"], end["Task Metrics"], end["aflint"]
+    assert (info["Launch Time"], info["Finish Time"]) == (3000, 4000)
+    assert (info["Executor ID"], info["Host"]) == ("env1", "aflint-1769")
+    assert (spark["Executor Deserialize Time"], spark["Executor Run Time"]) == (250, 1750)
+    assert spark["Executor CPU Time"] == 1_500_000_000
+    assert spark["Shuffle Read Metrics"]["Fetch Wait Time"] == 500
+    assert (ours["queued"], ours["cold"], ours["sqs"]) == (0.75, 0.4, 3)
+    assert ours["logs"] == 'printed "x"\n'
+    assert ours["dollars"] == float(info["Accumulables"][0]["Update"]) > 0
+    assert [e["Executor ID"] for e in named(said, "SparkListenerExecutorAdded")] == ["env1"]
+
+
+def test_what_did_not_count_says_why_and_what_was_throttled_is_no_task() -> None:
+    ids = [TaskId("r-1", 0, 0, attempt) for attempt in range(5)]
+    nothing = TaskMetrics()
+    ends = [
+        TaskEnded(ids[0], False, "TaskError: bad\ntrace", nothing, "", executor="env1"),
+        TaskEnded(ids[1], False, "WorkerLostError: gone", nothing, ""),
+        TaskEnded(ids[2], False, "ThrottledError: busy", nothing, "", refused=True),
+        TaskEnded(ids[3], False, "", nothing, "", continues=True, executor="env1"),
+        TaskEnded(ids[4], False, "", nothing, "", executor="env1"),
+    ]
+    said = told(
+        JobStarted("r-1", "collect", STAGES),
+        *(TaskStarted(id, False) for id in ids),
+        *ends,
+        JobEnded("r-1", "TaskError: bad"),
+    )
+    reasons = [each["Task End Reason"] for each in named(said, "SparkListenerTaskEnd")]
+    assert [reason["Reason"] for reason in reasons] == [
+        "ExceptionFailure", "ExecutorLostFailure", "TaskKilled", "TaskKilled",
+    ]  # fmt: skip
+    assert reasons[0]["Full Stack Trace"] == "bad\ntrace"
+    assert [r["Kill Reason"] for r in reasons[2:]] == [
+        "goes on in its next link", "no longer needed",
+    ]  # fmt: skip
+    assert len(named(said, "aflint.TaskRefused")) == 1
+    assert named(said, "SparkListenerJobEnd")[0]["Job Result"]["Result"] == "JobFailed"
+
+
+def test_each_stage_that_began_ends_and_one_that_is_skipped_does_not_begin() -> None:
+    said = told(
+        JobStarted("r-1", "collect", STAGES),
+        StageSkipped("r-1", 0),
+        StageStarted("r-1", 1),
+        JobEnded("r-1", "cancelled"),
+        JobStarted("r-2", "count", STAGES),
+        TaskRecovered(TaskId("r-2", 0, 0, 0), (TaskMetrics(seconds=1.0),)),
+        StageEnded("r-2", 0),  # an earlier driver had run all of it
+        JobEnded("r-2", ""),
+    )
+    submitted = [e["Stage Info"]["Stage ID"] for e in named(said, "SparkListenerStageSubmitted")]
+    completed = [e["Stage Info"] for e in named(said, "SparkListenerStageCompleted")]
+    # Stages are numbered on over the jobs of a run, as Spark's are.
+    assert submitted == [each["Stage ID"] for each in completed] == [1, 2]
+    assert [each.get("Failure Reason") for each in completed] == ["cancelled", None]
+    assert named(said, "aflint.StageSkipped")[0]["Stage ID"] == 0
+
+
+async def test_a_log_is_in_progress_until_it_is_closed(tmp_path: Path) -> None:
+    opened = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    file = LogFile(tmp_path / "new" / "log", "it", lambda: loop.call_soon_threadsafe(opened.set))
+    file.write("a\n")
+    await asyncio.wait_for(opened.wait(), 60)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["log.inprogress"]
+    file.write("b\n")
+    await file.aclose()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["log"]
+    assert (tmp_path / "new" / "log").read_text() == "a\nb\n"
+
+
+async def test_a_full_disk_is_warned_of_once_and_no_job_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "aflint-full.inprogress").symlink_to("/dev/full")
+    file = LogFile(tmp_path / "aflint-full", "the log")
+    for _ in range(3):
+        file.write("x" * 100_000 + "\n")
+        file._hand_over()
+    await file.aclose()
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == 1
+    assert "the log is not written any further" in warnings[0]
+    assert "No space left" in warnings[0]
+
+
+async def test_runs_without_a_home_or_a_folder_to_write_to_go_on_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    log = str(tmp_path / "file" / "below")
+    async with aflint.connect(workers=1, progress=False, event_log=log) as session:
+        assert await session.range(3).collect() == [0, 1, 2]
+    warnings = [r.getMessage() for r in caplog.records if r.name == "aflint.observe"]
+    assert len(warnings) == 2
+    assert "no home folder" in warnings[0]
+    assert "XDG_STATE_HOME" in warnings[0]
+    assert "Not a directory" in warnings[1]
+
+
+async def test_a_run_is_in_the_history_once_it_has_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    async with aflint.connect(workers=1, progress=False):
+        pass
+    assert list(logs(history_folder())) == []
+    async with aflint.connect(workers=1, progress=False, history_mb=0) as session:
+        await session.range(3).count()
+    assert list(logs(history_folder())) == []
+    async with aflint.connect(workers=1, progress=False) as session:
+        await session.range(3).count()
+    (log,) = logs(history_folder())
+    events = [json.loads(line)["Event"] for line in log.read_text().splitlines()]
+    assert log.name == f"aflint-{session.id}"
+    assert events[0] == "SparkListenerLogStart"
+    assert events[-1] == "SparkListenerApplicationEnd"
+
+
+def test_runs_of_one_id_have_logs_of_their_own(tmp_path: Path) -> None:
+    assert new_log(tmp_path, "r") == (tmp_path / "aflint-r", None)
+    (tmp_path / "aflint-r").touch()
+    (tmp_path / "aflint-r_2.inprogress").touch()
+    assert new_log(tmp_path, "r") == (tmp_path / "aflint-r_3", 3)
+
+
+def test_the_oldest_runs_go_first_and_never_one_that_runs(tmp_path: Path) -> None:
+    import os
+
+    for age, name in enumerate(["new", "old.inprogress", "older", "oldest"]):
+        (tmp_path / name).write_bytes(b"x" * 100)
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    prune(tmp_path, 200, now=1000.0)
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "old.inprogress"}
+    prune(tmp_path, 50, now=1000.0)
+    assert {path.name for path in tmp_path.iterdir()} == {"old.inprogress"}
+
+
+class _Bucket:
+    """Storage that takes whole files, or fails."""
+
+    def __init__(self, fails: bool) -> None:
+        self.files: dict[str, bytes] = {}
+        self._fails = fails
+
+    def create(self, path: str) -> FileWriter:
+        bucket = self
+
+        class Writer(FileWriter):
+            parts: list[bytes] = []  # noqa: RUF012
+
+            async def write(self, data: bytes) -> None:
+                self.parts.append(data)
+
+            async def finish(self) -> None:
+                if bucket._fails:
+                    raise aflint.errors.AccessDeniedError("no such bucket")
+                bucket.files[path] = b"".join(self.parts)
+
+            async def abort(self) -> None:
+                self.parts.clear()
+
+        return Writer()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_log_for_s3_is_put_there_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fails: bool
+) -> None:
+    bucket: Any = _Bucket(fails)
+    config = Config(event_log="s3://logs/spark/", history_mb=0)
+    reporter = Reporter(1769, estimate=False)
+    async with AsyncExitStack() as stack:
+        recording = Recording(config, "r", reporter, bucket, tmp_path)
+        (listener,) = recording.listeners(stack)
+        for event in (RUN, JobStarted("r-1", "c", STAGES), JobEnded("r-1", ""), RunEnded("r")):
+            listener(event)
+        assert bucket.files == {}
+    if fails:
+        assert "s3://logs/spark/aflint-r: no such bucket" in caplog.text
+    else:
+        (text,) = bucket.files.values()
+        assert list(bucket.files) == ["s3://logs/spark/aflint-r"]
+        assert b"SparkListenerApplicationEnd" in text.splitlines()[-1]
