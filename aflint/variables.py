@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import secrets
 import weakref
@@ -10,7 +11,15 @@ from contextlib import contextmanager
 from typing import Any, Generic, Self, TypeVar
 
 from aflint.errors import SessionError
-from aflint.executor.context import broadcast_value, in_task, task_context, unpack_broadcast
+from aflint.executor import context
+from aflint.executor.context import (
+    NO_SHARE,
+    Share,
+    broadcast_value,
+    in_task,
+    task_context,
+    unpack_broadcast,
+)
 from aflint.task import Blob
 
 T = TypeVar("T")
@@ -106,6 +115,8 @@ class Accumulator(Generic[T]):
         self._id = id or secrets.token_hex(16)
         self._value = initial
         self._add = add
+        self._sums = add is operator.add
+        self._share = NO_SHARE
         self._remote = False
         _live[self._id] = self
 
@@ -124,10 +135,19 @@ class Accumulator(Generic[T]):
 
     def add(self, term: Any) -> None:
         """Add a term: in a task to that task's share, else to the value itself."""
-        if in_task():
-            task_context().accumulate(self._id, term, self._add)
-        else:
+        share = self._share
+        if share.task is context.current:
+            # Once for each record, perhaps: a sum is spelled out, as that spares a call.
+            share.value = share.value + term if self._sums else self._add(share.value, term)
+        elif not in_task():
             self._value = self._add(self._value, term)
+        elif (known := task_context().shares.get(self._id)) is not None:
+            self._share = known
+            known.value = self._add(known.value, term)
+        else:
+            # A copy, as `add` may change its first argument, and this one is the caller's.
+            self._share = Share(context.current, copy.copy(term))
+            task_context().shares[self._id] = self._share
 
     def __iadd__(self, term: Any) -> Self:
         self.add(term)
@@ -145,6 +165,7 @@ def _remote_accumulator(id: str, add: Callable[[Any, Any], Any]) -> Accumulator[
         return _live[id]
     accumulator: Accumulator[Any] = Accumulator.__new__(Accumulator)
     accumulator._id, accumulator._add, accumulator._remote = id, add, True
+    accumulator._sums, accumulator._share = add is operator.add, NO_SHARE
     return accumulator
 
 

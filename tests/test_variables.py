@@ -124,3 +124,20 @@ def test_a_destroyed_broadcast() -> None:
         assert broadcast.value
     with pytest.raises(SessionError, match="destroyed"):
         pickle.dumps(broadcast)
+
+
+@pytest.mark.parametrize("add", [operator.add, lambda a, b: a + b])
+def test_copies_of_an_accumulator_add_to_the_share_of_the_running_task(add: Any) -> None:
+    total: Accumulator[int] = Accumulator(0, add)
+    with running(context()) as first:
+        # Two functions of one task may each hold a copy, and a module may keep one for later tasks.
+        kept, other = (closure.loads(closure.dumps(total, "it")) for _ in range(2))
+        for copy in (kept, other, kept, other):
+            copy.add(1)
+    with running(context()) as second:
+        kept.add(10)
+        with running(context()) as third:
+            kept.add(100)
+        kept.add(10)
+    shares = [list(task.accumulated.values()) for task in (first, second, third)]
+    assert shares == [[4], [20], [100]]

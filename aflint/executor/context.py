@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -30,7 +29,8 @@ class TaskContext:
     fetch: Callable[[Blob], bytes]
     memory_mb: int = 0
     scratch: str = ""
-    accumulated: dict[str, Any] = field(default_factory=dict)
+    # What the task has added so far, by accumulator.
+    shares: dict[str, Share] = field(default_factory=dict)
 
     @property
     def partition(self) -> int:
@@ -47,16 +47,30 @@ class TaskContext:
         """The stage that this task belongs to."""
         return self.id.stage
 
-    def accumulate(self, accumulator: str, term: Any, add: Callable[[Any, Any], Any]) -> None:
-        """Add a term to this task's share of an accumulator."""
-        if accumulator in self.accumulated:
-            self.accumulated[accumulator] = add(self.accumulated[accumulator], term)
-        else:
-            # A copy, as `add` may change its first argument, and this one is the caller's.
-            self.accumulated[accumulator] = copy.copy(term)
+    @property
+    def accumulated(self) -> dict[str, Any]:
+        """What goes to the driver's accumulators when this task is accepted."""
+        return {accumulator: share.value for accumulator, share in self.shares.items()}
 
 
-_current: TaskContext | None = None
+@dataclass(slots=True)
+class Share:
+    """What one task has added to one accumulator.
+
+    An accumulator holds on to its share: it is added to for each record, and must not be looked up.
+    That is right as long as the share's task is the `current` one.
+    """
+
+    task: object
+    value: Any
+
+
+NO_SHARE = Share(object(), None)
+"""Of a task that is never the current one."""
+
+current: TaskContext | None = None
+"""The context of the running task; only `running` changes it."""
+
 _broadcasts: OrderedDict[str, Any] = OrderedDict()
 
 
@@ -65,28 +79,28 @@ def task_context() -> TaskContext:
 
     Raises SessionError outside of a task.
     """
-    if _current is None:
+    if current is None:
         raise SessionError(
             "There is no task here: task_context() is for functions that run inside an RDD's "
             "transformations and actions, not for the driver."
         )
-    return _current
+    return current
 
 
 def in_task() -> bool:
     """Say whether this code runs inside a task."""
-    return _current is not None
+    return current is not None
 
 
 @contextmanager
 def running(context: TaskContext) -> Iterator[TaskContext]:
     """Make a context the current one."""
-    global _current
-    before, _current = _current, context
+    global current
+    before, current = current, context
     try:
         yield context
     finally:
-        _current = before
+        current = before
 
 
 def broadcast_value(blob: Blob) -> Any:

@@ -7,11 +7,12 @@ import itertools
 from functools import partial
 from typing import Any
 
-from pyspark.accumulators import Accumulator
+from pyspark.accumulators import Accumulator, AddingAccumulatorParam
 
 from aflint.driver.callsite import named_here
 from aflint.errors import SessionError
-from aflint.executor.context import in_task, task_context
+from aflint.executor import context
+from aflint.executor.context import NO_SHARE, Share, in_task, task_context
 from aflint.pyspark.names import Broadcast, pending_accumulator
 from aflint.variables import Accumulator as EngineAccumulator
 from aflint.variables import Broadcast as EngineBroadcast
@@ -85,17 +86,33 @@ class TaskAccumulator(Accumulator):  # type: ignore[misc]
         self._engine_id = engine_id
         self.aid = aid
         self.accum_param = param
-        self._value = zero
+        # PySpark's own numbers and lists: `addInPlace` is spelled out, as that spares a call.
+        self._adds = type(param).addInPlace is AddingAccumulatorParam.addInPlace
         self._zero = zero
+        self._share = NO_SHARE
         self._deserialized = True
+
+    @property
+    def _value(self) -> Any:
+        """What this task has added so far, as in Spark."""
+        return self._zero if self._share is NO_SHARE else self._share.value
 
     def add(self, term: Any) -> None:
         """Add a term to this task's share."""
-        shares = task_context().accumulated
-        if self._engine_id not in shares:
-            shares[self._engine_id] = copy.deepcopy(self._zero)
-        share = self.accum_param.addInPlace(shares[self._engine_id], term)
-        shares[self._engine_id] = self._value = share
+        share = self._share
+        if share.task is not context.current:
+            share = self._share = self._own_share()
+        if self._adds:
+            share.value += term
+        else:
+            share.value = self.accum_param.addInPlace(share.value, term)
+
+    def _own_share(self) -> Share:
+        task = task_context()
+        # Another copy of this accumulator, captured by another function, may have begun it.
+        if self._engine_id not in task.shares:
+            task.shares[self._engine_id] = Share(task, copy.deepcopy(self._zero))
+        return task.shares[self._engine_id]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (task_accumulator, (self._engine_id, self.aid, self._zero, self.accum_param))

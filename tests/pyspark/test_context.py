@@ -22,7 +22,7 @@ from tests.pyspark.conftest import RunProgram
 
 
 def test_accumulators(sc: Any) -> None:
-    from pyspark.accumulators import AccumulatorParam
+    from pyspark.accumulators import AccumulatorParam, AddingAccumulatorParam
     from pyspark.errors import PySparkRuntimeError
 
     class Longest(AccumulatorParam):  # type: ignore[misc]
@@ -32,17 +32,23 @@ def test_accumulators(sc: Any) -> None:
         def addInPlace(self, a: str, b: str) -> str:
             return max(a, b, key=len)
 
+    class Largest(AddingAccumulatorParam):  # type: ignore[misc]
+        def addInPlace(self, a: int, b: int) -> int:
+            return max(a, b)
+
     count, words = sc.accumulator(10), sc.accumulator("", Longest())
+    most = sc.accumulator(0, Largest(0))
     real = sc.accumulator(0.5)
 
     def add(word: str) -> None:
         nonlocal count
         count += len(word)
         words.add(word)
+        most.add(len(word))
         real.add(0.5)
 
     sc.parallelize(["a", "bcd", "ef"], 3).foreach(add)
-    assert (count.value, words.value, real.value) == (16, "bcd", 2.0)
+    assert (count.value, words.value, most.value, real.value) == (16, "bcd", 3, 2.0)
     with pytest.raises(Exception, match="VALUE_NOT_ACCESSIBLE"):
         sc.parallelize([1]).map(lambda x: count.value).collect()
     with pytest.raises(TypeError, match="accumulator param"):

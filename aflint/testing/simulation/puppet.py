@@ -84,11 +84,11 @@ class Puppet:
 
 def _globals() -> tuple[Any, ...]:
     """Return what a process has once and an executor changes: each puppet plays a process."""
-    return context._current, sys.stdout, sys.stderr
+    return context.current, sys.stdout, sys.stderr
 
 
 def _restore(saved: tuple[Any, ...]) -> None:
-    context._current, sys.stdout, sys.stderr = saved
+    context.current, sys.stdout, sys.stderr = saved
 
 
 _idle: list[Puppet] = []
