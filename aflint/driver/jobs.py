@@ -31,7 +31,7 @@ from aflint.plan.program import Count, Program, Sink
 from aflint.scheduler.loop import RunningJob
 from aflint.scheduler.messages import Recovery
 from aflint.storage.base import Storage
-from aflint.task import Blob, ShuffleHandle, TaskResult
+from aflint.task import Blob, ShuffleHandle, StagedPart, TaskResult
 from aflint.variables import apply_updates, noticing_broadcasts
 
 RunJob = Callable[..., AbstractAsyncContextManager[RunningJob]]
@@ -277,8 +277,9 @@ class JobRunner:
         skipped = self.kept.skipped(planned)
         return "\n".join(_describe(stage, stage.id in skipped) for stage in planned.stages)
 
-    async def save(self, node: Node, sink: Sink, target: str) -> None:
-        """Run a saving job and move what its accepted attempts wrote into place.
+    async def save(self, node: Node, sink: Sink, target: str, mode: commit.Mode = "new") -> None:
+        """Run a saving job, each of whose tasks comes to a StagedPart or a list of them, and move
+        what its accepted attempts wrote into place.
 
         Where the run had begun it, but as a job that is not met again (what is cached may be other
         than it was, with several jobs at once), what that left is removed; if it was committed, it
@@ -286,9 +287,10 @@ class JobRunner:
         """
         name = f"save to {target}"
         begun = self.past.saving(name)
-        if not begun:
+        if not begun and mode == "new":
             await commit.prepare(self.storage, target)
         record: JobRecord | None = None
+        parts: list[StagedPart] = []
         try:
             async with self._started(node, sink, name) as (job, record, known):
                 if known is not None and known.committed:
@@ -296,25 +298,30 @@ class JobRunner:
                 if begun and known is None:
                     if begun.committed:
                         return
-                    await commit.abort(self.storage, target)
+                    await commit.abort(self.storage, target, mode, begun.id)
                 # A driver that resumes must know of the save before anything of it lies there.
                 await self.journal.flush()
-                parts = await job.values(range(job.partitions))
-                await commit.commit(self.storage, target, parts)
+                for value in await job.values(range(job.partitions)):
+                    parts += value if isinstance(value, list) else [value]
+                await commit.commit(self.storage, target, parts, mode, record.job)
                 record.committed()
         except BaseException:
             if self.past.refused is None:  # else what is there is another driver's, or program's
-                await to_the_end(self._abort(record, target))
+                await to_the_end(self._abort(record, target, mode, parts))
             raise
 
-    async def _abort(self, record: JobRecord | None, target: str) -> None:
+    async def _abort(
+        self, record: JobRecord | None, target: str, mode: commit.Mode, parts: list[StagedPart]
+    ) -> None:
         """Remove what a save left, once the journal says so: a driver that resumes the run must not
         count on it.
         """
         if record is not None:
             record.aborted()
             await self.journal.flush()
-        await commit.abort(self.storage, target)
+            await commit.abort(self.storage, target, mode, record.job, parts)
+        elif mode == "new":
+            await commit.abort(self.storage, target)
 
     def forget(self, node: Node) -> None:
         """Drop the cached partitions of a node, but for a checkpoint, and the shuffles that only it

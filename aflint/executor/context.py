@@ -15,6 +15,8 @@ from aflint.task import Blob, TaskId
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aflint.executor.ranges import Reading
+
 _MOST_BROADCASTS = 16
 
 
@@ -31,6 +33,8 @@ class TaskContext:
     scratch: str = ""
     # What the task has added so far, by accumulator.
     shares: dict[str, Share] = field(default_factory=dict)
+    reading: Reading | None = None
+    """The means to read and write files, and the count of what is read."""
 
     @property
     def partition(self) -> int:

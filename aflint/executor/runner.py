@@ -26,6 +26,7 @@ from aflint.executor.memory import MemoryWatch, peak_bytes
 from aflint.executor.order import by_content, comes_in_any_order
 from aflint.executor.output_capture import captured_output
 from aflint.executor.partition import place
+from aflint.executor.ranges import Reading
 from aflint.executor.shuffle import ShuffleOutput
 from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
@@ -119,6 +120,7 @@ class Executor:
             control = Chain(task.id, limit, cuttable, task.continuation)
             transport = self._transport(task)
             inputs = Inputs(task, self.secret, self.storage, transport, self.io, spiller, control)
+            context.reading = Reading(self.storage, self.io, inputs.source_counts)
             try:
                 result = self._run_link(program, task, inputs)
             except BaseException as error:

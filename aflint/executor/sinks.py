@@ -214,13 +214,17 @@ def save_pickle(
     return _done(part, file.size, file.records)
 
 
-def _part(target: str, task: TaskId, suffix: str) -> StagedPart:
-    """Return where a part is staged. No other attempt writes there, not even one of the same number
-    that still runs for an earlier job of the same name.
+def staging_folder(target: str, task: TaskId) -> str:
+    """Return where an attempt stages its parts. No other attempt writes there, not even one of the
+    same number that still runs for an earlier job of the same name.
     """
-    name = f"part-{task.partition:05d}{suffix}"
     attempt = f"{task.stage}-{task.partition}-{task.attempt}-{task.link}-{secrets.token_hex(8)}"
-    return StagedPart(f"{target.rstrip('/')}/_temporary/{task.job}/{attempt}/{name}", name)
+    return f"{target.rstrip('/')}/_temporary/{task.job}/{attempt}"
+
+
+def _part(target: str, task: TaskId, suffix: str) -> StagedPart:
+    name = f"part-{task.partition:05d}{suffix}"
+    return StagedPart(f"{staging_folder(target, task)}/{name}", name)
 
 
 def _done(part: StagedPart, size: int, records: int) -> StagedPart:

@@ -15,6 +15,7 @@ from aflint.plan.lineage import Mapped, PerPartition
 from aflint.pyspark import names
 from aflint.pyspark.errors import translated
 from aflint.pyspark.planner import planner_of, settings_of
+from aflint.pyspark.writing import EngineWriter
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.queries import Query, batches, compiled, whole
 from aflint.sql.results import Named, as_rows, named
@@ -95,14 +96,18 @@ class Actions:
 
     @property
     def write(self) -> Any:
-        raise _refused("DataFrame.write", "Save df.rdd, or what collect() returns.")
+        from pyspark.sql.readwriter import DataFrameWriter
+
+        writer = DataFrameWriter(self)
+        writer._jwrite = EngineWriter(writer._jwrite, self)
+        return writer
 
     @property
     def writeStream(self) -> Any:
         raise _refused("DataFrame.writeStream", "Run a job for each batch of new files.")
 
     def writeTo(self, table: str) -> Any:
-        raise _refused("DataFrame.writeTo", "Save df.rdd, or what collect() returns.")
+        raise _refused("DataFrame.writeTo", "Use df.write.")
 
     def persist(self: Any, storageLevel: Any = StorageLevel.MEMORY_AND_DISK_DESER) -> Any:
         self.is_cached = True

@@ -22,6 +22,7 @@ import org.apache.spark.sql.execution.SparkPlan;
 import org.apache.spark.sql.execution.columnar.InMemoryRelation;
 import org.apache.spark.sql.execution.columnar.InMemoryTableScanExec;
 import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
+import org.apache.spark.sql.execution.datasources.InsertIntoHadoopFsRelationCommand;
 import org.apache.spark.sql.execution.datasources.PartitionDirectory;
 import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataType;
@@ -124,6 +125,8 @@ public class PlanReader {
       rows(((LocalTableScanExec) node).output(), ((LocalTableScanExec) node).rows(), fields);
     } else if (node instanceof CommandResultExec) {
       rows(((CommandResultExec) node).output(), ((CommandResultExec) node).rows(), fields);
+    } else if (node instanceof org.apache.spark.sql.execution.command.DataWritingCommandExec) {
+      write((org.apache.spark.sql.execution.command.DataWritingCommandExec) node, fields);
     } else if (node instanceof FileSourceScanExec) {
       scan((FileSourceScanExec) node, fields);
     } else if (node instanceof InMemoryTableScanExec) {
@@ -167,12 +170,7 @@ public class PlanReader {
     fields.put("format", name(relation.fileFormat().getClass()));
     fields.set("dataSchema", mapper.readTree(relation.dataSchema().json()));
     fields.set("partitionSchema", mapper.readTree(relation.partitionSchema().json()));
-    ObjectNode options = fields.putObject("options");
-    scala.collection.Iterator entries = relation.options().iterator();
-    while (entries.hasNext()) {
-      scala.Tuple2 entry = (scala.Tuple2) entries.next();
-      options.put((String) entry._1(), (String) entry._2());
-    }
+    options(relation.options(), fields);
     ArrayNode directories = fields.putArray("directories");
     scala.collection.immutable.Seq none =
         (scala.collection.immutable.Seq) scala.collection.immutable.Nil$.MODULE$;
@@ -191,6 +189,79 @@ public class PlanReader {
         file.put("size", status.getLen());
         file.put("modified", status.getModificationTime());
       }
+    }
+  }
+
+  /** What files a command writes, and how: Spark's own format says what they are named by. */
+  private void write(
+      org.apache.spark.sql.execution.command.DataWritingCommandExec exec, ObjectNode fields)
+      throws Exception {
+    fields.put("command", name(exec.cmd().getClass()));
+    if (!(exec.cmd() instanceof InsertIntoHadoopFsRelationCommand)) {
+      return;
+    }
+    InsertIntoHadoopFsRelationCommand command = (InsertIntoHadoopFsRelationCommand) exec.cmd();
+    org.apache.spark.sql.classic.SparkSession session =
+        (org.apache.spark.sql.classic.SparkSession) exec.session();
+    org.apache.hadoop.conf.Configuration conf =
+        session.sessionState().newHadoopConfWithOptions(command.options());
+    org.apache.hadoop.fs.Path path = command.outputPath();
+    fields.put("path", path.getFileSystem(conf).makeQualified(path).toString());
+    fields.put("mode", command.mode().toString());
+    fields.put("dynamic", command.dynamicPartitionOverwrite());
+    fields.put("bucketed", command.bucketSpec().isDefined());
+    fields.set("columnNames", mapper.valueToTree(array(command.outputColumnNames())));
+    fields.set("partitions", sequence(command.partitionColumns(), new Object[0]));
+    options(command.options(), fields);
+    fields.put("mostRecords", session.sessionState().conf().maxRecordsPerFile());
+    fields.put("version", session.version());
+    StructType schema = new StructType();
+    Object[] attributes = array(command.outputColumns());
+    Object[] placed = array(command.partitionColumns());
+    for (int i = 0; i < attributes.length; i++) {
+      Attribute attribute = (Attribute) attributes[i];
+      boolean within = true;
+      for (int j = 0; j < placed.length; j++) {
+        within = within && !((Attribute) placed[j]).exprId().equals(attribute.exprId());
+      }
+      if (within) {
+        schema = schema.add(
+            attribute.name(), attribute.dataType(), attribute.nullable(), attribute.metadata());
+      }
+    }
+    fields.put("schema", schema.json());
+    org.apache.spark.sql.execution.datasources.FileFormat format = command.fileFormat();
+    fields.put("format", name(format.getClass()));
+    verify(format, schema);
+    org.apache.hadoop.mapreduce.Job job = org.apache.hadoop.mapreduce.Job.getInstance(conf);
+    fields.put("extension", format.prepareWrite(session, job, command.options(), schema)
+        .getFileExtension(new org.apache.hadoop.mapreduce.task.TaskAttemptContextImpl(
+            job.getConfiguration(), new org.apache.hadoop.mapreduce.TaskAttemptID())));
+  }
+
+  /** Has Spark refuse types that a format cannot hold, by a method that releases differ in. */
+  private static void verify(Object format, StructType schema) throws Exception {
+    java.lang.reflect.Method[] methods =
+        org.apache.spark.sql.execution.datasources.DataSourceUtils.class.getMethods();
+    for (int i = 0; i < methods.length; i++) {
+      if (methods[i].getName().equals("verifySchema")) {
+        Object[] all = new Object[] {format, schema, Boolean.FALSE};
+        Object[] given = java.util.Arrays.copyOf(all, methods[i].getParameterTypes().length);
+        try {
+          methods[i].invoke(null, given);
+        } catch (java.lang.reflect.InvocationTargetException error) {
+          throw (Exception) error.getCause();
+        }
+      }
+    }
+  }
+
+  private void options(scala.collection.Iterable given, ObjectNode fields) {
+    ObjectNode options = fields.putObject("options");
+    scala.collection.Iterator entries = given.iterator();
+    while (entries.hasNext()) {
+      scala.Tuple2 entry = (scala.Tuple2) entries.next();
+      options.put((String) entry._1(), (String) entry._2());
     }
   }
 

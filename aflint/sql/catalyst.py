@@ -218,6 +218,16 @@ class Catalyst:
         plan = frame.queryExecution().executedPlan()
         return parse_plan(json.loads(self._reader.read(plan, frame.schema())))
 
+    def plan_command(self, session: Any, command: Any) -> PlanNode:
+        """Return the physical plan of a command that writes, which the JVM analyses but does not
+        run.
+        """
+        skip = self.jvm.org.apache.spark.sql.execution.CommandExecutionMode.SKIP()
+        execution = session.sessionState().executePlan(command, skip)
+        execution.assertAnalyzed()
+        plan = execution.executedPlan()
+        return parse_plan(json.loads(self._reader.read(plan, plan.schema())))
+
     def close(self) -> None:
         """End the session."""
         if java_runs():

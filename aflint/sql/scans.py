@@ -36,6 +36,8 @@ def scan(node: PlanNode, name: str, most: int) -> Relation:
         value = quoted(each.name)
         if each.name in placed:
             value = _partition_value(placed[each.name], each.type)
+        elif kind == _PARQUET:
+            value = _instants(value, each.type)
         items.append(f"CAST({value} AS {each.type.duckdb}) AS {each.column}")
     if not items:
         items, columns = ["1 AS nothing"], {"nothing": "INTEGER"}
@@ -131,6 +133,32 @@ def packed(files: list[Mapping[str, Any]], most: int) -> list[list[str]]:
         groups[-1].append(_path(file["path"]))
         room -= size
     return groups
+
+
+def _instants(value: str, kind: Type) -> str:
+    """A column of Parquet whose timestamps are instants, however they are written: those of INT96,
+    as Spark writes them, are to DuckDB without a time zone.
+    """
+    if kind.name == "timestamp":
+        return f"make_timestamptz(epoch_us({value}))"
+    if not _has_instants(kind):
+        return value
+    each = f"x{len(value)}"  # of no lambda around this one
+    match kind.name:
+        case "array":
+            element = _instants(each, kind.part("element"))
+            return f"list_transform({value}, lambda {each}: {element})"
+        case "map":
+            key, item = (_instants(f"{each}.{part}", kind.part(part)) for part in ("key", "value"))
+            entries = f"lambda {each}: {{'key': {key}, 'value': {item}}}"
+            made = f"map_from_entries(list_transform(map_entries({value}), {entries}))"
+            return f"CASE WHEN {value} IS NOT NULL THEN {made} END"
+    parts = (f"{quoted(n)} := {_instants(f'{value}.{quoted(n)}', t)}" for n, t in kind.parts)
+    return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({', '.join(parts)}) END"
+
+
+def _has_instants(kind: Type) -> bool:
+    return kind.name == "timestamp" or any(_has_instants(part) for _, part in kind.parts)
 
 
 def _path(url: str) -> str:

@@ -29,6 +29,7 @@ from aflint.plan.program import Return
 from aflint.sql.errors import QueryError, UnsupportedPlanError
 from aflint.sql.expressions import RULES, Emitter
 from aflint.sql.plan import Expression, PlanNode
+from aflint.sql.sinks.files import FileSink
 from aflint.sql.tasks import Input, Placing, StageTask
 from aflint.task import DataSplit
 from aflint.variables import Broadcast
@@ -170,14 +171,23 @@ class Stage:
         self.broadcasts.append((given, node))
         return Relation(f"SELECT * FROM {given.name}", columns)
 
-    def lineage(self, name: str, query: str, placing: Placing | None = None) -> Node:
-        """Return the RDD of the query's batches, or of its placed batches."""
+    def lineage(
+        self,
+        name: str,
+        query: str,
+        placing: Placing | None = None,
+        sink: FileSink | None = None,
+    ) -> Node:
+        """Return the RDD of the query's batches, of its placed batches, or of the parts that its
+        sink writes.
+        """
         compiler, scalars = self.compiler, list(self.emit.scalars.items())
         task = StageTask(
             query,
             tuple(given for given, _ in self.inputs),
             placing,
             compiler.settings.time_zone,
+            sink=sink,
         )
         parent = self._parent(name)
         broadcasts = self.broadcasts

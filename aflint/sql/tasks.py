@@ -17,6 +17,7 @@ from typing import Any
 from aflint.executor.context import TaskContext, in_task, task_context
 from aflint.sql.batches import Batches, encoded
 from aflint.sql.errors import explained
+from aflint.sql.sinks.files import FileSink
 from aflint.sql.types import Type, python_literal, quoted
 
 Payload = bytes | dict[str, Any]
@@ -89,7 +90,7 @@ class Placing:
 @dataclass(frozen=True)
 class StageTask:
     """The work of one stage. Called with a partition and its inputs, it gives batches, or with a
-    `placing`, pairs of a partition and a batch.
+    `placing`, pairs of a partition and a batch; with a `sink`, the StagedParts that it wrote.
     """
 
     query: str
@@ -99,6 +100,7 @@ class StageTask:
     variables: tuple[tuple[str, Any], ...] = ()
     broadcasts: tuple[tuple[Input, Any], ...] = ()
     """Each a Broadcast of a list of batches."""
+    sink: FileSink | None = None
 
     def __call__(self, partition: int, payloads: Iterator[tuple[int, Payload]]) -> Iterator[Any]:
         """Run the query over the inputs of one partition. Raises QueryError where DuckDB fails."""
@@ -112,7 +114,9 @@ class StageTask:
             for given, broadcast in self.broadcasts:
                 _Loading(cursor, given).all(broadcast.value)
             self._load(cursor, payloads)
-            if self.placing is None:
+            if self.sink is not None:
+                yield from self.sink.write(cursor, self.query)
+            elif self.placing is None:
                 yield from encoded(cursor.sql(self.query))
             else:
                 yield from placed(cursor, self.query, self.placing, partition)

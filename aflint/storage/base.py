@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +21,12 @@ class FileInfo:
     path: str
     size: int
     version: str = ""
+
+
+def is_kept(path: str, keep: Collection[str]) -> bool:
+    """Say whether a path within a folder is one of those to keep, or lies in one of them."""
+    parts = path.split("/")
+    return any("/".join(parts[:depth]) in keep for depth in range(1, len(parts) + 1))
 
 
 Subfolders = Literal["skip", "read", "refuse"]
@@ -122,6 +128,12 @@ class Storage(ABC):
     @abstractmethod
     async def delete(self, path: str) -> None:
         """Remove a file, or a folder with all that is in it. What is not there is no error."""
+
+    @abstractmethod
+    async def clear(self, folder: str, keep: Collection[str]) -> None:
+        """Remove the files in a folder and below, hidden ones too, but those to `keep`: files or
+        folders by their paths within the folder. Where nothing is, do nothing.
+        """
 
     async def delete_files(self, paths: Sequence[str]) -> None:
         """Remove files, which are of one storage. What is not there is no error."""

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import filterfalse
 from typing import BinaryIO
@@ -31,6 +31,7 @@ from aflint.storage.base import (
     Storage,
     Subfolders,
     input_changed,
+    is_kept,
     subfolder,
 )
 from aflint.storage.patterns import expand_braces, is_glob, is_hidden
@@ -230,6 +231,17 @@ def _delete(path: str) -> None:
                     raise
 
 
+def _clear(folder: str, keep: Collection[str]) -> None:
+    for within, folders, names in os.walk(folder, topdown=False):
+        at = "" if within == folder else os.path.relpath(within, folder) + "/"
+        for name in names + [each for each in folders if os.path.islink(f"{within}/{each}")]:
+            if not is_kept(at + name, keep):
+                _delete(f"{within}/{name}")
+        if at:
+            with suppress(OSError):  # it keeps something
+                os.rmdir(within)
+
+
 def _delete_all(paths: list[str]) -> None:
     for path in paths:
         _delete(path)
@@ -362,6 +374,9 @@ class LocalStorage(Storage):
 
     async def delete(self, path: str) -> None:
         await asyncio.to_thread(_delete, local_path(path))
+
+    async def clear(self, folder: str, keep: Collection[str]) -> None:
+        await asyncio.to_thread(_clear, local_path(folder), keep)
 
     async def delete_files(self, paths: Sequence[str]) -> None:
         await asyncio.to_thread(_delete_all, list(map(local_path, paths)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -93,6 +93,9 @@ class RoutedStorage(Storage):
 
     async def delete(self, path: str) -> None:
         await self.at(path).delete(path)
+
+    async def clear(self, folder: str, keep: Collection[str]) -> None:
+        await self.at(folder).clear(folder, keep)
 
     async def delete_files(self, paths: Sequence[str]) -> None:
         if paths:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from aflint.aio import InFlight
@@ -24,6 +24,7 @@ from aflint.storage.base import (
     Storage,
     Subfolders,
     input_changed,
+    is_kept,
     subfolder,
 )
 from aflint.storage.globs import compile_glob, literal_prefix, split_at_match
@@ -169,6 +170,17 @@ class S3Storage(Storage):
             await self._s3.delete_many(bucket, [each.key for each in found.objects])
         except BucketNotFoundError:
             return
+
+    async def clear(self, folder: str, keep: Collection[str]) -> None:
+        bucket, key = split(folder)
+        prefix = _folder(key)
+        try:
+            found = await self._s3.list_all(bucket, prefix)
+        except BucketNotFoundError:
+            return
+        within = ((each.key, each.key.removeprefix(prefix)) for each in found.objects)
+        gone = [key for key, path in within if not is_kept(path, keep)]
+        await self._s3.delete_many(bucket, gone)
 
     async def delete_files(self, paths: Sequence[str]) -> None:
         """Remove objects, a thousand with each request."""

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,44 @@ def test_an_abort_after_the_commit_takes_nothing_away(tmp_path: Path, io: IOLoop
     asyncio.run(commit.commit(storage, target, [part]))
     asyncio.run(commit.abort(storage, target))
     assert read_text(tmp_path / "out", io) == ["x"]
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite", "overwrite_partitions"])
+def test_a_commit_may_be_done_again_by_another_driver(
+    mode: commit.Mode, tmp_path: Path, io: IOLoop
+) -> None:
+    target = tmp_path / "out"
+    (target / "k=1").mkdir(parents=True)
+    for name in ("k=1/old", "k=1/.old.crc", "old", "_SUCCESS"):
+        (target / name).touch()
+    part = save_text(["x"], str(target), None, task(), storage, io)
+    part = replace(part, name="k=1/new")
+    left = {
+        "append": ["_SUCCESS", "k=1/.old.crc", "k=1/new", "k=1/old", "old"],
+        "overwrite": ["_SUCCESS", "k=1/new"],
+        "overwrite_partitions": ["_SUCCESS", "k=1/new", "old"],
+    }
+    for _ in range(2):
+        asyncio.run(commit.commit(storage, str(target), [part], mode, task().job))
+        assert files_below(target) == left[mode]
+
+
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+def test_an_aborted_save_leaves_what_was_there(
+    mode: commit.Mode, tmp_path: Path, io: IOLoop
+) -> None:
+    target = tmp_path / "out"
+    part = save_text(["x"], str(target), None, task(), storage, io)
+    asyncio.run(commit.abort(storage, str(target), mode, task().job))
+    assert os.listdir(tmp_path) == []
+    target.mkdir()
+    (target / "old").touch()
+    part = save_text(["x"], str(target), None, task(), storage, io)
+    other = save_text(["x"], str(target), None, replace(task(), job="other"), storage, io)
+    asyncio.run(storage.move(part.staged, f"{target}/new"))
+    moved = replace(part, name="new")
+    asyncio.run(commit.abort(storage, str(target), mode, task().job, [moved]))
+    assert files_below(target) == [str(Path(other.staged).relative_to(target)), "old"]
 
 
 @pytest.mark.parametrize("there", ["file", "folder", "empty"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ from pyspark.sql import DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
 folder = sys.argv[1]
+out = tempfile.mkdtemp(dir=folder)
 spark = SparkSession.builder.master("local[2]").appName("dataframes").getOrCreate()
 spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
 people = spark.createDataFrame(
@@ -56,6 +59,20 @@ def cached() -> tuple[int, int, int, bool]:
     return *counts, made.value, frame.is_cached
 
 
+def written() -> Any:
+    """Write, and read what was written; by mode, into folders, and where something is there."""
+    path = f"{out}/written"
+    orders.write.partitionBy("status").parquet(path)
+    again = failing(lambda: orders.write.parquet(path))
+    orders.limit(0).write.mode("ignore").parquet(path)
+    orders.where("key < 10").write.format("parquet").mode("append").partitionBy("status").save(path)
+    read = spark.read.parquet(path)
+    rows = read.groupBy("status").agg(F.count("*"), F.sum("price")).orderBy("status").collect()
+    orders.write.format("noop").mode("overwrite").save()
+    nothing = failing(lambda: orders.write.partitionBy("nope").parquet(f"{out}/nope"))
+    return rows, read.dtypes, again, nothing, os.listdir(out)
+
+
 CHECKS: dict[str, Callable[[], Any]] = {
     "rows": people.collect,
     "filtered": lambda: people.where("id > 1").select("name", F.lit(1).alias("one")).collect(),
@@ -84,6 +101,7 @@ CHECKS: dict[str, Callable[[], Any]] = {
     "window": lambda: orders.select(
         "key", F.rank().over(Window.partitionBy("status").orderBy("price", "key")).alias("rank")
     ).orderBy("key").limit(5).collect(),
+    "written": written,
     "no column": lambda: failing(lambda: orders.select("nope")),
     "bad SQL": lambda: failing(lambda: spark.sql("select from from")),
     "division by zero": lambda: failing(

@@ -29,6 +29,23 @@ def storage(cloud_and_storage: tuple[LocalCloud, S3Storage]) -> S3Storage:
     return cloud_and_storage[1]
 
 
+@pytest.mark.parametrize("kind", ["local", "s3"])
+async def test_a_folder_is_cleared_of_all_but_what_is_to_be_kept(
+    kind: str, storage: S3Storage, tmp_path: Path
+) -> None:
+    place: Storage = storage if kind == "s3" else LocalStorage()
+    folder = f"{HOME}/clear" if kind == "s3" else str(tmp_path / "clear")
+    names = ("a", ".a.crc", "_SUCCESS", "k=1/a", "k=1/b", "k=2/b", "_temporary/job/a", "ab/a")
+    for path in (*(f"{folder}/{name}" for name in names), f"{folder}-other"):
+        await place.write(path, b"x")
+    await place.clear(f"{folder}/none", ())
+    await place.clear(folder, {"_temporary", "a", "k=1/b"})
+    left = [name for name in names if await place.exists(f"{folder}/{name}")]
+    assert left == ["a", "k=1/b", "_temporary/job/a"]
+    assert await place.exists(f"{folder}-other")
+    assert not await place.exists(f"{folder}/k=2")
+
+
 NAMES = [
     "in/2009.csv",
     "in/2010.csv",

@@ -44,4 +44,5 @@ RULES: dict[str, Rule] = {
     "KnownNullable": _child,
     "TaggingExpression": _child,
     "NormalizeNaNAndZero": _normalized,
+    "Empty2Null": "nullif({0}, '')",  # of what folders are named by
 }

@@ -1,0 +1,48 @@
+"""Parquet files, with what Spark writes into their footers beside."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.types import text
+from aflint.storage.local import local_path
+
+_CODECS = {
+    ".parquet": "uncompressed",
+    ".snappy.parquet": "snappy",
+    ".gz.parquet": "gzip",
+    ".zstd.parquet": "zstd",
+    ".br.parquet": "brotli",
+    ".lz4raw.parquet": "lz4_raw",
+}
+"""By the ending of a file's name, which Spark makes of the codec."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteParquet:
+    """Writes one Parquet file. `metadata` is what Spark reads the schema from."""
+
+    codec: str
+    metadata: tuple[tuple[str, str], ...]
+
+    def __call__(self, cursor: Any, rows: str, path: str) -> int:
+        file = local_path(path)
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        pairs = ", ".join(f"{text(key)}: {text(value)}" for key, value in self.metadata)
+        options = f"FORMAT parquet, CODEC {text(self.codec)}, KV_METADATA {{{pairs}}}"
+        copied = cursor.execute(f"COPY ({rows}) TO {text(file)} ({options}, USE_TMP_FILE false)")
+        count: int = copied.fetchone()[0]
+        return count
+
+
+def codec_of(extension: str) -> str:
+    """Return DuckDB's name of the codec that a file's name tells of."""
+    codec = _CODECS.get(extension)
+    if codec is None:
+        raise UnsupportedPlanError(
+            f"writing {extension} files", instead="Use snappy, zstd, gzip, brotli, lz4_raw or none."
+        )
+    return codec

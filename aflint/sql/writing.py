@@ -1,0 +1,119 @@
+"""Writes a DataFrame as files: from the physical plan of Spark's own command to a saving job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from aflint.driver.commit import Mode
+from aflint.driver.jobs import JobRunner
+from aflint.plan.lineage import Node
+from aflint.plan.program import Return
+from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.plan import Expression, PlanNode
+from aflint.sql.sinks import parquet
+from aflint.sql.sinks.files import FOLDER, FileSink, WriteFile
+from aflint.sql.stages import Compiler, Relation, Settings, Stage
+from aflint.sql.types import quoted
+from aflint.task import StagedPart
+
+_MODES: dict[str, Mode] = {
+    "ErrorIfExists": "new",
+    "Ignore": "new",
+    "Append": "append",
+    "Overwrite": "overwrite",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write that is ready to run: the RDD of its parts, and where they go."""
+
+    node: Node
+    target: str
+    mode: Mode
+    skips: bool = False
+    """Nothing is to be written where anything is there."""
+
+
+def compiled_write(plan: PlanNode, runner: JobRunner, settings: Settings) -> Write:
+    """Return a write for the plan of a command. Raises UnsupportedPlanError, before anything
+    runs.
+    """
+    if plan.kind != "DataWritingCommandExec" or "path" not in plan.fields:
+        raise UnsupportedPlanError(
+            f"the command {plan.fields.get('command', plan)}", instead="Write files by a path."
+        )
+    if plan.fields["bucketed"]:
+        raise UnsupportedPlanError("bucketBy", instead="Leave it out, or use partitionBy.")
+    stage = Stage(Compiler(runner, settings))
+    child = plan.child.child if plan.child.kind == "WriteFilesExec" else plan.child
+    relation = stage.relation(child)
+    query, sink = _sink(plan, child, relation, stage)
+    target = sink.target
+    mode = _MODES[plan.fields["mode"]]
+    if mode == "overwrite" and plan.fields["dynamic"]:
+        mode = "overwrite_partitions"
+    node = stage.lineage(f"write {target}", query, sink=sink)
+    return Write(node, target, mode, skips=plan.fields["mode"] == "Ignore")
+
+
+def _sink(
+    plan: PlanNode, child: PlanNode, relation: Relation, stage: Stage
+) -> tuple[str, FileSink]:
+    """Return what a task's query selects, and what becomes of it."""
+    fields = plan.fields
+    options = {name.lower(): value for name, value in fields["options"].items()}
+    placed = {each.id: each for each in plan.expressions("partitions")}
+    named = list(zip(fields["columnNames"], child.output, strict=True))
+    data = [(name, each) for name, each in named if each.id not in placed]
+    items, write_file = _written(fields, options, data)
+    names = {each.id: name for name, each in named}
+    if placed:
+        values = ", ".join(_folder_value(each, stage) for each in placed.values())
+        items.append(f"CAST(to_json([{values}]) AS VARCHAR) AS {FOLDER}")
+    sink = FileSink(
+        target=fields["path"].removeprefix("file:"),
+        extension=fields["extension"],
+        write_file=write_file,
+        placed=tuple(names[id] for id in placed),
+        most_records=int(options.get("maxrecordsperfile", fields["mostRecords"])),
+    )
+    return f"SELECT {', '.join(items)} FROM ({relation.sql})", sink
+
+
+def _written(
+    fields: Any, options: dict[str, str], data: list[tuple[str, Expression]]
+) -> tuple[list[str], WriteFile]:
+    """Return the columns of a file, and what writes them. Raises UnsupportedPlanError."""
+    match fields["format"]:
+        case "ParquetFileFormat":
+            items = [f"{each.column} AS {quoted(name)}" for name, each in data]
+            metadata = {
+                "org.apache.spark.version": fields["version"],
+                "org.apache.spark.sql.parquet.row.metadata": fields["schema"],
+            }
+            codec = parquet.codec_of(fields["extension"])
+            return items, parquet.WriteParquet(codec, tuple(metadata.items()))
+    raise UnsupportedPlanError(f"writing files of {fields['format'].removesuffix('FileFormat')}")
+
+
+def _folder_value(column: Expression, stage: Stage) -> str:
+    """A partition value as the text that stands in a folder's name."""
+    from aflint.sql.expressions.casts import converted
+    from aflint.sql.types import STRING
+
+    return converted(column, column.column, column.type, STRING)
+
+
+async def run(write: Write, runner: JobRunner) -> None:
+    """Run a write. Raises OutputExistsError where something is there that may not be."""
+    begun = runner.past.saving(f"save to {write.target}")
+    if write.skips and not begun and await runner.storage.exists(write.target):
+        return
+    await runner.save(write.node, Return(_parts), write.target, write.mode)
+
+
+def _parts(partition: int, parts: Iterator[StagedPart]) -> list[StagedPart]:
+    return list(parts)

@@ -1,0 +1,121 @@
+"""Files as Spark writes them: each query is written by both, and each reads what both wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aflint.errors import OutputExistsError
+from aflint.sql.errors import QueryError, UnsupportedPlanError
+from tests.sql.differential import Differential
+from tests.sql.files import Files, names
+
+TYPES = """
+    SELECT id, CAST(id AS TINYINT) AS b, CAST(id AS SMALLINT) AS s, CAST(id AS INT) AS i,
+           CAST(id AS FLOAT) AS f, CAST(id AS DOUBLE) / 4 AS d, id = 2 AS yes,
+           CAST(id AS DECIMAL(7, 2)) AS small, CAST(id AS DECIMAL(38, 10)) AS large,
+           IF(id = 1, NULL, 'é') AS t, X'00FF' AS raw,
+           DATE '1500-01-01' AS day, TIMESTAMP '1890-07-01 12:34:56.789012' AS instant,
+           TIMESTAMP_NTZ '2020-07-01 00:00:00' AS local, ARRAY(id, NULL) AS list,
+           NAMED_STRUCT('x', id, 'y', ARRAY(TIMESTAMP '2020-01-01 00:00:00')) AS nested
+    FROM range(0, 20, 1, 3)
+"""
+PLACED = """
+    SELECT id, IF(id = 9, NULL, id % 3) AS k, t, id > 4 AS yes,
+           IF(id = 8, NULL, DATE '2020-01-01') AS day
+    FROM range(10) JOIN VALUES ('a b'), ('c=d/e%:'), (''), (NULL), ('é\\\\"''{}'), ('x\\ty') AS v(t)
+"""
+
+
+@pytest.fixture(scope="module")
+def files(spark: Differential) -> Files:
+    return Files(spark)
+
+
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "zstd", "none", "lz4_raw"])
+def test_parquet_is_written_as_spark_writes_it(files: Files, tmp_path: Path, codec: str) -> None:
+    sql = TYPES if codec == "snappy" else "SELECT id, 'x' AS t FROM range(9)"
+    theirs, ours = files.same_when_written(tmp_path, sql, "parquet", {"compression": codec})
+    assert theirs[:2] == ours[:2]
+
+
+def test_partitions_are_written_in_folders_of_the_same_names(files: Files, tmp_path: Path) -> None:
+    by = ("k", "t", "yes", "day")
+    theirs, ours = files.same_when_written(tmp_path, PLACED, "parquet", by=by)
+    assert theirs == ours
+
+
+def test_files_have_no_more_records_than_asked(files: Files, tmp_path: Path) -> None:
+    sql, most = "SELECT id, id % 2 AS k FROM range(0, 23, 1, 1)", {"maxRecordsPerFile": "5"}
+    theirs, ours = files.same_when_written(tmp_path / "flat", sql, "parquet", most)
+    assert theirs == ours
+    assert len(ours) == 6
+    theirs, ours = files.same_when_written(tmp_path / "by k", sql, "parquet", most, ("k",))
+    assert theirs == ours
+    assert len(ours) == 7
+
+
+def test_without_rows_there_is_a_file_with_the_schema(files: Files, tmp_path: Path) -> None:
+    sql = "SELECT id, 'x' AS t FROM range(9) WHERE id < 0"
+    theirs, ours = files.same_when_written(tmp_path, sql, "parquet")
+    assert theirs == ours == ["_SUCCESS", "part-00000-UUID-c000.snappy.parquet"]
+
+
+MODES = (
+    ("error", "SELECT id, id % 2 AS k FROM range(4)"),
+    ("append", "SELECT id + 10 AS id, 0L AS k FROM range(2)"),
+    ("ignore", "SELECT id + 20 AS id, 0L AS k FROM range(2)"),
+    ("overwrite", "SELECT id + 30 AS id, id % 3 AS k FROM range(6)"),
+    ("append", "SELECT id + 40 AS id, 7L AS k FROM range(2)"),
+)
+
+
+@pytest.mark.parametrize("by", [(), ("k",)])
+def test_modes_do_to_what_is_there_what_sparks_do(
+    files: Files, tmp_path: Path, by: tuple[str, ...]
+) -> None:
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    for mode, sql in MODES:
+        files.writer(sql, "parquet", mode, by=by).save(str(theirs))
+        files.write(files.writer(sql, "parquet", mode, by=by), ours)
+        files.same_rows("parquet", theirs, ours)
+        assert len(names(theirs)) == len(names(ours))
+    dynamic = {"partitionOverwriteMode": "dynamic"}
+    for path in (theirs, ours):
+        writer = files.writer("SELECT 1L AS id, 7L AS k", "parquet", "overwrite", dynamic, by)
+        writer.save(str(path)) if path == theirs else files.write(writer, path)
+    files.same_rows("parquet", theirs, ours)
+    before = names(ours)
+    with pytest.raises(OutputExistsError):
+        files.write(files.writer("SELECT 1 AS id, 2 AS k", "parquet", "error", by=by), ours)
+    assert names(ours) == before
+
+
+def test_a_write_that_fails_leaves_what_was_there(files: Files, tmp_path: Path) -> None:
+    fails = "SELECT id, 10 / (id - 7) AS k FROM range(0, 9, 1, 3)"
+    for mode in ("error", "append", "overwrite"):
+        with pytest.raises(QueryError):
+            files.write(files.writer(fails, "parquet", mode), tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+    files.write(files.writer("SELECT 1L AS id, 2.0D AS k", "parquet"), tmp_path / "old")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "old").iterdir()}
+    for mode in ("append", "overwrite", "ignore"):
+        if mode == "ignore":
+            files.write(files.writer(fails, "parquet", mode), tmp_path / "old")
+            continue
+        with pytest.raises(QueryError):
+            files.write(files.writer(fails, "parquet", mode), tmp_path / "old")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "old").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [("parquet", {"compression": "lz4"}, "lz4hadoop"), ("orc", {}, "Orc")],
+)
+def test_what_is_not_written_is_refused_by_name(
+    files: Files, tmp_path: Path, source: str, options: dict[str, str], said: str
+) -> None:
+    with pytest.raises(UnsupportedPlanError, match=said):
+        files.write(files.writer("SELECT 1 AS a", source, options=options), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
