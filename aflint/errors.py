@@ -61,6 +61,7 @@ A class says whether another attempt may help (`retriable`); nothing else in afl
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any, ClassVar
 
 
@@ -392,6 +393,16 @@ def subclass_named(name: str) -> type[AflintError] | None:
             return cls
         waiting.extend(cls.__subclasses__())
     return None
+
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = 120
+_repr.maxlong = 60
+
+
+def shown(value: object) -> str:
+    """Return a value of the user's as messages show it: in few words, however large it is."""
+    return _repr.repr(value)
 
 
 def rebuild(kind: str, message: str, details: dict[str, Any]) -> AflintError:

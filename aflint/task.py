@@ -346,13 +346,15 @@ class TransferCounts:
 class TaskFailure:
     """Why an attempt failed: the name of an error of `aflint.errors`, and what it carries.
 
-    `exception` is the user's own exception, pickled, where that was possible.
+    `exception` is the user's own exception, pickled, where that was possible. `lineless` says that
+    the message has no line of the user's program in it.
     """
 
     kind: str
     message: str
     details: dict[str, Any] = field(default_factory=dict)
     exception: bytes | None = None
+    lineless: bool = False
 
 
 @wire

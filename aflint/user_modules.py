@@ -46,18 +46,28 @@ _holders: Final[Counter[str]] = Counter()
 class UserModules:
     """Registers the user's modules with cloudpickle, from `look` until `forget`, if it is `on`.
 
-    A module stays registered until every session that has seen it has forgotten it.
+    A module stays registered until every session that has seen it has forgotten it. One that was
+    shipped is not registered: tasks import it, and see it as its source defines it.
     """
 
     def __init__(self, *, on: bool) -> None:
         self._on = on
         self._seen: set[str] = set()
         self._registered: list[ModuleType] = []
+        self._shipped: tuple[str, ...] = ()
+
+    def ship(self, *places: str) -> None:
+        """Have tasks import the modules in these files, folders and archives: they have them."""
+        self._shipped += places
 
     def look(self) -> None:
         """Register the user's modules that were imported since the last look."""
         if not self._on:
             return
+        # One that was imported before it was shipped.
+        for each in filter(self._is_shipped, self._registered):
+            self._release(each)
+        self._registered = [each for each in self._registered if not self._is_shipped(each)]
         for name in sys.modules.keys() - self._seen:
             self._seen.add(name)
             module = sys.modules.get(name)
@@ -70,17 +80,24 @@ class UserModules:
     def forget(self) -> None:
         """Undo what `look` did."""
         for module in self._registered:
-            _holders[module.__name__] -= 1
-            if not _holders[module.__name__]:
-                del _holders[module.__name__]
-                cloudpickle.unregister_pickle_by_value(module)
+            self._release(module)
         self._registered.clear()
         self._seen.clear()
+
+    def _release(self, module: ModuleType) -> None:
+        _holders[module.__name__] -= 1
+        if not _holders[module.__name__]:
+            del _holders[module.__name__]
+            cloudpickle.unregister_pickle_by_value(module)
+
+    def _is_shipped(self, module: ModuleType) -> bool:
+        file = os.path.abspath(module.__file__ or "")
+        return any(file == place or file.startswith(place + os.sep) for place in self._shipped)
 
     def _is_to_register(self, name: str, module: ModuleType) -> bool:
         if name == "__main__" or name != getattr(module, "__name__", ""):
             return False  # what is in __main__ goes by value anyway
-        if not getattr(module, "__file__", None):
+        if not getattr(module, "__file__", None) or self._is_shipped(module):
             return False
         by_others = name in cloudpickle.list_registry_pickle_by_value() and not _holders[name]
         return not by_others and is_users(module)

@@ -58,6 +58,24 @@ def test_what_the_user_registered_stays(module: ModuleType) -> None:
     session.forget()
 
 
+def test_what_was_shipped_goes_by_name(module: ModuleType, tmp_path: Path) -> None:
+    for place in (str(module.__file__), str(tmp_path)):
+        for looked_before in (False, True):
+            session = UserModules(on=True)
+            if looked_before:
+                session.look()
+                assert registered(module)
+            session.ship(place)
+            session.look()
+            assert not registered(module)
+            session.forget()
+    session = UserModules(on=True)
+    session.ship(str(module.__file__)[:-1], str(tmp_path)[:-1], str(tmp_path / "other"))
+    session.look()
+    assert registered(module)
+    session.forget()
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that modules are imported from, which are forgotten at the end."""

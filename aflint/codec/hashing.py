@@ -13,7 +13,7 @@ import types
 from collections.abc import Iterable
 from typing import Any, Literal, Union, get_origin
 
-from aflint.errors import UnportableKeyError
+from aflint.errors import UnportableKeyError, shown
 
 _PLAIN = frozenset({str, int, bytes, bool})
 _STABLE = _PLAIN | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
@@ -191,24 +191,34 @@ def _generated_hash_fields(kind: type) -> tuple[str, ...] | None:
     return names if set(code.co_names) == {"hash", *names} else None
 
 
+def unportable(key: Any, why: str) -> UnportableKeyError:
+    """Return the error of a key that failed to be hashed: it names what inside the key is to blame,
+    or else the key and `why`.
+    """
+    try:
+        _hash(key)
+    except _UnportableError as error:
+        return _explain(key, error)
+    except Exception as error:  # of a `__hash__` of the user's
+        why = f"{why} ({error!r})"
+    return _explain(key, _UnportableError(key, why))
+
+
 def _explain(key: Any, error: _UnportableError) -> UnportableKeyError:
     part = error.part
-    inside = "" if part is key else f", in the key {_show(key)}"
+    inside = "" if part is key else f", in the key {shown(key)}"
     return UnportableKeyError(
-        f"{_show(part)} (type {type(part).__qualname__}){inside} cannot be used as a key: "
+        f"{shown(part)} (type {type(part).__qualname__}){inside} cannot be used as a key: "
         f"{error.why}. Use a key of plain values (str, int, tuple, frozen dataclass ...), "
         f"for example {_advice(part)}"
     )
 
 
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:197]}..."
-
-
 def _advice(part: Any) -> str:
-    if isinstance(part, list | bytearray):
-        return "tuple(key) or bytes(key)"
+    if isinstance(part, list):
+        return "tuple(key)"
+    if isinstance(part, bytearray):
+        return "bytes(key)"
     if isinstance(part, dict):
         return "tuple(sorted(key.items()))"
     if isinstance(part, set):

@@ -12,8 +12,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from aflint.codec.hashing import portable_hash
-from aflint.errors import UnportableKeyError
+from aflint.codec.hashing import portable_hash, unportable
 from aflint.executor.group import Group, GroupBuilder, pieces
 from aflint.executor.memory import MemoryWatch, chunks, give_back
 from aflint.executor.spill import Runs, SpillFolder, Triple
@@ -37,64 +36,67 @@ def combine_into(
     """Fold pairs into a table of combiners by key.
 
     The three loops do the same; they are spelled out because this is where aggregation spends its
-    time outside the user's functions.
+    time outside the user's functions. A record is unpacked in a line of its own, here and below, so
+    that an error can show one that is not a pair: see `failure.hint_for`.
     """
-    get = table.get
+    get, key = table.get, None
     try:
         if create is not identity:
-            for key, value in pairs:
+            for pair in pairs:
+                key, value = pair
                 sofar = get(key, _ABSENT)
                 table[key] = create(value) if sofar is _ABSENT else merge(sofar, value)
         elif merge is operator.add:
-            for key, value in pairs:
+            for pair in pairs:
+                key, value = pair
                 sofar = get(key, _ABSENT)
                 table[key] = value if sofar is _ABSENT else sofar + value
         else:
-            for key, value in pairs:
+            for pair in pairs:
+                key, value = pair
                 sofar = get(key, _ABSENT)
                 table[key] = value if sofar is _ABSENT else merge(sofar, value)
     except TypeError as error:
-        raise _explain(error) from error
+        raise _explain(error, key) from error
 
 
 def group_into(table: Table, pairs: Iterable[Pair]) -> None:
     """Append the values of pairs to the lists of a table."""
-    get = table.get
+    get, key = table.get, None
     try:
-        for key, value in pairs:
+        for pair in pairs:
+            key, value = pair
             values = get(key)
             if values is None:
                 table[key] = [value]
             else:
                 values.append(value)
     except TypeError as error:
-        raise _explain(error) from error
+        raise _explain(error, key) from error
 
 
 def cogroup_into(table: Table, pairs: Iterable[Pair], member: int, width: int) -> None:
     """Append the values of pairs to the lists of one member in a table of `width` lists."""
-    get = table.get
+    get, key = table.get, None
     try:
-        for key, value in pairs:
+        for pair in pairs:
+            key, value = pair
             lists = get(key)
             if lists is None:
                 lists = table[key] = tuple([] for _ in range(width))
             lists[member].append(value)
     except TypeError as error:
-        raise _explain(error) from error
+        raise _explain(error, key) from error
 
 
-def _explain(error: TypeError) -> Exception:
+def _explain(error: TypeError, key: Any) -> Exception:
     """Return the error to raise: of a key, unless a function of the user's raised it."""
     # An unhashable key fails in the loop's own frame, or in a `__hash__` written in Python; any
     # deeper frame is one of a user's function, which may have hashed something of its own.
     deeper = error.__traceback__.tb_next if error.__traceback__ else None
     of_key = deeper is None or deeper.tb_frame.f_code.co_name == "__hash__"
     if of_key and str(error).startswith("unhashable type"):
-        return UnportableKeyError(
-            f"A key cannot be hashed ({error}). Keys must be hashable: use a tuple in place of a "
-            "list, a frozenset in place of a set, and sorted tuples of items in place of a dict."
-        )
+        return unportable(key, str(error))
     return error
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import re
-import reprlib
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
@@ -16,7 +15,7 @@ from typing import Any, Final
 import cloudpickle
 
 from aflint.codec.closure import advice_on_missing
-from aflint.errors import AflintError, SerializationError, TaskError
+from aflint.errors import AflintError, SerializationError, TaskError, shown
 from aflint.executor.fusion import FUSED
 from aflint.task import TaskFailure, TaskId
 from aflint.wire import pack
@@ -63,7 +62,8 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
     where = f"in partition {task.partition} of stage {task.stage}, attempt {task.attempt}"
     if isinstance(error, SerializationError):
         found = {**_plain(vars(error)), "partition": task.partition}
-        return TaskFailure(type(error).__name__, shortened(f"{error} ({where})"), found)
+        message = shortened(f"{error} ({where})")
+        return TaskFailure(type(error).__name__, message, found, lineless=True)
     if isinstance(error, AflintError):
         return TaskFailure(type(error).__name__, shortened(str(error)), _plain(vars(error)))
     # `raised` names the class that user code raised, which is not always the one shown.
@@ -71,19 +71,20 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
     hint, explained = hint_for(error) or _definition(error), _is_explained(error)
     # A hint or an explanation says it all: no traceback is shown with it.
     users = None if hint or explained else _users_part(error)
-    shown = shortened("".join(traceback.format_exception(type(error), error, users)))
+    text = shortened("".join(traceback.format_exception(type(error), error, users)))
     details = {
         "partition": task.partition,
         "stage": task.stage,
         "attempt": task.attempt,
         "raised": type(raised if raised is error else raised.__cause__).__name__,
-        "remote_traceback": shown,
+        "remote_traceback": text,
     }
-    more = "" if explained and not hint else f"\n\n{hint or shown}"
+    more = "" if explained and not hint else f"\n\n{hint or text}"
     if isinstance(error, ModuleNotFoundError) and IN_FUNCTION in os.environ:
         more += f"\n{advice_on_missing(error)}."
     message = f"{_one_line(error)} ({where}){more}"
-    return TaskFailure(TaskError.__name__, message, details, _pickled(error))
+    lineless = users is None or _is_ours(users)
+    return TaskFailure(TaskError.__name__, message, details, _pickled(error), lineless)
 
 
 def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
@@ -120,12 +121,34 @@ def hint_for(error: BaseException) -> str:
         return ""
     for kind, pattern, advice in _HINTS:
         if isinstance(error, kind) and re.search(pattern, str(error)):
-            values = frame.tb_frame.f_locals
-            fused = frame.tb_frame.f_code.co_filename == FUSED
-            if fused and "x" in values:
-                return f"{advice} The record is {reprlib.repr(values['x'])}."
-            return advice
+            records = _records_of(frame, advice)
+            return f"{advice} The record is {shown(records[0])}." if records else advice
     return ""
+
+
+def _records_of(frame: TracebackType, advice: str) -> list[Any]:
+    """Return the record that a loop of aflint's failed at, in a list; an empty list if there is no
+    telling.
+    """
+    values = frame.tb_frame.f_locals
+    if frame.tb_frame.f_code.co_filename == FUSED:
+        return [values["x"]] if "x" in values else []
+    if advice is not _PAIRS:
+        return []
+    # By the names of variables: loops over pairs have `pair`, and those over a block of them
+    # `block` or `held`, of which it is the first that is not a pair.
+    one = [values["pair"]] if "pair" in values else []
+    among = one or values.get("block") or values.get("held") or []
+    return [record for record in among if not _is_pair(record)][:1]
+
+
+def _is_pair(record: Any) -> bool:
+    try:
+        record[0]
+        _key, _value = record
+    except Exception:  # a class of the user's may do anything when taken apart
+        return False
+    return True
 
 
 def _definition(error: BaseException) -> str:

@@ -6,15 +6,13 @@ import bisect
 import copy
 import heapq
 import random
-import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial, reduce
 from itertools import islice
-from operator import itemgetter
 from typing import Any, TypeVar
 
-from aflint.errors import UnportableKeyError
+from aflint.errors import UnportableKeyError, shown
 from aflint.executor.partition import indices
 from aflint.plan.lineage import HashPartitioner
 from aflint.statistics import Stats
@@ -41,24 +39,28 @@ def call(function: Callable[[Any], U], partition: int, records: Records) -> U:
 
 def count_keys(partition: int, pairs: Records) -> dict[Any, int]:
     """How many pairs each key has."""
-    return _counted(map(itemgetter(0), pairs), "count_by_key")
+    return _counted(([pair[0] for pair in block] for block in _blocks(pairs)), "count_by_key")
 
 
 def count_values(partition: int, records: Records) -> dict[Any, int]:
     """How often each record occurs."""
-    return _counted(records, "count_by_value")
+    return _counted(_blocks(records), "count_by_value")
 
 
-def _counted(values: Records, method: str) -> dict[Any, int]:
+def _blocks(records: Records) -> Iterator[list[Any]]:
+    return iter(lambda: list(islice(records, 4096)), [])
+
+
+def _counted(blocks: Iterator[list[Any]], method: str) -> dict[Any, int]:
     count: Counter[Any] = Counter()
     # By the block: Counter counts a list in C, and a value that cannot be hashed is found in it.
-    for block in iter(lambda: list(islice(values, 4096)), []):
+    for block in blocks:
         try:
             count.update(block)
         except TypeError as error:
             culprit = next((value for value in block if not _is_hashable(value)), None)
             raise UnportableKeyError(
-                f"{method} counts in a dict, and cannot hash {reprlib.repr(culprit)} (type "
+                f"{method} counts in a dict, and cannot hash {shown(culprit)} (type "
                 f"{type(culprit).__qualname__}): {error}. Turn it into something that can be "
                 "hashed first, as a list into a tuple"
             ) from error
@@ -149,7 +151,7 @@ def place_of(key: Any, partitioner: HashPartitioner, partition: int, records: Re
 
 def values_of(key: Any, partition: int, pairs: Records) -> list[Any]:
     """The values of one key."""
-    return [value for known, value in pairs if known == key]
+    return [value for pair in pairs for known, value in (pair,) if known == key]
 
 
 def keep(first: T, second: T) -> T:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, Final
 
 from aflint.errors import InternalError
 from aflint.events import RddInfo, StageInfo
@@ -123,6 +123,11 @@ class Stage:
     target: str = ""
 
     @property
+    def steps(self) -> list[str]:
+        """The last of the program's calls that make up the stage, each with its line."""
+        return [*(rdd.name for rdd in self.rdds[-_NAMED_STEPS:]), self.name]
+
+    @property
     def tasks(self) -> int:
         """How many tasks there are."""
         return len(self.inputs)
@@ -199,6 +204,9 @@ PackProgram = Callable[[Program, str, int], Blob]
 """Makes the blob of a stage's program, given the stage's name, for errors, and its tasks."""
 
 Inputs = list[tuple[Input, ...]]
+
+_NAMED_STEPS: Final = 8
+"""How many steps of a stage an error names, at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,13 @@ class Call(Generic[T]):
         task = self._over.get()
         if task is None:
             raise SessionError("the SparkContext is stopped")
-        return task.result()
+        # An error holds the frames that it passes, and with them this call and RDDs of the program:
+        # none of them may hold the error in turn, or all of it stays until Python looks for cycles.
+        self.task = None
+        try:
+            return task.result()
+        finally:
+            del task
 
     def cancel(self) -> None:
         """Cancel it, from any thread, started or not, without waiting for its end."""

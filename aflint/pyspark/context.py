@@ -234,6 +234,8 @@ class Sharing:
         self._engine_running()
         with translated():
             self._added.add_package(path)
+        modules = self._engine.session._opened().user_modules
+        modules.ship(str(self._added.root), os.path.abspath(path.removeprefix("file:")))
 
     def addArchive(self: Any, path: str) -> None:
         self._engine_running()

@@ -13,7 +13,6 @@ from py4j.protocol import Py4JJavaError
 from pyspark import errors as spark_errors
 from pyspark.errors import PySparkRuntimeError, PythonException
 
-from aflint.driver.callsite import named_here
 from aflint.errors import (
     AflintError,
     ClosureError,
@@ -109,8 +108,6 @@ def _said(error: AflintError) -> str:
     match error:
         case TaskError(raised="StopIteration"):
             return f"{_STOP_ITERATION}: generator raised StopIteration\n\n{error}"
-        case SerializationError(partition=int()):  # which has no line of the program's
-            return f"{error}\n\nThe job is {named_here('of another thread')}"
         case PathNotFoundError(path=str(path)) if path:
             hadoop, path = "org.apache.hadoop.mapred.InvalidInputException", _absolute(path)
             if is_glob(path):

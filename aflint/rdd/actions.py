@@ -11,7 +11,7 @@ from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aflint.driver.callsite import method_here, named_here
-from aflint.errors import InvalidArgumentError, UnportableKeyError
+from aflint.errors import InvalidArgumentError, UnportableKeyError, shown
 from aflint.plan.lineage import HashPartitioner, Source
 from aflint.plan.program import Return
 from aflint.task import RangeSplit
@@ -50,13 +50,22 @@ def as_map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     try:
         return dict(pairs)
     except (TypeError, ValueError) as error:
+        culprit = next((shown(record) for record in pairs if not _fits_dict(record)), "a record")
         if "unhashable" in str(error):
             raise UnportableKeyError(
-                f"collect_as_map makes a dict, and one of the keys cannot be hashed: {error}"
+                f"collect_as_map makes a dict, and the key of {culprit} cannot be hashed: {error}"
             ) from error
         raise InvalidArgumentError(
-            f"collect_as_map needs (key, value) pairs, and a record is not one: {error}"
+            f"collect_as_map needs (key, value) pairs, and {culprit} is not one: {error}"
         ) from error
+
+
+def _fits_dict(record: Any) -> bool:
+    try:
+        dict([record])
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def whole_number(value: object) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aflint import errors, events
 from aflint.scheduler import queues
-from aflint.scheduler.failures import Loss, exhausted, refetched_too_often
+from aflint.scheduler.failures import Loss, exhausted, located, refetched_too_often
 from aflint.scheduler.jobs import fail, settle, statuses_of, stop
 from aflint.scheduler.messages import Deliver, Emit, Launch, PartitionDone
 from aflint.scheduler.policy import Policy, Verdict
@@ -217,7 +217,7 @@ def _failed(state: State, attempt: Attempt, loss: Loss, result: TaskResult | Non
         _may_read_on(attempt)
     verdict = state.policy.judge(loss.kind)
     if verdict is Verdict.FAIL:
-        fail(state, attempt.task.stage.job, loss.cause)
+        _fail_job(state, attempt.task, loss)
     elif verdict is Verdict.LATER:
         _later(state, attempt)
     elif verdict is Verdict.REFETCH and _names_maps(attempt, loss):
@@ -237,9 +237,14 @@ def _again(state: State, attempt: Attempt, loss: Loss) -> None:
         task.next_start = _after_lost_link(attempt)
         _requeue(state, task)
     elif issubclass(loss.kind, errors.TaskError):
-        fail(state, job, loss.cause)
+        _fail_job(state, task, loss)
     else:
         fail(state, job, exhausted(loss, attempt.id, task.stage.stage.name, task.failures))
+
+
+def _fail_job(state: State, task: TaskRun, loss: Loss) -> None:
+    stage = task.stage
+    fail(state, stage.job, located(loss.cause, stage.stage.steps))
 
 
 def _later(state: State, attempt: Attempt) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import pickle
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from aflint import errors
@@ -101,6 +102,15 @@ def rebuilt(cause: TaskFailure | Exception) -> Exception:
     if isinstance(cause, Exception):
         return cause
     return errors.rebuild(cause.kind, cause.message, {**_blank(cause.kind), **cause.details})
+
+
+def located(cause: TaskFailure | Exception, steps: Sequence[str]) -> TaskFailure | Exception:
+    """Return what failed with the steps of its stage, each named by its line of the program, where
+    it names no line of the program itself.
+    """
+    if not isinstance(cause, TaskFailure) or not cause.lineless or not steps:
+        return cause
+    return replace(cause, message=f"{cause.message}\n\nIts stage runs: {', '.join(steps)}.")
 
 
 def as_error(cause: TaskFailure | Exception) -> Exception:

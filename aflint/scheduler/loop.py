@@ -186,8 +186,12 @@ class Scheduler:
         finally:
             # `over` is set once nothing of the job runs or is open.
             self._post(JobReleased(job.id, reason))
-            running.fail(JobCancelledError(f"job {job.id} is over: its run() context was left"))
+            over = JobCancelledError(f"job {job.id} is over: its run() context was left")
+            running.fail(over)
             await to_the_end(running.over)
+            # Its error has a traceback, whose frames hold the job, and the RDDs of the program:
+            # they would outlive the action until Python looks for cycles, and shuffles with them.
+            running.error = over
 
     def cancel(self, job_id: str, reason: AflintError | None = None) -> bool:
         """Fail a job with `reason`, by default a JobCancelledError; returns whether it was running.
@@ -362,8 +366,8 @@ class RunningJob:
         self.on_left = on_left
         self._request = request
         self._read = read
-        self._waiting: dict[int, list[asyncio.Queue[_Answer | None]]] = {}
-        self._readers: set[asyncio.Queue[_Answer | None]] = set()
+        self._waiting: dict[int, list[asyncio.Queue[_Answer | BaseException]]] = {}
+        self._readers: set[asyncio.Queue[_Answer | BaseException]] = set()
 
     @property
     def partitions(self) -> int:
@@ -389,18 +393,20 @@ class RunningJob:
         """
         wanted = tuple(dict.fromkeys(partitions))
         self._check(wanted)
-        answers: asyncio.Queue[_Answer | None] = asyncio.Queue()
+        answers: asyncio.Queue[_Answer | BaseException] = asyncio.Queue()
         self._readers.add(answers)
         for partition in wanted:
             self._waiting.setdefault(partition, []).append(answers)
+        answer: _Answer | BaseException | None = None
         try:
             self._request(self.job.id, wanted)
             for _ in wanted:
-                answer = await answers.get() if self.error is None else None
-                if answer is None:
-                    raise self._failure()
+                answer = await answers.get() if self.error is None else self.error
+                if isinstance(answer, BaseException):
+                    raise answer
                 yield answer
         finally:
+            del answer  # an error holds this frame, which must not hold the error
             self._readers.discard(answers)
             self._forget(wanted, answers)
 
@@ -414,7 +420,7 @@ class RunningJob:
         if self.error is None:
             self.error = error
             for answers in self._readers:
-                answers.put_nowait(None)
+                answers.put_nowait(error)
 
     def _check(self, wanted: tuple[int, ...]) -> None:
         count = self.partitions
@@ -424,10 +430,9 @@ class RunningJob:
                     f"job {self.job.id} has no partition {partition}: it has {count}, from 0"
                 )
 
-    def _failure(self) -> BaseException:
-        return self.error or JobCancelledError(f"job {self.job.id} is over")
-
-    def _forget(self, wanted: tuple[int, ...], answers: asyncio.Queue[_Answer | None]) -> None:
+    def _forget(
+        self, wanted: tuple[int, ...], answers: asyncio.Queue[_Answer | BaseException]
+    ) -> None:
         for partition in wanted:
             queues = self._waiting.get(partition)
             if queues is not None and answers in queues:

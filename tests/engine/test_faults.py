@@ -21,6 +21,7 @@ import pytest_asyncio
 
 import aflint
 from aflint import (
+    AflintError,
     AttemptsExhaustedError,
     ConfigError,
     DiskFullError,
@@ -204,17 +205,39 @@ async def test_what_functions_must_return(session: Session) -> None:
         await numbers.flat_map(nothing).collect()
 
 
-@pytest.mark.parametrize("records", [[1, 2, 3], ["abc", "defg"], [None], [(1, 2, 3)]])
-async def test_records_that_are_no_pairs(session: Session, records: list[Any]) -> None:
-    wrong: Any = session.parallelize(records, 2)
-    for job in (
-        wrong.reduce_by_key(max).collect(),
-        wrong.group_by_key(1).collect(),
-        wrong.map_values(str).collect(),
-        wrong.join(wrong, 1).collect(),
-    ):
-        with pytest.raises(TaskError, match=r"\(key, value\) pairs"):
-            await job
+@pytest.mark.parametrize("record", [1, "abc", None, (1, 2, 3)])
+async def test_a_record_that_is_no_pair_is_named_with_the_programs_line(
+    session: Session, record: Any
+) -> None:
+    mixed: Any = session.parallelize([(0, 0), record], 2)
+    made = {
+        "reduce_by_key": mixed.reduce_by_key(max),
+        "group_by_key": mixed.group_by_key(1),
+        "map_values": mixed.map_values(str),
+        "cogroup": mixed.join(mixed, 1),
+        "combine_by_key": mixed.combine_by_key(str, max, max, 3),
+    }
+    for name, rdd in made.items():
+        with pytest.raises(TaskError, match=r"\(key, value\) pairs") as caught:
+            await rdd.collect()
+        said = str(caught.value)
+        assert f"The record is {record!r}." in said
+        assert f"{name} at test_faults.py:" in said
+
+
+async def test_of_a_large_record_that_is_no_pair_a_little_is_shown(session: Session) -> None:
+    for record in ("x" * 1_000_000, list(range(100_000))):
+        wrong: Any = session.parallelize([record], 1)
+        for job in (wrong.reduce_by_key(max).collect(), wrong.collect_as_map()):
+            with pytest.raises(AflintError, match=r"xxx\.\.\.xxx|, 3, ") as caught:
+                await job
+            assert len(str(caught.value)) < 1000
+    with pytest.raises(TaskError, match=r"record is 7\.(.|\n)*count_by_key at test_faults.py"):
+        await wrong.map(lambda x: 7).count_by_key()
+    with pytest.raises(TaskError, match=r"record is 7\.(.|\n)*lookup at test_faults.py"):
+        await wrong.map(lambda x: 7).lookup(7)
+    with pytest.raises(TaskError, match=r"record is 7\.(.|\n)*sort_by_key"):
+        await wrong.map(lambda x: 7).sort_by_key().collect()
 
 
 async def test_keys_that_cannot_be_hashed(session: Session) -> None:
@@ -226,8 +249,12 @@ async def test_keys_that_cannot_be_hashed(session: Session) -> None:
             lists.join(lists, partitions),
             lists.keys().distinct(partitions),
         ):
-            with pytest.raises(UnportableKeyError, match=r"unhashable type: 'list'(.|\n)*tuple"):
+            said = r"\[[13]\] .*unhashable type: 'list'(.|\n)*tuple(.|\n)* at test_faults.py:\d"
+            with pytest.raises(UnportableKeyError, match=said):
                 await rdd.collect()
+    nested: Any = session.parallelize([((1, ["x"]), 2)], 2)
+    with pytest.raises(UnportableKeyError, match=r"\['x'\] .*, in the key \(1, \['x'\]\)"):
+        await nested.reduce_by_key(max).collect()
     with pytest.raises(UnportableKeyError, match="its hash is its address"):
         await session.range(3).map(lambda x: (object(), x)).group_by_key(2).collect()
     bad: Any = lambda a, b: {[]: a}  # noqa: E731

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import operator
+import weakref
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,23 @@ async def test_a_job_that_fails_leaves_its_whole_shuffles(session: Session) -> N
         await counts.map(lambda pair: 1 // 0).count()
     assert dict(await counts.collect()) == COUNTS
     assert stages.skipped == [0]
+
+
+async def test_a_shuffle_of_a_failed_action_goes_with_its_rdd_at_once(session: Session) -> None:
+    async def fail() -> weakref.ref[object]:
+        counts = digits(session)
+        with contextlib.suppress(aflint.TaskError):
+            await counts.map(lambda pair: 1 // 0).count()
+        return weakref.ref(counts)
+
+    await removed(session, 0)
+    gc.disable()  # the error and the frames that it passed must not hold each other
+    try:
+        counts = await fail()
+        assert counts() is None
+        await removed(session, 0)
+    finally:
+        gc.enable()
 
 
 async def test_jobs_side_by_side_read_one_shuffle(session: Session) -> None:

@@ -84,7 +84,22 @@ def test_hints_are_for_aflints_own_loops_alone() -> None:
     assert hint_for(run(RecordStep.MAP, lambda x: x[0], [1])) == "", "the user's own line"
     pairs = raised(combine_into, {}, [(1, 2, 3)], identity, max)
     assert "(key, value) pairs" in hint_for(pairs)
+    assert "The record is (1, 2, 3)." in hint_for(pairs)
     assert hint_for(ValueError("never raised")) == ""
+
+
+def test_a_failure_says_whether_it_names_a_line_of_the_program() -> None:
+    fused = fuse([PerRecord(RecordStep.MAP, int)])
+    assert describe(raised(lambda: list(fused(iter("x")))), TASK).lineless is False
+    loop = raised(list, fused(iter("x")))
+    loop.__traceback__ = loop.__traceback__ and loop.__traceback__.tb_next  # the test's own line
+    for error in (
+        loop,
+        raised(combine_into, {}, [1], identity, max),
+        UnportableKeyError("no"),
+    ):
+        assert describe(error, TASK).lineless
+    assert not describe(FetchFailedError("gone"), TASK).lineless
 
 
 class Large(Exception):

@@ -109,6 +109,17 @@ def test_a_shuffle_ends_a_stage() -> None:
     assert splits(result) == [[ManifestOf(0)]] * 4
 
 
+def test_a_stage_names_the_last_of_its_steps() -> None:
+    union = Union(name="union", members=(source(1), mapped(source(2))))
+    (maps, result), _ = planned(mapped(summed(union, 4)))
+    assert maps.steps == ["source", "source", "map", "union", "sum"]
+    assert result.steps == ["sum", "map", "job"], "what the shuffle is made of ran before"
+    long: Node = source(3)
+    for _ in range(100):
+        long = mapped(long)
+    assert planned(long)[0][0].steps == [*["map"] * 8, "job"]
+
+
 def test_groups_are_not_combined_before_the_shuffle() -> None:
     node = Shuffled(name="g", parent=source(2), target=HashPartitioner(2), aggregator=Grouping())
     _, (map_program, program) = planned(node)

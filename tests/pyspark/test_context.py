@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -81,6 +82,20 @@ def test_an_action_that_is_over_does_not_hold_its_answer(sc: Any) -> None:
     sc.parallelize([1]).count()  # what the engine's loop ran last is let go by the next
     gc.collect()
     assert [answer() for answer in answers] == [None, None]
+
+
+def test_a_failed_action_does_not_hold_its_rdd(sc: Any) -> None:
+    def fail() -> weakref.ref[Any]:
+        records = sc.parallelize([(1, 2)], 1).groupByKey()
+        with contextlib.suppress(Exception):
+            records.map(lambda pair: 1 // 0).collect()
+        return weakref.ref(records)
+
+    gc.disable()  # the error and the frames that it passed must not hold each other
+    try:
+        assert fail()() is None
+    finally:
+        gc.enable()
 
 
 def test_an_rdd_that_is_collected_as_garbage_takes_its_shuffle_with_it(sc: Any) -> None:
