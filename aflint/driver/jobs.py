@@ -14,10 +14,10 @@ from aflint.aio import to_the_end
 from aflint.codec import closure, frame, records
 from aflint.codec.digest import checked_blob
 from aflint.driver import commit
-from aflint.driver.kept import JobShuffles, KeptShuffles
 from aflint.driver.programs import Programs
 from aflint.driver.recording import JobRecord, identity_of
 from aflint.driver.resolve import Resolver, nodes_to_cache
+from aflint.driver.shuffles import JobShuffles, KeptShuffles
 from aflint.errors import (
     AflintError,
     ConfigError,

@@ -18,12 +18,11 @@ from aflint.cost import price
 from aflint.driver.budget import Watch
 from aflint.driver.command import this_driver
 from aflint.driver.jobs import JobRunner
-from aflint.driver.kept import KeptShuffles
 from aflint.driver.programs import Programs
 from aflint.driver.progress import open_progress, show_task_logs
 from aflint.driver.report import Reporter
 from aflint.driver.scratch import ScratchFolder
-from aflint.driver.shuffles import Left, OwnShuffles
+from aflint.driver.shuffles import KeptShuffles, Left, OwnShuffles
 from aflint.driver.signals import SignalGuard
 from aflint.driver.tracebacks import hide_inside
 from aflint.errors import (

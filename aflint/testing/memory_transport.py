@@ -38,14 +38,9 @@ class MemoryTransport(Transport):
         max_frame_bytes: int = MAX_FRAME_BYTES,
         target_frame_bytes: int = TARGET_FRAME_BYTES,
     ) -> None:
-        self._traits = TransportTraits(
-            max_frame_bytes, min(target_frame_bytes, max_frame_bytes), rereadable=True
-        )
+        target = min(target_frame_bytes, max_frame_bytes)
+        super().__init__(TransportTraits(max_frame_bytes, target, rereadable=True))
         self._shuffles: dict[tuple[str, int], _Shuffle] = {}
-
-    @property
-    def traits(self) -> TransportTraits:
-        return self._traits
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         self._shuffles[job, shuffle] = _Shuffle()

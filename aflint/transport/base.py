@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from aflint.errors import RecordTooLargeError
 from aflint.task import Extent, Manifest, ShuffleHandle
@@ -87,12 +88,14 @@ class ShuffleReader(ABC):
 
 
 class Transport(ABC):
-    """One way to carry a shuffle. The driver opens and closes; executors write and read."""
+    """One way to carry a shuffle. The driver opens and closes; executors write and read.
 
-    @property
-    @abstractmethod
-    def traits(self) -> TransportTraits:
-        """What this transport can do."""
+    `counts` are the requests to AWS that opening and closing shuffles have made so far.
+    """
+
+    def __init__(self, traits: TransportTraits) -> None:
+        self.traits: Final = traits
+        self.counts: Final = TransferCounts()
 
     @abstractmethod
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
@@ -124,11 +127,6 @@ class Transport(ABC):
         The names of its jobs begin with the session's and a hyphen.
         """
         return None
-
-    @property
-    def counts(self) -> TransferCounts:
-        """The requests to AWS that opening and closing shuffles have made so far."""
-        return TransferCounts()
 
     async def aclose(self) -> None:
         """Close the clients and files that this transport holds open."""

@@ -55,14 +55,9 @@ class FileTransport(Transport):
         max_frame_bytes: int = MAX_FRAME_BYTES,
         target_frame_bytes: int = TARGET_FRAME_BYTES,
     ) -> None:
+        target = min(target_frame_bytes, max_frame_bytes)
+        super().__init__(TransportTraits(max_frame_bytes, target, rereadable=True))
         self._root = os.path.abspath(root)
-        self._traits = TransportTraits(
-            max_frame_bytes, min(target_frame_bytes, max_frame_bytes), rereadable=True
-        )
-
-    @property
-    def traits(self) -> TransportTraits:
-        return self._traits
 
     async def open(self, job: str, shuffle: int, partitions: int) -> ShuffleHandle:
         name = f"{_stem(job)}-{shuffle}-{uuid4().hex[:8]}"
@@ -80,7 +75,7 @@ class FileTransport(Transport):
         await to_the_end(in_thread(partial(_remove_all, self._root, f"{_stem(session)}-")))
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> FileWriter:
-        return FileWriter(handle, f"{map}-{attempt}-{link}", self._traits)
+        return FileWriter(handle, f"{map}-{attempt}-{link}", self.traits)
 
     def reader(self, manifest: Manifest) -> FileReader:
         return FileReader(manifest)

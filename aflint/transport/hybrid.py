@@ -68,25 +68,15 @@ class HybridTransport(Transport):
         message_limit_bytes: int = limits.SQS_OLD_MESSAGE_BYTES,
         visibility_s: int = VISIBILITY_S,
     ) -> None:
-        self._counts = TransferCounts()
+        target = frame_limit(message_limit_bytes)
+        super().__init__(TransportTraits(MAX_FRAME_BYTES, target, rereadable=False))
         self._aws = aws
         self._sqs = aws.sqs()
-        self._s3 = aws.s3(self._counts)
+        self._s3 = aws.s3(self.counts)
         self._bucket = bucket
         self._prefix = prefix
         self._limit = message_limit_bytes
         self._visibility_s = visibility_s
-        self._traits = TransportTraits(
-            MAX_FRAME_BYTES, frame_limit(message_limit_bytes), rereadable=False
-        )
-
-    @property
-    def traits(self) -> TransportTraits:
-        return self._traits
-
-    @property
-    def counts(self) -> TransferCounts:
-        return self._counts
 
     @property
     def config(self) -> tuple[Any, ...]:
@@ -98,9 +88,7 @@ class HybridTransport(Transport):
         place = new_place(self._bucket, self._prefix, job, shuffle)
         await open_place(self._s3, place)
         try:
-            queues = await create_queues(
-                self._sqs, stem, job, partitions, self._limit, self._counts
-            )
+            queues = await create_queues(self._sqs, stem, job, partitions, self._limit, self.counts)
         except BaseException:
             with suppress(AflintError):  # what is raised is why the queues were not made
                 await to_the_end(close_place(self._s3, place))
@@ -110,23 +98,23 @@ class HybridTransport(Transport):
     async def close(self, handle: ShuffleHandle) -> None:
         url_stem, _, place = handle.address
         try:
-            await delete_queues(self._sqs, url_stem, handle.partitions, self._counts)
+            await delete_queues(self._sqs, url_stem, handle.partitions, self.counts)
         finally:  # what cannot be removed in one place does not keep the other
             await close_place(self._s3, place)
 
     async def survives(self, handle: ShuffleHandle) -> bool:
         url_stem, _, place = handle.address
         return await is_open(self._s3, place) and await queues_there(
-            self._sqs, url_stem, handle.partitions, self._counts
+            self._sqs, url_stem, handle.partitions, self.counts
         )
 
     async def sweep(self, session: str) -> None:
-        await sweep_queues(self._sqs, self._prefix, session, self._counts)
+        await sweep_queues(self._sqs, self._prefix, session, self.counts)
         await close_all(self._s3, self._bucket, self._prefix, session)
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> HybridWriter:
         name = f"{map}-{attempt}-{link}"
-        return HybridWriter(self._sqs, self._s3, handle, name, self._traits)
+        return HybridWriter(self._sqs, self._s3, handle, name, self.traits)
 
     def reader(self, manifest: Manifest) -> HybridReader:
         return HybridReader(self._sqs, self._s3, manifest, self._visibility_s)

@@ -39,20 +39,11 @@ class S3Transport(Transport):
     """Shuffles below s3://`bucket`/`prefix`/shuffles/."""
 
     def __init__(self, aws: Aws, bucket: str, prefix: str = "aflint") -> None:
+        super().__init__(TransportTraits(MAX_FRAME_BYTES, TARGET_FRAME_BYTES, rereadable=True))
         self._aws = aws
-        self._counts = TransferCounts()
-        self._s3 = aws.s3(self._counts)
+        self._s3 = aws.s3(self.counts)
         self._bucket = bucket
         self._prefix = prefix
-        self._traits = TransportTraits(MAX_FRAME_BYTES, TARGET_FRAME_BYTES, rereadable=True)
-
-    @property
-    def traits(self) -> TransportTraits:
-        return self._traits
-
-    @property
-    def counts(self) -> TransferCounts:
-        return self._counts
 
     @property
     def config(self) -> tuple[Any, ...]:
@@ -75,7 +66,7 @@ class S3Transport(Transport):
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> S3Writer:
         bucket, key = split_uri(handle.address)
-        return S3Writer(self._s3, bucket, f"{key}/{map}-{attempt}-{link}", self._traits)
+        return S3Writer(self._s3, bucket, f"{key}/{map}-{attempt}-{link}", self.traits)
 
     def reader(self, manifest: Manifest) -> S3Reader:
         return S3Reader(self._s3, manifest)

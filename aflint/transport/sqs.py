@@ -46,23 +46,14 @@ class SqsTransport(Transport):
         message_limit_bytes: int = limits.SQS_OLD_MESSAGE_BYTES,
         visibility_s: int = VISIBILITY_S,
     ) -> None:
-        self._counts = TransferCounts()
+        # A full message wastes nothing: SQS bills each begun 64 KiB.
+        largest = frame_limit(message_limit_bytes)
+        super().__init__(TransportTraits(largest, largest, rereadable=False))
         self._aws = aws
         self._sqs = aws.sqs()
         self._prefix = prefix
         self._limit = message_limit_bytes
         self._visibility_s = visibility_s
-        # A full message wastes nothing: SQS bills each begun 64 KiB.
-        largest = frame_limit(message_limit_bytes)
-        self._traits = TransportTraits(largest, largest, rereadable=False)
-
-    @property
-    def traits(self) -> TransportTraits:
-        return self._traits
-
-    @property
-    def counts(self) -> TransferCounts:
-        return self._counts
 
     @property
     def config(self) -> tuple[Any, ...]:
@@ -87,17 +78,17 @@ class SqsTransport(Transport):
         return handle
 
     async def close(self, handle: ShuffleHandle) -> None:
-        await delete_queues(self._sqs, handle.address[0], handle.partitions, self._counts)
+        await delete_queues(self._sqs, handle.address[0], handle.partitions, self.counts)
 
     async def survives(self, handle: ShuffleHandle) -> bool:
         url_stem, _ = handle.address
-        return await queues_there(self._sqs, url_stem, handle.partitions, self._counts)
+        return await queues_there(self._sqs, url_stem, handle.partitions, self.counts)
 
     async def sweep(self, session: str) -> None:
-        await sweep_queues(self._sqs, self._prefix, session, self._counts)
+        await sweep_queues(self._sqs, self._prefix, session, self.counts)
 
     def writer(self, handle: ShuffleHandle, map: int, attempt: int, link: int) -> SqsWriter:
-        return SqsWriter(self._sqs, handle, self._traits)
+        return SqsWriter(self._sqs, handle, self.traits)
 
     def reader(self, manifest: Manifest) -> ShuffleReader:
         url = f"{manifest.handle.address[0]}{manifest.partition}"

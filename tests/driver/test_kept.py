@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aflint.cost import Usage
-from aflint.driver.kept import KeptShuffles
+from aflint.driver.shuffles import KeptShuffles
 from aflint.plan.lineage import Aggregator, HashPartitioner, Node, Shuffled, Source
 from aflint.plan.planner import Plan, plan
 from aflint.plan.program import Count

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,21 @@ def test_each_room_is_listed_once_with_what_it_is_for() -> None:
     assert len(set(names)) == len(names)
     assert all(row[2].strip() for row in rows), "a room without a docstring"
     assert "No two rooms import each other" in rooms_table()
+
+
+PAGES = [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
+NAMED = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)|`((?:aflint|bench|tests|tools|examples)/[\w./-]+)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_the_documentation_names_is_there(page: Path) -> None:
+    links = NAMED.findall(re.sub(r"(?s)```.*?```", "", page.read_text()))
+    named = [page.parent / link for link, _ in links if ":" not in link]
+    named += [DOCS.parent / path for _, path in links if path and "NAME" not in path]
+    assert [str(path) for path in named if not path.exists()] == []
+
+
+def test_the_walks_of_the_architecture_name_their_files() -> None:
+    text = (DOCS / "architecture.md").read_text()
+    walks = text[text.index("## The walk of one record") : text.index("## Inside a task")]
+    assert len(set(re.findall(r"\((\.\./aflint/[\w/]+\.py)\)", walks))) > 20

@@ -17,8 +17,7 @@ from aflint.codec.frame import FrameHeader
 from aflint.driver import programs
 from aflint.driver.account import Account
 from aflint.driver.jobs import JobRunner
-from aflint.driver.kept import JobShuffles, KeptShuffle
-from aflint.driver.shuffles import OwnShuffles
+from aflint.driver.shuffles import JobShuffles, KeptShuffle, OwnShuffles
 from aflint.executor import shuffle
 from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, ReadCounts
