@@ -45,6 +45,7 @@ async def assemble(
 ) -> Backend:
     """Put the parts together over one deployment; the stack takes what must be closed."""
     endpoints = await aws.resolve(config.client)
+    # On an emulator of this machine functions see its files; on AWS a local path is refused.
     storage = _storage(aws, here=await aws.runs_here())
     stack.push_async_callback(storage.aclose)
     transport = transport_of(config, aws, found.bucket)
@@ -63,6 +64,7 @@ async def assemble(
         transport=transport.config,
         aws=endpoints,
         storage=folder,
+        # A task that is killed for its memory is sent to the next larger function.
         memory_mb=min(found.functions),
         max_result_bytes=MOST_RESPONSE - _RESULT_SLACK,
         fetch_timeout_s=config.fetch_timeout_s,

@@ -23,6 +23,7 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
     transport = create_transport(description)
     stack.push_async_callback(transport.aclose)
     await storage.delete(str(scratch / "workers"))  # of a driver that was killed
+    # In the folder, so that a driver that resumes the run can read what was tagged under it.
     secret = Secret.kept_in(scratch / SECRET_FILE)
     invoker = LocalInvoker(
         config.workers,
@@ -31,6 +32,7 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
         config.worker_stopped_s,
         config.worker_memory_limit_mb,
     )
+    # Before the start: workers that are there must end, also where the start is cancelled.
     stack.push_async_callback(invoker.aclose)
     await invoker.start()
     settings = TaskSettings(

@@ -47,6 +47,7 @@ async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -
         reads=[_EVERYTHING],
         writes=[_EVERYTHING],
     )
+    # As for AWS: the bundle, its limits and the policies are what is tried here.
     deployment = await deploy(config, options, credentials=credentials)
     found = Found(
         deployment.region,

@@ -24,11 +24,13 @@ def write_in_any_encoding() -> None:
     """
     codecs.register_error(_NAME, _similar)
     for stream in (sys.stdout, sys.stderr):
+        # A test or a notebook may have put something else in place, which takes any text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_NAME)
 
 
 def _similar(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
+    # What follows is encoded with this handler again: it may return ASCII only.
     text = error.object[error.start : error.end].translate(_SIMILAR)
     return text.encode("ascii", "backslashreplace").decode(), error.end

@@ -56,6 +56,7 @@ def register(app: typer.Typer) -> None:
         ] = False,
     ) -> None:
         """Remove temporary folders, queues and objects of drivers that were killed."""
+        # Here and in the other commands: what is slow to import is not imported for `--help`.
         from aflint.deploy.clean import clean
 
         limit = None if older_than is None else duration_s(older_than)
@@ -69,6 +70,7 @@ def register(app: typer.Typer) -> None:
                 on_removed=lambda name: out.print(f"removed {name}", markup=False),
             )
         )
+        # Without it, each has been written as it went.
         if dry_run:
             for name in [*map(str, (f.path for f in cleaned.folders)),
                          *(each.label for each in cleaned.leftovers)]:  # fmt: skip

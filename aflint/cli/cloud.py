@@ -50,6 +50,8 @@ def cloud_command(app: typer.Typer, name: str, panel: Panel) -> Callable[[Comman
             options = {each: given.pop(each) for each in shared}
             command(configured(**options), **given)
 
+        # typer reads options from a signature: this function is given those of `configured`, and
+        # then those of the command but for its first parameter, the configuration.
         shared = inspect.signature(configured, eval_str=True).parameters
         _, *own = inspect.signature(command, eval_str=True).parameters.values()
         signature = inspect.Signature([*shared.values(), *own])
@@ -77,6 +79,7 @@ def configured(
         "region": region, "profile": profile, "endpoint_url": endpoint_url, "function": function,
         "bucket": bucket,
     }  # fmt: skip
+    # An option that was not given must not hide what the file or the environment says.
     return load_config(file, **{name: each for name, each in options.items() if each is not None})
 
 
@@ -88,6 +91,7 @@ def run(call: Coroutine[Any, Any, T]) -> T:
 def console(*, stderr: bool = False) -> Console:
     """Return what the commands write to; what is not a terminal does not cut tables short."""
     out = Console(soft_wrap=True, highlight=False, stderr=stderr)
+    # rich takes a file for a terminal of 80 columns.
     if not out.is_terminal:
         out.width = _FILE_WIDTH
     return out

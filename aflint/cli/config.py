@@ -21,6 +21,7 @@ def table_of(config: Config) -> Table:
     for name in settings():
         origin = config.origin(name)
         style = "dim" if origin == "default" else "bold"
+        # As Text, so that no value is taken for markup.
         cells = (name, as_text(getattr(config, name)), origin)
         table.add_row(*map(Text, cells), style=style)
     return table

@@ -36,6 +36,7 @@ async def bring_up(
     with out.status("Deploying", spinner="line") as status:
 
         def done(step: object) -> None:
+            # A spinner that runs would be drawn over the line.
             status.stop()
             out.print(f"[green]done[/] {step}", markup=True)
             status.start()

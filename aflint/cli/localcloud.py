@@ -22,10 +22,12 @@ async def serve(cloud: LocalCloud) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Leaving the cloud ends its processes: a signal may not end this one before.
         loop.add_signal_handler(number, stop.set)
     async with cloud:
         for name, value in cloud.environment().items():
             typer.echo(f"export {name}={shlex.quote(value)}")
+        # To standard error: standard output is for `eval $(aflint localcloud)` and the like.
         typer.echo(f"# localcloud serves {cloud.endpoint_url}; Ctrl-C ends it.", err=True)
         await stop.wait()
 

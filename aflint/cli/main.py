@@ -23,6 +23,7 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line."""
+        # Before anything is written, `--help` included.
         write_in_any_encoding()
         return super().main(*args, **options)
 
@@ -43,6 +44,7 @@ class Commands(TyperGroup):
         except AflintError as error:
             console = Console(stderr=True, soft_wrap=True, highlight=False)
             console.print("[bold red]error:[/]", end=" ")
+            # What a user named may have brackets in it.
             console.print(str(error), markup=False)
             raise typer.Exit(1) from error
 

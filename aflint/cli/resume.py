@@ -25,6 +25,7 @@ def runs_table(found: list[Resumable], now: float) -> Table:
     table = Table("run", "age", "jobs", "tasks", "program", place, box=None, pad_edge=False)
     for each in found:
         if each.past is None:
+            # What happened, without what to do about it: there is one line for each run.
             problem = str(each.problem).partition(". ")[0]
             table.add_row(each.run, "", "", "", Text(problem), each.place)
             continue
@@ -56,6 +57,7 @@ def register(app: typer.Typer) -> None:
             console().print(runs_table(found, time.time()) if found else "Nothing to resume.")
             return
         chosen = choose(found, run_id)
+        # Standard output is left to the program.
         err = console(stderr=True)
         assert chosen.past is not None
         err.print(

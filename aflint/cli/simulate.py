@@ -50,10 +50,12 @@ def register(app: typer.Typer) -> None:
             if outcome.failure and not as_json:
                 typer.echo(f"seed {outcome.seed} failed: {outcome.failure}", err=True)
         seconds = time.perf_counter() - began
+        # Seeds end in any order, and the report is to be the same for any number of processes.
         tally.failures.sort(key=lambda outcome: outcome.seed)
         kinds_run = {kind.value: tally.counts.get(kind.value, 0) for kind in rates}
         if not as_json:
             _show(tally, kinds_run, seconds)
+        # Shrinking runs a seed many times: a few failures show what there is to see.
         shrunk = [shrink_elsewhere(each, rates) for each in tally.failures[:_MOST_SHRUNK]]
         if as_json:
             typer.echo(json.dumps(_as_json(tally, kinds_run, seconds, shrunk), indent=2))

@@ -31,6 +31,7 @@ def functions_table(status: Status) -> Table:
     table = Table(*columns, box=None, pad_edge=False)
     for each in status.functions:
         shown = function_dict(each)
+        # By the names of the JSON, so that both say the same.
         cells = ("-" if shown[key] is None else str(shown[key]) for key in columns.values())
         table.add_row(*map(Text, cells))
     return table

@@ -29,4 +29,6 @@ def register(app: typer.Typer) -> None:
     def submit(context: typer.Context) -> None:
         """Run a PySpark program, unchanged, on aflint; options are those of spark-submit."""
         command = [sys.executable, "-m", "aflint.pyspark", *context.args]
+        # In place of this process, so that signals and the exit status are the program's. The seed
+        # has to be set before Python starts: keys hash in the driver as they do in tasks.
         os.execve(sys.executable, command, {"PYTHONHASHSEED": "0", **os.environ})

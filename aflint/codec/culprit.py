@@ -50,6 +50,7 @@ def find(root: Any, error: Exception) -> Culprit:
     seen: set[int] = set()
     while len(steps) < _DEEPEST:
         seen.add(id(root))
+        # From the whole into the first part that fails, as long as one of its parts does.
         failing = _first_failing(root, seen)
         if failing is None:
             break
@@ -77,6 +78,7 @@ def type_name(value: Any) -> str:
 
 def _first_failing(value: Any, seen: set[int]) -> tuple[str, Any, Exception] | None:
     for step, part in _parts(value):
+        # Objects refer to each other: without this the path would go in circles.
         if id(part) in seen:
             continue
         error = _error_of(part)
@@ -151,6 +153,7 @@ def _object_parts(value: Any) -> Iterator[Part]:
         return
     if not isinstance(reduced, tuple):
         return
+    # What `__reduce_ex__` returns may lack its last items.
     whole: tuple[Any, ...] = (*reduced, None, None, None)
     _, arguments, state, items, pairs, *_ = whole
     of = f"of {type_name(value)} object"
@@ -181,6 +184,7 @@ def _without_lineage(steps: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _shorten(steps: tuple[str, ...]) -> str:
+    # The beginning says whose object it is, the end what is wrong with it.
     if len(steps) > _STEPS_SHOWN:
         steps = (*steps[:4], "...", *steps[-3:])
     return ", ".join(steps)

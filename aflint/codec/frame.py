@@ -109,6 +109,7 @@ def encode_frame(header: FrameHeader, payload: Buffer, key: bytes) -> bytes:
             "make the records smaller, or split each into several"
         )
     stored, compressed = _shrink(payload)
+    # The tag covers what stands before and behind it, its own head included.
     front = _pack_front(header, raw_size, compressed) + _TAG_HEAD
     stored_head = _bin_head(len(stored))
     signed = tag(key, front, stored_head, stored, size=TAG_BYTES)
@@ -124,6 +125,7 @@ def decode_frame(data: Buffer, key: bytes, job: str) -> tuple[FrameHeader, bytes
     view = memoryview(data)
     envelope = _parse(view)
     header = envelope.header
+    # The key is that of `job`: under it, the tag of another job's frame would look altered.
     if header.job != job:
         raise RejectedFrameError(
             Reason.FOREIGN, f"a frame of job {header.job!r} was read in job {job!r}: it was dropped"
@@ -156,6 +158,7 @@ def decompress(data: Buffer) -> bytes:
     """
     try:
         claimed = lz4.frame.get_frame_info(data)["content_size"]
+        # Before memory is taken for it: the size is what the sender says.
         if claimed > len(data) * _MOST_SHRUNK:
             raise RuntimeError(f"it claims to hold {claimed:,} bytes, more than can be")
         raw: bytes = lz4.frame.decompress(data)

@@ -77,12 +77,14 @@ def _encode_plain(records: list[Any]) -> bytes | None:
 
     Raises NotPlainError where that shows only while writing.
     """
+    # The first record tells which form is likely; the form itself looks at every one.
     if records and type(records[0]) in scalars.TYPES:
         if scalars.suits_pickle(records):
             return plain.dumps_at_once(records)
         data = scalars.dumps(records)
         if data is not None:
             return data
+    # Not scalars alone: tuples, lists and dicts of them go as opcodes, all else as a pickle.
     strings = plain.survey(records)
     return None if strings is None else plain.dumps(records, strings, _PLAIN)
 
@@ -121,6 +123,8 @@ def _unpickled(data: bytes | memoryview) -> list[Any]:
 
 def dumps(value: Any) -> bytes:
     """Return the pickle of `value`, by cloudpickle if pickle alone could not be read elsewhere."""
+    # pickle is several times as fast. What it writes names classes by their modules: no other
+    # process has this one's `__main__`, nor the modules that are to go by value.
     if not cloudpickle.list_registry_pickle_by_value():
         try:
             data = pickle.dumps(value, PROTOCOL)

@@ -44,6 +44,7 @@ def suits_pickle(records: list[Any]) -> bool:
 
 def dumps(records: list[Any]) -> bytes | None:
     """Return the block, or None if msgpack cannot carry it exactly, or only more slowly."""
+    # A few types are looked at first: most mixed blocks show themselves there.
     many = len(records) > _MANY
     if many and len(set(map(type, records[:_FEW]))) > 1:
         return None
@@ -75,6 +76,7 @@ def loads(data: bytes | memoryview) -> list[Any]:
 
 def _repeats(records: list[Any]) -> bool:
     sample = records[:: len(records) // _SAMPLED or 1]
+    # By identity: strings that are equal but not one object are written again by pickle, too.
     strings = [id(record) for record in sample if type(record) not in NUMBERS]
     return len(set(strings)) < len(strings)
 
@@ -87,6 +89,7 @@ class _Writer:
 
     def pack(self, value: Any) -> bytes:
         data: bytes = self._packer.pack(value)
+        # A packer keeps its largest buffer for ever.
         if len(data) > _BUFFER_BYTES:
             self._packer = msgpack.Packer(buf_size=_BUFFER_BYTES)
         return data

@@ -228,7 +228,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, setting in settings().items():
-            try:
+            try:  # by `object`, as the dataclass is frozen for everyone else
                 object.__setattr__(self, name, setting.check(getattr(self, name)))
             except ValueError as error:
                 raise ConfigError(f"{self.origin(name)}: {error}.") from None
@@ -266,6 +266,7 @@ def load_config(path: str | os.PathLike[str] | None = None, **overrides: Any) ->
             the wrong type or out of range. Names the source, the line, and what is allowed.
     """
     file = find_file(path, os.environ)
+    # Each source over the one before.
     found: Found = read_file(file, settings()) if file else {}
     found |= read_environment(os.environ, settings())
     found |= {name: (value, f"keyword {name}") for name, value in overrides.items()}
@@ -288,6 +289,7 @@ def _describe(entry: Field[Any], hint: Any) -> Setting:
     choices: tuple[str, ...] = ()
     if optional := get_origin(hint) is types.UnionType:
         hint = get_args(hint)[0]
+    # The types of the fields are the rules: choices, and whether None is one.
     if get_origin(hint) is Literal:
         choices, hint = get_args(hint), str
     default = rules.pop("default_text", None) or _default_text(entry.default)
@@ -311,6 +313,7 @@ def _build(found: Found) -> Config:
 
 
 def _conflict(backend: str, transport: str) -> str | None:
+    # Files are for one machine, and queues and objects for the cloud.
     if transport == "auto" or (transport == "file") == (backend == "local"):
         return None
     fitting = "auto or file" if backend == "local" else "auto, sqs, s3 or hybrid"

@@ -103,6 +103,7 @@ def suggest(name: str, names: Iterable[str]) -> str:
     known, wanted = sorted(names), name.lower().replace("-", "_")
     words = set(wanted.split("_"))
     close = difflib.get_close_matches(wanted, known, n=1)
+    # `memory` is like no name as a whole, but is a word of several.
     like = close or [each for each in known if words & set(each.split("_"))][:_MOST_SUGGESTED]
     return f"Did you mean {_either(like)}?" if like else "`aflint config` lists all settings."
 
@@ -110,6 +111,7 @@ def suggest(name: str, names: Iterable[str]) -> str:
 def _from_text(text: str, wanted: type) -> Any:
     if wanted is bool and text.lower() in _TRUE + _FALSE:
         return text.lower() in _TRUE
+    # Text that is no number stays text: `check` says what is wrong with it.
     if wanted in (int, float):
         try:
             return wanted(text)
@@ -120,12 +122,14 @@ def _from_text(text: str, wanted: type) -> Any:
 
 def _convert(value: Any, wanted: type) -> Any:
     """Return `value` as exactly `wanted`, or None where that would change what it means."""
+    # True is 1 to Python: `workers = true` must not mean one worker.
     if wanted is bool or isinstance(value, bool):
         return value if wanted is bool and isinstance(value, bool) else None
     if wanted is str:
         return os.fspath(value) if isinstance(value, str | os.PathLike) else None
     try:
         if wanted is int:
+            # numpy's integers, too, and no float: 2.5 workers are a mistake.
             return operator.index(value)
         number = math.nan if isinstance(value, str | bytes) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -137,6 +141,7 @@ def _shown(value: Any) -> str:
     """Write a value for an error message: as in TOML, cut short, and without credentials."""
     text = f'"{value}"' if isinstance(value, str) else repr(value)
     text = {"True": "true", "False": "false", "None": "none"}.get(text, text)
+    # A URL may have a password in it, and messages go into logs.
     text = re.sub(r"//[^/@]*@", "//***@", text)
     return text if len(text) <= 80 else text[:77] + "..."
 

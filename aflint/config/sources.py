@@ -45,8 +45,10 @@ def read_file(path: Path, settings: Mapping[str, Setting]) -> Found:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise ConfigError(f"{path}: is not valid TOML: {error}.") from error
+    # The parser does not say on which line a key stands.
     found = {name: (value, _place(path, text, name)) for name, value in values.items()}
     for name, (value, origin) in found.items():
+        # Under a heading, a setting is a key of a table: say that, and not that it is unknown.
         if isinstance(value, dict) and name not in settings:
             raise ConfigError(
                 f"{origin}: there is no table [{name}]; write settings at the top of the file, "
@@ -75,6 +77,7 @@ def read_environment(environment: Mapping[str, str], settings: Mapping[str, Sett
     for variable in sorted(environment):
         if not variable.startswith(PREFIX) or not environment[variable].strip():
             continue
+        # All others are settings: a name that is misspelt is an error, and not ignored.
         if variable == FILE_VARIABLE or variable.startswith(OWN_PREFIX):
             continue
         name = variable.removeprefix(PREFIX).lower()

@@ -117,6 +117,8 @@ class LambdaInvoker(Invoker):
         result = await self._result(invocation.payload, function, what)
         usage = invocation.usage
         _log.debug("%s comes back from %s, %.3f s billed", task.id, function, usage.billed_s)
+        # A function cannot count what it reads before it knows its task, nor the PUT of a result
+        # that is made already.
         stored = isinstance(invocation.payload, dict)
         metrics = replace(
             result.metrics,
@@ -142,6 +144,7 @@ class LambdaInvoker(Invoker):
         with first_error():
             async with asyncio.TaskGroup() as group:
                 for number, size in enumerate(waves, 1):
+                    # Longer for earlier waves: all end about together, after the last has begun.
                     seconds = _HOLD_S + _WAVE_S * (len(waves) - number)
                     calls += [
                         group.create_task(self._warmed(function, seconds)) for _ in range(size)
@@ -187,6 +190,7 @@ class LambdaInvoker(Invoker):
         seal = partial(sealed.seal_packed, self._secret, job, packed)
         if len(packed) + MOST_ADDED <= envelope.MOST_REQUEST:
             return await self._invoke(function, sealed.TASK, seal, what), False
+        # Too large for a request: it lies in storage, and what is sent is its address.
         location = f"{task.storage}/requests/{job}/{secrets.token_hex(16)}"
         await self._storage.write(location, seal())
         seal = partial(sealed.seal_address, self._secret, job, location, self._endpoints)
@@ -214,6 +218,7 @@ class LambdaInvoker(Invoker):
         tried = 0
         while True:
             tried += 1
+            # Sealed for each try: a function opens no payload twice.
             body = envelope.request(__version__, purpose, seal())
             try:
                 answer = await client.invoke(FunctionName=function, LogType="Tail", Payload=body)

@@ -148,6 +148,7 @@ class LocalInvoker(Invoker):
 
     async def invoke(self, task: TaskDescription) -> TaskResult:
         async with self._free:
+            # The one used last: its modules are loaded, and its memory is warm.
             worker = self._idle.pop() if self._idle else await self._start_worker()
             what = (
                 f"the worker process running partition {task.id.partition} of stage {task.id.stage}"
@@ -186,6 +187,8 @@ class LocalInvoker(Invoker):
         folder = self._folder / f"worker-{self._started}"
         folder.mkdir(parents=True)
         log = folder / "stderr"
+        # Two ends of a channel, and a pipe that nothing is written to: it closes with the driver,
+        # however that ends, and the worker ends with it.
         ours, theirs = socket.socketpair()
         try:
             reader, writer = await asyncio.open_connection(sock=ours)
@@ -203,6 +206,8 @@ class LocalInvoker(Invoker):
                     stdout=stderr,
                     stderr=stderr,
                     pass_fds=(theirs.fileno(), lifeline_read),
+                    # A group of its own: what user code starts ends with it, and a terminal's
+                    # Ctrl-C goes to the driver alone.
                     start_new_session=True,
                     env=_environment(),
                 )
@@ -260,5 +265,6 @@ def _environment() -> dict[str, str]:
     """Return the environment of a worker: modules are found where the driver finds them, and the
     hashes of strings are equal in all workers.
     """
+    # An empty entry stands for the folder that the driver is in.
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
     return {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}

@@ -77,7 +77,7 @@ class Watchdog:
         self._timer = None
         for watched in list(self._watched):
             if (error := self._fault_of(watched)) is not None:
-                self._watched.discard(watched)
+                self._watched.discard(watched)  # ended once: it needs a while to be gone
                 watched.end(error)
         if self._watched:  # a timer is not set while nothing runs
             self._set_timer()

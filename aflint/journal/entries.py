@@ -144,6 +144,7 @@ _metrics = attrgetter(*(field.name for field in fields(TaskMetrics)))
 def row_of(result: TaskResult) -> Row:
     """Return a result without what is of no more use: its logs, and what a link handed on."""
     id, value = result.id, result.value
+    # The accepted task is written down all the same: what it accumulated has counted.
     if value is not None and value.data is not None and len(value.data) > MOST_VALUE_BYTES:
         value = None
     return (

@@ -109,6 +109,7 @@ class _Walk:
         if next(self._count) >= _MOST and not self._much:
             raise _TooManyError
         if kind not in _FIXED:
+            # Numbered before it is taken apart: it may be part of itself.
             known = self._number(id(value))
             if known is not None:
                 self._text("again", str(known))
@@ -173,6 +174,8 @@ class _Walk:
         members = []
         for member in value:
             digest = blake2b(digest_size=_DIGEST_BYTES)
+            # A walk of its own: in which order a set gives its members is chance, and the numbers
+            # of what one of them holds must not depend on those before it.
             _Walk(digest.update, self._much, self).add(member)
             members.append(digest.hexdigest())
         for each in sorted(members):
@@ -235,6 +238,7 @@ class _Walk:
         for cell in function.__closure__ or ():
             self.add(cell)
         used = function.__globals__
+        # Only what the code names: the rest of a module may change.
         for name in _known(code).globals:
             if name in used:
                 self._text("global", name)
@@ -254,6 +258,7 @@ class _Walk:
 
     def _class(self, cls: type) -> None:
         self._text("class", f"{cls.__module__}.{cls.__qualname__}")
+        # A class of C, or of a package: its name and the version of its package say it all.
         if not cls.__flags__ & _HEAP_TYPE or _is_installed(cls):
             return
         self.add(type(cls))
@@ -300,6 +305,7 @@ class _Walk:
                 self.add(getattr(value, name))
             return
         reduce = _REDUCERS.get(type(value))
+        # The longest form is (make, arguments, state, items, pairs, set_state); most are shorter.
         parts = reduce(value) if reduce is not None else value.__reduce_ex__(_PROTOCOL)
         if isinstance(parts, str):
             self._text("by name", f"{getattr(value, '__module__', '')}.{parts}")
@@ -308,6 +314,7 @@ class _Walk:
             return
         make, arguments, *rest = parts
         state, items, pairs, set_state = (*rest, None, None, None, None)[:4]
+        # With their number: a part that is missing is not the same as one that is None.
         self._text("object", str(len(rest)))
         self.add(make)
         self.add(arguments)
@@ -399,6 +406,7 @@ def _taken_apart(code: types.CodeType) -> _Code:
             walk.add((step.opname, code.co_consts[step.arg or 0]))
             continue
         digest.update(struct.pack("<HI", step.opcode, step.arg or 0))
+        # By the instruction: `co_names` has attributes and methods, too.
         if "GLOBAL" in step.opname or step.opname == "LOAD_NAME":
             used.add(step.argval)
     walk.add(code.co_exceptiontable)
@@ -418,6 +426,7 @@ def _is_plain_data(value: Any) -> bool:
     while level:
         if not _DATA.issuperset(map(type, level)):
             return False
+        # Each container once: its referents are its items, or keys and values.
         found = {id(each): each for each in level if type(each) in _CONTAINERS}
         inner = gc.get_referents(*found.values())
         if not _DATA.issuperset(map(type, inner)):

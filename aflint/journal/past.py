@@ -77,6 +77,7 @@ class Past:
         """Why this driver may not go on with the run: then it runs no job and removes nothing."""
         for entry in entries:
             self._take_in(entry)
+        # A job is met at most once, however often the program asks for an equal one.
         self._unmet = dict(self.jobs)
 
     @property
@@ -111,9 +112,12 @@ class Past:
         one's place, raises InputChangedError if a file has changed, else ProgramChangedError: with
         several at once, in either of both, that cannot be told.
         """
+        # In the order of the first run, and each once: a program may well run equal jobs.
         for job in self._unmet.values():
             if job.identity.fingerprint == identity.fingerprint:
                 return self._unmet.pop(job.id)
+        # Nothing equal is left. A program of one job at a time asks for them in their order, so
+        # that the next one in line is the one that has changed.
         expected = next(iter(self._unmet.values()), None)
         if expected is not None and not expected.beside and alone:
             self.refused = self._refusal(expected, identity, name)

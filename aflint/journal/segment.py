@@ -47,6 +47,8 @@ def decode(
         raise damaged(what, f"it ends within its head, after {len(data)} bytes")
     magic, version, size, found = _HEAD.unpack_from(data)
     body = memoryview(data)[_HEAD.size :]
+    # Of the head each part by itself, so that the error says what is wrong. None of it is
+    # believed before the tag was checked, but for the version, which says how to check it.
     if magic != MAGIC:
         raise damaged(what, "it does not begin as a segment does")
     if version != VERSION:
@@ -66,6 +68,7 @@ def decode(
         owner, run, place, entries = unpack(bytes(body))
     except (FrameError, ValueError) as error:
         raise damaged(what, str(error)) from error
+    # The tag does not see a whole segment that was put in the place of another.
     if (owner, place) != (session, number):
         raise damaged(what, f"it is segment {place} of run {owner}, in the wrong place")
     return run, tuple(entries)

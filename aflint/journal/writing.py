@@ -102,6 +102,7 @@ class StoredJournal(Journal):
             return
         self._waiting.append(entry)
         self._recorded += 1
+        # A writer ends when nothing is left to write, and the next entry starts another.
         if self._writer is None:
             self._writer = asyncio.get_running_loop().create_task(self._write_on())
 
@@ -112,6 +113,7 @@ class StoredJournal(Journal):
     async def flush(self) -> None:
         if self._quiet_s:
             return  # no driver resumes a run of which nothing is written
+        # What is recorded while this waits is not waited for.
         wanted = self._recorded
         self._hurry.set()
         async with self._progress:
@@ -136,6 +138,7 @@ class StoredJournal(Journal):
     async def remove(self) -> None:
         # The segment that says that the run is over goes last.
         paths = [path_of(self._folder, number) for number in self._written]
+        # Two calls, in order: a driver that reads meanwhile must still find that the run is over.
         await self._storage.delete_files(paths[:-1])
         await self._storage.delete_files(paths[-1:])
 
@@ -168,6 +171,7 @@ class StoredJournal(Journal):
             data = await self._storage.read(path)
         except PathNotFoundError:
             return False
+        # A segment of this number may also be what is left of a run before, or of one after.
         run, _ = decode(data, self._session, number, self._key, path)
         return run == self._run
 
@@ -178,7 +182,7 @@ class StoredJournal(Journal):
             if writer is not None:
                 writer.cancel()
         if writer is not None:
-            await asyncio.wait({writer})
+            await asyncio.wait({writer})  # not awaited: its cancellation is not this caller's
         async with self._progress:
             self._progress.notify_all()
 
@@ -186,15 +190,18 @@ class StoredJournal(Journal):
         """Write until there is nothing left to write: in a task of its own, as a write that is
         cancelled would leave it open whether the segment is there.
         """
+        # Entries are held in memory meanwhile.
         await asyncio.sleep(self._quiet_s)
         self._quiet_s = 0.0
         while self._waiting and not self._broken:
+            # Before the entries are taken: a flush that comes later asks for a segment of its own.
             self._hurry.clear()
             entries, self._waiting = self._waiting, []
             async with self._writing:
                 await self._write(entries)
             async with self._progress:
                 self._progress.notify_all()
+            # What comes within the pause goes into one segment, unless a flush waits for it.
             with suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE_S):
                     await self._hurry.wait()
@@ -205,6 +212,7 @@ class StoredJournal(Journal):
             segment = encode(self._session, self._run, self._number, entries, self._key)
             await self._put(segment)
         except (OutputExistsError, _StrayError):
+            # Not written by anyone: they are for `unwritten`, in their order.
             self._waiting = [*entries, *self._waiting]
             self._take_over()
         except Exception as error:  # whatever it is: the job goes on, and no flush waits for ever
@@ -255,6 +263,7 @@ class StoredJournal(Journal):
             if self._written and not await self._is_of_run(self._number):
                 raise _StrayError(f"{path} was written for a run that is over") from error
             raise
+        # Looked at after the write, as the run may have been ended and removed just before it.
         if await self._is_stray():
             await self._storage.delete(path)
             raise OutputExistsError(f"the run that {path} is of is over")

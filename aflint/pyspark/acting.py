@@ -30,7 +30,7 @@ def run_partitions(rdd: Any, function: Any, partitions: Any, name: str) -> list[
     target = engine_rdd(rdd).map_partitions(given(function))
     wanted = None if partitions is None else list(map(operator.index, partitions))
     parts = rdd.ctx._act(lambda: target._run(COLLECT, name, wanted))
-    if wanted is not None:
+    if wanted is not None:  # a job over all partitions has written them
         _write_checkpoints(rdd)
     return [record for part in parts for record in part]
 
@@ -62,6 +62,7 @@ class Acting:
         return found
 
     def lookup(self, key: Any) -> list[Any]:
+        # Only the engine's own placing tells which partition has the key.
         values: list[Any]
         if self.partitioner is None or node_of(self).partitioner is None:  # type: ignore[attr-defined]
             values = self.filter(partial(_has_key, key)).values().collect()  # type: ignore[attr-defined]

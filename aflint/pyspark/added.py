@@ -25,6 +25,7 @@ class AddedFiles:
         self.sources: dict[str, str] = {}
         self.archives: list[str] = []
         self.packages: list[str] = []
+        # Behind the program's own folder, whose modules go before.
         sys.path.insert(1, str(root))
 
     def add(self, source: str, recursive: bool = False) -> Path:
@@ -45,9 +46,12 @@ class AddedFiles:
             self._check(path, target, recursive)
             if path.is_dir():
                 shutil.copytree(path, target, dirs_exist_ok=True)
-            elif path.resolve() != target.resolve():
+            elif (
+                path.resolve() != target.resolve()
+            ):  # else it was added before, and is named by that
                 shutil.copyfile(path, target)
         self.sources[name] = source
+        # importlib remembers what it did not find in a folder.
         importlib.invalidate_caches()
         return target
 
@@ -59,6 +63,7 @@ class AddedFiles:
                 f"Added file {path} is a directory and recursive is not turned on."
             )
         known = self.sources.get(target.name)
+        # As on Spark: the same file may be added again, and not another one of its name.
         clash = known is not None and target.is_file() and path.is_file()
         if clash and path.read_bytes() != target.read_bytes():
             raise InvalidArgumentError(

@@ -44,6 +44,7 @@ class Call(Generic[T]):
         """
         context = copy_context()
         context.run(keep_site)
+        # Before it is handed over: once the loop has ended, `Calls.end` wakes all that are open.
         self._calls.open.add(self)
         try:
             self._calls.loop.call_soon_threadsafe(self._begin, context=context)
@@ -79,7 +80,7 @@ class Call(Generic[T]):
             return
         self.task = asyncio.create_task(self._run())
         self.task.add_done_callback(self._end)
-        if self._cancelled:
+        if self._cancelled:  # before it began
             self.task.cancel()
 
     async def _run(self) -> T:
@@ -122,6 +123,7 @@ class Calls:
         running = [call.task for call in list(self.open) if call.task is not None]
         for task in running:
             task.cancel()
+        # Their errors are for the threads that wait for them.
         await asyncio.gather(*running, return_exceptions=True)
 
     def end(self) -> None:

@@ -84,6 +84,7 @@ def _integers(bits: int) -> Convert:
     half, mask = 1 << (bits - 1), (1 << bits) - 1
 
     def convert(value: Any) -> int | None:
+        # Most values, by one look; the rest is for numpy's integers, bools and what is too large.
         if type(value) is int and -half <= value < half:
             return value
         if not isinstance(value, int) or isinstance(value, bool) or value not in _LONG:
@@ -111,6 +112,7 @@ def _decimals(kind: types.DecimalType) -> Convert:
             return None
         rounded = value
         if value.is_finite():
+            # Rounded before it is compared: 9.99 is too large for Decimal(2, 1).
             rounded = value.copy_abs().quantize(unit, decimal.ROUND_HALF_UP, _EXACT)
             if rounded < limit:
                 return rounded.copy_negate() if value.is_signed() and rounded else rounded
@@ -127,6 +129,7 @@ def _decimals(kind: types.DecimalType) -> Convert:
 def _text(value: Any) -> str | None:
     if value is None or type(value) is str:
         return value
+    # As Java writes a boolean.
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

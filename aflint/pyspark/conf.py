@@ -64,6 +64,7 @@ def engine_config(conf: Mapping[str, str]) -> tuple[Config, Tasks]:
             if name not in settings():
                 raise ConfigError(f"{key}: there is no setting {name}. {suggest(name, settings())}")
             asked[name] = _parsed(key, str(text), name)
+    # aflint's own settings first, whatever says them: Spark's keys fill in what is left.
     config = load_config(conf.get(CONFIG_FILE), **asked)
     implied = {
         name: value
@@ -72,6 +73,7 @@ def engine_config(conf: Mapping[str, str]) -> tuple[Config, Tasks]:
     }
     config = config.replace(**implied) if implied else config
     tasks = _tasks(conf, config)
+    # A worker for each task that runs at once: that is how spark.task.cpus is kept here.
     if config.backend == "local" and tasks.at_once != config.workers:
         config = config.replace(workers=tasks.at_once)
     return config, tasks
@@ -189,7 +191,7 @@ def _cpus(conf: Mapping[str, str]) -> Decimal:
     text = conf.get(TASK_CPUS, "1")
     try:
         cpus = Decimal(text)
-        if not cpus > 0:
+        if not cpus > 0:  # nan, too
             raise InvalidOperation
     except InvalidOperation:
         raise ConfigError(f"{TASK_CPUS}: {text!r} is no number above 0") from None

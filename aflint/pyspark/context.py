@@ -70,6 +70,7 @@ class Life:
         conf: Any,
         *unused: Any,
     ) -> None:
+        # A copy: what is set here must not show in a conf that the program goes on using.
         settings = names.SparkConf()
         if conf is not None:
             settings.setAll(conf.getAll())
@@ -113,6 +114,7 @@ class Life:
         warn_of_unheeded(conf)
         if level := conf.get("spark.log.level"):
             self.setLogLevel(level)
+        # Named in either case, so that the folder of files and the session share the name.
         run = config.run_id or secrets.token_hex(4)
         config = config.replace(run_id=run)
         self._folder = ScratchFolder(config.scratch_dir, f"{run}.files", named=True)
@@ -142,6 +144,8 @@ class Life:
     def stop(self: Any) -> None:
         """Stop what runs, and remove what the context left behind. May be called again."""
         atexit.unregister(self._stop_at_exit)
+        # Each part is taken away before it is closed, so that a second call, or one from a handler
+        # in the middle of the first, finds nothing to do. One whose start failed may lack any.
         engine, self._engine = getattr(self, "_engine", None), None
         planner, self._planner = getattr(self, "_planner", None), None
         try:
@@ -185,6 +189,7 @@ class Life:
 
     def _prepared(self: Any, program: Program, packed: Program, tasks: int) -> Any:
         """Return what travels of a program: with it, the surroundings of its tasks."""
+        # Called on the loop while a job is planned: in the context of the action that asked for it.
         stage, properties = self._engine.tracker.next_stage(program)
         environment = Environment(
             stage=stage,
@@ -234,6 +239,7 @@ class Sharing:
         self._engine_running()
         with translated():
             self._added.add_package(path)
+        # Tasks import it, as they do on Spark: by its copy, or as it was imported here before.
         modules = self._engine.session._opened().user_modules
         modules.ship(str(self._added.root), os.path.abspath(path.removeprefix("file:")))
 

@@ -78,6 +78,7 @@ class Actions:
             return []
         stream = named(found, query.names, query.limit, query.offset)
         read = pyarrow.RecordBatchReader.from_stream(stream).read_all()
+        # By their places: names of columns need not be unique in Spark.
         made: list[Any] = read.rename_columns(schema.names).cast(schema).to_batches()
         empty = [pyarrow.array([], type=field.type) for field in schema]
         return made or [pyarrow.RecordBatch.from_arrays(empty, schema=schema)]
@@ -90,6 +91,7 @@ class Actions:
             query = _query(self, rooted=False)
             to_rows = PerPartition(partial(_rows, query.names))
             node = Mapped(name=named_here("rdd"), parent=query.node, operator=to_rows)
+            # Kept, as PySpark keeps it: `df.rdd` is one RDD, with one shuffle below.
             found = names.make_rdd(self.sparkSession._sc, node)
             self._rows_rdd = found
         return found
@@ -125,6 +127,7 @@ class Actions:
                 if kept is not None:
                     context._engine_running().jobs.forget(kept)
                 break
+        # Ours first: the plan that names it is gone once Spark has forgotten it.
         self.is_cached = False
         self._jdf.unpersist(blocking)
         return self
@@ -185,6 +188,7 @@ def _in_jvm(frame: Any) -> Any:
     schema = frame.schema.json()
     with tempfile.NamedTemporaryFile(prefix="aflint-", suffix=".arrows") as file:
         Path(file.name).write_bytes(table.joined())
+        # By a file, which the JVM reads at once: a row each through py4j would take long.
         rows = jvm.PythonSQLUtils.readArrowStreamFromFile(file.name)
         return jvm.PythonSQLUtils.toDataFrame(rows, schema, java_session)
 

@@ -38,9 +38,11 @@ def draw(root: Node, level: Any) -> list[str]:
         mark = " +-" if first else " | " if lines else ""
         kept = f"[{level}]" if node is root and level else "[cached]" if node.persisted else "[]"
         lines.append(f"{'   ' * depth}{mark}{described(node)} {kept}")
+        # On Spark a range is a collection of the JVM's, made into Python's by another RDD.
         if isinstance(node, Source) and any(isinstance(s, RangeSplit) for s in node.splits):
             lines[-1] = lines[-1].replace("ParallelCollectionRDD", "PythonRDD", 1)
             lines.append(f"{'   ' * depth} | {described(node)} []")
+        # A new level where Spark draws one: behind a shuffle, and for each of several parents.
         further = isinstance(node, Shuffled | CoGrouped) or len(node.parents) > 1
         waiting.extend((parent, depth + further, further) for parent in reversed(node.parents))
     return lines

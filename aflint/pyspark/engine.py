@@ -113,6 +113,7 @@ class Engine:
         """Give what an asynchronous iterator gives, with up to `ahead` items made before they are
         asked for. It is closed with this iterator.
         """
+        # Released for each item that is asked for: `ahead` more may be made than that.
         asked = asyncio.Semaphore(ahead)
         made: SimpleQueue[Any] = SimpleQueue()
         with self.tracker.action() as action:
@@ -172,6 +173,7 @@ class Engine:
         with suppress(RuntimeError):  # closed before
             self._loop.call_soon_threadsafe(self._stopping.set)
         if self._thread is not threading.current_thread():
+            # Waited for by a lock: that may be interrupted by a signal, and Thread.join may not.
             with held_back(), self._running:
                 self._thread.join()
                 error, self._error = self._error, None

@@ -18,6 +18,7 @@ def count_distinct(rdd: Any, relative_sd: float) -> int:
     """Estimate how many different records there are, to within `relative_sd`."""
     if relative_sd < _LEAST:
         raise ValueError(f"relativeSD should be greater than {_LEAST:f}")
+    # The error is 1.04 / sqrt(registers). Past 2**18 of them, tasks would return much for little.
     bits = min(18, max(4, math.ceil(2 * math.log2(1.04 / relative_sd))))
     parts = rdd.mapPartitions(partial(registers, bits)).collect()
     merged = [max(column) for column in zip(*parts, strict=True)] if parts else [0] * (1 << bits)
@@ -29,6 +30,7 @@ def registers(bits: int, records: Iterable[Any]) -> Iterator[bytes]:
     seen = bytearray(1 << bits)
     width = _WORD - bits
     for record in records:
+        # The same in all processes; hashed again, as hashes of small integers are no random bits.
         code = portable_hash(record).to_bytes(9, "little", signed=True)
         word = int.from_bytes(blake2b(code, digest_size=_WORD // 8).digest(), "little")
         place, rest = word >> width, word & ((1 << width) - 1)

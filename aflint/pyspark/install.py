@@ -34,6 +34,7 @@ def install() -> None:
     from aflint.pyspark import names
 
     _installed = True
+    # Jobs and errors name the line that called PySpark, and none within it.
     add_front(os.path.dirname(__file__), os.path.dirname(pyspark.__file__))
     hide_inside_at_exit()
     check_release(names.VERSION)
@@ -112,6 +113,7 @@ def _install_conf(conf: Any, system_properties: Any) -> None:
         original(self, loadDefaults, _jvm, _jconf)
         if loadDefaults and self._conf is not None:
             for key, value in {**submitted_settings(), **system_properties()}.items():
+                # What the program sets goes over what its command line says.
                 self._conf.setdefault(key, value)
 
     conf.__init__ = __init__

@@ -88,6 +88,7 @@ def read_options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
                 raise ConfigError(f"--conf {value}: write it as key=value")
             settings[key.strip()] = text.strip()
         elif option == "--properties-file":
+            # As in Spark, what --conf says goes over the file, wherever it stands on the line.
             settings = {**properties(Path(value)), **settings}
         else:
             settings[_KEYS[option]] = value
@@ -136,6 +137,7 @@ def main(words: Sequence[str]) -> None:
     except AflintError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
+    # Read by every SparkConf that the program makes.
     submitted.update(submission.settings)
     _become(module, submission)
     exit_on_signals()  # so that the context is stopped
@@ -156,6 +158,7 @@ def _loaded(app: str) -> tuple[types.ModuleType, types.CodeType]:
     vars(module).update(
         __file__=path, __loader__=loader, __builtins__=builtins, __cached__=None, __annotations__={}
     )
+    # Before the program is compiled: a SyntaxError is shown as Python shows it, too.
     sys.excepthook = partial(_show, path, sys.excepthook)
     program: types.CodeType = loader.source_to_code(loader.get_data(path), path)
     return module, program

@@ -110,6 +110,7 @@ def engine_rdd(rdd: Any) -> EngineRDD[Any]:
 def replace_members(cls: Any, source: type) -> None:
     """Have a class of PySpark's do what `source` says, name by name."""
     for name, member in vars(source).items():
+        # A class has many names that are its own: its module, its dict, its doc.
         if not name.startswith("__") or name in ("__init__", "__repr__"):
             setattr(cls, name, _documented(member, getattr(cls, name, None)))
 
@@ -117,6 +118,7 @@ def replace_members(cls: Any, source: type) -> None:
 def _documented(member: Any, original: Any) -> Any:
     """Keep PySpark's own documentation, and with it its examples."""
     doc = getattr(original, "__doc__", None)
+    # A class method is not to be written to, but its function is.
     target = getattr(member, "__func__", member)
     if doc and hasattr(target, "__doc__") and not isinstance(target, property):
         target.__doc__ = doc
@@ -134,6 +136,7 @@ def remove_members(cls: Any, *names: str) -> None:
 
 def replace_in_modules(name: str, value: Any) -> None:
     """Replace a function where programs import it from."""
+    # Where it is defined, and where `from pyspark import ...` finds it.
     setattr(util_module, name, value)
     setattr(pyspark, name, value)
 

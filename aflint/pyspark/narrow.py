@@ -39,6 +39,7 @@ def given(function: Any, arguments: int | None = 1) -> Callable[..., Any]:
     if not callable(function):
         shown = f"{reprlib.repr(function)}, not a function"
     else:
+        # PySpark's own methods wrap the program's function in one of theirs, which is never async.
         for each in _with_captured(function):
             check_function(each, "a step")
         if arguments is None or _takes(function, arguments):
@@ -51,6 +52,7 @@ def given(function: Any, arguments: int | None = 1) -> Callable[..., Any]:
 
 def _takes(function: Callable[..., Any], arguments: int) -> bool:
     try:
+        # `bind` looks at numbers and defaults, and not at what the arguments are.
         inspect.signature(function).bind(*range(arguments))
     except TypeError:
         return False
@@ -81,6 +83,7 @@ def partition_number(count: Any) -> int:
         if not isinstance(count, Real) or not float(count).is_integer():
             raise TypeError(f"Number of partitions must be an integer, not {count!r}") from None
         number = int(float(count))
+    # After the conversion, which takes True for 1.
     if isinstance(count, bool):
         raise TypeError(f"Number of partitions must be an integer, not {count!r}")
     if number < 1:
@@ -170,7 +173,7 @@ class Pipelined:
     ) -> None:
         keeps = bool(preservesPartitioning)
         node: Any = engine_rdd(prev).map_partitions_with_index(given(func, 2), keeps)._node
-        if isFromBarrier:
+        if isFromBarrier:  # the step says so to its stage, in the driver and in tasks
             node.operator = BarrierStep(node.operator.function)
         init_rdd(self, prev.ctx, node, prev.partitioner if keeps else None)
         self.is_barrier = isFromBarrier or prev._is_barrier()

@@ -36,6 +36,7 @@ def _files(package: str) -> Iterator[tuple[Path, Path]]:
     root = Path(spec.origin).parent
     for file in sorted(root.rglob("*")):
         inside = file.relative_to(root.parent)
+        # The folders below the package: modules beside its `__init__` are all taken.
         folders = inside.parts[1:-1]
         wanted = package != "pyspark" or not folders or folders[0] in _TASKS_NEED
         if wanted and not set(_LEFT_OUT) & set(folders) and file.suffix in (".py", ".json"):

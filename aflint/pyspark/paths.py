@@ -35,12 +35,14 @@ def engine_path(path: str) -> str:
 def _one(path: str) -> str:
     path = path.strip()
     scheme, colon, rest = path.partition(":")
+    # A single letter before the colon is a drive or a name, and no file system.
     if not colon or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) or len(scheme) == 1:
         return path
     if scheme in ("s3", "s3a", "s3n"):
         return f"s3:{rest}"
     if scheme == "file":
         return "/" + rest.lstrip("/") if rest.startswith("/") else rest
+    # Such as `12:30.txt`: a colon within a name.
     if "/" not in rest[:1]:
         return path
     raise unsupported(f"The file system {scheme}: of {path}", "Use a local path or s3://.")

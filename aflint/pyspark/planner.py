@@ -31,6 +31,7 @@ def planner_of(context: Any) -> Catalyst:
     Raises ConfigError where there is no Java, and PySparkRuntimeError once the context is stopped.
     """
     context._engine_running()
+    # Two threads may come to SQL at once, and one JVM is enough.
     with names.SparkContext._lock:
         if context._planner is None:
             with translated():
@@ -43,6 +44,7 @@ def _started(context: Any) -> Catalyst:
     from pyspark.errors.exceptions.captured import install_exception_handler
 
     settings = {key: value for key, value in context._conf.getAll() if _is_for_sql(key)}
+    # Spark's default of 200 is for clusters; its adaptive plans would merge most of them.
     settings.setdefault(_PARTITIONS, str(2 * context.defaultParallelism))
     install_exception_handler()
     return Catalyst(settings)

@@ -55,6 +55,7 @@ def make_importable(listed: str) -> None:
         if ending == ".py":
             modules[name] = os.path.abspath(path)
         else:
+            # In the order in which they are listed.
             sys.path.insert(place, os.path.abspath(path))
             place += 1
     sys.meta_path.insert(sys.meta_path.index(PathFinder), _Modules(modules))
@@ -71,5 +72,6 @@ class _Modules(MetaPathFinder):
     ) -> ModuleSpec | None:
         if name not in self._files:
             return None
+        # A module beside the program goes before one that was sent.
         beside = PathFinder.find_spec(name, sys.path[:1])
         return beside or spec_from_file_location(name, self._files[name])

@@ -63,6 +63,8 @@ def packed(
             pieces += [Piece(file, at, min(at + most, file.size)) for at in starts]
     partitions: list[list[Piece]] = []
     room = 0
+    # Spark does not look back for room either: a partition is closed at the first that is too
+    # large for what is left of it.
     for piece in sorted(pieces, key=lambda piece: -piece.size):
         if not partitions or piece.size > room:
             partitions.append([])
@@ -115,6 +117,7 @@ class RowsReader:
         asked = {"wholetext": str(wholetext), **self._options}
         whole = asked.pop("wholetext").lower() == "true"
         recursive = asked.pop("recursivefilelookup", "").lower() == "true"
+        # Options are looked at one by one, so that none is ignored in silence.
         if asked.pop("linesep", "\n") != "\n":
             raise unsupported_sql("lineSep", "Use wholetext=True and split the text.")
         for option in asked:
@@ -139,6 +142,7 @@ class RowsReader:
                     f"[PATH_NOT_FOUND] Path does not exist: {spark_path(absolute(path))}. "
                     "SQLSTATE: 42K03"
                 ) from error
+            # Without folders within it, a partitioned table looks like an empty folder.
             if not found:
                 _check_unpartitioned(engine, path)
             with translated():
@@ -162,6 +166,7 @@ class RowsReader:
             return Source(name=name, splits=tuple(map(_whole_files, partitions)))
         pieces = tuple(_lines(piece) for partition in partitions for piece in partition)
         source = Source(name=name, splits=pieces)
+        # Each piece is a split; where a partition has several, neighbours are read by one task.
         if len(pieces) == len(partitions):
             return source
         sizes = tuple(map(len, partitions))

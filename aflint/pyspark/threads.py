@@ -39,6 +39,7 @@ class Inheriting:
         threading.Thread.__init__(self, None, run, *args, **kwargs)
 
     def start(self: Any) -> None:
+        # When it is started and not when it is made, as on Spark.
         self._inherited = _properties()
         threading.Thread.start(self)
 

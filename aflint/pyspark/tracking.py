@@ -113,10 +113,12 @@ class Tracker:
             self.actions[action.id] = action
             if len(self.actions) > _MOST_ACTIONS:
                 self._forget(self.actions.pop(next(iter(self.actions))))
+        # Calls copy the context of their thread, and with it which action they are of.
         token = _current.set(action)
         try:
             yield action
             action.status = "SUCCEEDED"
+        # An iterator that is let go before its end: the program had all that it wanted.
         except GeneratorExit:
             action.status = "SUCCEEDED"
             raise
@@ -161,6 +163,7 @@ class Tracker:
         action = _current.get()
         if action is None:
             return
+        # An action may plan a job twice (once to count partitions): the last ones are this job's.
         planned, action.planned = action.planned[-len(job.stages) :], []
         if len(planned) != len(job.stages):
             return
@@ -184,7 +187,7 @@ class Tracker:
         if isinstance(event, TaskStarted | TaskEnded | TaskRecovered):
             stages = self._jobs.get(event.id.job, [])
             if event.id.stage >= len(stages):
-                return
+                return  # of a job that no action asked for, or that is forgotten
             progress = stages[event.id.stage]
             if isinstance(event, TaskStarted):
                 progress.started += 1

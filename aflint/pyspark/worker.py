@@ -100,7 +100,7 @@ def enter(environment: Environment) -> None:
     global _archive, _entered
     before, _entered = _entered, environment
     os.environ.update(environment.variables)
-    if before is None:
+    if before is None:  # the first task of this process: what is done once is done now
         if environment.pyspark is not None and importlib.util.find_spec("pyspark") is None:
             # Not while it is imported: that locks all imports, also the one that fetching may need.
             _archive = task_context().fetch(environment.pyspark)
@@ -109,6 +109,7 @@ def enter(environment: Environment) -> None:
             _limit_memory(environment.memory_mb << 20)
     if before is None or before.root != environment.root or before.files != environment.files:
         _place_files(environment)
+    # Modules that are there already adopt the task now; others do as they are imported.
     for name in (_CONTEXT, *_FILES):
         if name in sys.modules:
             adopt(sys.modules[name])
@@ -135,7 +136,7 @@ def _place_files(environment: Environment) -> None:
             if not (root / name).exists():
                 unpack(task_context().fetch(blob), root / name)
     for entry in (str(root), *(str(root / package) for package in environment.packages)):
-        if entry not in sys.path:
+        if entry not in sys.path:  # behind the program's own
             sys.path.insert(1, entry)
     importlib.invalidate_caches()
     _root = root
@@ -168,6 +169,7 @@ def adopt(module: ModuleType) -> None:
     context._stageId = stage
     context._partitionId = task.partition
     context._attemptNumber = task.attempt
+    # Unique in the program, as Spark's is, without a count that tasks would have to share.
     context._taskAttemptId = (stage << 28) + (task.partition << 8) + task.attempt
     context._localProperties = _entered.properties
     context._cpus = math.ceil(_entered.cpus)
@@ -227,6 +229,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         self._looking = True
         try:
+            # Asks all finders, this one too: `_looking` has it answer None.
             spec = importlib.util.find_spec(name)
             if name in _ARCHIVED:
                 return spec or _from_archive(name)
@@ -243,6 +246,7 @@ def _from_archive(name: str) -> ModuleSpec | None:
         return None
     folder = Path(tempfile.gettempdir(), f"aflint-pyspark-{_entered.pyspark.digest}")
     if not folder.is_dir():
+        # Beside its name, which it takes when it is whole: processes of one machine share it.
         unpacked = tempfile.mkdtemp(prefix="aflint-pyspark-")
         with zipfile.ZipFile(io.BytesIO(_archive)) as archive:
             archive.extractall(unpacked)

@@ -70,6 +70,7 @@ def _fits_dict(record: Any) -> bool:
 
 def whole_number(value: object) -> int | None:
     """Return an integer, numpy's as Python's own; None for anything else."""
+    # True is an int to Python, and a mistake here.
     if isinstance(value, bool):
         return None
     try:
@@ -119,6 +120,8 @@ async def take(rdd: RDD[T], num: int) -> list[T]:
         return found
     sink = Return(partial(take_part, num))
     async with rdd._runner.job(rdd._node, sink, named_here("take")) as job:
+        # As Spark: the first partition often has enough. All rounds are one job, whose earlier
+        # stages run once.
         start, width = 0, 1
         while len(found) < num and start < job.partitions:
             asked = range(start, min(start + width, job.partitions))
@@ -137,6 +140,7 @@ async def extremes(
         return []
     parts = await rdd._run(Return(partial(extremes_part, num, key, smallest)), "top")
     records = [record for part in parts for record in part]
+    # The best of each partition, and of these the best: the same step once more.
     found: list[T] = extremes_part(num, key, smallest, 0, iter(records))
     return found
 
@@ -159,6 +163,7 @@ async def aggregate(
     rdd: RDD[T], zero: U, seq_op: Callable[[U, T], U], comb_op: Callable[[U, U], U]
 ) -> U:
     """Fold each partition and merge the results."""
+    # A copy in the driver, too: functions may change their first argument, and zero is the user's.
     parts = await rdd._run(Return(partial(fold_part, zero, seq_op)), "aggregate")
     return reduce(comb_op, parts, copy.deepcopy(zero))
 
@@ -190,9 +195,11 @@ def _check_depth(depth: int) -> None:
 async def _merge_in_levels(rdd: RDD[T], function: Callable[[T, T], T], depth: int) -> RDD[T]:
     count = await rdd.num_partitions()
     scale = max(math.ceil(count ** (1 / depth)), 2)
+    # Spark's rule: a further level is worth it while it leaves fewer results to the driver.
     while count > scale + count / scale:
         count = math.ceil(count / scale)
         keyed = rdd.map_partitions_with_index(partial(key_by_partition, count))
+        # Keys are the numbers of the partitions to merge into: `int` places each where it belongs.
         rdd = keyed.reduce_by_key(function, count, int).values()
     return rdd
 
@@ -201,6 +208,7 @@ async def lookup(rdd: RDD[Any], key: Any) -> list[Any]:
     """Return the values of a key."""
     node, runner, placed = rdd._node, rdd._runner, rdd._node.partitioner
     where: Sequence[int] = range(await runner.resolver.partition_count(node))
+    # Of pairs placed by a range, the bounds may be unknown as yet: all partitions are read.
     if isinstance(placed, HashPartitioner):
         where = await _place_of(key, replace(placed, partitions=len(where)), runner)
     async with runner.job(node, Return(partial(values_of, key)), named_here("lookup")) as job:

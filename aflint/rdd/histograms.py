@@ -24,11 +24,10 @@ async def histogram(rdd: RDD[Any], buckets: int | Sequence[Any]) -> tuple[list[A
     """Count records by bucket."""
     if isinstance(buckets, int) and not isinstance(buckets, bool):
         borders, even = await _even_borders(rdd, buckets), True
-        if borders[0] == borders[-1]:
-            borders = [borders[0], borders[-1]]
     else:
         borders, even = _given_borders(buckets), False
     parts = await rdd._run(Return(partial(bucket_counts, borders, even)), "histogram")
+    # Without a partition there is nothing to zip, and every bucket is empty.
     return borders, [sum(counts) for counts in zip(*parts, strict=True)] or [0] * (len(borders) - 1)
 
 
@@ -40,6 +39,7 @@ async def _even_borders(rdd: RDD[Any], buckets: int) -> list[Any]:
     if not extents:
         raise InvalidArgumentError("the RDD is empty: there are no numbers to count by bucket")
     low, high = min(e[0] for e in extents), max(e[1] for e in extents)
+    # One bucket, as in Spark, whatever number was asked for: between equal borders is no room.
     if low == high or buckets == 1:
         return [low, high]
     if not all(isinstance(border, int | float) for border in (low, high)):
@@ -48,9 +48,11 @@ async def _even_borders(rdd: RDD[Any], buckets: int) -> list[Any]:
         )
     if math.isinf(low) or math.isinf(high):
         raise InvalidArgumentError("histogram cannot make even buckets up to infinity")
+    # Whole borders stay integers where they divide evenly, as in Spark.
     step = (high - low) / buckets
     if all(isinstance(border, int) for border in (low, high)) and (high - low) % buckets == 0:
         step = (high - low) // buckets
+    # The last one as it is: a sum of steps may miss it by a rounding.
     return [*(low + place * step for place in range(buckets)), high]
 
 

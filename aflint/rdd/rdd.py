@@ -81,6 +81,7 @@ def check_function(function: Any, method: str) -> None:
 
 def _is_async(function: Any) -> bool:
     """Say whether calling something gives a coroutine or an asynchronous generator."""
+    # What is called in the end decides: below partials, and behind an object that can be called.
     while isinstance(function, partial):
         function = function.func
     if not inspect.isroutine(function) and not isinstance(function, type):
@@ -227,6 +228,7 @@ class RDD(Generic[T]):
         Poisson variable of that mean says. The same seed gives the same sample.
         """
         actions.check_fraction(with_replacement, fraction)
+        # Chosen here and not in tasks, so that another attempt, and a later action, draw the same.
         chosen = random.randrange(2**31) if seed is None else seed
         draw = operators.sample_with_replacement if with_replacement else operators.sample
         step = PerPartition(partial(draw, fraction, chosen))
@@ -257,6 +259,7 @@ class RDD(Generic[T]):
     def intersection(self, other: RDD[T], num_partitions: int | None = None) -> RDD[T]:
         """Give each record that occurs in both, once."""
         self._other(other, "intersection")
+        # The records are the keys: one that is in both has a value, None, on either side.
         both = self._paired().cogroup(other._paired(), num_partitions=num_partitions)
         return both.filter(_in_both).keys()
 
@@ -266,11 +269,13 @@ class RDD(Generic[T]):
         return self._paired().subtract_by_key(other._paired(), num_partitions).keys()
 
     def _paired(self) -> RDD[Any]:
+        # Over partitions and not per record: pairing is then a loop in C.
         return self._mapped("map", PerPartition(operators.pair_with_none, splittable=True))
 
     def _other(self, other: RDD[Any], method: str) -> Node:
         if not isinstance(other, RDD):
             raise InvalidArgumentError(f"{method} needs an RDD, not {type(other).__name__}")
+        # A job runs in one session, which has neither the files nor the shuffles of another.
         if other._runner is not self._runner:
             raise InvalidArgumentError(f"{method}: the RDDs belong to different sessions")
         return other._node
@@ -283,6 +288,8 @@ class RDD(Generic[T]):
         """
         parent, name = self._node, named_here("zip_with_index")
 
+        # How many records there are is found when an action asks: until then, this stands for the
+        # node that `number` makes of the counts.
         def number(counts: list[int]) -> Node:
             starts = tuple(sum(counts[:partition]) for partition in range(len(counts)))
             step = PerPartition(partial(operators.number_consecutively, starts))
@@ -296,6 +303,7 @@ class RDD(Generic[T]):
         """
         runner, parent, name = self._runner, self._node, named_here("zip_with_unique_id")
 
+        # The number of partitions may depend on input that is only listed for an action.
         async def number() -> Node:
             count = await runner.resolver.partition_count(parent)
             step = PerPartition(partial(operators.number_uniquely, count))
@@ -312,6 +320,7 @@ class RDD(Generic[T]):
         count = check_partitions(num_partitions)
         if not count:
             raise InvalidArgumentError("coalesce needs a number of partitions")
+        # Without a shuffle, a task computes several partitions, one after the other.
         if shuffle:
             return self._shuffled("repartition", RoundRobinPartitioner(count))
         node = Coalesced(name=named_here("coalesce"), parent=self._node, partitions=count)
@@ -434,6 +443,7 @@ class RDD(Generic[T]):
 
     def distinct(self, num_partitions: int | None = None) -> RDD[T]:
         """Give each record once."""
+        # Equal records are one key, which the map side combines before anything is moved.
         return self._paired().reduce_by_key(in_tasks.keep, num_partitions).keys()
 
     def cogroup(
@@ -501,10 +511,12 @@ class RDD(Generic[T]):
 
         async def place() -> Node:
             count = asked or await runner.resolver.default_partitions(parent)
+            # One partition needs no borders, and no job that finds them.
             bounds: tuple[Any, ...] = ()
             if count > 1:
                 bounds = await sampling.range_bounds(RDD(parent, runner), count, key_func)
             target = RangePartitioner(count, bounds, bool(ascending), key_func)
+            # Partitions follow one another in order, and each is sorted by the task that reads it.
             return Shuffled(name=name, parent=parent, target=target, ordering=ordering)
 
         return self._derive(Unresolved(name=name, resolve=place))
@@ -516,6 +528,7 @@ class RDD(Generic[T]):
         num_partitions: int | None = None,
     ) -> RDD[T]:
         """Sort records by a key made from each."""
+        # The key is made once for each record, and travels with it.
         keyed: RDD[Any] = self.key_by(key_func)
         return keyed.sort_by_key(ascending, num_partitions).values()
 
@@ -609,6 +622,7 @@ class RDD(Generic[T]):
         """Give all records in order, one partition in memory at a time."""
         sink = Return(in_tasks.collect, operator.add)
         async with self._runner.job(self._node, sink, named_here("to_local_iterator")) as job:
+            # Asked for one by one within one job: what they read is computed once.
             for partition in range(job.partitions):
                 for record in (await job.values([partition]))[0]:
                     yield record
@@ -619,6 +633,7 @@ class RDD(Generic[T]):
         Raises UnportableKeyError for a key that cannot be hashed, and InvalidArgumentError where a
         record is no pair.
         """
+        # In the order of partitions, so that it is the last of equal keys that stays.
         return actions.as_map(await self.collect())
 
     async def count(self) -> int:
@@ -779,6 +794,7 @@ class RDD(Generic[T]):
         self, sink: Any, name: str, partitions: Sequence[int] | None = None
     ) -> list[Any]:
         async with self._runner.job(self._node, sink, named_here(name)) as job:
+            # With the answer the job is over: leaving the context stops what still runs of it.
             return await job.values(range(job.partitions) if partitions is None else partitions)
 
 

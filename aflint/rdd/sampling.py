@@ -33,12 +33,14 @@ async def take_sample(rdd: RDD[T], with_replacement: bool, num: int, seed: int |
     if not total:
         return []
     chance = random.Random(seed)
+    # All of them, in an order at random, as a smaller sample has it.
     if not with_replacement and num >= total:
         everything = await rdd.collect()
         chance.shuffle(everything)
         return everything
     fraction = _generous_fraction(num, total, with_replacement)
     samples: list[T] = []
+    # Once in ten thousand there are too few: drawn again, from another seed.
     while len(samples) < num:
         samples = await rdd.sample(with_replacement, fraction, chance.randrange(2**31)).collect()
     chance.shuffle(samples)
@@ -64,6 +66,7 @@ async def range_bounds(
     total = await rdd.count()
     if not total:
         return ()
+    # So many keys for each partition to be, whatever partitions they come from.
     fraction = min(1.0, partitions * SAMPLES_PER_PARTITION / total)
     parts = await rdd._run(Return(partial(sample_keys, key, fraction)), "sort_by_key (sampling)")
     try:

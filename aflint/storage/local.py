@@ -95,6 +95,7 @@ def _information(path: str) -> FileInfo | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
+    # Found when it is listed, and not in a task, which would be tried again.
     if not os.access(path, os.R_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
     return FileInfo(path, status.st_size, version_of(status))
@@ -145,6 +146,7 @@ def _list_exact(path: str, subfolders: Subfolders) -> list[FileInfo]:
 
 def _matches(pattern: str) -> Iterator[str]:
     """Yield what a glob matches, but hidden names only where the glob itself names them."""
+    # As in Hadoop, files such as _SUCCESS and .crc are no data, unless they are asked for.
     shows_hidden = is_hidden(os.path.basename(pattern))
     for simple in expand_braces(pattern):
         for path in glob.iglob(_for_python(simple), recursive=True):
@@ -163,6 +165,7 @@ def _list_glob(pattern: str, subfolders: Subfolders) -> list[FileInfo]:
     for path in matches:
         if os.path.isdir(path):
             with reading(path):
+                # `**` matches what is in the folders, too: each file would be there twice.
                 found += _list_folder(path, subfolders) if "**" not in pattern else ()
         elif file := _list_file(path):
             found.append(file)
@@ -173,6 +176,7 @@ def _list_glob(pattern: str, subfolders: Subfolders) -> list[FileInfo]:
 
 def _explain_no_match(pattern: str) -> None:
     folder = pattern
+    # Up to the last folder that is named without a pattern: whether that is there is what helps.
     while is_glob(folder):
         folder = os.path.dirname(folder)
     try:
@@ -189,6 +193,7 @@ def _explain_no_match(pattern: str) -> None:
 def list_files(pattern: str, subfolders: Subfolders = "skip") -> list[FileInfo]:
     """Return what `Storage.list` promises, blocking."""
     path = local_path(pattern)
+    # A file may be called like a pattern, and is meant then.
     exact = not is_glob(path) or os.path.lexists(path)
     found = _list_exact(path, subfolders) if exact else _list_glob(path, subfolders)
     return sorted(set(found), key=lambda file: file.path)
@@ -222,6 +227,7 @@ def _delete(path: str) -> None:
             with suppress(FileNotFoundError, NotADirectoryError):
                 os.unlink(path)
             return
+        # rmtree fails where a file comes after it has listed the folder.
         for attempt in range(DELETE_ATTEMPTS):
             try:
                 shutil.rmtree(path, onerror=_unless_gone)
@@ -292,6 +298,7 @@ class LocalWriter(FileWriter):
         """Write, blocking."""
         with self._lock, writing(self._path):
             file = self._open()
+            # Unbuffered: a write may take only part of it.
             view = memoryview(data)
             while view:
                 view = view[file.write(view) :]
@@ -300,6 +307,7 @@ class LocalWriter(FileWriter):
         """Finish, blocking."""
         with self._lock, writing(self._path):
             self._open().close()
+            # Whole or not at all, for whoever reads the path.
             os.replace(self._hidden, self._path)
             self._file, self._ended = None, True
 
@@ -318,6 +326,7 @@ class LocalWriter(FileWriter):
             raise OutputError(f"{self._path} was finished or given up before this was written")
         if self._file is None:
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            # Made with the first write, so that one that is given up before leaves no folder.
             self._file = open(self._hidden, "xb", buffering=0)  # noqa: SIM115
         return self._file
 
@@ -340,6 +349,7 @@ def write_new(path: str, data: bytes) -> None:
         try:
             os.link(hidden, path)  # unlike a rename, not over what is there
         except FileExistsError:
+            # This very write, tried again, may have made it.
             if read_range(path, 0, None) != data:
                 raise OutputExistsError(f"{path} is there already, with other content") from None
         finally:

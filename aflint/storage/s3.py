@@ -112,6 +112,7 @@ class S3Storage(Storage):
 
     async def write(self, path: str, data: bytes) -> None:
         bucket, key = _target(path)
+        # One request, where a multipart upload takes three and more.
         if len(data) <= 2 * PART_BYTES:
             await self._s3.put(bucket, key, data)
             return
@@ -139,6 +140,7 @@ class S3Storage(Storage):
     async def exists(self, path: str) -> bool:
         bucket, key = split(path)
         try:
+            # S3 has no folders: one is there if any key begins with its name and a slash.
             if key and not key.endswith("/") and await self._s3.head(bucket, key) is not None:
                 return True
             page = await self._s3.page(bucket, _folder(key), most=1)
@@ -155,6 +157,7 @@ class S3Storage(Storage):
                 raise PathNotFoundError(f"{source} does not exist; check the path")
             if found.size > _MOST_COPIED:
                 raise OutputError(f"{source} is larger than the 5 GB that S3 copies in one call")
+            # The copy first: at no moment is there neither.
             await self._s3.copy(target_bucket, target_key, bucket, key)
             if (bucket, key) != (target_bucket, target_key):
                 await self._s3.delete(bucket, key)
@@ -164,6 +167,7 @@ class S3Storage(Storage):
         if not key:
             raise InvalidArgumentError(f"{path} is a whole bucket, which is not deleted from here")
         try:
+            # The object of that name, and what is in the folder of that name: either may be there.
             if not key.endswith("/"):
                 await self._s3.delete(bucket, key)
             found = await self._s3.list_all(bucket, _folder(key))
@@ -209,6 +213,7 @@ class S3Storage(Storage):
             if stored is not None:
                 return [_file(bucket, stored)]
         folder = _folder(key)
+        # With a delimiter S3 names folders, and does not list what is in them.
         delimiter = "" if subfolders == "read" else "/"
         found = await self._s3.list_all(bucket, folder, delimiter=delimiter)
         if not found.objects and not found.folders:
@@ -229,7 +234,9 @@ class S3Storage(Storage):
         shows_hidden = is_hidden(pattern.rstrip("/").rpartition("/")[2])
         for simple in expand_braces(pattern.rstrip("/")):
             glob = compile_glob(simple)
+            # As much of the name as is certain: all keys that begin with it are listed.
             prefix = literal_prefix(simple)
+            # Such a bucket lists whole folders only: up to the last slash.
             if bucket.endswith(_DIRECTORY):
                 prefix = prefix[: prefix.rfind("/") + 1]
             page = await self._s3.list_all(bucket, prefix)
@@ -239,6 +246,7 @@ class S3Storage(Storage):
                     continue
                 matched = True
                 place = f"s3://{bucket}/{match}/"
+                # The glob matched the whole key, or a folder that the key is in.
                 of_folder = match != each.key
                 if of_folder and ("**" in simple or not _is_taken(place, below, subfolders)):
                     continue
@@ -277,6 +285,7 @@ class S3Writer(FileWriter):
 
     async def write(self, data: bytes) -> None:
         self._buffer += data
+        # Twice a part, so that what is left for the end is never less than S3 takes in a part.
         while len(self._buffer) >= 2 * self._part_bytes:
             await self._send(self._part_bytes)
 
@@ -307,6 +316,7 @@ class S3Writer(FileWriter):
             self._upload = await self._s3.begin_upload(self._bucket, self._key)
         part = bytes(memoryview(self._buffer)[:size])
         del self._buffer[:size]
+        # Its place in the list, taken now: parts end in any order.
         self._tags.append("")
         await self._sending.start(size, self._put(len(self._tags), part))
 
