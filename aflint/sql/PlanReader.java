@@ -291,6 +291,16 @@ public class PlanReader {
       return mapper.getNodeFactory().booleanNode(((Boolean) value).booleanValue());
     } else if (value instanceof Integer || value instanceof Long) {
       return mapper.getNodeFactory().numberNode(((Number) value).longValue());
+    } else if (value instanceof Class) {
+      return mapper.getNodeFactory().textNode(name((Class) value));
+    } else if (value instanceof scala.collection.immutable.Map) {
+      ObjectNode json = mapper.createObjectNode();
+      scala.collection.Iterator entries = ((scala.collection.immutable.Map) value).iterator();
+      while (entries.hasNext()) {
+        scala.Tuple2 entry = (scala.Tuple2) entries.next();
+        json.put(String.valueOf(entry._1()), String.valueOf(entry._2()));
+      }
+      return json;
     } else if (value instanceof String || value instanceof scala.Enumeration.Value
         || value instanceof Character) {
       return mapper.getNodeFactory().textNode(value.toString());

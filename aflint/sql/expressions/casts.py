@@ -4,26 +4,105 @@ from __future__ import annotations
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.arithmetic import scaled, unscaled
-from aflint.sql.expressions.emitter import Emitter, Rule, cast
+from aflint.sql.expressions.datetimes import zoned
+from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
+from aflint.sql.expressions.texts import READERS, written
 from aflint.sql.plan import Expression
-from aflint.sql.types import Type
+from aflint.sql.types import Type, quoted
 
 _BITS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
 
 
 def _cast(expression: Expression, emit: Emitter) -> str:
     (child,) = expression.children
-    sql = converted(expression, emit(child), child.type, expression.type)
-    return f"TRY({sql})" if expression.mode == "TRY" else sql
+    return converted(expression, emit, emit(child), child.type, expression.type)
 
 
-def converted(expression: Expression, sql: str, source: Type, target: Type) -> str:
+def converted(expression: Expression, emit: Emitter, sql: str, source: Type, target: Type) -> str:
     """Return a value of one type as one of another. Raises UnsupportedPlanError where none is
     known.
     """
-    kind = target.duckdb
     if source == target or source.name == "void":
-        return cast(sql, kind)
+        return cast(sql, target.duckdb)
+    if source.name == "string" and target.name in READERS:
+        return _read(expression, emit, sql, target)
+    if target.name == "string":
+        return written(sql, source, emit)
+    if source.name == target.name and source.parts:
+        return cast(_nested(expression, emit, sql, source, target), target.duckdb)
+    simple = _simple(expression, emit, sql, source, target)
+    if expression.mode == "TRY":
+        return f"TRY({simple})"
+    if expression.mode == "LEGACY" and _may_fail(source, target):
+        if target.name != "decimal":  # it wraps around, or takes the nearest
+            raise UnsupportedPlanError(
+                f"a cast from {source} to {target} with spark.sql.ansi.enabled=false",
+                instead="Leave ANSI mode on, as Spark 4 does.",
+            )
+        return f"TRY({simple})"
+    return simple
+
+
+def _may_fail(source: Type, target: Type) -> bool:
+    if target.name == "decimal":
+        return True
+    return target.name in _BITS and _BITS[target.name] < _BITS.get(source.name, 65)
+
+
+def _read(expression: Expression, emit: Emitter, sql: str, target: Type) -> str:
+    """Text as a value: what is none is an error under ANSI, and NULL otherwise."""
+
+    def write(value: str) -> str:
+        found = READERS[target.name](value, target, emit)
+        if expression.mode != "ANSI":
+            return found
+        message = (
+            f'The value of the type "STRING" cannot be cast to "{str(target).upper()}" because it '
+            "is malformed. Use `try_cast` to tolerate malformed input and return NULL instead. "
+            "SQLSTATE: 22018"
+        )
+        return emit.once(
+            [found],
+            lambda made: failing(
+                f"{value} IS NOT NULL AND {made} IS NULL", "CAST_INVALID_INPUT", message, made
+            ),
+        )
+
+    return cast(emit.once([sql], write), target.duckdb)
+
+
+def _nested(expression: Expression, emit: Emitter, sql: str, source: Type, target: Type) -> str:
+    match target.name:
+        case "array":
+            name = emit.name("item")
+            part = converted(expression, emit, name, source.part("element"), target.part("element"))
+            return f"list_transform({sql}, lambda {name}: {part})"
+        case "map":
+            name = emit.name("entry")
+            key, value = (
+                converted(expression, emit, f"{name}.{part}", source.part(part), target.part(part))
+                for part in ("key", "value")
+            )
+            pair = f"struct_pack(key := {key}, value := {value})"
+            return f"map_from_entries(list_transform(map_entries({sql}), lambda {name}: {pair}))"
+    if len(source.parts) != len(target.parts):
+        raise UnsupportedPlanError(f"a cast from {source} to {target} ({expression})")
+
+    def write(value: str) -> str:
+        members = (
+            f"{quoted(name)} := "
+            + converted(expression, emit, f"struct_extract_at({value}, {i})", before, after)
+            for i, ((_, before), (name, after)) in enumerate(
+                zip(source.parts, target.parts, strict=True), 1
+            )
+        )
+        return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({', '.join(members)}) END"
+
+    return emit.once([sql], write)
+
+
+def _simple(expression: Expression, emit: Emitter, sql: str, source: Type, target: Type) -> str:
+    kind = target.duckdb
     match source.name, target.name:
         case (name, other) if name in _BITS and (other in _BITS or other in ("float", "double")):
             return cast(sql, kind)
@@ -35,22 +114,32 @@ def converted(expression: Expression, sql: str, source: Type, target: Type) -> s
             return cast(sql, kind)
         case ("decimal", name) if name in _BITS:
             return cast(f"({unscaled(sql, source)} // {10**source.scale}::HUGEINT)", kind)
-        case (name, "decimal") if name in (*_BITS, "decimal"):
-            return cast(sql, kind)
+        case (name, "decimal") if name in (*_BITS, "decimal", "boolean"):
+            return cast(cast(sql, "INTEGER") if name == "boolean" else sql, kind)
         case ("float" | "double", "decimal"):  # by its shortest text, which then is rounded
             return cast(cast(sql, "VARCHAR"), kind)
         case ("decimal", "float" | "double"):
             return cast(sql, kind)
         case ("boolean", name) if name in _BITS or name in ("float", "double"):
             return cast(sql, kind)
-        case (name, "boolean") if name in _BITS or name in ("float", "double"):
+        case (name, "boolean") if name in _BITS or name in ("float", "double", "decimal"):
             return f"({sql} <> 0)"
-        case (name, "string") if name in (*_BITS, "boolean", "decimal", "date"):
+        case ("timestamp", "date") | ("date", "timestamp_ntz"):
             return cast(sql, kind)
-        case ("date", "timestamp") | ("timestamp", "date") | ("date", "timestamp_ntz"):
-            return cast(sql, kind)
+        case ("date" | "timestamp_ntz", "timestamp"):
+            return zoned(cast(sql, "TIMESTAMP"), emit.time_zone, emit)
         case ("timestamp_ntz", "date"):
             return cast(sql, kind)
+        case ("timestamp", "timestamp_ntz"):
+            return cast(sql, kind)
+        case ("timestamp", name) if name in _BITS:  # whole seconds, downwards
+            return cast(f"floor(epoch_us({sql}) / 1000000)", kind)
+        case ("timestamp", "float" | "double"):
+            return cast(f"(epoch_us({sql}) / 1000000)", kind)
+        case (name, "timestamp") if name in _BITS:
+            return f"make_timestamptz(CAST({sql} AS BIGINT) * 1000000)"
+        case ("string", "binary"):
+            return f"encode({sql})"
     raise UnsupportedPlanError(f"a cast from {source} to {target} ({expression})")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule
 from aflint.sql.plan import Expression
+from aflint.sql.types import text
 
 
 def _case(expression: Expression, emit: Emitter) -> str:
@@ -14,7 +16,30 @@ def _case(expression: Expression, emit: Emitter) -> str:
     return f"CAST(CASE {' '.join(branches)}{otherwise} END AS {expression.type.duckdb})"
 
 
+def _raised(expression: Expression, emit: Emitter) -> str:
+    """One of Spark's errors, with the user's message."""
+    name = str(emit.literal(expression.children[0], "a class of errors"))
+    given = expression.children[1]
+    if given.kind == "Literal":
+        message = text(", ".join(map(str, given.fields["value"][1])))
+    elif given.kind == "CreateMap" and len(given.children) == 2:
+        message = emit(given.children[1])
+    else:
+        raise UnsupportedPlanError(f"the error {name}")
+    failure = f"error({text(f'[{name}] ')} || coalesce({message}, 'null'))"
+    return f"CAST({failure} AS {expression.type.duckdb})"
+
+
+def _tried(expression: Expression, emit: Emitter) -> str:
+    sql = emit(expression.children[0])
+    if "error(" in sql:  # DuckDB does not try what raises errors of its own
+        raise UnsupportedPlanError(f"trying {expression.children[0]}")
+    return f"TRY({sql})"
+
+
 RULES: dict[str, Rule] = {
+    "RaiseError": _raised,
+    "TryEval": _tried,
     "If": "CASE WHEN {0} THEN {1} ELSE {2} END",
     "CaseWhen": _case,
     "Coalesce": "coalesce({*})",

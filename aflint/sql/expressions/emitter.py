@@ -25,6 +25,29 @@ class Emitter:
     time_zone: str = "UTC"
     scalars: dict[str, tuple[PlanNode, Expression]] = field(default_factory=dict)
     columns: dict[int, str] = field(default_factory=dict)
+    _names: int = 0
+
+    def name(self, prefix: str) -> str:
+        """Return a name that nothing else in the emitter's SQL has."""
+        self._names += 1
+        return f"{prefix}_{self._names}"
+
+    def once(self, values: Sequence[str], write: Callable[..., str]) -> str:
+        """Return what `write` makes of values that it uses several times: each that is more than a
+        column is computed once, as the parameter of a lambda over a list of it alone. Without
+        this, the SQL of nested calls would double with each of them.
+        """
+        names, wrapped = [], []
+        for value in values:
+            if len(value) <= _SHORT:
+                names.append(value)
+            else:
+                names.append(self.name("once"))
+                wrapped.append((names[-1], value))
+        sql = write(*names)
+        for name, value in wrapped:
+            sql = f"list_transform([{value}], lambda {name}: {sql})[1]"
+        return sql
 
     def __call__(self, expression: Expression) -> str:
         """Return the SQL of an expression. Raises UnsupportedPlanError where there is no rule."""
@@ -36,12 +59,24 @@ class Emitter:
             return written
         return cast(filled(rule, self.all(expression.children)), expression.type.duckdb)
 
+    def literal(self, expression: Expression, what: str) -> Any:
+        """Return the value of an expression that must be known before the query runs.
+
+        Raises UnsupportedPlanError where it is not.
+        """
+        if expression.kind != "Literal":
+            raise UnsupportedPlanError(f"{what} that differs from row to row ({expression})")
+        return expression.fields["value"]
+
     def all(self, expressions: Iterable[Expression]) -> list[str]:
         """Return the SQL of several expressions."""
         return [self(each) for each in expressions]
 
 
 Rule = str | Callable[[Expression, Emitter], str]
+
+_SHORT = 48
+"""SQL of so many characters is cheaper to repeat than to bind to a name."""
 
 _PLACE = re.compile(r"\{(\*|\d+)\}")
 

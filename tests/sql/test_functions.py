@@ -1,0 +1,58 @@
+"""Calls of some 300 functions of Spark SQL, beside Spark's own answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from aflint.sql.expressions.regex import re2
+from tests.sql.differential import Differential
+from tests.sql.functions import FAMILIES, REFUSED
+
+_DIGITS = {"math": 14}  # Java's own sines and logarithms differ in the last bits
+
+
+@pytest.fixture(scope="module")
+def calls(edges: Differential) -> Differential:
+    """With the table `f`: also `nice`, the days whose neighbours Python has, too."""
+    view = edges.frame("SELECT *, if(id IN (4, 5), NULL, day) AS nice FROM t")
+    view.createOrReplaceTempView("f")
+    return edges
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_functions_give_what_spark_gives(calls: Differential, family: str) -> None:
+    expressions = [each for listed in FAMILIES[family].values() for each in listed]
+    calls.check_expressions(expressions, "f", _DIGITS.get(family, 17))
+
+
+FAILS = (
+    "cast(t AS int)",
+    "cast(t AS double)",
+    "cast(t AS date)",
+    "cast(t AS timestamp)",
+    "to_timestamp(t, 'yyyy-MM-dd')",
+    "a[100]",
+    "element_at(a, 100)",
+    "element_at(a, i - i)",
+    "elt(i, t, u)",
+    "make_date(2020, 2, 30 + j)",
+    "next_day(day, 'nonsense')",
+    "raise_error('no: ' || t)",
+    "map(id, 1, id, 2)",
+    "url_decode('%z' || t)",
+)
+
+
+@pytest.mark.parametrize("expression", FAILS)
+def test_functions_fail_where_spark_fails(calls: Differential, expression: str) -> None:
+    calls.check_fails(f"SELECT {expression} FROM f")
+
+
+@pytest.mark.parametrize("expression", REFUSED)
+def test_what_duckdb_has_no_equal_of_is_refused(calls: Differential, expression: str) -> None:
+    calls.refused(f"SELECT {expression} FROM f")
+
+
+def test_a_pattern_of_javas_means_the_same_in_duckdb() -> None:
+    assert re2(r"a.c\s\d") == r"a[^\n\r\x{85}\x{2028}\x{2029}]c[ \t\n\x{0B}\f\r][0-9]"
+    assert re2("(?i)ab[c-e]") == "[aA][bB][c-eC-E]"
