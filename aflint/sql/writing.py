@@ -104,7 +104,7 @@ def _folder_value(column: Expression, stage: Stage) -> str:
     from aflint.sql.expressions.casts import converted
     from aflint.sql.types import STRING
 
-    return converted(column, column.column, column.type, STRING)
+    return converted(column, stage.emit, column.column, column.type, STRING)
 
 
 async def run(write: Write, runner: JobRunner) -> None:
