@@ -324,6 +324,10 @@ class JournalVersionError(JournalError, VersionMismatchError):
     """A journal that another version of aflint or of Python wrote."""
 
 
+class EventLogError(AflintError):
+    """An event log cannot be read: it is another version's, damaged, or none."""
+
+
 class BackendError(AflintError):
     """AWS, or an emulator of it, refused a call.
 

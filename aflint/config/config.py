@@ -167,6 +167,17 @@ class Config:
         "all. 0: this run is not kept.",
         minimum=0,
     )
+    ui: bool = _setting(
+        False,
+        "Whether the session serves the page of `aflint ui`, for this machine alone. Its address "
+        "is `session.ui`, and is written to standard error.",
+    )
+    ui_port: int | None = _setting(
+        None,
+        "Port of the page; 0: any that is free. None: 4040, or the next one that is free.",
+        minimum=0,
+        maximum=65535,
+    )
     region: str | None = _setting(
         None,
         "AWS region. None: what AWS's own settings say.",

@@ -365,7 +365,8 @@ class Asking:
 
     @property
     def uiWebUrl(self: Any) -> str | None:
-        return None
+        url: str | None = self._engine.session.ui
+        return url
 
     @property
     def startTime(self: Any) -> int:

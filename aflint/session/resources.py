@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
+from asyncio import to_thread
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from aflint.aio import to_the_end
 from aflint.backend import Backend
@@ -45,6 +46,9 @@ from aflint.journal import (
 from aflint.observe.recording import Recording
 from aflint.scheduler.loop import Scheduler
 from aflint.user_modules import UserModules
+
+if TYPE_CHECKING:
+    from aflint.observe.page import PageServer
 
 _log = logging.getLogger("aflint.session")
 
@@ -84,6 +88,7 @@ class Resources:
         self._jobs: JobRunner | None = None
         self._shuffles: OwnShuffles | None = None
         self._left = Left()
+        self.page: PageServer | None = None
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -144,6 +149,11 @@ class Resources:
             stack.callback(progress.close)
         if config.task_logs:
             self._listeners.append(show_task_logs)
+        if config.ui:
+            from aflint.observe.opening import open_page  # with an ASGI library, for who asked
+
+            self.page = open_page(config)
+            stack.push_async_callback(to_thread, self.page.close)
         recording = Recording(config, self._id, self.reporter, backend.storage, scratch.path)
         self._listeners += recording.listeners(stack)
         # Once the scheduler has ended all jobs, and before listeners are closed.

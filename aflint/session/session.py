@@ -420,6 +420,12 @@ class Session:
         """
         return price(self._opened().reporter.usage)
 
+    @property
+    def ui(self) -> str | None:
+        """The address of this session's page, with its token; None without the setting `ui`."""
+        page = self._opened().page
+        return None if page is None else page.url
+
     def add_listener(self, listener: Listener) -> None:
         """Have a function called with every event from now on; it must not block."""
         self._listeners.append(listener)

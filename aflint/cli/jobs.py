@@ -1,0 +1,148 @@
+"""`aflint jobs`: the jobs of this user's latest runs, and what one of them did."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from aflint.cli.cloud import Json, console
+from aflint.cli.panels import Panel
+
+if TYPE_CHECKING:
+    from aflint.observe.reading import Job, Run
+
+_SHOWN = 50
+
+
+_NARROW = 80
+"""Columns below which only what matters most is listed."""
+
+
+def jobs_table(found: list[tuple[Run, Job]], now: float, width: int) -> Table:
+    """Return jobs, a row each."""
+    from aflint.cost import format_dollars
+    from aflint.driver.report import format_seconds
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    columns = ["job", "state", "took", "dollars"]
+    if width >= _NARROW:
+        columns = ["job", "state", "began", "took", "tasks", "dollars", "name"]
+    for column in columns:
+        table.add_column(column, no_wrap=column == "job", overflow="fold")
+    for run, job in found:
+        dollars = format_dollars(job.dollars)
+        done, asked = (sum(getattr(s, n) for s in job.stages) for n in ("done", "count"))
+        cells = {
+            "job": job.id,
+            "state": job.state,
+            "began": f"{age(now - job.submitted)} ago",
+            "took": "" if job.completed is None else format_seconds(job.completed - job.submitted),
+            "tasks": f"{done}/{asked}",
+            "dollars": f"({dollars})" if run.estimated else dollars,
+            "name": f"{job.name} in {run.name}",
+        }
+        table.add_row(*(Text(cells[column]) for column in columns))
+    return table
+
+
+def age(seconds: float) -> str:
+    """Return an age in its largest unit."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def show(run: Run, job: Job) -> None:
+    """Write one job: its stages, its slowest tasks and its failures."""
+    from aflint.cost import format_dollars
+    from aflint.driver.report import format_bytes, format_seconds
+    from aflint.observe.reading import slowest
+
+    out = console()
+    took = "" if job.completed is None else f" in {format_seconds(job.completed - job.submitted)}"
+    cost = f"{'would cost ' if run.estimated else ''}{format_dollars(job.dollars)}"
+    out.print(f"job {job.id} {job.name}: {job.state}{took}, {cost}", markup=False)
+    out.print(f"run {run.id} of {run.name} on {run.backend}", markup=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("stage", "state", "tasks", "failed", "read", "fetched", "shuffled", "dollars"):
+        table.add_column(column)
+    table.add_column("name")
+    for number, stage in enumerate(job.stages):
+        sizes = (int(stage.sum(name)) for name in ("read", "fetched", "shuffled"))
+        table.add_row(
+            str(number), stage.state, f"{stage.done}/{stage.count}",
+            str(len(stage.ended("failed")) or ""), *(format_bytes(s) if s else "" for s in sizes),
+            format_dollars(stage.sum("dollars")), Text(stage.name),
+        )  # fmt: skip
+    out.print(table)
+    for number, stage in enumerate(job.stages):
+        for task, why in slowest(stage):
+            took = format_seconds(task.seconds)
+            place = f"stage {number} partition {task.index}"
+            out.print(f"slow: {place} took {took}: {why}", markup=False)
+        for task in stage.ended("failed")[:3]:
+            place = f"stage {number} partition {task.index} on {task.executor}"
+            out.print(f"failed: {place}: {task.error}", markup=False)
+            if task.logs:
+                out.print(f"it printed:\n{task.logs}", markup=False)
+    if job.error:
+        out.print(f"error: {job.error}", markup=False)
+
+
+def as_dict(run: Run, job: Job, *, whole: bool) -> dict[str, Any]:
+    """Return a job as JSON shows it: with its stages' tasks where it is `whole`."""
+    stages = [
+        {**(asdict(stage) if whole else {"id": stage.id, "name": stage.name, "count": stage.count}),
+         "state": stage.state, "done": stage.done}
+        for stage in job.stages
+    ]  # fmt: skip
+    for stage in stages:
+        if whole:
+            stage["tasks"] = list(stage["tasks"].values())
+    return {
+        "job": job.id, "run": run.id, "program": run.name, "backend": run.backend,
+        "name": job.name, "state": job.state, "error": job.error, "began": job.submitted,
+        "ended": job.completed, "dollars": job.dollars, "estimated": run.estimated,
+        "stages": stages,
+    }  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-command."""
+
+    @app.command("jobs", rich_help_panel=Panel.LOOK)
+    def jobs(
+        job: Annotated[
+            str | None,
+            typer.Argument(metavar="JOB", help="The job to show.", show_default="list them"),
+        ] = None,
+        most: Annotated[int, typer.Option("--most", min=1, help="List so many.")] = _SHOWN,
+        as_json: Json = False,
+    ) -> None:
+        """List the jobs of the latest runs, or show what one did and why it took so long."""
+        from aflint.observe.finding import find_job, latest_jobs
+
+        if job is not None:
+            run, found = find_job(job)
+            if as_json:
+                typer.echo(json.dumps(as_dict(run, found, whole=True), indent=2))
+            else:
+                show(run, found)
+            return
+        listed = latest_jobs(most)
+        if as_json:
+            typer.echo(json.dumps([as_dict(*each, whole=False) for each in listed], indent=2))
+        elif listed:
+            out = console()
+            out.print(jobs_table(listed, time.time(), out.width))
+            if any(run.estimated for run, _ in listed):
+                out.print("Dollars in brackets: what a local run would have cost on Lambda.")
+        else:
+            typer.echo("No run has left a history yet.")

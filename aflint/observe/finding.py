@@ -1,0 +1,51 @@
+"""The jobs of the history."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from aflint.errors import AflintError, InvalidArgumentError
+from aflint.observe.history import history_folder, logs
+from aflint.observe.reading import Job, LogReader, Run
+
+_log = logging.getLogger("aflint.observe")
+
+
+def latest_jobs(most: int) -> list[tuple[Run, Job]]:
+    """Return the latest jobs, those that began last first."""
+    found: list[tuple[Run, Job]] = []
+    for run in _runs():
+        found += [(run, job) for job in reversed(run.jobs)]
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def find_job(id: str) -> tuple[Run, Job]:
+    """Return a job, and its run; of several runs of one name, the latest.
+
+    Raises InvalidArgumentError where no run that is kept has it.
+    """
+    run_id = id.rpartition("-")[0]
+    for run in _runs(run_id):
+        for job in run.jobs:
+            if job.id == id:
+                return run, job
+    raise InvalidArgumentError(
+        f"no run that is kept has a job {id!r}: `aflint jobs` lists those there are"
+    )
+
+
+def _runs(only: str | None = None) -> Iterator[Run]:
+    """Yield the runs that are kept, the latest first; what cannot be read is warned of."""
+    for path in logs(history_folder()):
+        if only is not None and only not in path.name:
+            continue
+        reader = LogReader(path)
+        try:
+            reader.read()
+        except (AflintError, OSError) as error:
+            _log.warning("%s", error)
+            continue
+        yield reader.run

@@ -1,0 +1,239 @@
+"""The page: what this user's runs do and did, for a browser on this machine.
+
+It reads the history, where each run writes its event log while it goes on: so one page shows all
+runs, and costs those that run nothing. Only who has the token sees anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import secrets
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from aflint.errors import AflintError, ConfigError
+from aflint.observe.history import history_folder, logs
+from aflint.observe.reading import Job, LogReader, Run
+from aflint.observe.views import job_row, job_view
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 4040
+"""Where Spark's page is, too; the next ones are tried where it is in use."""
+
+_PORTS: Final = 16
+_STATIC: Final = Path(__file__).parent / "static"
+_EVERY_S: Final = 0.5
+_MOST_JOBS: Final = 500
+_MOST_RUNS: Final = 60
+
+
+class Runs:
+    """The latest runs of the history, each log read on from where it ended before."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._readers: dict[str, LogReader] = {}
+        self._unreadable: set[str] = set()
+        self._lock = threading.Lock()
+        # Grows with each thing that was new.
+        self.version = 0
+
+    def refresh(self) -> int:
+        """Take in what is new; return a number that is another one then."""
+        with self._lock:
+            there = {}
+            for path in list(logs(self._folder))[:_MOST_RUNS]:
+                name = path.name.removesuffix(".inprogress")
+                there[name] = path
+                if name in self._unreadable:
+                    continue
+                reader = self._readers.get(name) or LogReader(path)
+                try:
+                    changed = reader.read()
+                except (AflintError, OSError):  # gone meanwhile, or of another version
+                    self._unreadable.add(name)
+                    self._readers.pop(name, None)
+                    continue
+                self._readers[name] = reader
+                self.version += changed
+            for name in self._readers.keys() - there.keys():
+                del self._readers[name]
+                self.version += 1
+            return self.version
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return the latest jobs as rows, those that began last first."""
+        with self._lock:
+            found = [job_row(run, job) for run, job in self._all()]
+        return sorted(found, key=lambda row: -row["began"])[:_MOST_JOBS]
+
+    def job(self, id: str) -> dict[str, Any] | None:
+        """Return what there is to show of a job; None where there is none of that id."""
+        with self._lock:
+            for run, job in self._all():
+                if job.id == id:
+                    return job_view(run, job, time.time())
+        return None
+
+    def _all(self) -> list[tuple[Run, Job]]:
+        return [(reader.run, job) for reader in self._readers.values() for job in reader.run.jobs]
+
+
+def _cookie(scope: Scope) -> str:
+    """Return the name of the cookie: a browser sends one to all ports of a machine."""
+    return f"aflint_token_{scope['server'][1]}"
+
+
+class _Guard:
+    """Lets through what bears the token: in its address the first time, then in a cookie."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        shown = request.query_params.get("token") or request.cookies.get(_cookie(scope), "")
+        if hmac.compare_digest(shown.encode(), self._token.encode()):
+            await self._app(scope, receive, send)
+            return
+        response = PlainTextResponse(
+            "This page needs its token: open the whole address that aflint printed.\n",
+            403,
+        )
+        await response(scope, receive, send)
+
+
+def create_app(token: str, folder: Path) -> Starlette:
+    """Return the page as an ASGI application, over the logs in a folder."""
+    runs = Runs(folder)
+
+    async def index(request: Request) -> Response:
+        response = Response((_STATIC / "index.html").read_bytes(), media_type="text/html")
+        response.set_cookie(_cookie(request.scope), token, httponly=True, samesite="strict")
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["Content-Security-Policy"] = (
+            "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+        )
+        return response
+
+    async def jobs(request: Request) -> Response:
+        await asyncio.to_thread(runs.refresh)
+        return JSONResponse(runs.jobs())
+
+    async def job(request: Request) -> Response:
+        await asyncio.to_thread(runs.refresh)
+        found = await asyncio.to_thread(runs.job, request.path_params["id"])
+        if found is None:
+            raise HTTPException(404, f"there is no job {request.path_params['id']}")
+        return JSONResponse(found)
+
+    async def changes(request: Request) -> Response:
+        """Send the list of jobs, and one job, whenever there is news of any."""
+        wanted = request.query_params.get("job")
+
+        async def events() -> AsyncIterator[str]:
+            sent = -1
+            while not await request.is_disconnected():
+                version = await asyncio.to_thread(runs.refresh)
+                if version != sent:
+                    sent = version
+                    found = await asyncio.to_thread(runs.job, wanted) if wanted else None
+                    yield f"data: {json.dumps({'jobs': runs.jobs(), 'job': found})}\n\n"
+                await asyncio.sleep(_EVERY_S)
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/api/jobs", jobs),
+            Route("/api/jobs/{id}", job),
+            Route("/api/changes", changes),
+            Mount("/static", StaticFiles(directory=_STATIC)),
+        ],
+        middleware=[
+            # A name that leads to this address, but is not this machine's, is another site's.
+            Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"]),
+            Middleware(_Guard, token=token),
+        ],
+    )
+
+
+class PageServer:
+    """The page, served on this machine's loopback. With `port` None it is Spark's 4040, or the next
+    one that is free.
+
+    Raises ConfigError where the port is in use, or there is no folder of a history.
+    """
+
+    def __init__(self, port: int | None = None, token: str | None = None) -> None:
+        self.token = token or secrets.token_urlsafe(16)
+        self._socket = _bound(port)
+        app = create_app(self.token, history_folder())
+        # Open pages are told of changes for ever: no need to wait for them at the end.
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """The address to open, with its token."""
+        return f"http://{HOST}:{self._socket.getsockname()[1]}/?token={self.token}"
+
+    def serve(self) -> None:
+        """Serve until Ctrl-C, or until `close` is called from another thread."""
+        with self._socket:
+            self._server.run(sockets=[self._socket])
+
+    def start(self) -> None:
+        """Serve in a thread."""
+        self._thread = threading.Thread(target=self.serve, name="aflint-ui", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End what `start` has started."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join()
+
+
+def _bound(port: int | None) -> socket.socket:
+    tried = range(PORT, PORT + _PORTS) if port is None else [port]
+    for each in tried:
+        found = socket.socket()
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((HOST, each))
+            found.listen()
+        except OSError as error:
+            found.close()
+            refusal = error
+        else:
+            return found
+    raise ConfigError(
+        f"the page cannot be served on port {tried[-1]} ({refusal.strerror}): choose another one, "
+        "or 0 for any that is free"
+    )

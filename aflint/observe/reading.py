@@ -1,0 +1,395 @@
+"""Event logs read back: runs, their jobs, stages and tasks. Also of a run that still goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Final, Literal
+
+from aflint.errors import EventLogError
+from aflint.observe.eventlog import FORMAT
+from aflint.observe.logfile import IN_PROGRESS
+
+_READ_BYTES: Final = 4 << 20
+
+PHASES: Final = ("queued", "cold", "load", "read", "fetch", "compute", "write")
+"""What a task's time goes by, in the order in which it is shown: waiting for a slot, the start of
+a function's environment, its program, input, shuffled frames, computing, and writing frames.
+"""
+
+
+@dataclass(slots=True)
+class Task:
+    """An attempt of a task, or a link of one. Times are seconds since the epoch."""
+
+    id: int
+    index: int
+    launched: float
+    attempt: int = 0
+    link: int = 0
+    executor: str = ""
+    finished: float | None = None
+    status: Literal["running", "done", "failed", "stopped", "throttled"] = "running"
+    error: str = ""
+    logs: str = ""
+    # Seconds by phase.
+    phases: dict[str, float] = field(default_factory=dict)
+    dollars: float = 0.0
+    read: int = 0
+    fetched: int = 0
+    shuffled: int = 0
+    written: int = 0
+    spilled: int = 0
+    peak: int = 0
+    records: int = 0
+    objects: int = 0
+    """Of the bytes fetched and shuffled, those by objects or files."""
+
+    @property
+    def seconds(self) -> float:
+        """From its launch to its end; 0 while it runs."""
+        return self.finished - self.launched if self.finished is not None else 0.0
+
+    @property
+    def taken_in(self) -> int:
+        """The bytes that it read and fetched."""
+        return self.read + self.fetched
+
+
+@dataclass(slots=True)
+class Stage:
+    """A stage of a job; `id` is its number in the run."""
+
+    id: int
+    name: str
+    count: int
+    parents: tuple[int, ...] = ()
+    rdds: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    submitted: float | None = None
+    completed: float | None = None
+    skipped: bool = False
+    error: str = ""
+    tasks: dict[int, Task] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """In one word."""
+        if self.error:
+            return "failed"
+        if self.completed is not None:
+            return "done"
+        if self.submitted is not None:
+            return "running"
+        return "skipped" if self.skipped else "waiting"
+
+    def ended(self, status: str = "done") -> list[Task]:
+        """Return the tasks that ended in a way."""
+        return [task for task in self.tasks.values() if task.status == status]
+
+    @property
+    def done(self) -> int:
+        """How many of its tasks are done."""
+        return len({task.index for task in self.ended()})
+
+    def sum(self, name: str) -> float:
+        """Return the sum of a figure over all attempts."""
+        total: float = sum(getattr(task, name) for task in self.tasks.values())
+        return total
+
+
+@dataclass(slots=True)
+class Job:
+    """A job of a run; `id` is what aflint calls it, such as 3f0c9a12-4."""
+
+    id: str
+    name: str
+    stages: list[Stage]
+    submitted: float
+    transport: str = ""
+    targets: tuple[str, ...] = ()
+    completed: float | None = None
+    error: str = ""
+    # What was billed for it, the driver's own requests included; None until it ends.
+    billed: float | None = None
+
+    @property
+    def dollars(self) -> float:
+        """What it has cost so far."""
+        return (
+            self.billed if self.billed is not None else sum(s.sum("dollars") for s in self.stages)
+        )
+
+    @property
+    def state(self) -> str:
+        """In one word."""
+        if self.completed is None:
+            return "running"
+        return "failed" if self.error else "done"
+
+
+@dataclass(slots=True)
+class Run:
+    """What one event log tells."""
+
+    id: str = ""
+    name: str = ""
+    backend: str = "spark"
+    estimated: bool = False
+    version: str = ""
+    began: float = 0.0
+    ended: float | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    executors: list[str] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+
+
+class LogReader:
+    """Reads one event log, and later what was added to it since.
+
+    A line that is not whole yet is read when it is. Raises EventLogError for a log that
+    another version of aflint wrote in another format, and for a file that is no event log.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = Run()
+        self._at = 0
+        self._rest = b""
+        self._stages: dict[int, Stage] = {}
+        self._tasks: dict[int, Task] = {}
+        self._jobs: dict[int, Job] = {}
+
+    def read(self) -> bool:
+        """Take in what is new; say whether anything was."""
+        path = self._where()
+        at = self._at
+        with path.open("rb") as file:
+            file.seek(at)
+            while block := file.read(_READ_BYTES):
+                self._at += len(block)
+                *lines, self._rest = (self._rest + block).split(b"\n")
+                for line in lines:
+                    self._take(line)
+        return self._at > at
+
+    def _where(self) -> Path:
+        if self.path.exists() or not self.path.name.endswith(IN_PROGRESS):
+            return self.path
+        return self.path.with_name(self.path.name.removesuffix(IN_PROGRESS))
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event: dict[str, Any] = json.loads(line)
+            handle = _HANDLERS.get(event["Event"])
+            if handle is not None:
+                handle(self, event)
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise EventLogError(
+                f"{self.path} is no event log, or a damaged one: remove it"
+            ) from None
+
+    def _log_start(self, event: dict[str, Any]) -> None:
+        ours = event.get("aflint", {})
+        if ours.get("format", FORMAT) != FORMAT:
+            raise EventLogError(
+                f"{self.path} was written by aflint {ours.get('version', '?')} in format "
+                f"{ours['format']}, and aflint reads format {FORMAT}: use that version for it"
+            )
+        run = self.run
+        run.version = ours.get("version", event.get("Spark Version", "?"))
+        run.backend = ours.get("backend", run.backend)
+        run.estimated = ours.get("estimated", False)
+        run.id = ours.get("run", "")
+
+    def _application_start(self, event: dict[str, Any]) -> None:
+        run = self.run
+        run.name, run.began = event["App Name"], _seconds(event["Timestamp"])
+        run.id = run.id or event.get("App ID", self.path.name)
+
+    def _application_end(self, event: dict[str, Any]) -> None:
+        self.run.ended = _seconds(event["Timestamp"])
+
+    def _environment(self, event: dict[str, Any]) -> None:
+        self.run.settings = event["Spark Properties"]
+
+    def _executor_added(self, event: dict[str, Any]) -> None:
+        self.run.executors.append(event["Executor ID"])
+
+    def _job_start(self, event: dict[str, Any]) -> None:
+        stages = [_stage(each) for each in event["Stage Infos"]]
+        # Spark's own jobs may name stages again that an earlier one has run.
+        self._stages.update({stage.id: stage for stage in stages})
+        ours = event.get("aflint", {})
+        number = event["Job ID"]
+        job = Job(
+            ours.get("job", f"{self.run.id}-{number}"),
+            event.get("Properties", {}).get("callSite.short", stages[-1].name if stages else ""),
+            sorted(stages, key=lambda stage: stage.id),
+            _seconds(event["Submission Time"]),
+            ours.get("transport", ""),
+            tuple(ours.get("targets", ())),
+        )
+        self._jobs[number] = job
+        self.run.jobs.append(job)
+
+    def _job_end(self, event: dict[str, Any]) -> None:
+        job = self._jobs[event["Job ID"]]
+        job.completed = _seconds(event["Completion Time"])
+        job.error = event["Job Result"].get("Exception", {}).get("Message", "")
+        job.billed = event.get("aflint", {}).get("dollars")
+
+    def _stage_skipped(self, event: dict[str, Any]) -> None:
+        self._stages[event["Stage ID"]].skipped = True
+
+    def _stage_changed(self, event: dict[str, Any]) -> None:
+        info = event["Stage Info"]
+        stage = self._stages.setdefault(info["Stage ID"], _stage(info))
+        stage.submitted = _seconds(info.get("Submission Time"))
+        stage.completed = _seconds(info.get("Completion Time"))
+        stage.error = info.get("Failure Reason", "")
+
+    def _launched(self, event: dict[str, Any]) -> None:
+        task = Task(event["Task ID"], event["Index"], event["Time"] / 1000)
+        self._tasks[task.id] = self._stages[event["Stage ID"]].tasks[task.id] = task
+
+    def _refused(self, event: dict[str, Any]) -> None:
+        task = self._tasks[event["Task ID"]]
+        task.status, task.finished = "throttled", event["Time"] / 1000
+
+    def _task_end(self, event: dict[str, Any]) -> None:
+        info, metrics, ours = event["Task Info"], event.get("Task Metrics"), event.get("aflint", {})
+        id, launched = info["Task ID"], info["Launch Time"] / 1000
+        stage = self._stages.get(event["Stage ID"])
+        task = self._tasks.setdefault(id, Task(id, info["Index"], launched))
+        if stage is not None:
+            stage.tasks[id] = task
+        task.attempt, task.link = info["Attempt"], ours.get("link", 0)
+        task.executor, task.finished = info["Executor ID"], info["Finish Time"] / 1000
+        reason = event["Task End Reason"]
+        if reason["Reason"] != "Success":
+            task.status = "stopped" if info.get("Killed") else "failed"
+            task.error = _why(reason)
+        else:
+            task.status = "done"
+        task.logs, task.dollars = ours.get("logs", ""), ours.get("dollars", 0.0)
+        if metrics:
+            _measured(task, metrics, ours)
+
+
+def _measured(task: Task, metrics: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Take in a task's metrics."""
+    fetched, shuffled = metrics["Shuffle Read Metrics"], metrics["Shuffle Write Metrics"]
+    read, written = metrics["Input Metrics"], metrics["Output Metrics"]
+    task.read, task.written = read["Bytes Read"], written["Bytes Written"]
+    task.fetched = fetched["Remote Bytes Read"] + fetched["Local Bytes Read"]
+    task.shuffled = shuffled["Shuffle Bytes Written"]
+    task.spilled = metrics["Disk Bytes Spilled"]
+    task.peak = metrics.get("Peak Execution Memory", 0)
+    task.records = read["Records Read"] + fetched["Total Records Read"]
+    task.objects = ours.get("objects_read", 0) + ours.get("objects_written", 0)
+    ran = metrics["Executor Run Time"] / 1000
+    waits = {
+        "read": ours.get("read", 0.0),
+        "fetch": ours.get("fetch", fetched["Fetch Wait Time"] / 1000),
+        "write": ours.get("write", shuffled["Shuffle Write Time"] / 1e9),
+    }
+    task.phases = {
+        "queued": ours.get("queued", 0.0),
+        "cold": ours.get("cold", 0.0),
+        "load": metrics["Executor Deserialize Time"] / 1000,
+        **waits,
+        "compute": max(0.0, ran - sum(waits.values())),
+    }
+
+
+def _why(reason: dict[str, Any]) -> str:
+    match reason["Reason"]:
+        case "ExceptionFailure":
+            said = reason.get("Full Stack Trace") or reason.get("Description", "")
+            return f"{reason['Class Name']}: {said}"
+        case "TaskKilled":
+            return str(reason.get("Kill Reason", ""))
+        case "ExecutorLostFailure":
+            return str(reason.get("Loss Reason", ""))
+        case other:
+            return str(other)
+
+
+def _stage(info: dict[str, Any]) -> Stage:
+    rdds = info["RDD Info"]
+    return Stage(
+        info["Stage ID"],
+        info["Stage Name"],
+        info["Number of Tasks"],
+        tuple(info["Parent IDs"]),
+        tuple(rdd.get("Callsite") or rdd["Name"] for rdd in rdds),
+        tuple(path for rdd in rdds for path in rdd.get("aflint", {}).get("paths", ())),
+    )
+
+
+def _seconds(milliseconds: Any) -> Any:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+_HANDLERS: Final = {
+    "SparkListenerLogStart": LogReader._log_start,
+    "SparkListenerApplicationStart": LogReader._application_start,
+    "SparkListenerApplicationEnd": LogReader._application_end,
+    "SparkListenerEnvironmentUpdate": LogReader._environment,
+    "SparkListenerExecutorAdded": LogReader._executor_added,
+    "SparkListenerJobStart": LogReader._job_start,
+    "SparkListenerJobEnd": LogReader._job_end,
+    "SparkListenerStageSubmitted": LogReader._stage_changed,
+    "SparkListenerStageCompleted": LogReader._stage_changed,
+    "SparkListenerTaskEnd": LogReader._task_end,
+    "aflint.StageSkipped": LogReader._stage_skipped,
+    "aflint.TaskLaunched": LogReader._launched,
+    "aflint.TaskRefused": LogReader._refused,
+}
+
+
+# ---- why a task was slow
+
+
+def slowest(stage: Stage, most: int = 3) -> Iterator[tuple[Task, str]]:
+    """Yield the tasks of a stage that took longest, each with why; none of a stage of one task."""
+    done = stage.ended()
+    if len(done) < 2:
+        return
+    for task in sorted(done, key=lambda task: task.seconds, reverse=True)[:most]:
+        yield task, why_slow(task, done)
+
+
+def why_slow(task: Task, others: list[Task]) -> str:
+    """Say in words what a task's time went by, beside the others of its stage. Pure."""
+    said = []
+    bytes_of, records_of = (median(getattr(o, n) for o in others) for n in ("taken_in", "records"))
+    if bytes_of and task.taken_in > 2 * bytes_of:
+        said.append(f"skew: it read {task.taken_in / bytes_of:.1f} times the median bytes")
+    elif records_of and task.records > 2 * records_of:
+        said.append(f"skew: it had {task.records / records_of:.1f} times the median records")
+    if task.spilled:
+        said.append("it spilled")
+    if task.attempt:
+        said.append(f"it is attempt {task.attempt + 1}")
+    # A wait for a slot is not the task's own.
+    own = {phase: seconds for phase, seconds in task.phases.items() if phase != "queued"}
+    phase, longest = max(own.items(), key=lambda each: each[1], default=("", 0.0))
+    took = sum(own.values())
+    if longest > 0.4 * took:
+        said.append(f"{_PHASE_WORDS[phase]} {longest:.2f} of {took:.2f} s")
+    return "; ".join(said) or "nothing stands out"
+
+
+_PHASE_WORDS: Final = {
+    "cold": "its environment started for",
+    "load": "loaded its program for",
+    "read": "waited for input",
+    "fetch": "waited for shuffled frames",
+    "compute": "computed for",
+    "write": "waited for frames to be taken",
+}

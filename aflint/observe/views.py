@@ -1,0 +1,211 @@
+"""What the page shows, counted and summed here, so that it is small at 10,000 tasks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from math import ceil
+from statistics import median
+from typing import Any, Final
+
+from aflint.observe.reading import PHASES, Job, Run, Stage, Task, slowest
+
+_MOMENTS: Final = 240
+"""Points in time of the chart of what tasks are doing."""
+_BINS: Final = 24
+_LINES: Final = 300
+"""Lines of the timeline: where there are more tasks, each line stands for several."""
+_FAILURES: Final = 5
+_MOST_TEXT: Final = 4000
+
+
+def job_row(run: Run, job: Job) -> dict[str, Any]:
+    """Return a job as a row of the list."""
+    return {
+        "id": job.id,
+        "name": job.name,
+        "program": run.name,
+        "state": job.state if run.ended is None or job.completed is not None else "lost",
+        "began": job.submitted,
+        "ended": job.completed,
+        "done": sum(stage.done for stage in job.stages),
+        "tasks": sum(stage.count for stage in job.stages if stage.state != "skipped"),
+        "failed": sum(len(stage.ended("failed")) for stage in job.stages),
+        "dollars": job.dollars,
+        "estimated": run.estimated,
+    }
+
+
+def job_view(run: Run, job: Job, now: float) -> dict[str, Any]:
+    """Return a job with its stages, its timeline and what went wrong."""
+    tasks = [task for stage in job.stages for task in stage.tasks.values()]
+    end = job.completed or run.ended or now
+    objects = sum(task.objects for task in tasks)
+    moved = sum(task.fetched + task.shuffled for task in tasks)
+    first = job.stages[0].id if job.stages else 0
+    return {
+        **job_row(run, job),
+        "run": run.id,
+        "backend": run.backend,
+        "error": job.error[:_MOST_TEXT],
+        "executors": len({task.executor for task in tasks if task.executor}),
+        "transport": _by_transport(job.transport, objects, moved - objects),
+        "stages": [_stage_view(stage, first) for stage in job.stages],
+        "activity": activity(tasks, job.submitted, end),
+        "timeline": timeline(job.stages, job.submitted, end),
+        "failures": _failures(job.stages, first),
+    }
+
+
+def _by_transport(kind: str, objects: int, queued: int) -> dict[str, int]:
+    match kind:
+        case "file":
+            return {"files": objects + queued}
+        case "":
+            return {}
+        case _:
+            return {"objects in S3": objects, "queues in SQS": queued}
+
+
+def _stage_view(stage: Stage, first: int) -> dict[str, Any]:
+    done = stage.ended()
+    seconds = sorted(task.seconds for task in done)
+    middle = median(seconds) if seconds else 0.0
+    return {
+        "number": stage.id - first,
+        "name": stage.name,
+        "state": stage.state,
+        "parents": [parent - first for parent in stage.parents],
+        "rdds": list(stage.rdds),
+        "paths": list(stage.paths),
+        "done": stage.done,
+        "count": stage.count,
+        "running": len(stage.ended("running")),
+        "failed": len(stage.ended("failed")),
+        "throttled": len(stage.ended("throttled")),
+        **{name: stage.sum(name) for name in ("read", "fetched", "shuffled", "written", "spilled")},
+        "records": stage.sum("records"),
+        "dollars": stage.sum("dollars"),
+        "peak": max((task.peak for task in done), default=0),
+        "phases": [sum(task.phases.get(phase, 0.0) for task in done) for phase in PHASES],
+        "median": middle,
+        "longest": seconds[-1] if seconds else 0.0,
+        "skew": seconds[-1] / middle if middle else 0.0,
+        "histogram": histogram(seconds),
+        "slowest": [
+            {"partition": task.index, "seconds": task.seconds, "why": why, "on": task.executor}
+            for task, why in slowest(stage)
+        ],
+    }
+
+
+def histogram(values: Sequence[float], bins: int = _BINS) -> dict[str, Any]:
+    """Return how many of ascending values lie in each of some equal ranges."""
+    if not values:
+        return {"from": 0.0, "step": 0.0, "counts": []}
+    low, high = values[0], values[-1]
+    step = (high - low) / bins or max(high, 0.001) / bins
+    counts = [0] * bins
+    for value in values:
+        counts[min(bins - 1, int((value - low) / step))] += 1
+    return {"from": low, "step": step, "counts": counts}
+
+
+def spans(task: Task, end: float) -> list[tuple[int, float, float]]:
+    """Return what a task was doing when, as (phase, from, to), one phase after the other.
+
+    What it waited for came in turns with computing: only how long each took is known.
+    """
+    found = []
+    finished = task.finished or end
+    at = task.launched - task.phases.get("queued", 0.0)
+    for number, phase in enumerate(PHASES):
+        until = task.launched if phase == "queued" else at + task.phases.get(phase, 0.0)
+        until = min(finished, max(at, until))
+        if until > at:
+            found.append((number, at, until))
+            at = until
+    if at < finished:  # on its way there and back, or still running
+        number = PHASES.index("compute")
+        found.append((number, at, finished))
+    return found
+
+
+def activity(tasks: Iterable[Task], start: float, end: float) -> dict[str, Any]:
+    """Return how many tasks were in each phase, and how many were throttled, over time.
+
+    Each value is the mean over its part of the time: of a phase that is shorter, a fraction.
+    """
+    step = max(end - start, 0.01) / _MOMENTS
+    # By phase: what is added to single parts, and where whole parts begin and end.
+    parts = [[0.0] * (_MOMENTS + 1) for _ in PHASES]
+    changes = [[0] * (_MOMENTS + 2) for _ in PHASES]
+    throttled = [0] * (_MOMENTS + 1)
+
+    def place(time: float) -> float:
+        return min(float(_MOMENTS), max(0.0, (time - start) / step))
+
+    for task in tasks:
+        if task.status == "throttled":
+            throttled[int(place(task.finished or end))] += 1
+            continue
+        for phase, began, ended in spans(task, end):
+            a, b = place(began), place(ended)
+            first, last = int(a), int(b)
+            if first == last:
+                parts[phase][first] += b - a
+                continue
+            parts[phase][first] += first + 1 - a
+            parts[phase][last] += b - last
+            changes[phase][first + 1] += 1
+            changes[phase][last] -= 1
+    return {
+        "step": step,
+        "phases": [
+            [round(whole + part, 2) for whole, part in zip(accumulate(c), p, strict=False)][:-1]
+            for c, p in zip(changes, parts, strict=True)
+        ],
+        "throttled": throttled[:-1],
+    }
+
+
+def timeline(stages: Sequence[Stage], start: float, end: float) -> dict[str, Any]:
+    """Return lines of a timeline: of a stage, its number, a task's partition, status and spans.
+
+    Of many tasks every so many-th is shown, and always the slowest and those that failed.
+    """
+    total = sum(len(stage.tasks) for stage in stages)
+    every = max(1, ceil(total / _LINES))
+    lines = []
+    for number, stage in enumerate(stages):
+        tasks = [task for task in stage.tasks.values() if task.status != "throttled"]
+        tasks.sort(key=lambda task: task.launched)
+        longest = max(tasks, key=lambda task: task.seconds, default=None)
+        for place, task in enumerate(tasks):
+            if place % every == 0 or task is longest or (task.status == "failed" and every < 50):
+                drawn = [
+                    [p, round(a - start, 4), round(b - start, 4)] for p, a, b in spans(task, end)
+                ]
+                lines.append([number, task.index, task.status, drawn])
+    return {"every": every, "seconds": end - start, "lines": lines}
+
+
+def _failures(stages: Iterable[Stage], first: int) -> list[dict[str, Any]]:
+    """Return failures, each message once, with how often it came."""
+    found: dict[str, dict[str, Any]] = {}
+    for stage in stages:
+        for task in stage.ended("failed"):
+            head = task.error.partition("\n")[0].partition(" (in partition")[0]
+            known = found.setdefault(
+                head,
+                {
+                    "stage": stage.id - first,
+                    "partition": task.index,
+                    "on": task.executor,
+                    "error": task.error[:_MOST_TEXT],
+                    "logs": task.logs[-_MOST_TEXT:],
+                    "times": 0,
+                },
+            )
+            known["times"] += 1
+    return sorted(found.values(), key=lambda each: -each["times"])[:_FAILURES]

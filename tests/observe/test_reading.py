@@ -1,0 +1,214 @@
+"""Event logs read back, why tasks were slow, and `aflint jobs`."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from aflint.cli.jobs import jobs_table
+from aflint.cli.main import app
+from aflint.driver.report import Reporter
+from aflint.errors import EventLogError
+from aflint.events import (
+    Event,
+    JobEnded,
+    JobStarted,
+    RunEnded,
+    RunStarted,
+    StageEnded,
+    StageInfo,
+    StageStarted,
+    TaskEnded,
+    TaskStarted,
+)
+from aflint.observe.eventlog import EventLog
+from aflint.observe.finding import latest_jobs
+from aflint.observe.reading import Job, LogReader, Run, Stage, Task, why_slow
+from aflint.observe.views import activity, histogram, job_view, spans, timeline
+from aflint.task import TaskId, TaskMetrics
+
+STAGES = (
+    StageInfo(0, "map at words.py:3", 4, writes_shuffle=True),
+    StageInfo(1, "collect at words.py:9", 1, (0,)),
+)
+
+
+def written(path: Path, *, run: str = "3f0c9a12", fails: bool = True, ends: bool = True) -> Path:
+    """Write the log of a run with a straggler and a failure; return its path."""
+    lines: list[str] = []
+    now = [1000.0]
+    reporter = Reporter(1769, estimate=True)
+    log = EventLog(lines.append, reporter, clock=lambda: now[0])
+    job = f"{run}-1"
+
+    def tell(*events: Event) -> None:
+        for event in events:
+            reporter(event)
+            log(event)
+
+    tell(RunStarted(run, "words.py", "local", "here", True, 1769, {"workers": "2"}))
+    tell(JobStarted(job, "collect at words.py:9", STAGES, "file"), StageStarted(job, 0))
+    ids = [TaskId(job, 0, partition, 0) for partition in range(4)]
+    tell(*(TaskStarted(id, False, queued=0.5) for id in ids))
+    for id, seconds, size in zip(ids[:3], (1.0, 1.0, 9.0), (100, 100, 900), strict=True):
+        now[0] = 1000.0 + seconds
+        metrics = TaskMetrics(seconds=seconds, input_bytes=size, shuffle_write_bytes=size)
+        tell(TaskEnded(id, True, "", metrics, "", executor="worker-1"))
+    error = "TaskError: ValueError: no (in partition 3 of stage 0)\n\nTraceback: in broken"
+    tell(
+        TaskEnded(ids[3], False, error if fails else "", TaskMetrics(), "it was 7\n", executor="w")
+    )
+    if ends:
+        tell(StageEnded(job, 0), JobEnded(job, error if fails else ""), RunEnded(run))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(lines))
+    return path
+
+
+def test_a_log_is_read_as_it_grows_and_half_a_line_when_it_is_whole(tmp_path: Path) -> None:
+    whole = written(tmp_path / "log").read_bytes()
+    path = tmp_path / "growing.inprogress"
+    reader = LogReader(path)
+    for end in range(0, len(whole), 997):
+        path.write_bytes(whole[:end])
+        reader.read()
+    path.rename(tmp_path / "growing")
+    (tmp_path / "growing").write_bytes(whole)
+    assert reader.read()
+    assert not reader.read()
+    other = LogReader(tmp_path / "log")
+    other.read()
+    assert reader.run == other.run
+    (job,) = reader.run.jobs
+    assert (job.id, job.state, job.transport) == ("3f0c9a12-1", "failed", "file")
+    assert [stage.state for stage in job.stages] == ["done", "waiting"]
+    assert [task.status for task in job.stages[0].tasks.values()] == ["done"] * 3 + ["failed"]
+    assert job.stages[0].tasks[0].phases["queued"] == 0.5
+    assert job.dollars > 0
+    assert reader.run.settings["spark.aflint.workers"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"Event":"SparkListenerLogStart","aflint":{"format":2,"version":"9.1"}}\n', "9.1"),
+        ("certainly\nno log\n", "is no event log"),
+        ('{"Event":"SparkListenerJobEnd","Job ID":7}\n', "a damaged one"),
+        ("[1]\n", "is no event log"),
+    ],
+)
+def test_a_log_that_cannot_be_read_says_so(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "log").write_text(text)
+    with pytest.raises(EventLogError, match=says):
+        LogReader(tmp_path / "log").read()
+
+
+@pytest.mark.parametrize(
+    ("task", "why"),
+    [
+        ({"read": 500}, "skew: it read 5.0 times the median bytes"),
+        ({"records": 40}, "skew: it had 4.0 times the median records"),
+        ({"phases": {"fetch": 3.0, "compute": 1.0}}, "waited for shuffled frames 3.00 of 4.00 s"),
+        ({"phases": {"cold": 2.0, "compute": 1.0}}, "its environment started for 2.00 of 3.00 s"),
+        ({"spilled": 1, "attempt": 1}, "it spilled; it is attempt 2"),
+        ({}, "nothing stands out"),
+    ],
+)
+def test_a_slow_task_says_why(task: dict[str, Any], why: str) -> None:
+    others = [Task(n, n, 0.0, read=100, records=10) for n in range(5)]
+    assert why_slow(Task(9, 9, 0.0, **{"read": 100, "records": 10, **task}), others) == why
+
+
+def test_ten_thousand_tasks_are_shown_in_little() -> None:
+    phases = {"queued": 1.0, "compute": 2.0}
+    tasks = {
+        n: Task(n, n, 1.0 + n / 100, finished=3.0 + n / 100, status="done", phases=phases)
+        for n in range(10_000)
+    }
+    stage = Stage(0, "map", 10_000, tasks=tasks, submitted=1.0, completed=104.0)
+    view = job_view(Run("r"), Job("r-1", "x", [stage], 0.0, completed=105.0), 105.0)
+    assert len(json.dumps(view)) < 100_000
+    assert sum(view["stages"][0]["histogram"]["counts"]) == 10_000
+    assert view["timeline"]["every"] == 34
+    # At any time two seconds' tasks run, and those of a second wait.
+    middle = [phase[120] for phase in view["activity"]["phases"]]
+    assert middle[0] == pytest.approx(100, abs=50)
+    assert middle[5] == pytest.approx(200, abs=50)
+
+
+def test_the_time_of_a_task_is_shown_phase_by_phase_and_to_its_end() -> None:
+    task = Task(0, 0, 10.0, finished=14.0, phases={"queued": 2.0, "cold": 1.0, "compute": 2.0})
+    assert spans(task, 99.0) == [(0, 8.0, 10.0), (1, 10.0, 11.0), (5, 11.0, 13.0), (5, 13.0, 14.0)]
+    running = Task(0, 0, 10.0)
+    assert spans(running, 12.0) == [(5, 10.0, 12.0)]
+    assert sum(activity([running], 10.0, 12.0)["phases"][5]) == pytest.approx(240)
+    assert timeline([], 0.0, 1.0)["lines"] == []
+    assert histogram([]) == {"from": 0.0, "step": 0.0, "counts": []}
+    assert sum(histogram([1.0, 1.0])["counts"]) == 2
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "aflint" / "history"
+
+
+def aflint(*command: str, columns: int = 120) -> str:
+    done = CliRunner().invoke(app, list(command), env={"COLUMNS": str(columns)})
+    return f"{done.exit_code}\n{done.output}"
+
+
+def test_jobs_lists_what_ran_and_shows_why_one_was_slow(history: Path) -> None:
+    assert "No run has left a history yet" in aflint("jobs")
+    written(history / "aflint-3f0c9a12")
+    written(history / "aflint-aaaa.inprogress", run="aaaa", ends=False)
+    listed = aflint("jobs")
+    assert "3f0c9a12-1  failed" in listed
+    assert "aaaa-1      running" in listed
+    assert "collect at words.py:9 in words.py" in listed
+    shown = aflint("jobs", "3f0c9a12-1")
+    assert shown.startswith("0\n")
+    assert "slow: stage 0 partition 2 took 9.00 s: skew: it read 9.0 times the median" in shown
+    assert "failed: stage 0 partition 3 on w: TaskError: ValueError: no" in shown
+    assert "in broken" in shown
+    assert "it printed:\nit was 7" in shown
+
+
+def test_jobs_as_json_hold_every_task(history: Path) -> None:
+    written(history / "aflint-3f0c9a12")
+    (listed,) = json.loads(aflint("jobs", "--json").partition("\n")[2])
+    assert (listed["job"], listed["state"], listed["program"]) == (
+        "3f0c9a12-1",
+        "failed",
+        "words.py",
+    )
+    shown = json.loads(aflint("jobs", "3f0c9a12-1", "--json").partition("\n")[2])
+    assert len(shown["stages"][0]["tasks"]) == 4
+
+
+def test_an_unknown_job_and_a_log_of_another_version_are_said(
+    history: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    written(history / "aflint-3f0c9a12")
+    (history / "aflint-new").write_text(
+        '{"Event":"SparkListenerLogStart","aflint":{"format":2,"version":"9.1"}}\n'
+    )
+    unknown = aflint("jobs", "nothing-7")
+    assert unknown.startswith("1\n")
+    assert "`aflint jobs` lists those there are" in unknown
+    assert "3f0c9a12-1" in aflint("jobs")
+    assert "aflint 9.1" in caplog.text
+
+
+def test_jobs_fit_into_forty_columns(history: Path) -> None:
+    written(history / "aflint-3f0c9a12")
+    text = io.StringIO()
+    Console(width=40, file=text, color_system=None).print(jobs_table(latest_jobs(9), 1e9, 40))
+    assert max(map(len, text.getvalue().splitlines())) <= 40
+    assert "3f0c9a12-1 failed 9.00 s ($0.000319)" in " ".join(text.getvalue().split())
