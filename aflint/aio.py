@@ -13,6 +13,7 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -38,19 +39,22 @@ async def together(calls: Iterable[Coroutine[Any, Any, T]], width: int = 16) -> 
     """
     results: dict[int, T] = {}
     waiting = enumerate(calls)  # shared by the workers, each of which takes the next call
+    firsts: list[tuple[int, Coroutine[Any, Any, T]]] = []  # with which they begin
 
-    async def work() -> None:
+    async def work(place: int, call: Coroutine[Any, Any, T]) -> None:
+        results[place] = await call
         for place, call in waiting:
             results[place] = await call
 
     try:
         with first_error():
+            firsts.extend(islice(waiting, width))
             async with asyncio.TaskGroup() as group:
-                for _ in range(width):
-                    group.create_task(work())
+                for place, call in firsts:
+                    group.create_task(work(place, call))
     except BaseException:
-        for _, call in waiting:
-            call.close()  # else Python warns that it was never awaited
+        for _, call in chain(firsts, waiting):
+            call.close()  # else Python warns that it was never awaited; it may have been
         raise
     return [results[place] for place in range(len(results))]
 

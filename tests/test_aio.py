@@ -146,6 +146,47 @@ async def test_calls_together_raise_the_first_error_and_leave_nothing_behind() -
     assert work.running == 0
 
 
+@pytest.mark.parametrize("turns", range(3))
+async def test_calls_together_that_are_cancelled_before_they_begin_are_closed(turns: int) -> None:
+    work = Work()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        running = asyncio.create_task(together(numbered(work, 10), 3))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        gc.collect()
+    assert warned == []
+    assert work.running == 0
+
+
+async def test_calls_that_cannot_all_be_made_are_closed() -> None:
+    work = Work()
+
+    def calls() -> Iterator[Coroutine[Any, Any, int]]:
+        yield from numbered(work, 2)
+        raise LookupError("there are no more")
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(LookupError, match="no more"):
+            await together(calls(), 3)
+        gc.collect()
+    assert warned == []
+
+
+async def test_there_are_no_more_workers_than_calls() -> None:
+    work, before = Work(), len(asyncio.all_tasks())
+    running = asyncio.create_task(together(numbered(work, 2), 16))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) - before == 1 + 2
+    work.gate.set()
+    assert await running == [0, 1]
+
+
 async def test_calls_together_are_taken_when_there_is_room() -> None:
     work, taken = Work(), 0
 

@@ -34,8 +34,9 @@ _log = logging.getLogger("aflint.driver")
 _CLOSES: Final = 8
 """Shuffles removed at once."""
 
-_LOOK_S: Final = 0.5
-"""How often is looked for RDDs that are gone, while there are shuffles that they read."""
+_LOOK_S: Final = 2.0
+"""How often is looked for RDDs that are gone, while there are shuffles that they read. Jobs look as
+they begin, too."""
 
 Outputs = Mapping[int, tuple[MapStatus, ...]]
 """By map partition: the statuses of all links of the attempt whose output is to be read."""

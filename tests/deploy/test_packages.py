@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 
+from aflint.config import Config
+from aflint.deploy.doctor import Level, check_here
 from aflint.deploy.packages import find_misfits
 
 NEEDS = {
@@ -51,3 +54,23 @@ def test_a_boto3_that_wants_a_newer_botocore() -> None:
     assert [each[1] for each in found] == [
         "boto3 1.43.117 needs <1.44.0,>=1.43.117, and 1.43.100 is installed"
     ]
+
+
+@pytest.mark.parametrize(
+    ("package", "version", "needed_by"),
+    [("aiobotocore", "2.26.0", "aflint"), ("botocore", "1.50.0", "aiobotocore")],
+)
+def test_doctor_says_which_installed_package_does_not_fit(
+    package: str, version: str, needed_by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / f"{package}-{version}.dist-info"  # as pip leaves it, found first
+    installed.mkdir()
+    needs = "" if package == "botocore" else "Requires-Dist: botocore\n"
+    metadata = f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n{needs}"
+    (installed / "METADATA").write_text(metadata)
+    monkeypatch.syspath_prepend(tmp_path)
+    lines = [each for each in check_here(Config()) if each.subject == package]
+    (line,) = [each for each in lines if each.seen.startswith(f"{needed_by} ")]
+    assert line.level is Level.WARN
+    assert line.seen.endswith(f", and {version} is installed")
+    assert "pip install 'aiobotocore[boto3]" in line.advice

@@ -77,7 +77,7 @@ def run(
 
 async def settled() -> None:
     """Let a moment pass, in which what nobody reads is found and removed."""
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(3.0)
 
 
 async def test_a_later_job_finds_the_shuffle_of_an_earlier_one() -> None:
