@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Final
 
@@ -16,7 +15,7 @@ _EVERY_S: Final = 0.25
 
 
 class LogFile:
-    """A file of lines, written by a thread of its own: no disk holds the event loop up.
+    """A file of lines, written in threads, one write after the other: no disk holds the loop up.
 
     What is written is in the file a quarter of a second later. A folder that cannot be written to
     is warned of once, with what `what` is, and nothing more is written: no job fails for its log.
@@ -29,8 +28,10 @@ class LogFile:
         self._opened = opened
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._thread = ThreadPoolExecutor(1, "aflint-log")
-        # Used by that thread alone.
+        # The write under way, which waits for those before it. By the loop's own threads, as a pool
+        # cannot be used once the interpreter ends: then sessions are closed that a program forgot.
+        self._last: asyncio.Task[None] | None = None
+        # Used by one thread at a time.
         self._file: IO[str] | None = None
         self.broken = False
 
@@ -45,14 +46,22 @@ class LogFile:
         if self._timer is not None:
             self._timer.cancel()
         self._hand_over()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._finish)
-        self._thread.shutdown()
+        if self._last is not None:
+            await self._last
+        await asyncio.to_thread(self._finish)
 
     def _hand_over(self) -> None:
         self._timer = None
         text, self._lines = "".join(self._lines), []
         if text and not self.broken:
-            self._thread.submit(self._append, text)
+            self._last = asyncio.get_running_loop().create_task(
+                self._append_after(self._last, text)
+            )
+
+    async def _append_after(self, before: asyncio.Task[None] | None, text: str) -> None:
+        if before is not None:
+            await before
+        await asyncio.to_thread(self._append, text)
 
     def _append(self, text: str) -> None:
         try:
