@@ -56,6 +56,25 @@ def rooms_table() -> str:
     return f"{table}\n\n{_cycle(rooms)}"
 
 
+def commands_table() -> str:
+    """Return every command with what it does, under the headings of `aflint --help`."""
+    import typer
+
+    from aflint.cli.main import app
+    from aflint.cli.panels import Panel
+
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    rows = []
+    for panel in Panel:
+        heading: str = panel
+        for name, command in sorted(commands.items()):
+            if command.rich_help_panel == panel:
+                help = " ".join((command.help or "").split())
+                rows.append((heading, f"`aflint {name}`", help))
+                heading = ""
+    return _table(("", "command", "what it does"), rows)
+
+
 def _import_rules() -> Mapping[str, Any]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     (contract,) = project["tool"]["importlinter"]["contracts"]
@@ -100,6 +119,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 PARTS: Final[dict[str, Callable[[], str]]] = {
+    "commands": commands_table,
     "limits": limits_table,
     "rooms": rooms_table,
     "settings": settings_table,

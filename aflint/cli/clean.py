@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from aflint.cli.cloud import cloud_command, console, run
+from aflint.cli.command import Json, command, console, run, write_json
 from aflint.cli.panels import Panel
 from aflint.config import Config
 from aflint.errors import InvalidArgumentError
@@ -31,7 +31,7 @@ def duration_s(text: str) -> float:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "clean", Panel.DEPLOY)
+    @command(app, "clean", Panel.DEPLOY)
     def clean_command(
         config: Config,
         older_than: Annotated[
@@ -54,13 +54,14 @@ def register(app: typer.Typer) -> None:
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Show what would be removed.")
         ] = False,
+        as_json: Json = False,
     ) -> None:
         """Remove temporary folders, queues and objects of drivers that were killed."""
         # Here and in the other commands: what is slow to import is not imported for `--help`.
         from aflint.deploy.clean import clean
 
         limit = None if older_than is None else duration_s(older_than)
-        out = console()
+        out = console(stderr=as_json)
         cleaned = run(
             clean(
                 config,
@@ -70,12 +71,15 @@ def register(app: typer.Typer) -> None:
                 on_removed=lambda name: out.print(f"removed {name}", markup=False),
             )
         )
+        names = [*(str(f.path) for f in cleaned.folders), *(e.label for e in cleaned.leftovers)]
+        if as_json:
+            write_json({"dry_run": dry_run, "removed": names, "kept": cleaned.kept})
+            return
         # Without it, each has been written as it went.
         if dry_run:
-            for name in [*map(str, (f.path for f in cleaned.folders)),
-                         *(each.label for each in cleaned.leftovers)]:  # fmt: skip
+            for name in names:
                 out.print(f"would remove {name}", markup=False)
-        if not cleaned.folders and not cleaned.leftovers:
+        if not names:
             out.print("Nothing to clean.")
         if cleaned.kept:
             out.print(

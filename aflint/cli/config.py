@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aflint.cli.cloud import File, Json
+from aflint.cli.command import Json, command, console
 from aflint.cli.panels import Panel
-from aflint.config import Config, load_config, settings
+from aflint.config import Config, settings
 
 
 def table_of(config: Config) -> Table:
@@ -46,14 +45,10 @@ def json_of(config: Config) -> str:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("config", rich_help_panel=Panel.LOOK)
-    def show_config(
-        file: File = None,
-        as_json: Json = False,
-    ) -> None:
+    @command(app, "config", Panel.LOOK)
+    def show_config(config: Config, as_json: Json = False) -> None:
         """Show every setting, its value, and where the value came from."""
-        config = load_config(file)
         if as_json:
             typer.echo(json_of(config))
         else:
-            Console(soft_wrap=True, highlight=False).print(table_of(config))
+            console().print(table_of(config))

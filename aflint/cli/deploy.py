@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aflint.cli.cloud import cloud_command, console, run
+from aflint.cli.command import Json, command, console, run, write_json
 from aflint.cli.panels import Panel
 from aflint.config import Config
 
@@ -61,13 +60,31 @@ def show(deployment: Deployment, out: Console, *, dry_run: bool) -> None:
         out.print(f"bundle     {size:.1f} MB, {unzipped:.1f} MB unzipped, sha256 {bundle.sha256}")
 
 
+def as_dict(deployment: Deployment, *, dry_run: bool) -> dict[str, Any]:
+    """Return what is deployed now, or would be, as JSON has it."""
+    bundle = deployment.bundle
+    return {
+        "dry_run": dry_run,
+        "steps": [str(step) for step in deployment.steps],
+        "account": deployment.account,
+        "region": deployment.region,
+        "functions": {str(memory): name for memory, name in deployment.functions.items()},
+        "python": deployment.python,
+        "bucket": deployment.bucket,
+        "role": deployment.role_arn,
+        "bundle": bundle and {
+            "bytes": bundle.size, "unzipped": bundle.unzipped, "sha256": bundle.sha256,
+        },
+    }  # fmt: skip
+
+
 def print_iam(config: Config, account: str) -> None:
     """Write all policies as JSON; asks AWS nothing."""
     from aflint.deploy.names import ANY, names_of
     from aflint.deploy.policies import all_policies
 
     names = names_of(config, account, config.region or ANY)
-    typer.echo(json.dumps(all_policies(names), indent=2))
+    write_json(all_policies(names))
 
 
 def write_image(config: Config, options: DeployOptions, folder: Path, out: Console) -> None:
@@ -80,8 +97,8 @@ def write_image(config: Config, options: DeployOptions, folder: Path, out: Conso
     requirements = requirements_of(options.packages, options.requirements)
     context = write_image_context(folder, target, requirements, config.function.lower())
     out.print(f"Wrote {context.folder}. With ACCOUNT and REGION set, build, push and deploy it:")
-    for command in context.commands:
-        typer.echo(f"  {command}")
+    for each in context.commands:
+        typer.echo(f"  {each}")
 
 
 def configured_requirements(config: Config) -> tuple[Path, ...]:
@@ -92,7 +109,7 @@ def configured_requirements(config: Config) -> tuple[Path, ...]:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "deploy", Panel.DEPLOY)
+    @command(app, "deploy", Panel.DEPLOY)
     def deploy_command(
         config: Config,
         memory_mb: Annotated[
@@ -160,6 +177,7 @@ def register(app: typer.Typer) -> None:
         account: Annotated[
             str, typer.Option("--account", help="Account number for --print-iam.")
         ] = "*",
+        as_json: Json = False,
     ) -> None:
         """Create or update what runs jobs on AWS; running it again changes nothing."""
         from aflint.deploy.options import DeployOptions
@@ -185,8 +203,12 @@ def register(app: typer.Typer) -> None:
             refresh=refresh,
             rotate_secret=rotate_secret,
         )
-        out = console()
+        out = console(stderr=as_json)
         if image:
             write_image(config, options, output, out)
             return
-        show(run(bring_up(config, options, out, dry_run=dry_run)), out, dry_run=dry_run)
+        deployment = run(bring_up(config, options, out, dry_run=dry_run))
+        if as_json:
+            write_json(as_dict(deployment, dry_run=dry_run))
+        else:
+            show(deployment, out, dry_run=dry_run)

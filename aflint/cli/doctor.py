@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import typer
 from rich.text import Text
 
-from aflint.cli.cloud import Json, cloud_command, console, run
+from aflint.cli.command import Json, command, console, run, write_json
 from aflint.cli.panels import Panel
 from aflint.config import Config
 
@@ -30,7 +29,7 @@ def line_of(finding: Finding) -> Text:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "doctor", Panel.LOOK)
+    @command(app, "doctor", Panel.LOOK)
     def doctor_command(
         config: Config,
         as_json: Json = False,
@@ -44,7 +43,7 @@ def register(app: typer.Typer) -> None:
                 {"level": f.level.value, "subject": f.subject, "seen": f.seen, "advice": f.advice}
                 for f in findings
             ]
-            typer.echo(json.dumps(rows, indent=2))
+            write_json(rows)
         else:
             out = console()
             for finding in findings:

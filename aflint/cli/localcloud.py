@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from aflint.cli.command import Json, write_json
 from aflint.cli.panels import Panel
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _KIB = 1024
 
 
-async def serve(cloud: LocalCloud) -> None:
+async def serve(cloud: LocalCloud, *, as_json: bool = False) -> None:
     """Run a cloud and print its environment; returns, all cleaned up, on SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -25,8 +26,11 @@ async def serve(cloud: LocalCloud) -> None:
         # Leaving the cloud ends its processes: a signal may not end this one before.
         loop.add_signal_handler(number, stop.set)
     async with cloud:
-        for name, value in cloud.environment().items():
-            typer.echo(f"export {name}={shlex.quote(value)}")
+        if as_json:
+            write_json(dict(cloud.environment()))
+        else:
+            for name, value in cloud.environment().items():
+                typer.echo(f"export {name}={shlex.quote(value)}")
         # To standard error: standard output is for `eval $(aflint localcloud)` and the like.
         typer.echo(f"# localcloud serves {cloud.endpoint_url}; Ctrl-C ends it.", err=True)
         await stop.wait()
@@ -55,6 +59,7 @@ def register(app: typer.Typer) -> None:
         verify_signatures: Annotated[
             bool, typer.Option(help="Check every request's signature, not only its key.")
         ] = True,
+        as_json: Json = False,
     ) -> None:
         """Run an emulator of SQS, S3 and Lambda here, and print the variables that select it."""
         from aflint.localcloud import Faults, LocalCloud
@@ -68,6 +73,7 @@ def register(app: typer.Typer) -> None:
                     region=region,
                     faults=Faults.parse(faults, seed),
                     verify_signatures=verify_signatures,
-                )
+                ),
+                as_json=as_json,
             )
         )

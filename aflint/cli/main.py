@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ import aflint.cli
 from aflint.cli.ascii import write_in_any_encoding
 from aflint.cli.panels import Panel
 from aflint.errors import AflintError
+
+INTERRUPTED: Final = 130
+"""The exit status after Ctrl-C, as shells have it: 128 and the signal's number."""
 
 
 class Commands(TyperGroup):
@@ -38,9 +41,11 @@ class Commands(TyperGroup):
         return sorted(super().list_commands(ctx), key=place)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the sub-command; exit with status 1 on an AflintError."""
+        """Run the sub-command; exit with status 1 on an AflintError, and with 130 on Ctrl-C."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise typer.Exit(INTERRUPTED) from interrupt
         except AflintError as error:
             console = Console(stderr=True, soft_wrap=True, highlight=False)
             console.print("[bold red]error:[/]", end=" ")
@@ -86,7 +91,6 @@ def build_app() -> typer.Typer:
         cls=Commands,
         help="PySpark-style analytics on AWS Lambda, with nothing kept running in between.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)

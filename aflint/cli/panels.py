@@ -8,10 +8,10 @@ from enum import StrEnum
 class Panel(StrEnum):
     """A heading of a help page."""
 
-    RUN = "Run programs"
-    LOOK = "Find out what is set, what is there, and what is wrong"
+    RUN = "Run programs and queries"
+    LOOK = "Set up, and find out what is wrong"
     DEPLOY = "Set up AWS, and take it down"
     DEVELOP = "Develop aflint itself"
 
     WHICH = "Configuration"
-    """Of a command: the options that say which deployment it is about."""
+    """Of a command: the options that say which configuration it goes by."""

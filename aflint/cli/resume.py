@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Column, Table
 from rich.text import Text
 
-from aflint.cli.cloud import cloud_command, console, run
+from aflint.cli.command import Json, command, console, run, write_json
 from aflint.cli.panels import Panel
 from aflint.config import Config
 
@@ -36,10 +36,24 @@ def runs_table(found: list[Resumable], now: float) -> Table:
     return table
 
 
+def as_dict(each: Resumable) -> dict[str, Any]:
+    """Return a run as JSON has it."""
+    past = each.past
+    return {
+        "run": each.run,
+        "place": each.place,
+        "command": list(each.command),
+        "started": past.drivers[0].time if past else None,
+        "jobs": len(past.jobs) if past else None,
+        "tasks": each.tasks,
+        "problem": str(each.problem) if each.problem else None,
+    }
+
+
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "resume", Panel.RUN)
+    @command(app, "resume", Panel.RUN)
     def resume(
         config: Config,
         run_id: Annotated[
@@ -48,11 +62,15 @@ def register(app: typer.Typer) -> None:
                 metavar="RUN", help="The run, or any job of it.", show_default="list them all"
             ),
         ] = None,
+        as_json: Json = False,
     ) -> None:
         """Start the program of a killed driver again; what its tasks had computed is kept."""
         from aflint.journal.resuming import choose, find_resumable, start_again
 
         found = run(find_resumable(config))
+        if run_id is None and as_json:
+            write_json([as_dict(each) for each in found])
+            return
         if run_id is None:
             console().print(runs_table(found, time.time()) if found else "Nothing to resume.")
             return

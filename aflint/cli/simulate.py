@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from aflint.cli.cloud import Json
+from aflint.cli.command import Json, write_json
 from aflint.cli.panels import Panel
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def register(app: typer.Typer) -> None:
         # Shrinking runs a seed many times: a few failures show what there is to see.
         shrunk = [shrink_elsewhere(each, rates) for each in tally.failures[:_MOST_SHRUNK]]
         if as_json:
-            typer.echo(json.dumps(_as_json(tally, kinds_run, seconds, shrunk), indent=2))
+            write_json(_as_json(tally, kinds_run, seconds, shrunk))
         else:
             _show_failures(shrunk, faults)
         if tally.failures:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from aflint.cli.cloud import Json, cloud_command, console, run
+from aflint.cli.command import Json, command, console, run, write_json
 from aflint.cli.panels import Panel
 from aflint.config import Config
 
@@ -62,7 +61,7 @@ def bucket_line(status: Status) -> str:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @cloud_command(app, "status", Panel.LOOK)
+    @command(app, "status", Panel.LOOK)
     def status_command(
         config: Config,
         as_json: Json = False,
@@ -72,7 +71,7 @@ def register(app: typer.Typer) -> None:
 
         status = run(read_status(config))
         if as_json:
-            typer.echo(json.dumps(status.as_dict(), indent=2))
+            write_json(status.as_dict())
             return
         out = console()
         out.print(f"account  {status.account}, {status.region}")

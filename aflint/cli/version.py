@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
-from aflint.cli.cloud import Json
+from aflint.cli.command import Json, write_json
 from aflint.cli.panels import Panel
 
 PACKAGES = ("aflint", "aiobotocore", "cloudpickle", "lz4", "msgpack")
@@ -36,7 +35,7 @@ def register(app: typer.Typer) -> None:
         """Show the versions of aflint, Python and the packages that driver and functions share."""
         found = versions()
         if as_json:
-            typer.echo(json.dumps(found))
+            write_json(found)
             return
         width = max(map(len, found))
         for package, number in found.items():

@@ -3,6 +3,23 @@
 from aflint.config.config import Config as Config
 from aflint.config.config import cpu_count as cpu_count
 from aflint.config.config import load_config as load_config
+from aflint.config.config import resolve_config as resolve_config
 from aflint.config.config import settings as settings
+from aflint.config.sources import FILE_NAME as FILE_NAME
+from aflint.config.sources import FILE_VARIABLE as FILE_VARIABLE
+from aflint.config.sources import PREFIX as PREFIX
+from aflint.config.sources import Found as Found
+from aflint.config.sources import parse_text as parse_text
 
-__all__ = ["Config", "cpu_count", "load_config", "settings"]
+__all__ = [
+    "FILE_NAME",
+    "FILE_VARIABLE",
+    "PREFIX",
+    "Config",
+    "Found",
+    "cpu_count",
+    "load_config",
+    "parse_text",
+    "resolve_config",
+    "settings",
+]

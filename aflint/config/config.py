@@ -86,9 +86,13 @@ class Config:
         None,
         "Folder for temporary files. None: the system's.",
         path=True,
+        example="/var/tmp",
     )
     checkpoint_dir: str | None = _setting(
-        None, "Folder or s3:// prefix that checkpoint() writes to.", path=True
+        None,
+        "Folder or s3:// prefix that checkpoint() writes to.",
+        path=True,
+        example="s3://my-bucket/checkpoints",
     )
     transport: Literal["auto", "file", "sqs", "s3", "hybrid"] = _setting(
         "auto",
@@ -141,6 +145,7 @@ class Config:
         "killed. None: a random one.",
         pattern=r"[A-Za-z0-9_]{1,20}",
         hint="1 to 20 letters, digits and _",
+        example="nightly",
     )
     journal: bool | None = _setting(
         None,
@@ -183,13 +188,15 @@ class Config:
         "AWS region. None: what AWS's own settings say.",
         pattern=r"[a-z]{2}(-[a-z0-9]+)+",
         hint="a region such as us-east-1",
+        example="us-east-1",
     )
-    profile: str | None = _setting(None, "Profile in AWS's own settings.")
+    profile: str | None = _setting(None, "Profile in AWS's own settings.", example="default")
     endpoint_url: str | None = _setting(
         None,
         "URL of an emulator of AWS's services.",
         pattern=r"https?://[^@\s/]+(/\S*)?",
         hint="a URL with http or https and no user or password",
+        example="http://127.0.0.1:4566",
     )
     client: Literal["auto", "aiobotocore"] = _setting(
         "auto",
@@ -207,6 +214,7 @@ class Config:
         None,
         "Requirements file of the packages that functions need beyond aflint's own.",
         path=True,
+        example="requirements.txt",
     )
     function_timeout_s: int = _setting(
         limits.LAMBDA_TIMEOUT_S,
@@ -228,6 +236,7 @@ class Config:
         "S3 bucket for what is too large for a message or a request.",
         pattern=r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
         hint="a bucket's name, without s3://",
+        example="my-bucket",
     )
     prefix: str = _setting(
         "aflint",
@@ -264,9 +273,7 @@ class Config:
             ConfigError: a setting is unknown, or its value is wrong.
         """
         found: Found = {name: (getattr(self, name), self.origin(name)) for name in settings()}
-        return _build(
-            found | {name: (value, f"keyword {name}") for name, value in overrides.items()}
-        )
+        return _build(found | _keywords(overrides))
 
 
 def load_config(path: str | os.PathLike[str] | None = None, **overrides: Any) -> Config:
@@ -276,12 +283,18 @@ def load_config(path: str | os.PathLike[str] | None = None, **overrides: Any) ->
         ConfigError: the file is named but absent, or cannot be read; or a setting is unknown, of
             the wrong type or out of range. Names the source, the line, and what is allowed.
     """
+    return resolve_config(path, _keywords(overrides))
+
+
+def resolve_config(path: str | os.PathLike[str] | None, last: Found) -> Config:
+    """Resolve the configuration from its file, the environment, and what goes over both.
+
+    Raises as `load_config`.
+    """
     file = find_file(path, os.environ)
     # Each source over the one before.
     found: Found = read_file(file, settings()) if file else {}
-    found |= read_environment(os.environ, settings())
-    found |= {name: (value, f"keyword {name}") for name, value in overrides.items()}
-    return _build(found)
+    return _build(found | read_environment(os.environ, settings()) | last)
 
 
 @cache
@@ -313,6 +326,10 @@ def _default_text(default: Any) -> str:
     if default is None or default is MISSING:
         return "none"
     return str(default).lower() if isinstance(default, bool) else f"{default}"
+
+
+def _keywords(overrides: Mapping[str, Any]) -> Found:
+    return {name: (value, f"keyword {name}") for name, value in overrides.items()}
 
 
 def _build(found: Found) -> Config:

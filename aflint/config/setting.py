@@ -25,7 +25,8 @@ class Setting:
     """What one setting may be. Numbers lie from `minimum` to `maximum`, both included.
 
     `pattern` must match a whole string, and `hint` says in words what it asks for. A `path` may
-    begin with `~`. An `optional` setting may be None, written `none` in text.
+    begin with `~`. An `optional` setting may be None, written `none` in text; `example` is what it
+    may be instead.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Setting:
     pattern: str = ""
     hint: str = ""
     path: bool = False
+    example: Any = None
 
     def allowed(self) -> str:
         """Return what the setting may be, in words."""

@@ -82,10 +82,19 @@ def read_environment(environment: Mapping[str, str], settings: Mapping[str, Sett
             continue
         name = variable.removeprefix(PREFIX).lower()
         origin = f"environment variable {variable}"
-        if name not in settings:
-            raise ConfigError(f"{origin}: there is no setting {name}. {suggest(name, settings)}")
-        try:
-            found[name] = settings[name].parse(environment[variable]), origin
-        except ValueError as error:
-            raise ConfigError(f"{origin}: {error}.") from None
+        found[name] = parse_text(name, environment[variable], origin, settings), origin
     return found
+
+
+def parse_text(name: str, text: str, origin: str, settings: Mapping[str, Setting]) -> Any:
+    """Return the value of a setting that is given as text, checked.
+
+    Raises:
+        ConfigError: there is no such setting, or its value is wrong; names the origin.
+    """
+    if name not in settings:
+        raise ConfigError(f"{origin}: there is no setting {name}. {suggest(name, settings)}")
+    try:
+        return settings[name].parse(text)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {error}.") from None

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import shlex
 import sys
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
+from aflint.driver.script import Script
 from aflint.driver.signals import exit_on_signals
 from aflint.errors import AflintError, ConfigError
 from aflint.pyspark.pyfiles import make_importable, matched
@@ -133,56 +130,13 @@ def main(words: Sequence[str]) -> None:
         from aflint.pyspark.install import install
 
         install()
-        module, program = _loaded(submission.app)
+        script = Script(submission.app)
     except AflintError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
     # Read by every SparkConf that the program makes.
     submitted.update(submission.settings)
-    _become(module, submission)
-    exit_on_signals()  # so that the context is stopped
-    exec(program, module.__dict__)
-
-
-def _loaded(app: str) -> tuple[types.ModuleType, types.CodeType]:
-    """Return a program as Python makes `__main__` of a script, and its code. Paths are absolute, as
-    spark-submit makes them.
-    """
-    path = os.path.abspath(app)
-    if os.path.isdir(path):
-        raise ConfigError(f"{app} is a folder: name the program in it, such as {app}/main.py")
-    if not os.path.isfile(path):
-        raise ConfigError(f"there is no program {app}")
-    loader = SourceFileLoader("__main__", path)
-    module = types.ModuleType("__main__")
-    vars(module).update(
-        __file__=path, __loader__=loader, __builtins__=builtins, __cached__=None, __annotations__={}
-    )
-    # Before the program is compiled: a SyntaxError is shown as Python shows it, too.
-    sys.excepthook = partial(_show, path, sys.excepthook)
-    program: types.CodeType = loader.source_to_code(loader.get_data(path), path)
-    return module, program
-
-
-def _become(module: types.ModuleType, submission: Submission) -> None:
-    """Make a module this process's main one. Its functions are those of `__main__` even after its
-    end, when threads and exit handlers may still call them.
-    """
-    path = str(module.__file__)
-    sys.modules["__main__"] = module
-    sys.argv = [path, *submission.arguments]
-    sys.path[0] = os.path.dirname(os.path.realpath(path))
+    script.become_main(submission.arguments)
     make_importable(submission.settings.get("spark.submit.pyFiles", ""))
-
-
-def _show(
-    path: str,
-    hook: Callable[..., object],
-    kind: type[BaseException],
-    error: BaseException,
-    trace: types.TracebackType | None,
-) -> None:
-    """Print an error that ended the program as Python does for a script: from its own lines on."""
-    while trace is not None and trace.tb_frame.f_code.co_filename != path:
-        trace = trace.tb_next
-    hook(kind, error.with_traceback(trace), trace)
+    exit_on_signals()  # so that the context is stopped
+    script.run()

@@ -45,6 +45,41 @@ def test_help_groups_commands_by_what_they_are_for(cli: CliRunner) -> None:
     assert places == sorted(places)
 
 
+def test_every_command_has_json_or_gives_its_output_to_another_program() -> None:
+    commands = typer.main.get_command(main.app).commands  # type: ignore[attr-defined]
+    without = {
+        name
+        for name, command in commands.items()
+        if not any("--json" in parameter.opts for parameter in command.params)
+    }
+    assert without == {"run", "shell", "submit"}
+
+
+def test_ctrl_c_has_its_exit_status(cli: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aflint.cli.version.versions", interrupted)
+    result = cli.invoke(main.app, ["version"])
+    assert (result.exit_code, result.output) == (main.INTERRUPTED, "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_can_be_turned_on(cli: CliRunner, shell: str) -> None:
+    result = cli.invoke(main.app, ["--show-completion", shell])
+    assert result.exit_code == 0
+    assert "_AFLINT_COMPLETE" in result.stdout
+
+
+def test_help_fits_forty_columns(cli: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    for words in (["--help"], ["deploy", "--help"]):
+        out = cli.invoke(main.app, words).stdout
+        assert max(map(len, out.splitlines())) <= 40
+        assert "\x1b[3" not in out
+
+
 def test_each_option_of_a_cloud_command_is_said_once(cli: CliRunner) -> None:
     words = cli.invoke(main.app, ["deploy", "--help"]).stdout.split()
     for option in ("--file", "--region", "--profile", "--endpoint-url", "--bucket", "--read"):

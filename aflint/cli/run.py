@@ -1,0 +1,29 @@
+"""`aflint run`: runs a program that awaits, with the configuration that options say."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from aflint.cli.command import Given, command
+from aflint.cli.panels import Panel
+
+OPTIONS_FIRST = {"allow_interspersed_args": False}
+"""What stands behind the program's name is the program's."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the sub-command."""
+
+    @command(app, "run", Panel.RUN, Given.environment, OPTIONS_FIRST)
+    def run(
+        environment: dict[str, str],
+        program: Annotated[str, typer.Argument(metavar="PROGRAM", help="A Python file.")],
+        arguments: Annotated[list[str] | None, typer.Argument(help="The program's own.")] = None,
+    ) -> None:
+        """Run a program that awaits, also at its top level; its exit status is the program's."""
+        words = [sys.executable, "-m", "aflint.driver.script", program, *(arguments or ())]
+        os.execve(sys.executable, words, {**os.environ, **environment})
