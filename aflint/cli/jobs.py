@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from aflint.cli.cloud import Json, console
+from aflint.cli.command import Json, console, write_json
 from aflint.cli.panels import Panel
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def as_dict(run: Run, job: Job, *, whole: bool) -> dict[str, Any]:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("jobs", rich_help_panel=Panel.LOOK)
+    @app.command("jobs", rich_help_panel=Panel.SEE)
     def jobs(
         job: Annotated[
             str | None,
@@ -132,13 +131,13 @@ def register(app: typer.Typer) -> None:
         if job is not None:
             run, found = find_job(job)
             if as_json:
-                typer.echo(json.dumps(as_dict(run, found, whole=True), indent=2))
+                write_json(as_dict(run, found, whole=True))
             else:
                 show(run, found)
             return
         listed = latest_jobs(most)
         if as_json:
-            typer.echo(json.dumps([as_dict(*each, whole=False) for each in listed], indent=2))
+            write_json([as_dict(*each, whole=False) for each in listed])
         elif listed:
             out = console()
             out.print(jobs_table(listed, time.time(), out.width))

@@ -9,6 +9,7 @@ class Panel(StrEnum):
     """A heading of a help page."""
 
     RUN = "Run programs and queries"
+    SEE = "See what jobs do, and why they failed"
     LOOK = "Set up, and find out what is wrong"
     DEPLOY = "Set up AWS, and take it down"
     DEVELOP = "Develop aflint itself"

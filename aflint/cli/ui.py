@@ -12,7 +12,7 @@ from aflint.cli.panels import Panel
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("ui", rich_help_panel=Panel.LOOK)
+    @app.command("ui", rich_help_panel=Panel.SEE)
     def ui(
         port: Annotated[
             int | None,

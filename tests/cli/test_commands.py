@@ -52,7 +52,7 @@ def test_every_command_has_json_or_gives_its_output_to_another_program() -> None
         for name, command in commands.items()
         if not any("--json" in parameter.opts for parameter in command.params)
     }
-    assert without == {"run", "shell", "submit"}
+    assert without == {"run", "shell", "submit", "ui"}
 
 
 def test_ctrl_c_has_its_exit_status(cli: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
