@@ -172,6 +172,16 @@ class Config:
         "all. 0: this run is not kept.",
         minimum=0,
     )
+    otel: bool = _setting(
+        False,
+        "Whether jobs, stages and tasks are OpenTelemetry spans, of the tracer provider that the "
+        "program has set up.",
+    )
+    openlineage: bool = _setting(
+        False,
+        "Whether OpenLineage events are sent of what jobs read and write; where to, its own "
+        "settings say (OPENLINEAGE_URL, openlineage.yml).",
+    )
     ui: bool = _setting(
         False,
         "Whether the session serves the page of `aflint ui`, for this machine alone. Its address "

@@ -51,6 +51,7 @@ def keep_own(path: PurePosixPath) -> bool:
     """Whether a file of aflint, its path relative to the package, is needed to run tasks."""
     return (
         path.parts[0] not in _OWN_EXCLUDED
+        and path.parts[:2] != ("observe", "static")
         and "__pycache__" not in path.parts
         and path.suffix not in (".pyc", ".pyo")
     )

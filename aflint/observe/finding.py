@@ -49,3 +49,34 @@ def _runs(only: str | None = None) -> Iterator[Run]:
             _log.warning("%s", error)
             continue
         yield reader.run
+
+
+def output_of(job: Job, task: str | None = None) -> list[str]:
+    """Return the lines that a job's tasks printed, each with the task that did.
+
+    `task` is a partition, in any stage, or a stage and a partition, as 2/17. Raises
+    InvalidArgumentError where it is neither, or the job has none such.
+    """
+    wanted = _place(task) if task is not None else None
+    lines, met = [], False
+    for number, stage in enumerate(job.stages):
+        for each in stage.tasks.values():
+            if wanted is not None and (wanted[0] not in (None, number) or wanted[1] != each.index):
+                continue
+            met = True
+            again = f", attempt {each.attempt}" if each.attempt else ""
+            mark = f"[stage {number}, partition {each.index}{again}]"
+            lines += [f"{mark} {line}" for line in each.logs.splitlines()]
+    if wanted is not None and not met:
+        raise InvalidArgumentError(f"job {job.id} ran no task {task}")
+    return lines
+
+
+def _place(task: str) -> tuple[int | None, int]:
+    stage, slash, partition = task.rpartition("/")
+    try:
+        return int(stage) if slash else None, int(partition)
+    except ValueError:
+        raise InvalidArgumentError(
+            f"{task!r} is no task: name its partition, as 17, or its stage, too, as 2/17"
+        ) from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,10 @@ class Recording:
         self._scratch = scratch
 
     def listeners(self, stack: AsyncExitStack) -> list[Listener]:
-        """Return the listeners; the stack takes what completes their files."""
+        """Return the listeners; the stack takes what completes their files.
+
+        Raises ConfigError where what one of them needs is not installed.
+        """
         found: list[Listener] = []
         if self._config.history_mb:
             try:
@@ -46,6 +50,16 @@ class Recording:
                 found.append(self._history(folder, stack))
         if self._config.event_log is not None:
             found.append(self._event_log(self._config.event_log, stack))
+        if self._config.otel:
+            with _installed("otel"):
+                from aflint.observe.otel import OtelSpans
+            found.append(OtelSpans())
+        if self._config.openlineage:
+            with _installed("openlineage"):
+                from aflint.observe.openlineage import OpenLineageEvents
+            lineage = OpenLineageEvents()
+            stack.push_async_callback(lineage.aclose)
+            found.append(lineage)
         return found
 
     def _history(self, folder: Path, stack: AsyncExitStack) -> Listener:
@@ -78,6 +92,15 @@ class Recording:
         except (OSError, AflintError) as error:
             await writer.abort()
             _log.warning("the event log was not written to %s: %s", target, error)
+
+
+@contextmanager
+def _installed(extra: str) -> Iterator[None]:
+    """Say which extra of aflint's is missing where an import fails."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{extra} needs {error.name}: pip install 'aflint[{extra}]'") from None
 
 
 class _FromFirstJob:

@@ -46,7 +46,7 @@ class _Area(NamedTuple):
 
 _SQL_ENGINE = "Spark SQL's own engine"
 _WITHOUT_SQL = "pip install 'aflint[sql]', or use df.rdd and the RDD API."
-_AREAS = (
+AREAS = (
     _Area(
         ("pyspark.streaming", "pyspark.sql.streaming"),
         "Spark Streaming",
@@ -178,7 +178,7 @@ def refused_here(asked: str, module: str = "pyspark") -> UnsupportedError:
         elif not code.co_filename.startswith(_OTHERS):
             break
         frame = frame.f_back
-    area = next(a for a in _AREAS if f"{module}.".startswith(tuple(f"{m}." for m in a.modules)))
+    area = next(a for a in AREAS if f"{module}.".startswith(tuple(f"{m}." for m in a.modules)))
     named = f"{what} {asked}"
     usual = area.instead if area.instead != _WITHOUT_SQL else _without_sql()
     instead = next((text for word, text in _INSTEAD.items() if word in named), usual)

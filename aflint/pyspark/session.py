@@ -23,7 +23,7 @@ from aflint.pyspark.refusals import NoJvm, refuse, refused_here, unsupported_sql
 _PLANNED = ("sql", "table", "catalog", "udf", "udtf", "tvf")
 """Members of PySpark's own that ask the planner."""
 
-_LATER = {
+LATER = {
     "readStream": "pyspark.sql.streaming",
     "streams": "pyspark.sql.streaming",
     "dataSource": "",
@@ -411,6 +411,6 @@ def install_session() -> None:
         from aflint.pyspark.dataframes import install_dataframes
 
         install_dataframes()
-    for name, module in _LATER.items():
+    for name, module in LATER.items():
         if hasattr(SparkSession, name):
             setattr(SparkSession, name, _refusing(name, module))

@@ -50,12 +50,22 @@ def warn_of_unheeded(conf: Mapping[str, str]) -> None:
 
 def _unheeded(conf: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for key, value in sorted(conf.items()):
-        for pattern, instead in UNHEEDED.items():
-            wanted, _, only = pattern.partition("=")
-            named = re.fullmatch(re.escape(wanted).replace(r"\*", ".*"), key)
-            heeded = key in RECURSIVE or (key in _PYTHON and _runs_this(value))
-            if named and only in ("", value.lower()) and not heeded:
-                yield key, instead
+        if (instead := unheeded_reason(key, value)) is not None:
+            yield key, instead
+
+
+def unheeded_reason(key: str, value: str) -> str | None:
+    """Return what happens instead of what a setting asks for; None where it is heeded, or only
+    tunes Spark.
+    """
+    if key in RECURSIVE or (key in _PYTHON and _runs_this(value)):
+        return None
+    for pattern, instead in UNHEEDED.items():
+        wanted, _, only = pattern.partition("=")
+        named = re.fullmatch(re.escape(wanted).replace(r"\*", ".*"), key)
+        if named and only in ("", value.lower()):
+            return instead
+    return None
 
 
 def _runs_this(command: str) -> bool:

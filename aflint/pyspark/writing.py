@@ -14,7 +14,7 @@ from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.writing import Write, compiled_write, run
 
 _FORMATS = ("csv", "json", "orc", "parquet", "text", "xml")
-_REFUSED = {
+REFUSED = {
     "saveAsTable": "Save to a path, and read it from there.",
     "insertInto": "Save to a path with mode('append').",
     "jdbc": "Collect the rows, or use foreachPartition.",
@@ -32,8 +32,8 @@ class EngineWriter:
         self._source = source
 
     def __getattr__(self, name: str) -> Any:
-        if name in _REFUSED:
-            error = UnsupportedPlanError(f"DataFrameWriter.{name}", "", _REFUSED[name])
+        if name in REFUSED:
+            error = UnsupportedPlanError(f"DataFrameWriter.{name}", "", REFUSED[name])
             raise as_spark(error)
         if name in _FORMATS:
             return lambda path: self.format(name).save(path)

@@ -212,3 +212,15 @@ def test_jobs_fit_into_forty_columns(history: Path) -> None:
     Console(width=40, file=text, color_system=None).print(jobs_table(latest_jobs(9), 1e9, 40))
     assert max(map(len, text.getvalue().splitlines())) <= 40
     assert "3f0c9a12-1 failed 9.00 s ($0.000319)" in " ".join(text.getvalue().split())
+
+
+def test_logs_are_what_tasks_printed_each_line_with_its_task(history: Path) -> None:
+    written(history / "aflint-3f0c9a12")
+    assert aflint("logs", "3f0c9a12-1") == "0\n[stage 0, partition 3] it was 7\n"
+    assert aflint("logs", "3f0c9a12-1", "0/3") == "0\n[stage 0, partition 3] it was 7\n"
+    assert "task_logs = true" in aflint("logs", "3f0c9a12-1", "2")
+    for task, says in (("9", "ran no task 9"), ("1/3", "ran no task 1/3"), ("x", "no task")):
+        said = aflint("logs", "3f0c9a12-1", task)
+        assert said.startswith("1\n")
+        assert says in said
+    assert "`aflint jobs` lists" in aflint("logs", "unknown-1")
