@@ -91,6 +91,7 @@ async def read_bucket(clients: Aws, names: Names) -> BucketState | None:
     return BucketState(
         names.bucket,
         tags={tag["Key"]: tag["Value"] for tag in tags.get("TagSet", [])},
+        # All of them, others' too: S3 replaces the rules of a bucket at once.
         rules=tuple(rules.get("Rules", [])),
         encrypted="ServerSideEncryptionConfiguration" in encryption,
         closed=all(blocks.get(name) for name in _BLOCKS),
@@ -120,6 +121,7 @@ async def _is_there(clients: Aws, names: Names) -> bool:
     if found is None:
         return False
     region = found.get("BucketRegion")
+    # Some emulators do not say where a bucket is.
     if region and region != clients.region:
         raise WrongRegionError(
             f"The bucket {bucket} is in {region}, and the functions are to run in "
@@ -186,10 +188,12 @@ async def remove_bucket(clients: Aws, bucket: BucketState, names: Names) -> str:
         await remove_objects(clients, name, "")
         await clients.find("s3", "DeleteBucket", subject, _NO_BUCKET, Bucket=name)
         return subject
+    # The bucket is someone else's: only what lies under aflint's prefix, and aflint's rule.
     await remove_objects(clients, name, f"{names.prefix}/")
     if not bucket.has_our_rule:
         return ""
     others = [rule for rule in bucket.rules if not _is_ours(rule)]
+    # S3 refuses an empty list of rules.
     if others:
         await clients.call(
             "s3", "PutBucketLifecycleConfiguration", subject,

@@ -70,6 +70,7 @@ async def build_bundle(
     store = Cache(cache or default_cache())
     own = own_files()
     layer_key = _layer_key(target, wanted)
+    # Its packages are part of the key, so that another layer makes another zip.
     key = _key("bundle", layer_key, await asyncio.to_thread(_digest, own))
     kept = None if refresh else store.find(key)
     if kept is None:
@@ -157,6 +158,7 @@ def _strip(folder: Path) -> None:
     for name in files_below(folder):
         if not keep(name, all_services=everything):
             (folder / name).unlink()
+    # The deepest first, so that a folder of empty folders is empty when its turn comes.
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
@@ -203,6 +205,7 @@ def _copy(own: Mapping[PurePosixPath, Path], stage: Path) -> None:
     for name, source in own.items():
         (stage / name).parent.mkdir(parents=True, exist_ok=True)
         (stage / name).write_bytes(source.read_bytes())
+    # So that importlib.metadata knows aflint in a function, as it does where it is installed.
     described = stage / f"aflint-{__version__}.dist-info"
     described.mkdir(parents=True)
     (described / "METADATA").write_text(

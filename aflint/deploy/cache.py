@@ -50,7 +50,7 @@ def can_be_made(folder: Path) -> bool:
         try:
             mode = path.stat().st_mode
         except FileNotFoundError:
-            continue
+            continue  # what decides is the nearest folder that is there
         except OSError:
             return False
         return stat.S_ISDIR(mode) and os.access(path, os.W_OK | os.X_OK, effective_ids=effective)
@@ -135,6 +135,7 @@ class Cache:
 
     def _prune(self) -> None:
         oldest = time.time() - _UNUSED_DAYS * 86400
+        # A use sets the time: see `find`.
         for path in self.root.iterdir():
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_mtime < oldest:

@@ -74,6 +74,7 @@ async def clean(
             names = await find_names(clients, config)
             found = await find_leftovers(clients, names)
             before = time.time() - older_than_s
+            # Only drivers of this machine are known: those elsewhere are judged by age.
             living = {each.session for each in folders if each.alive}
             left = {each.session for each in dead if each.session}
             chosen = choose(found, names.prefix, before, living, left)

@@ -83,8 +83,10 @@ def write_zip(target: Path, folders: Iterable[Path]) -> None:
         for name, source in sorted(sources.items()):
             entry = zipfile.ZipInfo(str(name), _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
+            # Unix, wherever this is built: only then does the mode of a file count.
             entry.create_system = 3
             runs = source.stat().st_mode & stat.S_IXUSR or name.suffix == ".so"
+            # Readable for all: a function runs as a user that owns none of it.
             entry.external_attr = (stat.S_IFREG | (0o755 if runs else 0o644)) << 16
             bundle.writestr(entry, source.read_bytes())
 

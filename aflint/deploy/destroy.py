@@ -88,6 +88,7 @@ async def _find(clients: Aws, config: Config) -> Remains:
     leftovers = await find_leftovers(clients, names)
     foreign = [f"function {each.name}" for each in functions if not names.owns(each.tags)]
     if role and not names.owns(role.tags):
+        # Noted, and from here on as if it were not there.
         foreign.append(f"role {role.name}")
         role = None
     owns_bucket = bucket is not None and names.owns(bucket.tags)

@@ -130,6 +130,7 @@ async def list_functions(clients: Aws, names: Names) -> list[FunctionState]:
     """Return every function of this deployment, smallest first, whatever sizes are configured."""
     found: list[str] = []
     async for page in clients.pages("lambda", "ListFunctions", f"functions {names.base}-*"):
+        # Names only: a list says nothing of tags, images and reserved concurrency.
         found += [each["FunctionName"] for each in page["Functions"]]
     return await read_functions(clients, [name for name in found if names.owns_function(name)])
 
@@ -148,10 +149,12 @@ async def _read(clients: Aws, name: str) -> FunctionState | None:
         return None
     shown = found["Configuration"]
     image = found.get("Code", {}).get("ImageUri", "")
+    # The secret apart from the rest, so that no comparing or showing of settings comes upon it.
     variables = dict(shown.get("Environment", {}).get("Variables", {}))
     secret = _secret(variables.pop(SECRET_VARIABLE, ""))
     return FunctionState(
         name=shown["FunctionName"],
+        # Tags belong to the function, and not to a version of it.
         arn=re.sub(r":\$LATEST$", "", shown["FunctionArn"]),
         architecture=next(iter(shown.get("Architectures") or ["x86_64"])),
         code=Code("", image) if image else Code(shown.get("CodeSha256", "")),
@@ -200,6 +203,7 @@ def function_steps(
     else:
         names.check_owner(f"function {wanted.name}", there.tags)
         yield from _changes(wanted, there)
+    # None asked for leaves what is reserved, by whomever.
     reserved = there.concurrency if there is not None else None
     if wanted.concurrency is not None and reserved != wanted.concurrency:
         yield _step(

@@ -36,6 +36,7 @@ def write_image_context(
     if folder.exists() and any(folder.iterdir()) and not (folder / "Dockerfile").exists():
         raise DeployError(f"{folder} holds other files: name a new or empty folder (--output).")
     folder.mkdir(parents=True, exist_ok=True)
+    # Modules that this version no longer has must not stay in the image.
     shutil.rmtree(folder / "aflint", ignore_errors=True)
     for name, source in own_files().items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +71,7 @@ def commands(folder: Path, target: Target, repository: str) -> tuple[str, ...]:
     platform = _PLATFORMS[target.architecture]
     arch = f" --arch {target.architecture}"
     return (
+        # Lambda does not take the image index that an attestation makes of an image.
         f"docker build --platform {platform} --provenance=false -t {image} {folder}",
         f"aws ecr create-repository --repository-name {repository}",
         "aws ecr get-login-password | docker login --username AWS --password-stdin " + registry,

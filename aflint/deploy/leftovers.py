@@ -71,6 +71,7 @@ async def remove_objects(clients: Aws, bucket: str, prefix: str) -> None:
     """Remove the objects below a key that ends in "/", all of them for "", else the one object."""
     async for keys in _keys(clients, bucket, prefix):
         wanted = [key for key in keys if not prefix or prefix.endswith("/") or key == prefix]
+        # S3 deletes a thousand with one call.
         for start in range(0, len(wanted), _DELETE_AT_ONCE):
             part = [{"Key": key} for key in wanted[start : start + _DELETE_AT_ONCE]]
             await clients.call(

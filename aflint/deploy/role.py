@@ -93,6 +93,7 @@ def role_steps(wanted: RoleState, there: RoleState | None, names: Names) -> Iter
             )  # fmt: skip
     policies = there.policies if there is not None else {}
     for policy, document in wanted.policies.items():
+        # Compared as parsed: IAM gives documents back with other white space.
         if policies.get(policy) != document:
             yield step(
                 f"set policy {policy} of role {name}", "PutRolePolicy",

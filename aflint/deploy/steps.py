@@ -105,6 +105,7 @@ class Upload:
 
     async def place(self) -> dict[str, str]:
         """Return where the bundle lies, in the words of Lambda's calls. Raises a BackendError."""
+        # Functions are made side by side, and one upload is for all of them.
         async with self._lock:
             if not self._done:
                 self._begun = True
@@ -150,6 +151,7 @@ class Steps:
         await together(one_by_one(steps) for steps in by_function.values())
 
     async def _take(self, step: Step) -> None:
+        # Only now is it known where the bundle lies: a dry run uploads nothing.
         step = replace(step, parameters={**step.parameters, **await self._code(step)})
         if step.settles and not step.creates:
             await self.until_settled(step.function)  # another deployment may be changing it
@@ -222,7 +224,7 @@ class Steps:
                 if not is_role_too_new(error):
                     raise
             await self._sleep(pause)
-        return await call()
+        return await call()  # the last time, its error is the caller's
 
 
 def _with_secret(step: Step) -> Mapping[str, Any]:

@@ -86,6 +86,7 @@ def target_of(config: Config, options: DeployOptions) -> Target:
 
     Raises UnsupportedRuntimeError.
     """
+    # An emulator runs the code on this machine, whose system Lambda's wheels may not fit.
     if options.architecture is None and (
         config.backend == "localcloud" or is_loopback(config.endpoint_url, os.environ)
     ):
@@ -119,6 +120,7 @@ async def _bring(
         return plan(wanted_parts(config, options, names, target, code, secret), there, names)
 
     there = await read_parts(clients, names, functions.values())
+    # The secret stays as long as it can: open sessions know it.
     kept = None if options.rotate_secret else secret_of(there.functions.values())
     secret = kept or Secret.fresh()
     steps = steps_from(there, secret)

@@ -150,6 +150,7 @@ class Access:
             return Refusal.BAD_TOKEN
         if claim.access_key in self._expired:
             return Refusal.EXPIRED
+        # IAM and STS have one endpoint for all regions.
         if claim.region != self._region and claim.service in ("sqs", "s3", "lambda"):
             return Refusal.WRONG_REGION
         parts = (request.method, request.path, raw_query, request.headers, request.body)
@@ -160,6 +161,7 @@ class Access:
     def _allows(self, known: Credentials, service: Service, action: str, request: Request) -> bool:
         if self.denied and self.is_denied(f"{service.name}:{action}"):
             return False
+        # A user of this cloud is its administrator.
         if not known.role:
             return True
         return self._roles.may(known.role, _by_policy(service.asked(action, request)))

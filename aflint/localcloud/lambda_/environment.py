@@ -188,6 +188,7 @@ class Environment:
         return self._hand_over(current), current.payload
 
     def result(self, request_id: str, body: bytes) -> int:
+        # The function has run to its end all the same: what is too large is its answer.
         if len(body) > RESPONSE_BYTES:
             return self._keep(request_id, response_too_large(), _UNHANDLED, 413)
         return self._keep(request_id, body, None, 202)
@@ -286,6 +287,7 @@ class Environment:
         memory = self.image.settings.memory
         if self._process is not None:
             self._peak = max(self._peak, self._process.peak_mb())
+        # Lambda never reports more than the limit, and a process may pass it between two samples.
         peak = memory if self._doom is Doom.MEMORY else min(self._peak, memory)
         return Usage(duration, init, memory, peak)
 

@@ -123,6 +123,7 @@ class Pool:
 
         Raises TooManyRequestsException when the concurrency or the ramp leaves no room.
         """
+        # As on Lambda, what is turned away here starts no environment and counts in no ramp.
         self.concurrency.admit(image.function)
         try:
             environment = self._take(image)
@@ -142,6 +143,7 @@ class Pool:
             f"{next(self._names):08x}", image, self._platform, self._on_idle, self._on_gone
         )
         self.living.add(environment)
+        # It loads while its first invocation waits in it: that is the cold start.
         self._spawn(environment)
         return environment
 

@@ -114,6 +114,7 @@ class Bucket:
         """Store, replacing what was there."""
         previous = self.objects.get(stored.key)
         if previous is None:
+            # Listings are in this order, and begin anywhere in it.
             bisect.insort(self.keys, stored.key)
         elif previous.blob is not stored.blob:  # new tags alone keep the bytes
             previous.blob.discard()

@@ -251,6 +251,7 @@ class Queue:
         """
         self._settle(now)
         message, serial = self._find(receipt)
+        # Only the receipt of the latest receive may say for how long a message is hidden.
         if message is None or message.receive_count != serial:
             raise invalid_value(
                 receipt,
@@ -306,6 +307,7 @@ class Queue:
             return
         self._move(message, state)
         message.hidden_until = now + seconds
+        # A number in the middle, as messages cannot be compared.
         heapq.heappush(self._hidden, (message.hidden_until, next(self._keys), message))
 
     def _forget(self, message: Message) -> None:
