@@ -17,7 +17,7 @@ from botocore import exceptions as its
 from aflint.aws.connection import ConnectError, ExchangeError, Origin
 from aflint.aws.endpoints import is_loopback
 from aflint.aws.http import Http, keep_alive
-from aflint.aws.parser import Response
+from aflint.aws.parser import Received, Response
 
 _BYTES_PER_S = 1_000_000
 """How fast at least a body has to be sent, on top of the time for which an answer is waited for."""
@@ -78,9 +78,13 @@ class PlainHttpSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore shi
         headers = {"host": origin.authority, **headers_of(request)}
         headers.pop("content-length", None)  # it is added for all
         headers.pop("expect", None)
-        target = "/" + request.url.partition("://")[2].partition("/")[2]
         response = await self.exchange(
-            request.url, origin, request.method, target, headers, bytes(body or b"")
+            request.url,
+            origin,
+            request.method,
+            target_of(request.url),
+            headers,
+            bytes(body or b""),
         )
         return answer_of(request.url, response)
 
@@ -150,8 +154,12 @@ def kept_alive(address: tuple[int, int, int, str, Any]) -> socket.socket:
 
 def answer_of(url: str, response: Response) -> Any:
     """Return a response as aiobotocore takes it from its HTTP session."""
-    raw = Received(url, response.body)
-    return AioAWSResponse(url, response.status, response.headers, raw)
+    return AioAWSResponse(url, response.status, response.headers, Received(response.body))
+
+
+def target_of(url: str) -> str:
+    """Return the path and query of a URL, as they are sent."""
+    return "/" + url.partition("://")[2].partition("/")[2]
 
 
 def headers_of(request: Any) -> dict[str, str]:
@@ -160,32 +168,3 @@ def headers_of(request: Any) -> dict[str, str]:
         name.lower(): value if isinstance(value, str) else value.decode("latin-1")
         for name, value in request.headers.items()
     }
-
-
-class Received:
-    """A body as aiobotocore reads it from aiohttp; all of it is here already."""
-
-    __slots__ = ("_at", "_body", "url")
-
-    def __init__(self, url: str, body: bytes) -> None:
-        self.url = url
-        self._body = body
-        self._at = 0
-
-    @property
-    def content(self) -> Received:
-        """The stream of the body: this itself."""
-        return self
-
-    async def read(self, size: int = -1) -> bytes:
-        """Return what is left of the body, or at most `size` bytes of it."""
-        begin, end = self._at, len(self._body)
-        self._at = end if size < 0 else min(end, begin + size)
-        return self._body if self._at - begin == end else self._body[begin : self._at]
-
-    def at_eof(self) -> bool:
-        """Say whether all was read."""
-        return self._at == len(self._body)
-
-    def close(self) -> None:
-        """Do nothing: the connection was given back already."""

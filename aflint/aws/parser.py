@@ -24,6 +24,34 @@ class Response:
     body: bytes
 
 
+class Received:
+    """A body that is read as aiobotocore's are; all of it is here already."""
+
+    __slots__ = ("_at", "_body")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._at = 0
+
+    @property
+    def content(self) -> Received:
+        """The stream of the body: this itself."""
+        return self
+
+    async def read(self, size: int = -1) -> bytes:
+        """Return what is left of the body, or at most `size` bytes of it."""
+        begin, end = self._at, len(self._body)
+        self._at = end if size < 0 else min(end, begin + size)
+        return self._body if self._at - begin == end else self._body[begin : self._at]
+
+    def at_eof(self) -> bool:
+        """Say whether all was read."""
+        return self._at == len(self._body)
+
+    def close(self) -> None:
+        """Do nothing: the connection was given back already."""
+
+
 class ResponseParser:
     """Takes one response. `bodiless` says that it answers a HEAD request."""
 

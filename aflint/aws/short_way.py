@@ -17,16 +17,14 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from aflint.aws.bare.signing import Credentials, Signer
+from aflint.aws.bare.signing import Signer
 from aflint.aws.connection import Origin
 from aflint.aws.endpoints import is_outcome_given, outcome_given, scope_of, unsent
-from aflint.aws.http_session import PlainHttpSession, Received, answer_of, headers_of
-from aflint.aws.parser import Response
+from aflint.aws.http_session import PlainHttpSession, answer_of, headers_of, target_of
+from aflint.aws.parser import Received, Response
 
 _OF_ONE_REQUEST: Final = frozenset({"authorization", "x-amz-date", "x-amz-security-token"})
 _KEPT: Final = frozenset({"user-agent"})
@@ -45,7 +43,7 @@ class _Format(NamedTuple):
     """
 
     split: Callable[[Members], tuple[tuple[Any, ...], Any]]
-    read: Callable[[Response, str], Answer]
+    read: Callable[[Response], Answer]
 
 
 def _split_invoke(members: Members) -> tuple[tuple[Any, ...], Any]:
@@ -53,13 +51,13 @@ def _split_invoke(members: Members) -> tuple[tuple[Any, ...], Any]:
     return others, members.get("Payload", b"")
 
 
-def _read_invoke(response: Response, url: str) -> Answer:
+def _read_invoke(response: Response) -> Answer:
     headers = response.headers
     return {
         "StatusCode": response.status,
         "FunctionError": headers.get("x-amz-function-error", ""),
         "LogResult": headers.get("x-amz-log-result", ""),
-        "Payload": Received(url, response.body),
+        "Payload": Received(response.body),
     }
 
 
@@ -67,15 +65,15 @@ def _split_json(members: Members) -> tuple[tuple[Any, ...], Any]:
     return (), json.dumps(members).encode()
 
 
-def _read_json(response: Response, url: str) -> Answer:
+def _read_json(response: Response) -> Answer:
     from botocore.parsers import ResponseParserError
 
     try:
         answer = json.loads(response.body or b"{}")
     except ValueError as error:  # the page of a web server, say
-        raise ResponseParserError(f"{url} answers with no JSON: {error}") from error
+        raise ResponseParserError(f"no JSON: {error}") from error
     if not isinstance(answer, dict):
-        raise ResponseParserError(f"{url} answers with no object of JSON")
+        raise ResponseParserError("no object of JSON")
     return answer
 
 
@@ -134,8 +132,7 @@ def _short(
             return await long_way(client, **members)
         outcome = await way.send(body)
         if isinstance(outcome, Response) and outcome.status < 300:
-            answer = form.read(outcome, way.url)
-            return await _told(client, action, way.url, outcome, answer)
+            return await _told(client, action, way.url, outcome, form.read(outcome))
         with outcome_given(client, action, outcome):
             return await long_way(client, **members)
 
@@ -169,64 +166,49 @@ def _way(http: PlainHttpSession, credentials: Any, client: Any, request: Any) ->
     scope = scope_of(request)
     if scope is None or not direct or client.meta.config.retries.get("mode") == "adaptive":
         return None
-    headers = headers_of(request)
-    signed = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
-    path, _, query = request.url.partition("://")[2].partition("/")[2].partition("?")
-    return _ShortWay(
-        http=http,
-        credentials=credentials,
-        origin=origin,
-        url=request.url,
-        method=request.method,
-        path=f"/{path}",
-        query=query,
-        signed={"host": origin.authority}
-        | {name: headers[name] for name in signed if name in headers.keys() - _OF_ONE_REQUEST},
-        unsigned={name: headers[name] for name in _KEPT & headers.keys() - set(signed)},
-        signer=Signer(scope.service, scope.region),
-    )
+    return _ShortWay(http, credentials, origin, Signer(scope.service, scope.region), request)
 
 
-@dataclass(slots=True)
 class _ShortWay:
-    """What is the same in all requests that look alike, and what sends them."""
+    """What is the same in all requests that look like one, and what sends them."""
 
-    http: PlainHttpSession
-    credentials: Any
-    origin: Origin
-    url: str
-    method: str
-    path: str
-    query: str
-    signed: dict[str, str]
-    unsigned: dict[str, str]
-    signer: Signer
+    def __init__(
+        self, http: PlainHttpSession, credentials: Any, origin: Origin, signer: Signer, like: Any
+    ) -> None:
+        self.url = like.url
+        self._http = http
+        self._credentials = credentials
+        self._origin = origin
+        self._signer = signer
+        self._method = like.method
+        self._target = target_of(like.url)
+        self._path, _, self._query = self._target.partition("?")
+        headers = headers_of(like)
+        signed = headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
+        names = headers.keys() & set(signed.split(";"))
+        self._signed = {name: headers[name] for name in names - _OF_ONE_REQUEST}
+        self._signed["host"] = origin.authority
+        self._unsigned = {name: headers[name] for name in _KEPT & headers.keys() - names}
 
     async def send(self, body: bytes) -> Response | Exception:
         """Send a request once, and return its answer or botocore's error of the connection."""
         from botocore.exceptions import BotoCoreError
 
-        keys = await self.credentials.get_frozen_credentials()  # which refreshes them in time
-        headers = self.signer.sign(
-            _kept(keys.access_key, keys.secret_key, keys.token),
-            self.method,
-            self.path,
-            self.query,
-            self.signed,
+        keys = await self._credentials.get_frozen_credentials()  # which refreshes them in time
+        headers = self._signer.sign(
+            keys,
+            self._method,
+            self._path,
+            self._query,
+            self._signed,
             sha256(body).hexdigest(),
             time.time(),
         )
-        headers.update(self.unsigned)
-        target = f"{self.path}?{self.query}" if self.query else self.path
+        headers.update(self._unsigned)
         try:
-            return await self.http.exchange(
-                self.url, self.origin, self.method, target, headers, body
+            return await self._http.exchange(
+                self.url, self._origin, self._method, self._target, headers, body
             )
         except BotoCoreError as error:
             met: Exception = error
             return met
-
-
-@lru_cache(maxsize=8)
-def _kept(access_key: str, secret_key: str, token: str | None) -> Credentials:
-    return Credentials(access_key, secret_key, token)

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from aflint.aws.bare.client import Call, Client, RefusedError
 from aflint.aws.failures import translate
-from aflint.aws.parser import Response
-from aflint.aws.s3 import S3, byte_range, subject_of
+from aflint.aws.parser import Received, Response
+from aflint.aws.s3 import S3, subject_of
 from aflint.errors import BackendError
 from aflint.task import TransferCounts
 
@@ -39,35 +39,18 @@ class BareS3(S3):
         self._client_of = client_of
         self._regions: dict[str, str] = {}
 
-    async def get(
-        self, bucket: str, key: str, start: int = 0, end: int | None = None, etag: str = ""
-    ) -> bytes:
-        if not _PLAIN.fullmatch(bucket):
-            return await super().get(bucket, key, start, end, etag)
-        if end is not None and end <= start:
-            return b""
-        headers = {"range": byte_range(start, end)} if start or end is not None else {}
-        if etag:
-            headers["if-match"] = etag
-        return (await self._send("GetObject", bucket, key, "GET", headers=headers)).body
-
     async def _ask(self, action: str, bucket: str, key: str, **members: Any) -> Any:
         if action not in _BARE or not _PLAIN.fullmatch(bucket):
             return await super()._ask(action, bucket, key, **members)
-        method, headers, query = _BARE[action], {}, {}
+        headers = {_HEADERS[name]: members[name] for name in members.keys() & _HEADERS.keys()}
+        query = {_QUERY[name]: str(members[name]) for name in members.keys() & _QUERY.keys()}
         body: bytes = members.get("Body", b"")
-        if "IfNoneMatch" in members:
-            headers["if-none-match"] = members["IfNoneMatch"]
-        if "UploadId" in members:
-            query["uploadId"] = members["UploadId"]
-        if "PartNumber" in members:
-            query["partNumber"] = str(members["PartNumber"])
         if action == "CreateMultipartUpload":
             query["uploads"] = ""
         if "MultipartUpload" in members:
             body = _parts(members["MultipartUpload"]["Parts"])
             headers["content-type"] = "application/xml"
-        response = await self._send(action, bucket, key, method, _query(query), headers, body)
+        response = await self._send(action, bucket, key, _query(query), headers, body)
         return _read(action, response, subject_of(bucket, key))
 
     async def _send(
@@ -75,17 +58,16 @@ class BareS3(S3):
         action: str,
         bucket: str,
         key: str,
-        method: str,
-        query: str = "",
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes,
     ) -> Response:
         subject = subject_of(bucket, key)
         timeout = _TIMEOUT_S + len(body) / 1_000_000
         for _ in range(3):
             client, root = self._client_of(bucket, self._regions.get(bucket))
             path = f"{root}/{quote(key, safe='/-_.~')}"
-            call = Call(action, subject, method, path, query, headers or {}, body, timeout)
+            call = Call(action, subject, _BARE[action], path, query, headers, body, timeout)
             try:
                 response = await client.attempt_bounded(call)
                 self._count(action)
@@ -102,6 +84,7 @@ class BareS3(S3):
 
 
 _BARE = {
+    "GetObject": "GET",
     "HeadObject": "HEAD",
     "PutObject": "PUT",
     "DeleteObject": "DELETE",
@@ -110,10 +93,15 @@ _BARE = {
     "CompleteMultipartUpload": "POST",
     "AbortMultipartUpload": "DELETE",
 }
+_HEADERS = {"Range": "range", "IfMatch": "if-match", "IfNoneMatch": "if-none-match"}
+_QUERY = {"UploadId": "uploadId", "PartNumber": "partNumber"}
+"""How members travel that are neither the body nor in the path."""
 
 
 def _read(action: str, response: Response, subject: str) -> dict[str, Any]:
     """Return what aiobotocore would make of an answer, as far as it is asked for."""
+    if action == "GetObject":
+        return {"Body": Received(response.body)}
     if action == "HeadObject":
         size, etag = response.headers.get("content-length", 0), response.headers.get("etag", "")
         return {"ContentLength": int(size), "ETag": etag}
