@@ -51,7 +51,7 @@ $(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
 
 # Apart from the rest, as pip builds PySpark from an archive with all of Spark's jars: two minutes.
 $(VENV)/.installed-sql: pyproject.toml | $(VENV)/.installed-dev
-	$(PIP) install --editable '.[sql]'
+	$(PIP) install --editable '.[pandas,sql]'
 	@touch $@
 
 install: $(VENV)/.installed-dev

@@ -136,6 +136,7 @@ class Life:
         self._planner = None
         self._tables: dict[str, Any] = {}
         self._cached: dict[int, Any] = {}
+        self._functions: dict[str, bytes] = {}
         self._engine.jobs.programs.wrap = self._prepared
         atexit.register(self._stop_at_exit)
         if config.checkpoint_dir is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aflint.pyspark import names
@@ -13,6 +15,21 @@ if TYPE_CHECKING:
 
 _PARTITIONS = "spark.sql.shuffle.partitions"
 _TIME_ZONE = "spark.sql.session.timeZone"
+_OF_PYTHON = (
+    "spark.sql.session.timeZone",
+    "spark.sql.execution.arrow.maxRecordsPerBatch",
+    "spark.sql.execution.arrow.maxBytesPerBatch",
+    "spark.sql.execution.arrow.useLargeVarTypes",
+    "spark.sql.execution.pandas.convertToArrowArraySafely",
+    "spark.sql.execution.pyspark.binaryAsBytes",
+    "spark.sql.execution.pythonUDF.arrow.concurrency.level",
+    "spark.sql.execution.pythonUDF.mapInBatch.legacy.acceptAnyIterable.enabled",
+    "spark.sql.execution.pythonUDF.pandas.intToDecimalCoercionEnabled",
+    "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype",
+    "spark.sql.legacy.execution.pandas.groupedMap.assignColumnsByName",
+    "spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled",
+)
+"""What Spark tells PySpark's worker of its settings."""
 
 
 def available() -> bool:
@@ -65,7 +82,15 @@ def settings_of(session: Any) -> Settings:
         split_bytes=_bytes(conf.get("spark.sql.files.maxPartitionBytes")),
         tables=context._tables,
         cached=context._cached,
+        functions=context._functions,
+        python=partial(python_settings, conf),
     )
+
+
+def python_settings(conf: Any) -> Mapping[str, str]:
+    """Return the settings that functions are called with, of a Java session's."""
+    found = ((name, conf.get(name)) for name in _OF_PYTHON)
+    return {name: value for name, value in found if value is not None}
 
 
 def _bytes(text: str) -> int:

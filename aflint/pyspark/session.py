@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -14,11 +15,11 @@ from pyspark.sql.udf import UserDefinedFunction
 from pyspark.sql.udtf import UserDefinedTableFunction
 
 from aflint.pyspark import names, planner
-from aflint.pyspark.columns import kept_rows
 from aflint.pyspark.errors import AflintSparkError
 from aflint.pyspark.frame import RowsFrame
 from aflint.pyspark.reading import RowsReader
 from aflint.pyspark.refusals import NoJvm, refuse, refused_here, unsupported_sql
+from aflint.sql.kept import kept_rows
 
 _PLANNED = ("sql", "table", "catalog", "udf", "udtf", "tvf")
 """Members of PySpark's own that ask the planner."""
@@ -37,7 +38,7 @@ LATER = {
 
 _DEFAULTS = {
     "spark.sql.stackTracesInDataFrameContext": "1",
-    "spark.sql.execution.pythonUDF.arrow.enabled": "false",
+    "spark.sql.execution.pythonUDF.arrow.enabled": str(names.RELEASE >= (4, 2)).lower(),
     "spark.sql.execution.pythonUDTF.arrow.enabled": "false",
 }
 """Of Spark SQL's settings, those that PySpark's own code asks for."""
@@ -341,8 +342,8 @@ def _verified(check: Any) -> Any:
 def parse_schema(text: str) -> Any:
     """Return a schema written as `name type, name type` or as one type.
 
-    Raises PySparkRuntimeError for types with parts (array, map, struct), which Spark's parser of
-    SQL reads.
+    Types with parts (array, map, struct) are for Spark's own parser; without it they raise
+    PySparkRuntimeError.
     """
     from pyspark.sql import types
 
@@ -369,6 +370,8 @@ def parse_schema(text: str) -> Any:
     for part in text.split(","):
         words = part.replace(":", " ").split()
         if len(words) != 2 or words[1].lower() not in simple:
+            if planner.available():
+                return types._parse_datatype_string(text)
             raise unsupported_sql(f"the schema {text!r}", "Write it as a StructType.")
         struct.add(words[0].strip("`"), simple[words[1].lower()]())
     return struct
@@ -398,6 +401,18 @@ def _refusing(name: str, module: str) -> property:
     return property(member)
 
 
+def _with_sql(make: Any) -> Any:
+    """Return what makes a user-defined function where SQL is installed, and else refuses to."""
+
+    @functools.wraps(make)
+    def __init__(self: Any, *arguments: Any, **named: Any) -> None:
+        if not planner.available() or planner.missing_pyspark():
+            raise refused_here("a user-defined function", "pyspark.sql")
+        make(self, *arguments, **named)
+
+    return __init__
+
+
 def install_session() -> None:
     """Put SparkSession over aflint's contexts."""
     for name in _PLANNED:
@@ -405,12 +420,14 @@ def install_session() -> None:
             setattr(SparkSession, name, _asking_planner(name, vars(SparkSession)[name]))
     names.replace_members(SparkSession, Session)
     names.replace_members(SparkSession.Builder, Builder)
-    for function in (UserDefinedFunction, UserDefinedTableFunction):
-        function.__init__ = refuse("a user-defined function", "pyspark.sql")
+    UserDefinedTableFunction.__init__ = refuse("a user-defined function", "pyspark.sql")
+    UserDefinedFunction.__init__ = _with_sql(UserDefinedFunction.__init__)
     if planner.available() and not planner.missing_pyspark():
         from aflint.pyspark.dataframes import install_dataframes
+        from aflint.pyspark.functions import install_functions
 
         install_dataframes()
+        install_functions()
     for name, module in LATER.items():
         if hasattr(SparkSession, name):
             setattr(SparkSession, name, _refusing(name, module))

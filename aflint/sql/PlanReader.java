@@ -4,12 +4,14 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.IdentityHashMap;
+import org.apache.spark.api.python.PythonFunction;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.Attribute;
 import org.apache.spark.sql.catalyst.expressions.ExprId;
 import org.apache.spark.sql.catalyst.expressions.Expression;
 import org.apache.spark.sql.catalyst.expressions.Literal;
 import org.apache.spark.sql.catalyst.expressions.NamedExpression;
+import org.apache.spark.sql.catalyst.expressions.PythonUDAF;
 import org.apache.spark.sql.catalyst.expressions.aggregate.AggregateFunction;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
@@ -111,7 +113,7 @@ public class PlanReader {
     if (node instanceof Literal) {
       Literal literal = (Literal) node;
       fields.set("value", datum(literal.value(), literal.dataType()));
-    } else if (node instanceof AggregateFunction) {
+    } else if (node instanceof AggregateFunction && !(node instanceof PythonUDAF)) {
       fields.put("bufferWidth", ((AggregateFunction) node).aggBufferAttributes().size());
     } else if (node instanceof org.apache.spark.sql.catalyst.expressions.InSet) {
       org.apache.spark.sql.catalyst.expressions.InSet set =
@@ -304,6 +306,8 @@ public class PlanReader {
     } else if (value instanceof String || value instanceof scala.Enumeration.Value
         || value instanceof Character) {
       return mapper.getNodeFactory().textNode(value.toString());
+    } else if (value instanceof PythonFunction) {
+      return mapper.createObjectNode().put("command", text(((PythonFunction) value).command()));
     } else if (value instanceof scala.Product && part(value)) {
       scala.Product product = (scala.Product) value;
       if (product.productArity() == 0) {
@@ -324,6 +328,16 @@ public class PlanReader {
     String name = value.getClass().getName();
     return value instanceof scala.Tuple2 || name.startsWith("org.apache.spark.sql.catalyst.")
         || name.startsWith("org.apache.spark.sql.execution.joins.");
+  }
+
+  /** What stands for a Python function: the name that it has in the driver. */
+  private static String text(scala.collection.Seq bytes) {
+    Object[] all = array(bytes);
+    StringBuilder text = new StringBuilder();
+    for (int i = 0; i < all.length; i++) {
+      text.append((char) ((Byte) all[i]).byteValue());
+    }
+    return text.toString();
   }
 
   private ArrayNode sequence(scala.collection.Seq values, Object[] below) throws Exception {

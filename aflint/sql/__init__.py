@@ -2,5 +2,5 @@
 
 `catalyst` is Spark's planner in a JVM; `plan` its physical plan as data; `stages` makes lineage of
 it, step by step (`operators`) and expression by expression (`expressions`); `tasks` is what runs
-in a task.
+in a task, and `python_rows` and `python_arrow` what calls Python functions there.
 """

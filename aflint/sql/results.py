@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,9 +57,29 @@ def rows(
     return found if output else [()] * len(found)
 
 
+def row_blocks(batches: list[bytes], columns: tuple[Named, ...]) -> Iterator[list[Any]]:
+    """Yield the values of columns, row by row, as PySpark's functions are given them, in blocks."""
+    kinds = [each.type for each in columns]
+    changed = any(kind.name in _CONVERTED for kind in kinds)
+    cursor = connection()
+    try:
+        cursor.execute("SET TimeZone = 'UTC'")
+        found = cursor.execute(_selection(cursor, batches, columns, -1, 0))
+        while block := found.fetchmany(_ROWS):
+            yield [tuple(map(converted, row, kinds)) for row in block] if changed else block
+    finally:
+        cursor.close()
+
+
 def _selected(
     cursor: Any, batches: list[bytes], output: tuple[Named, ...], limit: int, offset: int
 ) -> Any:
+    return cursor.sql(_selection(cursor, batches, output, limit, offset))
+
+
+def _selection(
+    cursor: Any, batches: list[bytes], output: tuple[Named, ...], limit: int, offset: int
+) -> str:
     if batches:
         items = ", ".join(f"{each.column} AS {quoted(each.name)}" for each in output) or "*"
         cursor.register("result", Batches(batches))
@@ -70,7 +91,7 @@ def _selected(
         sql += f" LIMIT {max(0, limit - offset)}"
     if offset > 0:
         sql += f" OFFSET {offset}"
-    return cursor.sql(sql)
+    return sql
 
 
 def converted(values: Any, kind: Type) -> Any:
@@ -115,4 +136,5 @@ def as_rows(
     return [make(*map(converted, values, kinds)) for values in found]
 
 
+_ROWS = 2048
 _CONVERTED = ("timestamp", "array", "map", "struct")

@@ -6,7 +6,7 @@ The engine sees RDDs whose records are batches of rows; it has no other part in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import index, itemgetter
@@ -55,6 +55,10 @@ class Settings:
     """RDDs of rows that plans read, as `RDDScan`, by the names that the planner knows them by."""
     cached: MutableMapping[int, Node] = field(default_factory=dict)
     """The RDDs of cached DataFrames' batches, by the planner's numbers of what is cached."""
+    functions: Mapping[str, bytes] = field(default_factory=dict)
+    """Python functions, pickled, by the names that the planner knows them by."""
+    python: Callable[[], Mapping[str, str]] = dict
+    """Gives the settings of Spark's that PySpark's worker calls functions with."""
 
 
 @dataclass(slots=True)

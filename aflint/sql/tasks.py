@@ -18,7 +18,7 @@ from aflint.executor.context import TaskContext, in_task, task_context
 from aflint.sql.batches import Batches, encoded
 from aflint.sql.errors import explained
 from aflint.sql.sinks.files import FileSink
-from aflint.sql.types import Type, python_literal, quoted
+from aflint.sql.types import Type, quoted
 
 Payload = bytes | dict[str, Any]
 
@@ -253,26 +253,3 @@ def _place_in_turn(cursor: Any, query: str, placing: Placing, columns: str, part
     """By content, so that another attempt, whose rows come in another order, deals alike."""
     turn = f"(row_number() OVER (ORDER BY {columns}) + {partition}) % {placing.partitions}"
     cursor.execute(f"CREATE TEMP TABLE placed AS SELECT {columns}, {turn} AS place FROM ({query})")
-
-
-_ROWS = 2048
-
-
-def rows_to_batches(
-    columns: tuple[tuple[str, Type], ...], partition: int, rows: Iterator[Any]
-) -> Iterator[bytes]:
-    """Yield rows, whose values are as Spark SQL keeps them, as batches."""
-    names = ", ".join(name for name, _ in columns)
-    kinds = [kind for _, kind in columns]
-    while block := list(itertools.islice(rows, _ROWS)):
-        values = ", ".join(
-            f"({', '.join(python_literal(v, t) for v, t in zip(row, kinds, strict=True)) or '1'})"
-            for row in block
-        )
-        cursor = connection()
-        try:
-            cursor.execute("SET TimeZone = 'UTC'")
-            source = f"(VALUES {values}) rows({names or 'nothing'})"
-            yield from encoded(cursor.sql(f"SELECT * FROM {source}"))
-        finally:
-            cursor.close()

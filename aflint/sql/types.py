@@ -155,29 +155,3 @@ def literal(value: Any, kind: Type) -> str:
         case "float" | "double":
             return f"CAST('{value}' AS {kind.duckdb})"
     return f"CAST({value} AS {kind.duckdb})"
-
-
-def python_literal(value: Any, kind: Type) -> str:
-    """Return a value that PySpark has made internal as a literal of its type."""
-    if value is None:
-        return literal(None, kind)
-    match kind.name:
-        case "binary":
-            return literal(bytes(value).hex(), kind)
-        case "array":
-            items = ", ".join(python_literal(each, kind.part("element")) for each in value)
-            return f"CAST([{items}] AS {kind.duckdb})"
-        case "map":
-            key, item = kind.part("key"), kind.part("value")
-            keys = ", ".join(python_literal(each, key) for each in value)
-            values = ", ".join(python_literal(each, item) for each in value.values())
-            return f"CAST(map([{keys}], [{values}]) AS {kind.duckdb})"
-        case "struct":
-            members = zip(kind.parts, value, strict=True)
-            packed = ", ".join(f"{quoted(n)} := {python_literal(v, t)}" for (n, t), v in members)
-            return f"CAST(struct_pack({packed}) AS {kind.duckdb})"
-        case "decimal":
-            return literal(f"{value:f}", kind)
-        case "float" | "double":
-            return literal(repr(float(value)), kind)
-    return literal(value, kind)

@@ -43,8 +43,12 @@ def on_spark(folder: Path) -> dict[str, str]:
         [sys.executable, PROGRAM.with_name("on_spark.py"), PROGRAM, folder],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        timeout=300,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYSPARK_PYTHON": sys.executable,
+        },
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return _sections(done.stdout)
@@ -52,7 +56,7 @@ def on_spark(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def on_aflint(folder: Path, run_program: RunProgram) -> dict[str, str]:
-    return _sections(run_program(PROGRAM, folder, timeout=300).stdout)
+    return _sections(run_program(PROGRAM, folder, timeout=600).stdout)
 
 
 def test_a_program_of_dataframes_prints_what_it_prints_on_spark(

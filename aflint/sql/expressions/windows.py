@@ -74,11 +74,12 @@ def _over(function: Expression, spec: Expression, emit: Emitter) -> str:
     if orders:
         parts.append(f"ORDER BY {ordered(orders, emit)}")
     if function.kind in ("AggregateExpression", "NthValue"):  # the others have no choice
-        parts.append(_frame(spec.fields["frameSpecification"], orders, emit))
+        parts.append(frame_of(spec.fields["frameSpecification"], orders, emit))
     return " ".join(parts)
 
 
-def _frame(frame: Expression, orders: list[Expression], emit: Emitter) -> str:
+def frame_of(frame: Expression, orders: list[Expression], emit: Emitter) -> str:
+    """Return a frame, given the orders of its window."""
     lower, upper = frame.children
     if frame.fields["frameType"] == "RowFrame":
         ends = [_end(each, emit, None) for each in (lower, upper)]

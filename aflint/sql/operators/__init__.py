@@ -15,6 +15,7 @@ from aflint.sql.operators import (
     generators,
     joins,
     leaves,
+    python,
     windows,
 )
 from aflint.sql.plan import PlanNode
@@ -22,6 +23,6 @@ from aflint.sql.stages import Relation, Stage
 
 OPERATORS: Mapping[str, Callable[[PlanNode, Stage], Relation]] = {
     name: write
-    for family in (aggregates, basic, exchanges, generators, joins, leaves, windows)
+    for family in (aggregates, basic, exchanges, generators, joins, leaves, python, windows)
     for name, write in family.OPERATORS.items()
 }

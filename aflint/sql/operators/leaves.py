@@ -9,11 +9,11 @@ from typing import Any
 
 from aflint.plan.lineage import Mapped, Node, PerPartition, Unresolved
 from aflint.sql import scans
+from aflint.sql.arrays import rows_to_batches
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.operators.exchanges import renamed
 from aflint.sql.plan import PlanNode
 from aflint.sql.stages import Relation, Stage, in_order
-from aflint.sql.tasks import rows_to_batches
 from aflint.sql.types import literal
 
 

@@ -13,12 +13,12 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import pyspark
 from pyspark.errors import ArithmeticException, IllegalArgumentException
 from pyspark.sql import types
 
-from aflint.pyspark.names import RELEASE
-
 Convert = Callable[[Any], Any]
+_RELEASE = [int(part) for part in pyspark.__version__.split(".")[:2]]
 
 _BITS = {types.ByteType: 8, types.ShortType: 16, types.IntegerType: 32, types.LongType: 64}
 _COUNTS = tuple(  # of days or microseconds; some are newer than others
@@ -35,7 +35,7 @@ _COUNTS = tuple(  # of days or microseconds; some are newer than others
 )
 _LONG = range(-(1 << 63), 1 << 63)
 _EXACT = decimal.Context(prec=decimal.MAX_PREC, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
-_BYTES: Convert = bytes if RELEASE >= (4, 1) else bytearray
+_BYTES: Convert = bytes if _RELEASE >= [4, 1] else bytearray
 """What `collect` gives of a binary column."""
 
 
@@ -45,10 +45,10 @@ def kept_rows(schema: types.StructType, rows: Iterable[Any]) -> Iterator[Any]:
     Raises ArithmeticException for a number that its type cannot hold, IllegalArgumentException for
     a row of another length than the schema's.
     """
-    return map(_kept(schema), rows)
+    return map(kept(schema), rows)
 
 
-def _kept(kind: types.DataType) -> Convert:
+def kept(kind: types.DataType) -> Convert:
     """Return what converts the values of a type; None stays None."""
     match kind:
         case types.BooleanType():
@@ -66,13 +66,13 @@ def _kept(kind: types.DataType) -> Convert:
         case types.BinaryType():
             return _binary
         case types.ArrayType():
-            return _arrays(_kept(kind.elementType))
+            return _arrays(kept(kind.elementType))
         case types.MapType():
-            return _maps(_kept(kind.keyType), _kept(kind.valueType))
+            return _maps(kept(kind.keyType), kept(kind.valueType))
         case types.StructType():
-            return _structs([_kept(field.dataType) for field in kind.fields])
+            return _structs([kept(field.dataType) for field in kind.fields])
         case types.UserDefinedType():
-            return _kept(kind.sqlType())
+            return kept(kind.sqlType())
         case types.NullType():
             return lambda value: None
         case _ if isinstance(kind, _COUNTS):
@@ -140,9 +140,12 @@ def _binary(value: Any) -> Any:
 
 
 def _arrays(convert: Convert) -> Convert:
-    return lambda value: (
-        list(map(convert, value)) if isinstance(value, list | tuple | array) else None
-    )
+    def items(value: Any) -> list[Any] | None:
+        if isinstance(value, bytes | bytearray):  # Java's bytes have signs
+            value = array("b", bytes(value))
+        return list(map(convert, value)) if isinstance(value, list | tuple | array) else None
+
+    return items
 
 
 def _maps(key: Convert, value: Convert) -> Convert:
