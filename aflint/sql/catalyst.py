@@ -55,6 +55,8 @@ SETTINGS: Mapping[str, str] = {
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
     "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
     "spark.sql.sources.bucketing.enabled": "false",
+    # A union here is one partition after the other: it keeps no partitioning of its parts'
+    "spark.sql.unionOutputPartitioning": "false",
     "spark.sql.catalogImplementation": "in-memory",
 }
 """What every planning session is made with: plans are read once, and never change as they run."""

@@ -314,6 +314,7 @@ MATH = {
         "round(e, 1)",
         "round(i, -1)",
         "round(wide, 3)",
+        "round(dec / wide, 2)",
         "round(e * 1.005, 2)",
         "round(d, 1)",
         "round(dec, -1)",

@@ -5,70 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from aflint.sql.expressions.arithmetic import divided
-from aflint.sql.expressions.emitter import cast, filled
+from aflint.sql.expressions.parts import Aggregate, Part, own
+from aflint.sql.expressions.statistics import STATISTICS
 from aflint.sql.plan import Expression
 from aflint.sql.types import LONG, Type, decimal
-
-TypeOf = Callable[[Expression], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One column that an aggregate keeps for a group.
-
-    `update` is a call over the function's arguments, `{0}`, `{1}` ..., and `merge` one over all of
-    its parts as they lie in several rows of one group; rows count only where `where` or
-    `merge_where` holds. `type` is the column's type of DuckDB's, `nothing` its value where no row
-    counts, by default NULL.
-    """
-
-    update: str
-    merge: str
-    type: str | TypeOf
-    where: str = ""
-    merge_where: str = ""
-    nothing: str = ""
-
-    def kind(self, function: Expression) -> str:
-        return self.type if isinstance(self.type, str) else self.type(function)
-
-    def updated(
-        self, function: Expression, arguments: list[str], condition: str, over: str = ""
-    ) -> str:
-        """Return the call over rows that meet a condition, of the input or of a window."""
-        update = self.update.replace("{type}", self.kind(function))
-        where = filled(self.where, arguments)
-        return self._call(
-            function,
-            filled(update, arguments),
-            " AND ".join(filter(None, (condition, where))),
-            over,
-        )
-
-    def merged(self, function: Expression, parts: list[str]) -> str:
-        """Return the call over the parts of a group."""
-        return self._call(function, filled(self.merge, parts), filled(self.merge_where, parts))
-
-    def _call(self, function: Expression, call: str, where: str, over: str = "") -> str:
-        sql = call + (f" FILTER (WHERE {where})" if where else "") + over
-        return cast(
-            f"coalesce({sql}, {self.nothing})" if self.nothing else sql, self.kind(function)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """An aggregate function: its parts, its value out of these, by default the first part, and what
-    the parts are made of, by default the function's arguments.
-    """
-
-    parts: tuple[Part, ...]
-    finish: Callable[[Expression, list[str]], str] = lambda function, parts: parts[0]
-    arguments: Callable[[Expression, list[str]], list[str]] = lambda function, given: given
 
 
 def _counted(function: Expression, given: list[str]) -> list[str]:
@@ -80,12 +23,12 @@ def _counted(function: Expression, given: list[str]) -> list[str]:
 
 def rule_of(function: Expression) -> Aggregate | None:
     """Return the rule of a function, where there is one."""
-    nulls = "IgnoringNulls" if function.fields.get("ignoreNulls") else ""
-    return AGGREGATES.get(function.kind + nulls)
-
-
-def _own(function: Expression) -> str:
-    return function.type.duckdb
+    name = function.kind
+    if name in ("First", "Last") and function.fields["ignoreNulls"]:
+        name += "IgnoringNulls"
+    if name == "Sum" and function.mode == "TRY":
+        name += "Try"
+    return AGGREGATES.get(name)
 
 
 def _total(function: Expression) -> Type:
@@ -109,23 +52,24 @@ _COUNT = Part("count({0})", "sum({0})", "BIGINT", nothing="0")
 
 def _simple(call: str) -> Aggregate:
     """An aggregate that is merged as it is made, such as a maximum."""
-    return Aggregate((Part(call, call, _own),))
+    return Aggregate((Part(call, call, own),))
 
 
 def _choosing(call: str) -> Aggregate:
     """The first or last value; the second part says whether there was any row."""
-    chosen = Part(call, call, _own, merge_where="{1}")
+    chosen = Part(call, call, own, merge_where="{1}")
     return Aggregate((chosen, Part("bool_or(true)", "bool_or({1})", "BOOLEAN")))
 
 
 def _choosing_not_null(call: str) -> Aggregate:
-    chosen = Part(call, call, _own, where="{0} IS NOT NULL", merge_where="{0} IS NOT NULL")
+    chosen = Part(call, call, own, where="{0} IS NOT NULL", merge_where="{0} IS NOT NULL")
     some = Part("bool_or(true)", "bool_or({1})", "BOOLEAN", where="{0} IS NOT NULL")
     return Aggregate((chosen, some))
 
 
 AGGREGATES: Mapping[str, Aggregate] = {
-    "Sum": Aggregate((Part("sum(CAST({0} AS {type}))", "sum({0})", _own),)),
+    **STATISTICS,
+    "Sum": Aggregate((Part("sum(CAST({0} AS {type}))", "sum({0})", own),)),
     "Count": Aggregate((_COUNT,), arguments=_counted),
     "Average": Aggregate(
         (
@@ -144,6 +88,6 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "BitOrAgg": _simple("bit_or({0})"),
     "BitXorAgg": _simple("bit_xor({0})"),
     "CollectList": Aggregate(
-        (Part("list({0})", "flatten(list({0}))", _own, "{0} IS NOT NULL", nothing="[]"),)
+        (Part("list({0})", "flatten(list({0}))", own, "{0} IS NOT NULL", nothing="[]"),)
     ),
 }

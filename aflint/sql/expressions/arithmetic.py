@@ -87,6 +87,8 @@ def unscaled(sql: str, kind: Type) -> str:
     """Return the digits of a decimal as an integer."""
     if not kind.scale:
         return f"CAST({sql} AS HUGEINT)"
+    if kind.precision + kind.scale > 38:  # the product below may have more digits than there are
+        return f"CAST(replace(CAST(CAST({sql} AS {kind.duckdb}) AS VARCHAR), '.', '') AS HUGEINT)"
     return f"CAST(CAST({sql} AS DECIMAL(38, {kind.scale})) * {10**kind.scale}::{_WIDE} AS HUGEINT)"
 
 

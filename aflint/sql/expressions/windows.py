@@ -16,6 +16,7 @@ _RANKS = {
     "PercentRank": "percent_rank()",
     "CumeDist": "cume_dist()",
 }
+_TIMES = ("date", "timestamp", "timestamp_ntz")
 _ENDS = {
     "UnboundedPreceding": "UNBOUNDED PRECEDING",
     "UnboundedFollowing": "UNBOUNDED FOLLOWING",
@@ -94,13 +95,23 @@ def _end(bound: Expression, emit: Emitter, kind: Type | None) -> str:
     if bound.kind in _ENDS:
         return _ENDS[bound.kind]
     distance = bound.fields["value"] if bound.kind == "Literal" else None
-    if distance is None or (kind is not None and not kind.is_numeric and kind.name != "date"):
+    if distance is None or (kind is not None and not kind.is_numeric and kind.name not in _TIMES):
         raise UnsupportedPlanError(f"a window frame that ends at {bound}")
     behind = distance.startswith("-")
     size = distance.removeprefix("-")
-    if kind is not None and kind.name == "date":
-        size = f"INTERVAL {size} DAY"
+    if kind is not None and kind.name in _TIMES:
+        size = _span(bound, size)
     return f"{size} {'PRECEDING' if behind else 'FOLLOWING'}"
+
+
+def _span(bound: Expression, size: str) -> str:
+    """Return a distance between dates or times, which is days, months or microseconds."""
+    unit = str(bound.json_type)
+    if unit.startswith(("interval month", "interval year")):
+        return f"to_months({size})"
+    if unit.startswith("interval"):
+        return f"to_microseconds({size})"
+    return f"to_days({size})"
 
 
 RULES: dict[str, Rule] = {"WindowExpression": _written}

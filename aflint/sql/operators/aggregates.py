@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions.aggregates import Aggregate, rule_of
+from aflint.sql.expressions.aggregates import rule_of
+from aflint.sql.expressions.parts import Aggregate
 from aflint.sql.operators.basic import selected, unsorted
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.stages import Relation, Stage

@@ -1,0 +1,250 @@
+"""Aggregate functions of statistics: moments, regressions, percentiles, and the most of a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.expressions.parts import Aggregate, Part, own
+from aflint.sql.expressions.strings import joined
+from aflint.sql.plan import Expression
+from aflint.sql.types import text
+
+# ---- moments: the count, means, variances and covariance of each part of a group are merged as
+# Chan, Golub and LeVeque do, which loses no digits where means are large
+
+_ONE = ("n", "ax", "vx")
+_TWO = ("n", "ax", "ay", "vx", "vy", "c")
+_FINITE = "CASE WHEN isfinite({0}) THEN {0} END"
+
+
+def _moments(names: tuple[str, ...]) -> tuple[Part, ...]:
+    some = " AND ".join(f"{{{i}}} IS NOT NULL" for i in range(1 if names is _ONE else 2))
+    x, y = _FINITE, _FINITE.replace("{0}", "{1}")
+    updates = {
+        "n": "count({0})",
+        "ax": f"avg({x})",
+        "ay": f"avg({y})",
+        "vx": f"var_pop({x})",
+        "vy": f"var_pop({y})",
+        "c": f"covar_pop({y}, {x})",
+    }
+    infinite = "NOT isfinite({0})" if names is _ONE else "NOT (isfinite({0}) AND isfinite({1}))"
+    held = ", ".join(f"{name} := {{{i}}}" for i, name in enumerate(names))
+    folded = f"list_reduce(list(struct_pack({held})), lambda a, b: {_chan(names)})"
+    kinds = dict.fromkeys(names, "DOUBLE") | {"n": "BIGINT"}
+    parts = [Part(updates[n], f"({folded}).{n}", kinds[n], where=some) for n in names]
+    mixed = Part(f"bool_or({infinite})", f"bool_or({{{len(names)}}})", "BOOLEAN", where=some)
+    return (*parts, mixed)
+
+
+def _chan(names: tuple[str, ...]) -> str:
+    """Return the moments of `a` and `b` together."""
+    share = "(b.n / (a.n + b.n)::DOUBLE)"
+    merged = {"n": "a.n + b.n"}
+    for axis in "xy":
+        merged[f"a{axis}"] = f"a.a{axis} + (b.a{axis} - a.a{axis}) * {share}"
+        merged[f"v{axis}"] = _pooled(f"a.v{axis}", f"b.v{axis}", share, axis, axis)
+    merged["c"] = _pooled("a.c", "b.c", share, "x", "y")
+    packed = ", ".join(f"{name} := {merged[name]}" for name in names)
+    both = f"struct_pack({packed})"
+    return f"CASE WHEN coalesce(a.n, 0) = 0 THEN b WHEN coalesce(b.n, 0) = 0 THEN a ELSE {both} END"
+
+
+def _pooled(left: str, right: str, share: str, one: str, other: str) -> str:
+    apart = f"(b.a{one} - a.a{one}) * (b.a{other} - a.a{other})"
+    return f"{left} * (1 - {share}) + {right} * {share} + {apart} * {share} * (1 - {share})"
+
+
+def _of_moments(names: tuple[str, ...], value: str, least: int = 1) -> Aggregate:
+    """A value of the moments; NULL for fewer rows than `least`, NaN where one is not finite."""
+
+    def finish(function: Expression, parts: list[str]) -> str:
+        given = dict(zip((*names, "infinite"), parts, strict=True))
+        sql = value.format(**given)
+        return (
+            f"CASE WHEN coalesce({given['n']}, 0) < {least} THEN NULL "
+            f"WHEN {given['infinite']} THEN CAST('nan' AS DOUBLE) ELSE {sql} END"
+        )
+
+    return Aggregate(_moments(names), finish)
+
+
+def _swapped(function: Expression, given: list[str]) -> list[str]:
+    """A regression has y first."""
+    return [given[1], given[0]]
+
+
+def _regression(value: str) -> Aggregate:
+    made = _of_moments(_TWO, f"CASE WHEN {{vx}} = 0 THEN NULL ELSE {value} END")
+    return Aggregate(made.parts, made.finish, _swapped)
+
+
+# ---- what needs all values of a group
+
+_LISTED = Part("list({0})", "flatten(list({0}))", "", "{0} IS NOT NULL", nothing="[]")
+
+
+def _listed(kind: Callable[[Expression], str]) -> Part:
+    return Part(_LISTED.update, _LISTED.merge, kind, _LISTED.where, nothing="[]")
+
+
+def _items(function: Expression) -> str:
+    return f"{function.children[0].type.duckdb}[]"
+
+
+def _percentages(function: Expression) -> list[str]:
+    """Return the percentages that a function asks for."""
+    asked: Expression = function.fields["percentageExpression"]
+    if asked.kind != "Literal":
+        raise UnsupportedPlanError(f"{function.kind} of {asked}")
+    value = asked.fields["value"]
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _per_percentage(function: Expression, at: Callable[[str], str], values: str) -> str:
+    found = [at(each) for each in _percentages(function)]
+    made = f"[{', '.join(found)}]" if function.type.name == "array" else found[0]
+    return f"CASE WHEN len({values}) > 0 THEN {made} END"
+
+
+def _percentile(function: Expression, parts: list[str]) -> str:
+    """Between the two nearest values, as far as the place lies between theirs."""
+    frequency = function.fields["frequencyExpression"]
+    if frequency.fields.get("value") != "1":
+        raise UnsupportedPlanError("percentile with frequencies")
+    how = "'DESC'" if function.fields.get("reverse") else "'ASC'"
+    values = f"list_sort({parts[0]}, {how})"
+
+    def at(percentage: str) -> str:
+        place = f"({percentage}::DOUBLE * (len({values}) - 1))"
+        low, high = (
+            f"({values}[{each}({place})::BIGINT + 1])::DOUBLE" for each in ("floor", "ceil")
+        )
+        between = f"(ceil({place}) - {place}) * {low} + ({place} - floor({place})) * {high}"
+        same = f"floor({place}) = ceil({place}) OR {low} = {high}"
+        return f"CASE WHEN {same} THEN {low} ELSE {between} END"
+
+    return _per_percentage(function, at, values)
+
+
+def _nearest(function: Expression, parts: list[str]) -> str:
+    """The exact value at a percentage's rank, which Spark's sketch is near to."""
+    values = f"list_sort({parts[0]})"
+
+    def at(percentage: str) -> str:
+        return f"{values}[greatest(ceil({percentage}::DOUBLE * len({values})), 1)::BIGINT]"
+
+    return _per_percentage(function, at, values)
+
+
+def _skewness(function: Expression, parts: list[str]) -> str:
+    mean = f"list_avg({parts[0]})"
+    m2, m3 = (_power(parts[0], mean, i) for i in (2, 3))
+    return _central(parts[0], m2, f"sqrt(len({parts[0]})) * {m3} / sqrt({m2} * {m2} * {m2})")
+
+
+def _kurtosis(function: Expression, parts: list[str]) -> str:
+    mean = f"list_avg({parts[0]})"
+    m2, m4 = (_power(parts[0], mean, i) for i in (2, 4))
+    return _central(parts[0], m2, f"len({parts[0]}) * {m4} / ({m2} * {m2}) - 3.0")
+
+
+def _power(values: str, mean: str, power: int) -> str:
+    product = " * ".join(["(x - m)"] * power)
+    summed = f"list_sum(list_transform({values}, lambda x: {product}))"
+    return f"list_transform([{mean}], lambda m: {summed})[1]"
+
+
+def _central(values: str, m2: str, value: str) -> str:
+    infinite = f"list_bool_or(list_transform({values}, lambda x: NOT isfinite(x)))"
+    return (
+        f"CASE WHEN len({values}) = 0 THEN NULL WHEN {infinite} THEN CAST('nan' AS DOUBLE) "
+        f"WHEN {m2} = 0 THEN NULL ELSE {value} END"
+    )
+
+
+def _most_frequent(function: Expression, parts: list[str]) -> str:
+    if function.fields.get("reverseOpt") is not None:
+        raise UnsupportedPlanError("mode in an order")
+    return f"list_aggregate({parts[0]}, 'mode')"
+
+
+def _joined(function: Expression, parts: list[str]) -> str:
+    delimiter, orders = function.fields["delimiter"], function.fields["orderExpressions"]
+    if orders or delimiter.kind != "Literal" or function.type.name != "string":
+        raise UnsupportedPlanError("listagg in an order, or of binaries")
+    return joined(parts[0], text(str(delimiter.fields["value"] or "")))
+
+
+def _by(call: str) -> Aggregate:
+    """The value of the row with the most or least of another; of those alike, any."""
+    return Aggregate(
+        (
+            Part(f"arg_{call}_null({{0}}, {{1}})", f"arg_{call}_null({{0}}, {{1}})", own,
+                 "{1} IS NOT NULL", "{1} IS NOT NULL"),
+            Part(f"{call}({{1}})", f"{call}({{1}})", lambda f: f.children[1].type.duckdb),
+        )
+    )  # fmt: skip
+
+
+def _tried(function: Expression, parts: list[str]) -> str:
+    return f"TRY_CAST({parts[0]} AS {function.type.duckdb})"
+
+
+def _wide(function: Expression) -> str:
+    """A type in which no sum of the function's overflows, or as wide as there is."""
+    kind = function.type
+    if kind.name == "decimal":
+        return f"DECIMAL(38, {kind.scale})"
+    return "HUGEINT" if kind.is_integral else kind.duckdb
+
+
+STATISTICS: Mapping[str, Aggregate] = {
+    "StddevPop": _of_moments(_ONE, "sqrt({vx})"),
+    "StddevSamp": _of_moments(_ONE, "sqrt({vx} * {n} / ({n} - 1))", 2),
+    "VariancePop": _of_moments(_ONE, "{vx}"),
+    "VarianceSamp": _of_moments(_ONE, "{vx} * {n} / ({n} - 1)", 2),
+    "RegrReplacement": _of_moments(_ONE, "{vx} * {n}"),
+    "CovPopulation": _of_moments(_TWO, "{c}"),
+    "CovSample": _of_moments(_TWO, "{c} * {n} / ({n} - 1)", 2),
+    "RegrSXY": _of_moments(_TWO, "{c} * {n}"),
+    "Corr": _of_moments(
+        _TWO, "CASE WHEN {vx} * {vy} = 0 THEN NULL ELSE {c} / sqrt({vx} * {vy}) END", 2
+    ),
+    "RegrSlope": _regression("{c} / {vx}"),
+    "RegrIntercept": _regression("{ay} - {c} / {vx} * {ax}"),
+    "RegrR2": _regression("CASE WHEN {vy} = 0 THEN 1 ELSE {c} * {c} / {vx} / {vy} END"),
+    "Skewness": Aggregate((_listed(_items),), _skewness),
+    "Kurtosis": Aggregate((_listed(_items),), _kurtosis),
+    "Percentile": Aggregate((_listed(_items),), _percentile),
+    "ApproximatePercentile": Aggregate((_listed(_items),), _nearest),
+    "Mode": Aggregate((_listed(_items),), _most_frequent),
+    "ListAgg": Aggregate((_listed(_items),), _joined),
+    "CollectSet": Aggregate(
+        (
+            Part(
+                "list(DISTINCT {0})",
+                "list_distinct(flatten(list({0})))",
+                own,
+                "{0} IS NOT NULL",
+                nothing="[]",
+            ),
+        )
+    ),
+    "HyperLogLogPlusPlus": Aggregate(
+        (
+            Part(
+                "list(DISTINCT {0})",
+                "list_distinct(flatten(list({0})))",
+                _items,
+                "{0} IS NOT NULL",
+                nothing="[]",
+            ),
+        ),
+        lambda function, parts: f"len({parts[0]})",
+    ),
+    "MaxBy": _by("max"),
+    "MinBy": _by("min"),
+    "SumTry": Aggregate((Part("sum(CAST({0} AS {type}))", "sum({0})", _wide),), _tried),
+}
