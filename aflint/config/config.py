@@ -107,8 +107,8 @@ class Config:
     )
     kept_shuffle_mb: int = _setting(
         8192,
-        "Shuffles are kept for later jobs that read them, up to so much in all; those used least "
-        "recently go first. 0: none is kept.",
+        "How much of the output of map stages is kept for later jobs that read it; what was used "
+        "least recently goes first. 0: nothing.",
         minimum=0,
     )
     fetch_timeout_s: float = _setting(
@@ -168,8 +168,8 @@ class Config:
     )
     history_mb: int = _setting(
         256,
-        "The latest runs are kept for `aflint jobs` in the user's state folder, up to so much in "
-        "all. 0: this run is not kept.",
+        "How much of the logs of the latest runs is kept for `aflint jobs`, in the user's state "
+        "folder. 0: this run is not kept.",
         minimum=0,
     )
     otel: bool = _setting(

@@ -56,12 +56,12 @@ async def clean(
 
     `cloud` None: where the configuration or the environment names a cloud.
 
-    In the cloud that goes for what is older than `older_than_s` (None: a day, and nothing at all
-    where AWS is emulated on this machine), and for whatever belongs to a driver that is known to
-    be dead. What belongs to one that is alive on this machine stays in any case.
+    In the cloud, what is older than `older_than_s` goes (None: a day; at once where AWS is emulated
+    on this machine), and whatever belongs to a driver that is known to be dead. What belongs to a
+    driver that is alive on this machine stays in any case.
 
     Raises:
-        BackendError: AWS refused. The folders stay, because they tell what is a dead driver's.
+        BackendError: AWS refused. The folders stay: by them a dead driver's things are known.
     """
     folders = find_folders(default_scratch(config.scratch_dir))
     dead = [each for each in folders if not each.alive]

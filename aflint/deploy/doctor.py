@@ -154,7 +154,7 @@ def _folders(config: Config) -> Finding:
 
 
 async def check_cloud(config: Config) -> list[Finding]:
-    """Return what there is to say about AWS; the first line says why, where that is all."""
+    """Return what there is to say about AWS: one line where it cannot be asked at all."""
     try:
         async with open_clients(config) as clients:
             return await _check(config, clients)
@@ -184,6 +184,7 @@ async def _check(config: Config, clients: Aws) -> list[Finding]:
         ("bucket", lambda: _bucket(clients, names)),
         ("queues", lambda: _queues(clients, names)),
     ]
+    # Side by side, and each by itself: what one of them is refused says nothing of the others.
     found = await together(_guarded(subject, check) for subject, check in checks)
     return [
         ok("credentials", arn),
@@ -229,6 +230,7 @@ def simulation(statement: Mapping[str, Any], names: Names) -> dict[str, Any]:
     return {
         "ActionNames": statement["Action"],
         "ResourceArns": [
+            # The simulator takes no patterns, but for * alone.
             resource if resource == ANY else resource.replace(ANY, "x")
             for resource in statement["Resource"]
         ],
@@ -248,6 +250,7 @@ def principal_of(arn: str) -> str:
 async def _concurrency(clients: Aws, config: Config) -> list[Finding]:
     answer = await clients.call("lambda", "GetAccountSettings", "your account")
     quota = int(answer["AccountLimit"]["ConcurrentExecutions"])
+    # What is reserved for other functions is not there for this one.
     free = int(answer["AccountLimit"].get("UnreservedConcurrentExecutions", quota))
     seen = f"{quota:,} concurrent invocations for the account, {free:,} of them unreserved"
     if free >= config.concurrency:
@@ -278,6 +281,7 @@ def judge_function(function: FunctionState) -> list[Finding]:
     )
     if function.status == "Failed":
         return [fail(subject, seen, "Run aflint destroy and aflint deploy.")]
+    # The worst first: of several things that are wrong with a function, one is said.
     if python is None:
         return [fail(subject, seen, "It was not made by aflint: choose another `function`.")]
     if python != this_python():

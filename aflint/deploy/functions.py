@@ -203,7 +203,7 @@ def function_steps(
     else:
         names.check_owner(f"function {wanted.name}", there.tags)
         yield from _changes(wanted, there)
-    # None asked for leaves what is reserved, by whomever.
+    # None asked for leaves what is reserved as it is.
     reserved = there.concurrency if there is not None else None
     if wanted.concurrency is not None and reserved != wanted.concurrency:
         yield _step(

@@ -92,6 +92,7 @@ async def _keys(clients: Aws, bucket: str, prefix: str) -> Any:
 
 
 async def _queues(clients: Aws, names: Names) -> list[Leftover]:
+    # A name and no more is listed: each queue is asked by itself for its age.
     urls: list[str] = []
     async for page in clients.pages(
         "sqs", "ListQueues", f"queues {names.queues}*",
@@ -128,6 +129,7 @@ async def _objects(clients: Aws, names: Names) -> list[Leftover]:
             Bucket=names.bucket, Prefix=prefix,
         ):  # fmt: skip
             _add(found, page.get("Contents", []), names)
+            # Grouping a page takes no time to wait in: others get their turn between pages.
             await asyncio.sleep(0)
     except BucketNotFoundError:
         return []
@@ -144,6 +146,7 @@ def _add(found: dict[str, Leftover], objects: Iterable[dict[str, Any]], names: N
         before = found.get(group, Leftover("objects", group, since=0.0, count=0))
         found[group] = replace(
             before,
+            # The youngest object counts: a job that still writes is not old.
             since=max(before.since, modified),
             count=before.count + 1,
             size=before.size + int(each.get("Size", 0)),
@@ -153,6 +156,7 @@ def _add(found: dict[str, Leftover], objects: Iterable[dict[str, Any]], names: N
 def group_of(key: str, prefix: str) -> str:
     """Return what of a key names its job: `aflint/shuffles/job/` of `aflint/shuffles/job/0/1`."""
     parts = key.removeprefix(f"{prefix}/").split("/")
+    # A key with nothing below its job is an object of its own, and no folder.
     return key if len(parts) <= 2 else f"{prefix}/{parts[0]}/{parts[1]}/"
 
 

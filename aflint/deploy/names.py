@@ -36,6 +36,7 @@ def memory_sizes(smallest_mb: int, count: int = 3) -> tuple[int, ...]:
 
     A task that runs out of memory is run again on the next.
     """
+    # Of several that are cut to Lambda's largest, one is left.
     sizes = (smallest_mb << step for step in range(count))
     return tuple(dict.fromkeys(min(size, limits.LAMBDA_MEMORY_MAX_MB) for size in sizes))
 
@@ -133,6 +134,7 @@ def default_bucket(base: str, account: str, region: str) -> str:
     """Return the bucket that is made when none is configured: bucket names are worldwide, so the
     account and region are in it.
     """
+    # Buckets are hosts in DNS: fewer letters are allowed than in a function's name.
     base = re.sub(r"[^a-z0-9]+", "-", base.lower()).strip("-") or "aflint"
     room = _BUCKET_CHARACTERS - len(f"-{account}-{region}")
     return f"{_fit(base, room)}-{account}-{region}"
@@ -141,5 +143,6 @@ def default_bucket(base: str, account: str, region: str) -> str:
 def _fit(name: str, most: int) -> str:
     if len(name) <= most:
         return name
+    # So that two names with a long beginning in common stay two.
     digest = hashlib.sha256(name.encode()).hexdigest()[:6]
     return f"{name[: most - 7].rstrip('-')}-{digest}"

@@ -24,6 +24,7 @@ def find_misfits(
             there, needs = version(package), requires(user) or []
         except metadata.PackageNotFoundError:
             continue
+        # Such as `botocore<1.41,>=1.40.46` or, in older metadata, `botocore (<1.41,>=1.40.46)`.
         for need in needs:
             asked = re.fullmatch(rf"{package}\s*\(?([<>=!~][^;)\[]*)\)?", need)
             if asked and not _fits(there, asked[1]):

@@ -42,6 +42,7 @@ def pip_arguments(
         "--disable-pip-version-check", "--no-warn-conflicts",
         "--progress-bar=off", "--retries=1", "--timeout=15",
     ]  # fmt: skip
+    # For this machine pip knows its tags better than anyone.
     if target.platforms:
         arguments += ["--implementation=cp", f"--python-version={target.python}"]
         arguments += [f"--platform={tag}" for tag in target.platforms]
@@ -94,12 +95,15 @@ def explain(output: str, target: Target, requirements: Requirements) -> BundleEr
             f"The bundle is made by pip, which {sys.executable} does not have: run "
             f"{sys.executable} -m ensurepip."
         )
+    # pip has no exit status for what went wrong: its words have to tell. The network is first, as
+    # without it every requirement looks as if there were no wheel.
     if any(sign in output for sign in _UNREACHABLE):
         return PackageIndexError(
             "The package index cannot be reached, and the bundle's packages are not cached yet: "
             "check the network, or PIP_INDEX_URL and PIP_PROXY.\n" + tail(output)
         )
     pinned = re.search(r"The user requested \(constraint\) (\S+)", output)
+    # The pin alone has no wheel there. With "depends on" it is two requirements that disagree.
     if pinned and " depends on " not in output:
         return NoWheelError(_no_wheel(pinned[1], target, requirements))
     if "ResolutionImpossible" in output or "conflicting dependencies" in output:

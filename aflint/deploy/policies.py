@@ -66,6 +66,7 @@ def _list_own(sid: str, names: Names) -> dict[str, Any]:
 
 def function_policy(names: Names) -> Policy:
     """What a running function may do: its own queues, objects under its own prefix, its own log."""
+    # No CreateQueue or DeleteQueue: queues are the driver's to make and to remove.
     group = names.arn("logs", f"log-group:/aws/lambda/{names.base}-*")
     return _policy(
         _allow(
@@ -98,6 +99,7 @@ def data_policy(region: str, reads: Sequence[str], writes: Sequence[str]) -> Pol
     statements = []
     every = tuple(dict.fromkeys((*reads, *writes)))
     if every:
+        # What is written is read, too: a save looks at what is there, a checkpoint is read again.
         statements.append(_allow("Read", ["s3:GetObject"], [_object_arn(region, a) for a in every]))
         statements.append(
             _allow("List", ["s3:ListBucket"], sorted({_bucket_arn(region, a) for a in every}))
@@ -131,6 +133,7 @@ def driver_policy(names: Names) -> Policy:
             ["lambda:InvokeFunction", "lambda:GetFunction", "lambda:GetFunctionConfiguration"],
             _functions(names),
         ),
+        # Calls that know no resources: AWS takes only * for them.
         _allow("Look", ["lambda:GetAccountSettings", "sqs:ListQueues"], [ANY]),
         _allow(
             "Shuffle",
@@ -192,6 +195,7 @@ def deployer_policy(names: Names) -> Policy:
             ],
             role,
         ),
+        # To Lambda alone: passed to another service, the role would lend others what it may do.
         _allow(
             "PassRole", ["iam:PassRole"], role,
             Condition={"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},

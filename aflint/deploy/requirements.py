@@ -62,6 +62,7 @@ def requirements_of(
     lines = [line for file in files for line in _lines(file)]
     given = [_check(package) for package in packages]
     named = [parsed for item in (*given, *lines) if not _is_file(item) and (parsed := _parse(item))]
+    # A version that the user names goes before the driver's.
     versioned = {normal(name) for name, rest in named if _names_version(rest)}
     needs = [*EXECUTOR_NEEDS, *(need for need in OPTIONAL_NEEDS if find(need))]
     roots = [*(name for name, _ in named), *needs]
@@ -69,6 +70,7 @@ def requirements_of(
     pins = [
         f"{name}=={found.version}"
         for name, found in sorted(_closure(roots, find).items())
+        # A local version, such as 2.1+cu118, is on no index.
         if name not in versioned and "+" not in found.version
     ]
     return Requirements((*own, *given), tuple(file.resolve() for file in files), tuple(pins))

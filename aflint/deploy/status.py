@@ -128,6 +128,7 @@ async def find_deployment(config: Config, clients: Aws) -> Found:
             "`aflint deploy` with the same configuration, or set `region`, `function` or "
             "`memory_mb` to what was deployed."
         )
+    # A task may go to any of the sizes, sealed with one secret.
     secrets = {state.settings.secret for state in there}
     secret = secrets.pop()
     if secret is None or secrets:
@@ -136,5 +137,6 @@ async def find_deployment(config: Config, clients: Aws) -> Found:
             "know their drivers: they were deployed by another aflint, or not all at once. Run "
             f"`aflint deploy --sizes {len(functions)}`."
         )
+    # How long a task of a dead driver may run on, at most.
     timeout_s = max(state.settings.timeout_s for state in there)
     return Found(names.region, names.bucket, functions, secret, timeout_s)

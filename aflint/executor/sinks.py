@@ -1,4 +1,4 @@
-"""What a task writes besides a shuffle: its part of a saved RDD, and files of record blocks.
+"""What a task writes, apart from shuffles: its part of a saved RDD, and files of record blocks.
 
 A task writes under `_temporary/<job>/` of the target; only `aflint.driver.commit` moves the part of
 the accepted attempt into place.

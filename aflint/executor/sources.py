@@ -1,4 +1,4 @@
-"""What a task reads besides a shuffle: one split, as blocks of records."""
+"""What a task reads, apart from shuffles: one split, as blocks of records."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class RoutedStorage(Storage):
     def at(self, path: str) -> Storage:
         """Return the storage that a path belongs to.
 
-        Raises InvalidArgumentError for a scheme that nobody serves, ConfigError for one that is
+        Raises InvalidArgumentError for an unknown scheme, ConfigError for one that is
         not set up.
         """
         scheme = scheme_of(path)

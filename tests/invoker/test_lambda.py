@@ -47,6 +47,17 @@ async def test_start_and_warm_count_new_environments(lambdas: Lambdas) -> None:
     assert invoker.slots == 3
 
 
+async def test_too_few_files_for_the_concurrency_are_said_with_what_they_are_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda which: (256, 1256))
+    aws = Aws("us-east-1", credentials=Credentials("a", "b"))
+    invoker = LambdaInvoker(aws, {1769: "f"}, None, SECRET, 1001)  # type: ignore[arg-type]
+    said = r"may open 1256 files.* 256 beside one for each of 1001 .*`ulimit -n 1257`.* to 1000\."
+    with pytest.raises(errors.ConfigError, match=said):
+        await invoker.start()
+
+
 class ScriptedLambda(LambdaInvoker):
     """Holds environments on a virtual clock: `script` says what comes of each call, by number."""
 
