@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import re
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -12,15 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import botocore.credentials
+import botocore.tokens
 import pytest
 
 from aflint import errors
 from aflint.aws.bare.aws import BareAws, connect
 from aflint.aws.bare.signing import Credentials
 from aflint.aws.clients import Aws
-from aflint.aws.endpoints import unsent
 from aflint.aws.s3 import Stored
+from aflint.aws.tls import tls_context
+from aflint.storage.s3 import S3Storage
 from aflint.task import AwsEndpoints
 from tests.aws.certificates import CERTIFICATE, KEY
 from tests.localcloud.helpers import eventually
@@ -102,19 +109,43 @@ async def clients(region: str | None = "us-east-1", **settings: Any) -> AsyncIte
         await aws.aclose()
 
 
-async def asked(aws: Aws, service: str, action: str, **parameters: Any) -> str:
-    """Return the URL of a call that is not sent."""
-    call = aws.call(service, action, "it", **parameters)
-    request = await unsent(await aws.client(service), action, call)
-    signed = request.headers.get("Authorization", b"")
-    scope = re.search(r"/\d{8}/(\S+)/aws4_request", str(signed))
-    return f"{request.url} {scope[1] if scope else ''}"
+@pytest.fixture
+async def aws_itself(monkeypatch: pytest.MonkeyPatch, settings: Path) -> AsyncIterator[Recorder]:
+    """A server that is found at every name and port, with a certificate that is taken for good."""
+    (settings / "ca.pem").write_text(CERTIFICATE)
+    (settings / "key.pem").write_text(KEY)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(settings / "ca.pem", settings / "key.pem")
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def found(host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async def redirected(factory: Any, host: str, port: int, **others: Any) -> Any:
+        return await connect(factory, host, int(server.url.rpartition(":")[2]), **others)
+
+    async with recording(context, body=b"") as server:
+        monkeypatch.setattr("aflint.aws.http.tls_context", lambda _: tls_context(verify=False))
+        monkeypatch.setattr(loop, "getaddrinfo", found)
+        monkeypatch.setattr(loop, "create_connection", redirected)
+        yield server
+
+
+def url_of(head: str) -> str:
+    """Return the URL that a recorded request is for, and the scope of its signature."""
+    target = head.split(" ")[1]
+    host = re.search(r"(?im)^host: (\S+)", head)
+    scope = re.search(r"/\d{8}/(\S+)/aws4_request", head)
+    return f"https://{host and host[1]}{target} {scope and scope[1]}"
 
 
 CALLS: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "sqs": ("sqs", "ListQueues", {}),
     "s3": ("s3", "HeadBucket", {"Bucket": "b-1"}),
     "lambda": ("lambda", "GetFunction", {"FunctionName": "f"}),
+    "iam": ("iam", "GetRole", {"RoleName": "r"}),
+    "sts": ("sts", "GetCallerIdentity", {}),
     "dotted": ("s3", "HeadBucket", {"Bucket": "b.1"}),
     "access point": ("s3", "GetObject", {"Bucket": ACCESS_POINT, "Key": "k/1"}),
 }
@@ -135,6 +166,38 @@ CALLS: Mapping[str, tuple[str, str, dict[str, Any]]] = {
         ),
         ("cn-north-1", {}, "", "sqs", "https://sqs.cn-north-1.amazonaws.com.cn/ cn-north-1/sqs"),
         ("cn-north-1", {}, "", "s3", "https://b-1.s3.cn-north-1.amazonaws.com.cn/ cn-north-1/s3"),
+        (
+            "cn-north-1",
+            {},
+            "",
+            "lambda",
+            "https://lambda.cn-north-1.amazonaws.com.cn/2015-03-31/functions/f cn-north-1/lambda",
+        ),
+        ("cn-north-1", {}, "", "iam", "https://iam.cn-north-1.amazonaws.com.cn/ cn-north-1/iam"),
+        ("cn-north-1", {}, "", "sts", "https://sts.cn-north-1.amazonaws.com.cn/ cn-north-1/sts"),
+        (
+            "us-gov-west-1",
+            {},
+            "",
+            "lambda",
+            "https://lambda.us-gov-west-1.amazonaws.com/2015-03-31/functions/f "
+            "us-gov-west-1/lambda",
+        ),
+        (
+            "us-gov-west-1",
+            {},
+            "",
+            "sqs",
+            "https://sqs.us-gov-west-1.amazonaws.com/ us-gov-west-1/sqs",
+        ),
+        ("us-gov-east-1", {}, "", "iam", "https://iam.us-gov.amazonaws.com/ us-gov-west-1/iam"),
+        (
+            "us-gov-east-1",
+            {},
+            "",
+            "sts",
+            "https://sts.us-gov-east-1.amazonaws.com/ us-gov-east-1/sts",
+        ),
         (
             "us-gov-west-1",
             {"AWS_USE_FIPS_ENDPOINT": "true"},
@@ -201,13 +264,17 @@ async def test_endpoints_are_those_of_awss_settings(
     expected: str,
     monkeypatch: pytest.MonkeyPatch,
     settings: Path,
+    aws_itself: Recorder,
 ) -> None:
     (settings / "config").write_text(config)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     service, action, parameters = CALLS[call]
+    if service in ("iam", "sts"):
+        aws_itself.body = f"<{action}Response><{action}Result/></{action}Response>".encode()
     async with clients(region) as aws:
-        assert await asked(aws, service, action, **parameters) == expected
+        await aws.call(service, action, "it", **parameters)
+    assert [url_of(head) for head in aws_itself.heads] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -333,11 +400,56 @@ async def test_tasks_without_aiobotocore_say_how_to_get_it(
             await aws.aclose()
 
 
-async def test_a_directory_bucket_is_asked_for_a_session_of_its_own() -> None:
+LISTED = (
+    "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>in/a.csv</Key>"
+    "<Size>3</Size><ETag>e</ETag></Contents></ListBucketResult>"
+)
+NOTHING_AT_THE_NAME = [("404 Not Found", b""), ("200 OK", b"<ListBucketResult/>")]
+"""The glob is looked for as the name of an object, and of a folder."""
+
+SESSION = (
+    "<CreateSessionResult><Credentials><AccessKeyId>AKIDSESSION</AccessKeyId>"
+    "<SecretAccessKey>s</SecretAccessKey><SessionToken>of the session</SessionToken>"
+    "<Expiration>2126-01-01T00:00:00Z</Expiration></Credentials></CreateSessionResult>"
+)
+
+
+@pytest.mark.parametrize("glob", ["in/*.csv", "in/a*"])
+async def test_input_of_an_access_point(glob: str, aws_itself: Recorder) -> None:
+    aws_itself.body = LISTED.encode()
     async with clients("us-east-1") as aws:
-        url = await asked(aws, "s3", "CreateSession", Bucket=EXPRESS)
-    assert url.startswith(f"https://{EXPRESS}.s3express-use1-az4.us-east-1.amazonaws.com/")
-    assert url.endswith(" us-east-1/s3express")
+        storage = S3Storage(aws)
+        aws_itself.before += NOTHING_AT_THE_NAME
+        files = await storage.list(f"s3://{ACCESS_POINT}/{glob}")
+        assert [(file.path, file.size) for file in files] == [(f"s3://{ACCESS_POINT}/in/a.csv", 3)]
+        aws_itself.body = b"a,b"
+        assert await storage.read(files[0].path) == b"a,b"
+    seen = [urlsplit(url_of(head)) for head in aws_itself.heads]
+    host = "mine-123456789012.s3-accesspoint.us-west-2.amazonaws.com"
+    assert {each.netloc for each in seen} == {host}
+    assert seen[-1].path == "/in/a.csv us-west-2/s3"
+
+
+async def test_input_of_a_directory_bucket(aws_itself: Recorder) -> None:
+    aws_itself.body = LISTED.encode()
+    async with clients("us-east-1") as aws:
+        storage = S3Storage(aws)
+        aws_itself.before += [("200 OK", SESSION.encode()), *NOTHING_AT_THE_NAME]
+        files = await storage.list(f"s3://{EXPRESS}/in/a*.csv")
+        assert [file.path for file in files] == [f"s3://{EXPRESS}/in/a.csv"]
+        aws_itself.body = b"a,b"
+        assert await storage.read(files[0].path) == b"a,b"
+    seen = [urlsplit(url_of(head)) for head in aws_itself.heads]
+    assert {each.netloc for each in seen} == {
+        f"{EXPRESS}.s3express-use1-az4.us-east-1.amazonaws.com"
+    }
+    assert "session" in seen[0].query
+    # such a bucket lists whole folders only
+    assert parse_qs(seen[-2].query)["prefix"] == ["in/"]
+    for head in aws_itself.heads[1:]:
+        assert "Credential=AKIDSESSION/" in head
+        assert "/us-east-1/s3express/" in head
+        assert "x-amz-s3session-token: of the session" in head.lower()
 
 
 @pytest.mark.parametrize(
@@ -450,14 +562,37 @@ async def test_no_credentials(environ: dict[str, str], monkeypatch: pytest.Monke
             await aws.sqs().list_queues("q")
 
 
-async def test_an_expired_sign_in(settings: Path) -> None:
-    (settings / "config").write_text(
-        "[default]\nsso_start_url = https://d-1.awsapps.com/start\nsso_region = us-east-1\n"
-        "sso_account_id = 123456789012\nsso_role_name = reader\n"
-    )
+PORTAL = "https://d-1.awsapps.com/start"
+BY_PROFILE = f"sso_start_url = {PORTAL}\nsso_region = us-east-1\n"
+BY_SESSION = "sso_session = mine\n"
+SSO_SESSION = f"[sso-session mine]\nsso_start_url = {PORTAL}\nsso_region = us-east-1\n"
+
+
+@pytest.mark.parametrize("signed_in", [False, True])
+@pytest.mark.parametrize(
+    ("profile", "rest", "name"), [(BY_PROFILE, "", PORTAL), (BY_SESSION, SSO_SESSION, "mine")]
+)
+async def test_an_expired_sign_in(
+    signed_in: bool,
+    profile: str,
+    rest: str,
+    name: str,
+    settings: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    where = "sso_account_id = 123456789012\nsso_role_name = reader\n"
+    (settings / "config").write_text(f"[default]\n{profile}{where}{rest}")
+    for provider in (botocore.credentials.SSOProvider, botocore.tokens.SSOTokenProvider):
+        monkeypatch.setattr(provider, "_SSO_TOKEN_CACHE_DIR", str(settings))
+    if signed_in:
+        token = {"accessToken": "t", "expiresAt": "2020-01-01T00:00:00Z", "startUrl": PORTAL}
+        kept = settings / f"{hashlib.sha1(name.encode()).hexdigest()}.json"
+        kept.write_text(json.dumps(token))
     async with clients(credentials=None) as aws:
-        with pytest.raises(errors.CredentialsError, match=r"aws sso login"):
+        with pytest.raises(errors.CredentialsError, match=r"aws sso login") as raised:
             await aws.sqs().list_queues("q")
+    assert "\n" not in str(raised.value)
+    assert signed_in == ("expired" in str(raised.value))
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
