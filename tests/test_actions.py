@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aflint.errors import InvalidArgumentError, UnportableKeyError
-from aflint.executor import in_tasks, joins
+from aflint.executor import in_tasks
 from aflint.executor.operators import sample, sample_with_replacement
 from aflint.rdd import histograms, sampling
 from aflint.statistics import Stats
@@ -39,21 +38,6 @@ def test_buckets_count_what_lies_between_borders(values: list[Any], borders: lis
     expected = [sum(low <= v < high for v in known) for low, high in pairwise(borders)]
     expected[-1] += sum(v == borders[-1] for v in known)
     assert counts == expected
-
-
-def test_joins_of_groups() -> None:
-    a, b, none = [1, 2], ["x"], []  # type: ignore[var-annotated]
-    for function, both, left, right in [
-        (joins.inner, [(1, "x"), (2, "x")], [], []),
-        (joins.left_outer, [(1, "x"), (2, "x")], [(1, None), (2, None)], []),
-        (joins.right_outer, [(1, "x"), (2, "x")], [], [(None, "x")]),
-        (joins.full_outer, [(1, "x"), (2, "x")], [(1, None), (2, None)], [(None, "x")]),
-        (joins.only_left, [], [1, 2], []),
-    ]:
-        call: Callable[[Any], Iterator[Any]] = function  # type: ignore[assignment]
-        assert list(call((a, b))) == both
-        assert list(call((a, none))) == left
-        assert list(call((none, b))) == right
 
 
 def test_counting_names_the_culprit() -> None:

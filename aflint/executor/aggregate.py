@@ -7,7 +7,7 @@ A table that grows past its share of memory is written out as a run sorted by th
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -35,9 +35,9 @@ def combine_into(
 ) -> None:
     """Fold pairs into a table of combiners by key.
 
-    The three loops do the same; they are spelled out because this is where aggregation spends its
-    time outside the user's functions. A record is unpacked in a line of its own, here and below, so
-    that an error can show one that is not a pair: see `failure.hint_for`.
+    The loops do the same; they are spelled out because this is where aggregation spends its time
+    outside the user's functions. A record is unpacked in a line of its own, here and below, so that
+    an error can show one that is not a pair: see `failure.hint_for`.
     """
     get, key = table.get, None
     try:
@@ -51,6 +51,18 @@ def combine_into(
                 key, value = pair
                 sofar = get(key, _ABSENT)
                 table[key] = value if sofar is _ABSENT else sofar + value
+        elif merge is min:
+            for pair in pairs:
+                key, value = pair
+                sofar = get(key, _ABSENT)
+                if sofar is _ABSENT or value < sofar:  # of equal ones `min` keeps the first
+                    table[key] = value
+        elif merge is max:
+            for pair in pairs:
+                key, value = pair
+                sofar = get(key, _ABSENT)
+                if sofar is _ABSENT or value > sofar:
+                    table[key] = value
         else:
             for pair in pairs:
                 key, value = pair
@@ -78,12 +90,13 @@ def group_into(table: Table, pairs: Iterable[Pair]) -> None:
 def cogroup_into(table: Table, pairs: Iterable[Pair], member: int, width: int) -> None:
     """Append the values of pairs to the lists of one member in a table of `width` lists."""
     get, key = table.get, None
+    nothing = ((),) * width
     try:
         for pair in pairs:
             key, value = pair
             lists = get(key)
             if lists is None:
-                lists = table[key] = tuple([] for _ in range(width))
+                lists = table[key] = tuple(map(list, nothing))
             lists[member].append(value)
     except TypeError as error:
         raise _explain(error, key) from error
@@ -185,9 +198,12 @@ def group(pairs: Iterator[Pair], spiller: Spiller) -> Iterator[tuple[Any, Group]
 
 
 def cogroup(
-    members: Iterable[Iterator[Pair]], width: int, spiller: Spiller
-) -> Iterator[tuple[Any, tuple[Group, ...]]]:
-    """Yield (key, one group for each member) for each key of any member."""
+    members: Iterable[Iterator[Pair]], width: int, spiller: Spiller, bare: bool = False
+) -> Iterator[tuple[Any, tuple[Sequence[Any], ...]]]:
+    """Yield (key, one group for each member) for each key of any member.
+
+    `bare` says that groups in memory may be given as lists, for what only iterates them.
+    """
     table: Table = {}
     runs = Runs(spiller.folder)
     for index, pairs in enumerate(members):
@@ -197,6 +213,8 @@ def cogroup(
             lambda chunk, index=index: cogroup_into(table, chunk, index, width),  # type: ignore[misc]
             lambda: runs.add(_member_pieces(table)),
         )
+    if not runs and bare:
+        return iter(table.items())
     if not runs:
         return ((key, tuple(map(Group, lists))) for key, lists in table.items())
     runs.add(_member_pieces(table))

@@ -78,10 +78,10 @@ def _parts(steps: Sequence[PerRecord]) -> Iterator[Sequence[PerRecord]]:
     """Cut steps where Python would not nest the loops of flat_map any deeper, or grow too long."""
     start = depth = 0
     for place, step in enumerate(steps):
-        depth += step.step.value.endswith(":")
+        depth += step.step.loops
         if depth > _DEEPEST or place - start == _LONGEST:
             yield steps[start:place]
-            start, depth = place, 1
+            start, depth = place, step.step.loops
     yield steps[start:]
 
 
@@ -123,9 +123,10 @@ def _loop(records: str, shape: Sequence[RecordStep], given: _Given) -> Iterator[
     yield f"for x in {records}:"
     depth, ends = 1, list[str]()
     for place, step in enumerate(shape):
-        for line in step.value.replace("f(", f"f{place}(").splitlines():
-            if line.startswith("for") and given is not _Given.TAKEN:
-                y, (call,) = f"y{place}", _CALL.findall(line)
+        for line in step.value.replace("f(", f"f{place}(").replace("_", str(place)).splitlines():
+            called = _CALL.search(line) if line.startswith("for") else None
+            if called is not None and given is not _Given.TAKEN:
+                y, call = f"y{place}", called.group()
                 yield f"{_INDENT * depth}{y} = iter({call})"
                 if given is _Given.LOOKED_AT:
                     yield f"{_INDENT * depth}if may_leak({y}): lazy = True; {y} = checked({y})"

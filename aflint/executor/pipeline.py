@@ -23,7 +23,7 @@ from aflint.executor.reading import (
     split_blocks,
 )
 from aflint.executor.sinks import BlockFileWriter
-from aflint.plan.lineage import Operator, PerPartition, PerRecord
+from aflint.plan.lineage import JOINS, Operator, PerPartition, PerRecord
 from aflint.plan.program import (
     Aggregate,
     Anew,
@@ -53,6 +53,9 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
     match step:
         case ReadSplit(leaf):
             return chain.from_iterable(split_blocks(leaf, partition, inputs))
+        case Transform(CoGroup(members), operators) if _is_join(operators[0]):
+            groups = _cogrouped(members, partition, inputs, bare=True)
+            return transform(groups, operators, partition)
         case Transform(parent, operators):
             return transform(records(parent, partition, inputs), operators, partition)
         case ReadShuffle():
@@ -61,11 +64,7 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
             pairs = records(parent, partition, inputs)
             return aggregate(pairs, aggregator, ordering, inputs.spiller)
         case CoGroup(members):
-            if all(map(is_plain_read, members)):
-                return read_cogroup(members, partition, inputs)
-            # Lazily: the pairs of one member are all taken in before the next one is begun.
-            pairs_of = (records(member, partition, inputs) for member in members)
-            return cogroup(pairs_of, len(members), inputs.spiller)
+            return _cogrouped(members, partition, inputs, bare=False)
         case Concatenate(members, offsets):
             member = _member(offsets, partition)
             return records(members[member], partition - offsets[member], inputs)
@@ -123,6 +122,20 @@ def transform(source: Records, operators: Sequence[Operator], partition: int) ->
                 if isinstance(step, PerPartition):
                     source = iter(step.function(partition, source))
     return source
+
+
+def _is_join(operator: Operator) -> bool:
+    return isinstance(operator, PerRecord) and operator.step in JOINS
+
+
+def _cogrouped(
+    members: tuple[Step, ...], partition: int, inputs: Inputs, bare: bool
+) -> Iterator[Any]:
+    if all(map(is_plain_read, members)):
+        return read_cogroup(members, partition, inputs, bare)
+    # Lazily: the pairs of one member are all taken in before the next one is begun.
+    pairs_of = (records(member, partition, inputs) for member in members)
+    return cogroup(pairs_of, len(members), inputs.spiller, bare)
 
 
 def _member(offsets: tuple[int, ...], partition: int) -> int:

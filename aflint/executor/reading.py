@@ -75,12 +75,14 @@ def read_shuffle(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[
     return _aggregated([step], partition, inputs, build, restore)
 
 
-def read_cogroup(members: Sequence[Step], partition: int, inputs: Inputs) -> Iterator[Any]:
+def read_cogroup(
+    members: Sequence[Step], partition: int, inputs: Inputs, bare: bool
+) -> Iterator[Any]:
     """Give each key with one group of values for each member; each is a plain read."""
     reads = [member for member in members if isinstance(member, ReadShuffle)]
 
     def build(pairs: Iterable[Pairs]) -> Iterator[Any]:
-        return cogroup(iter(pairs), len(reads), inputs.spiller)
+        return cogroup(iter(pairs), len(reads), inputs.spiller, bare)
 
     return _aggregated(reads, partition, inputs, build, _ungroup_member)
 
@@ -111,10 +113,14 @@ def aggregate(
 def _stream(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[Any]:
     """Give the pairs of a shuffle as they come: nothing but the frames seen need be carried."""
     consumed: list[FrameId] = list(inputs.chain.in_shuffle.seen.get(step.leaf, ()))
-    yield from chain.from_iterable(_frames(step, partition, inputs, consumed))
-    if inputs.chain.is_cut:
-        # Only now, when the consumer has come back for more, is the last frame used up.
-        inputs.chain.cut = InShuffle({step.leaf: tuple(consumed)})
+
+    def blocks() -> Iterator[list[Any]]:
+        yield from _frames(step, partition, inputs, consumed)
+        if inputs.chain.is_cut:
+            # Only now, when the consumer has come back for more, is the last frame used up.
+            inputs.chain.cut = InShuffle({step.leaf: tuple(consumed)})
+
+    return chain.from_iterable(blocks())
 
 
 def _aggregated(

@@ -22,7 +22,10 @@ _DEEP = 50_000
 
 
 class RecordStep(Enum):
-    """What is done to one record at a time; the value is the step as Python, see `PerRecord`."""
+    """What is done to one record at a time; the value is the step as Python, see `PerRecord`.
+
+    A name that ends in `_` is the step's own: it is read again after later steps have run.
+    """
 
     MAP = "x = f(x)"
     FILTER = "if not f(x): continue"
@@ -34,6 +37,34 @@ class RecordStep(Enum):
     KEYS = "x = x[0]"
     VALUES = "x = x[1]"
     PAIR = "k, v = x; x = (k, v)"  # a list of two becomes a tuple; anything else is an error
+    # Joins, of what a cogroup of two gives: the values of the key on either side.
+    JOIN = "k_, (a_, b_) = x\nfor v_ in a_:\nfor w_ in b_:\nx = (k_, (v_, w_))"
+    LEFT_OUTER_JOIN = (
+        "k_, (a_, b_) = x\nfor v_ in a_:\nfor w_ in b_ or (None,):\nx = (k_, (v_, w_))"
+    )
+    RIGHT_OUTER_JOIN = (
+        "k_, (a_, b_) = x\nfor v_ in a_ or (None,):\nfor w_ in b_:\nx = (k_, (v_, w_))"
+    )
+    FULL_OUTER_JOIN = (
+        "k_, (a_, b_) = x\nfor v_ in a_ or (None,):\nfor w_ in b_ or (None,):\nx = (k_, (v_, w_))"
+    )
+    SUBTRACT_BY_KEY = "k_, (a_, b_) = x\nif b_: continue\nfor v_ in a_:\nx = (k_, v_)"
+
+    @property
+    def loops(self) -> int:
+        """How many loops the step opens, each within the one before."""
+        return sum(line.endswith(":") for line in self.value.splitlines())
+
+
+JOINS = frozenset(
+    {
+        RecordStep.JOIN,
+        RecordStep.LEFT_OUTER_JOIN,
+        RecordStep.RIGHT_OUTER_JOIN,
+        RecordStep.FULL_OUTER_JOIN,
+        RecordStep.SUBTRACT_BY_KEY,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

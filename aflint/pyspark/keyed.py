@@ -9,13 +9,20 @@ from typing import Any
 from pyspark.resultiterable import ResultIterable
 
 from aflint.executor.partition import indices
-from aflint.plan.lineage import Mapped, Ordering, PerRecord, RangePartitioner, RecordStep
+from aflint.plan.lineage import (
+    JOINS,
+    Mapped,
+    Ordering,
+    PerRecord,
+    RangePartitioner,
+    RecordStep,
+)
 from aflint.pyspark.names import Partitioner, engine_rdd, make_rdd, portable_hash
 from aflint.pyspark.narrow import derived, given, partition_number, union_of
 from aflint.rdd import RDD as EngineRDD
 from aflint.rdd import sampling
 
-_MAKE_PAIRS = (RecordStep.KEY_BY, RecordStep.MAP_VALUES, RecordStep.FLAT_MAP_VALUES)
+_MAKE_PAIRS = JOINS | {RecordStep.KEY_BY, RecordStep.MAP_VALUES, RecordStep.FLAT_MAP_VALUES}
 
 
 def _count_of(rdd: Any, numPartitions: Any) -> int:

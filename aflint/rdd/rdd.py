@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
 
 from aflint.driver.callsite import method_here, named_here
 from aflint.errors import ClosureError, InvalidArgumentError
-from aflint.executor import in_tasks, joins, operators
+from aflint.executor import in_tasks, operators
 from aflint.executor.aggregate import identity
 from aflint.executor.group import Group
 from aflint.executor.pipe import pipe as pipe_records
@@ -463,35 +463,35 @@ class RDD(Generic[T]):
     ) -> RDD[tuple[K, tuple[V, W]]]:
         """Give (key, (a, b)) for each pair of values that share a key."""
         groups = self.cogroup(other, num_partitions=num_partitions)
-        return groups.flat_map_values(joins.inner)
+        return groups._per_record(RecordStep.JOIN, None, keeps_keys=True)
 
     def left_outer_join(
         self: RDD[tuple[K, V]], other: RDD[tuple[K, W]], num_partitions: int | None = None
     ) -> RDD[tuple[K, tuple[V, W | None]]]:
         """As join, with (key, (a, None)) where the other has no such key."""
         groups = self.cogroup(other, num_partitions=num_partitions)
-        return groups.flat_map_values(joins.left_outer)
+        return groups._per_record(RecordStep.LEFT_OUTER_JOIN, None, keeps_keys=True)
 
     def right_outer_join(
         self: RDD[tuple[K, V]], other: RDD[tuple[K, W]], num_partitions: int | None = None
     ) -> RDD[tuple[K, tuple[V | None, W]]]:
         """As join, with (key, (None, b)) where this RDD has no such key."""
         groups = self.cogroup(other, num_partitions=num_partitions)
-        return groups.flat_map_values(joins.right_outer)
+        return groups._per_record(RecordStep.RIGHT_OUTER_JOIN, None, keeps_keys=True)
 
     def full_outer_join(
         self: RDD[tuple[K, V]], other: RDD[tuple[K, W]], num_partitions: int | None = None
     ) -> RDD[tuple[K, tuple[V | None, W | None]]]:
         """As join, with None for the side that lacks a key."""
         groups = self.cogroup(other, num_partitions=num_partitions)
-        return groups.flat_map_values(joins.full_outer)
+        return groups._per_record(RecordStep.FULL_OUTER_JOIN, None, keeps_keys=True)
 
     def subtract_by_key(
         self: RDD[tuple[K, V]], other: RDD[tuple[K, Any]], num_partitions: int | None = None
     ) -> RDD[tuple[K, V]]:
         """Give the pairs whose key the other does not have."""
         groups = self.cogroup(other, num_partitions=num_partitions)
-        return groups.flat_map_values(joins.only_left)
+        return groups._per_record(RecordStep.SUBTRACT_BY_KEY, None, keeps_keys=True)
 
     # ---- sorting
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,20 @@ def test_combining(spiller: Spiller) -> None:
     assert listed[None] == list(range(1, 600, 6))
 
 
+@pytest.mark.parametrize("merge", [min, max])
+def test_the_least_and_the_greatest_are_what_the_built_ins_keep(
+    merge: Any, spiller: Spiller
+) -> None:
+    # 1, 1.0 and True are equal: the first stays. NaN is neither less nor greater.
+    values = [2, 1, 1.0, True, math.nan, 0.0, -0.0, 3, 3.0, math.nan, 2]
+    pairs = [(n % 7, values[n * 5 % 11]) for n in range(2000)]
+    ours = dict(combine(iter(pairs), identity, merge, merge, spiller))
+    plain = dict(combine(iter(pairs), identity, lambda a, b: merge(a, b), merge, spiller))
+    assert repr(ours) == repr(plain)
+    with pytest.raises(TypeError, match="not supported between instances of 'str' and 'int'"):
+        list(combine(iter([(1, 1), (1, "a")]), identity, merge, merge, spiller))
+
+
 def test_grouping_keeps_the_order_of_values(spiller: Spiller) -> None:
     found = dict(group(some_pairs(), spiller))
     assert found["b"] == list(range(5, 3000, 6))
@@ -66,9 +81,10 @@ def test_grouping_keeps_the_order_of_values(spiller: Spiller) -> None:
     assert all(list(values) == list(values) for values in found.values())
 
 
-def test_cogrouping(spiller: Spiller) -> None:
+@pytest.mark.parametrize("bare", [False, True])
+def test_cogrouping(spiller: Spiller, bare: bool) -> None:
     members = [some_pairs(300), iter([("a", "A"), ("z", "Z")]), iter(())]
-    found = dict(cogroup(members, 3, spiller))
+    found = dict(cogroup(members, 3, spiller, bare))
     assert [list(part) for part in found["a"]] == [list(range(0, 300, 6)), ["A"], []]
     assert [list(part) for part in found["z"]] == [[], ["Z"], []]
     assert len(found) == 7

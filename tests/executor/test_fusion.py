@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aflint.executor.fusion import fuse
+from aflint.executor.group import Group
 from aflint.executor.pipeline import transform
 from aflint.plan.lineage import PerPartition, PerRecord, RecordStep
 
@@ -30,6 +31,49 @@ def test_each_step_means_what_it_says() -> None:
         (RecordStep.VALUES, None, [1, 2]),
     ]:
         assert list(fuse([step(kind, function)])(iter(pairs))) == expected, kind
+
+
+def test_joins_pair_the_values_of_a_key() -> None:
+    cases: list[tuple[RecordStep, Any, list[Any], list[Any]]] = [
+        (RecordStep.JOIN, [(1, "x"), (1, "y"), (2, "x"), (2, "y")], [], []),
+        (RecordStep.LEFT_OUTER_JOIN, ..., [(1, None), (2, None)], []),
+        (RecordStep.RIGHT_OUTER_JOIN, ..., [], [(None, "x"), (None, "y")]),
+        (RecordStep.FULL_OUTER_JOIN, ..., [(1, None), (2, None)], [(None, "x"), (None, "y")]),
+        (RecordStep.SUBTRACT_BY_KEY, [], [1, 2], []),
+    ]
+    for kind, both, left, right in cases:
+        all_pairs = [(a, b) for a in (1, 2) for b in "xy"]
+        for groups, expected in [
+            (([1, 2], ["x", "y"]), all_pairs if both is ... else both),
+            ((Group([1, 2]), []), left),
+            (([], Group(["x", "y"])), right),
+            (([], []), [(None, None)] if kind is RecordStep.FULL_OUTER_JOIN else []),
+        ]:
+            found = list(fuse([step(kind)])(iter([("k", groups)])))
+            assert found == [("k", value) for value in expected], kind
+
+
+def test_a_join_goes_on_with_its_own_key_whatever_later_steps_make_of_it() -> None:
+    steps = [
+        step(RecordStep.JOIN),
+        step(RecordStep.FLAT_MAP_VALUES, lambda pair: pair),
+        step(RecordStep.MAP, lambda pair: (pair[1], (([pair[0]], [pair[1]])))),
+        step(RecordStep.FILTER, lambda pair: pair[0] != "y"),
+        step(RecordStep.JOIN),
+        step(RecordStep.MAP_VALUES, str),
+        step(RecordStep.FLAT_MAP, lambda pair: map(str, pair)),
+    ]
+    records: list[tuple[str, tuple[list[Any], list[Any]]]] = [
+        ("k", ([1, 2], ["x", "y"])),
+        ("l", ([3], [4])),
+    ]
+    expected = []
+    for key, (left, right) in records:
+        for value in [part for a in left for b in right for part in (a, b)]:
+            if value != "y":
+                expected += [str(value), str((key, value))]
+    assert list(fuse(steps)(iter(records))) == expected
+    assert list(fuse(steps)(iter(records * 20))) == expected * 20
 
 
 def test_steps_run_record_by_record() -> None:
