@@ -192,6 +192,9 @@ class TaskError(JobError):
         self.raised = raised
         self.remote_traceback = remote_traceback
 
+    kept = ""
+    """Where the task lies in storage, with `keep_failed`."""
+
 
 class AttemptsExhaustedError(JobError):
     """One task was lost as often as `max_attempts` allows."""

@@ -271,6 +271,8 @@ class TaskDescription:
     max_result_bytes: int = 0
     fetch_timeout_s: float = 60.0
     logs: bool = False
+    keep: bool = False
+    """Whether it is kept with all that it reads where user code fails it."""
     debug: bool = False
     """Whether aflint's own debug log is written while it runs."""
     continuation: Continuation | None = None

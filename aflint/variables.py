@@ -90,6 +90,12 @@ _broadcasts: weakref.WeakValueDictionary[str, Broadcast[Any]] = weakref.WeakValu
 _noticed: list[Blob] | None = None
 
 
+def data_of(blob: Blob) -> bytes | None:
+    """Return what a broadcast that was made in this process holds, or None."""
+    known = _broadcasts.get(blob.digest)
+    return None if known is None else known._data
+
+
 @contextmanager
 def noticing_broadcasts() -> Iterator[list[Blob]]:
     """Collect the blobs of the broadcasts that are pickled meanwhile."""

@@ -69,6 +69,7 @@ async def assemble(
         max_result_bytes=MOST_RESPONSE - _RESULT_SLACK,
         fetch_timeout_s=config.fetch_timeout_s,
         logs=config.task_logs,
+        keep=config.keep_failed,
         debug=logging.getLogger("aflint").isEnabledFor(logging.DEBUG),
     )
     sizes = tuple(sorted(found.functions))

@@ -41,6 +41,7 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
         memory_mb=config.worker_memory_mb,
         fetch_timeout_s=config.fetch_timeout_s,
         logs=config.task_logs,
+        keep=config.keep_failed,
         debug=logging.getLogger("aflint").isEnabledFor(logging.DEBUG),
     )
     return Backend(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from aflint.cli.command import Json, write_json
 from aflint.cli.panels import Panel
 
 
@@ -21,12 +22,16 @@ def register(app: typer.Typer) -> None:
                 metavar="[STAGE/]PARTITION", help="Only this task's.", show_default="all of them"
             ),
         ] = None,
+        as_json: Json = False,
     ) -> None:
         """Write what the tasks of a job printed and logged, the last 4 KB of each."""
         from aflint.observe.finding import find_job, output_of
 
         _, found = find_job(job)
         written = output_of(found, task)
+        if as_json:
+            write_json(written)
+            return
         for line in written:
             typer.echo(line)
         if not written:

@@ -155,6 +155,11 @@ class Config:
     task_logs: bool = _setting(
         False, "Whether prints and logging of user code are forwarded to the driver."
     )
+    keep_failed: bool = _setting(
+        False,
+        "Whether a task that user code fails is kept with all that it reads, for a week, in the "
+        "user's state folder: `aflint replay` runs it again here, under a debugger.",
+    )
     progress: bool | None = _setting(
         None,
         "Whether running stages, and a line of each job that ended, are shown on standard error. "

@@ -14,6 +14,7 @@ from aflint.aio import to_the_end
 from aflint.codec import closure, frame, records
 from aflint.codec.digest import checked_blob
 from aflint.driver import commit
+from aflint.driver.failed import FailedTasks
 from aflint.driver.programs import Programs
 from aflint.driver.recording import JobRecord, identity_of
 from aflint.driver.resolve import Resolver, nodes_to_cache
@@ -65,6 +66,8 @@ class JobRunner:
     runs_on_s: float
     default_parallelism: int | None
     checkpoint_dir: str | None
+    failed: FailedTasks | None = None
+    """Where a task that failed a job is kept, if it is."""
     closed: bool = False
     resolver: Resolver = field(init=False)
     _numbers: itertools.count[int] = field(init=False)
@@ -140,6 +143,8 @@ class JobRunner:
                         finally:
                             record.closed()
                 except AflintError as error:
+                    if self.failed is not None:
+                        await self.failed.keep(error, self.storage)
                     await self._check_own(error)
                     raise
 

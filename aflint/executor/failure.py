@@ -70,7 +70,7 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
     raised, error = error, _without_generator(error)
     hint, explained = hint_for(error) or _definition(error), _is_explained(error)
     # A hint or an explanation says it all: no traceback is shown with it.
-    users = None if hint or explained else _users_part(error)
+    users = None if hint or explained else users_part(error)
     text = shortened("".join(traceback.format_exception(type(error), error, users)))
     details = {
         "partition": task.partition,
@@ -204,7 +204,7 @@ def _one_line(error: BaseException) -> str:
     return shortened(line, MOST_CHARACTERS // 8)
 
 
-def _users_part(error: BaseException) -> TracebackType | None:
+def users_part(error: BaseException) -> TracebackType | None:
     """Return the traceback from the first frame that is not aflint's, or all of it."""
     step = error.__traceback__
     while step is not None:

@@ -46,8 +46,10 @@ class Inputs:
 
     def __post_init__(self) -> None:
         self._splits = {(item.leaf, item.partition): item.split for item in self.task.inputs}
-        if self.transport is not None and not self.transport.traits.rereadable:
-            counts = Counter(map(_place, filter(_is_manifest, self._splits.values())))
+        if self.task.keep:  # read whole, so that all of it can be kept where the task fails
+            self._read_twice = set(map(place_of, filter(_is_manifest, self._splits.values())))
+        elif self.transport is not None and not self.transport.traits.rereadable:
+            counts = Counter(map(place_of, filter(_is_manifest, self._splits.values())))
             self._read_twice = {place for place, count in counts.items() if count > 1}
 
     def frame_key(self, job: str) -> bytes:
@@ -73,7 +75,7 @@ class Inputs:
         Two leaves of one task may read the same partition, even in turns. Two readers of a queue
         would hide its messages from each other, so there it is read once, whole, into a file.
         """
-        place = _place(manifest)
+        place = place_of(manifest)
         if place not in self._read_twice:
             yield from self._fetch(Completeness(manifest, seen))
             return
@@ -98,6 +100,12 @@ class Inputs:
             self.task.fetch_timeout_s,
             self.shuffle_counts,
         )
+
+    def hold(self, place: ReducePartition, blocks: Iterator[list[Any]]) -> None:
+        """Have the frames of a reduce partition, as [id, records], read from here."""
+        file = self._held[place] = SpillFile(self.spiller.folder)
+        for block in blocks:
+            file.append(block)
 
     def close(self) -> None:
         """Free what was held of partitions that are read twice."""
@@ -124,5 +132,6 @@ def _is_manifest(split: Any) -> bool:
     return isinstance(split, Manifest)
 
 
-def _place(manifest: Manifest) -> ReducePartition:
+def place_of(manifest: Manifest) -> ReducePartition:
+    """Return which partition of which shuffle a manifest reads."""
     return manifest.handle.job, manifest.handle.shuffle, manifest.partition

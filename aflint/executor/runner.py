@@ -22,6 +22,7 @@ from aflint.executor.context import TaskContext, running
 from aflint.executor.failure import describe
 from aflint.executor.inputs import Inputs
 from aflint.executor.io_loop import IOLoop, Stopwatch
+from aflint.executor.keeping import keep
 from aflint.executor.memory import MemoryWatch, peak_bytes
 from aflint.executor.order import by_content, comes_in_any_order
 from aflint.executor.output_capture import captured_output
@@ -125,9 +126,12 @@ class Executor:
                 result = self._run_link(program, task, inputs)
             except BaseException as error:
                 # Described here, where what was read until then can be counted: it is billed, too.
+                failure = describe(error, task.id)
+                if task.keep:
+                    failure = keep(task, failure, inputs, self._fetch)
                 return TaskResult(
                     task.id,
-                    failure=describe(error, task.id),
+                    failure=failure,
                     metrics=_add_reads(TaskMetrics(), inputs, spill, loading),
                 )
             finally:

@@ -33,6 +33,11 @@ def history_folder(environ: Mapping[str, str] = os.environ) -> Path:
         ) from None
 
 
+def failed_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where failed tasks are kept: beside the history. Raises as `history_folder`."""
+    return history_folder(environ).with_name("failed")
+
+
 def new_log(folder: Path, run: str) -> tuple[Path, int | None]:
     """Return a path for a run's log that no log has, and which run of its id it is, if not the
     first.

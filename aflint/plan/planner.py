@@ -101,6 +101,7 @@ class TaskSettings:
     max_result_bytes: int = 0
     fetch_timeout_s: float = 60.0
     logs: bool = False
+    keep: bool = False
     debug: bool = False
     aws: AwsEndpoints | None = None
 

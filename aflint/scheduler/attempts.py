@@ -102,6 +102,7 @@ def _describe(attempt: Attempt, policy: Policy) -> TaskDescription:
         max_result_bytes=settings.max_result_bytes,
         fetch_timeout_s=settings.fetch_timeout_s,
         logs=settings.logs,
+        keep=settings.keep,
         debug=settings.debug,
         continuation=attempt.start.continuation,
     )

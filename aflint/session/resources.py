@@ -18,6 +18,7 @@ from aflint.config import Config, settings
 from aflint.cost import price
 from aflint.driver.budget import Watch
 from aflint.driver.command import this_driver
+from aflint.driver.failed import FailedTasks
 from aflint.driver.jobs import JobRunner
 from aflint.driver.programs import Programs
 from aflint.driver.progress import open_progress, show_task_logs
@@ -43,6 +44,7 @@ from aflint.journal import (
     folder_of,
     open_journal,
 )
+from aflint.observe.history import failed_folder
 from aflint.observe.recording import Recording
 from aflint.scheduler.loop import Scheduler
 from aflint.user_modules import UserModules
@@ -195,6 +197,7 @@ class Resources:
             runs_on_s=backend.runs_on_s,
             default_parallelism=config.default_parallelism,
             checkpoint_dir=config.checkpoint_dir,
+            failed=FailedTasks(failed_folder()) if config.keep_failed else None,
         )
 
     async def _open_journal(
