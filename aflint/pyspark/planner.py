@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aflint.pyspark import names
 from aflint.pyspark.errors import translated
 from aflint.sql.catalyst import Catalyst, missing
+from aflint.sql.objects import Objects
 
 if TYPE_CHECKING:
     from aflint.sql.stages import Settings
@@ -64,7 +65,8 @@ def _started(context: Any) -> Catalyst:
     # Spark's default of 200 is for clusters; its adaptive plans would merge most of them.
     settings.setdefault(_PARTITIONS, str(2 * context.defaultParallelism))
     install_exception_handler()
-    return Catalyst(settings)
+    engine = context._engine_running()
+    return Catalyst(settings, Objects(engine.jobs.storage, engine.run))
 
 
 def _is_for_sql(key: str) -> bool:

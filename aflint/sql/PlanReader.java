@@ -190,6 +190,7 @@ public class PlanReader {
         file.put("path", status.getPath().toUri().toString());
         file.put("size", status.getLen());
         file.put("modified", status.getModificationTime());
+        file.put("version", status.fileStatus().getOwner());
       }
     }
   }

@@ -11,6 +11,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from typing import Any
 
 from aflint.errors import ConfigError
 from aflint.sql.errors import JavaEndedError
+from aflint.sql.objects import Objects
 from aflint.sql.plan import PlanNode, parse_plan
 
 OPENED = (
@@ -190,7 +192,7 @@ def java() -> JavaProcess:
 class Catalyst:
     """A planning session in the JVM. There is one at a time; `close` ends it and leaves the JVM."""
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    def __init__(self, settings: Mapping[str, str], objects: Objects | None = None) -> None:
         self.gateway = java().gateway
         self.jvm = jvm = self.gateway.jvm
         conf = jvm.org.apache.spark.SparkConf(False)
@@ -200,20 +202,35 @@ class Catalyst:
         try:
             self.jsc.setLogLevel("ERROR")
             self.session = jvm.org.apache.spark.sql.classic.SparkSession(self.jsc.sc())
-            self._reader = self._compiled()
+            self._reader = self._compiled("PlanReader").newInstance()
+            if objects is not None:
+                self.see(objects)
         except BaseException:
             self.close()
             raise
 
-    def _compiled(self) -> Any:
-        source = files("aflint.sql").joinpath("PlanReader.java").read_text()
+    def see(self, objects: Objects) -> None:
+        """Have the JVM see S3 by a session's storage."""
+        from pyspark.java_gateway import ensure_callback_server_started
+
+        ensure_callback_server_started(self.gateway)
+        kind = self._compiled("ObjectFiles")
+        kind.newInstance().answeredBy(objects)
+        conf = self.jsc.sc().hadoopConfiguration()
+        conf.setClassLoader(kind.getClassLoader())
+        for scheme in ("s3", "s3a", "s3n"):
+            conf.set(f"fs.{scheme}.impl", kind.getName())
+
+    def _compiled(self, name: str) -> Any:
+        """Return a class that the JVM compiles of a file here."""
+        source = files("aflint.sql").joinpath(f"{name}.java").read_text()
         # A class of its own for each session: py4j knows classes by name, and not by their loader.
-        name = f"PlanReader{next(_readers)}"
-        source = source.replace("class PlanReader ", f"class {name} ")
+        alone = f"{name}{next(_numbers)}"
+        source = re.sub(rf"\bclass {name} ", f"class {alone} ", source)
         compiler = self.gateway.jvm.org.codehaus.janino.SimpleCompiler()
         compiler.setParentClassLoader(self.session.getClass().getClassLoader())
         compiler.cook(source)
-        return compiler.getClassLoader().loadClass(f"aflint.{name}").newInstance()
+        return compiler.getClassLoader().loadClass(f"aflint.{alone}")
 
     def plan(self, frame: Any) -> PlanNode:
         """Return the physical plan of a Java DataFrame."""
@@ -234,9 +251,10 @@ class Catalyst:
         """End the session."""
         if java_runs():
             self.jsc.stop()
+            self.jvm.org.apache.hadoop.fs.FileSystem.closeAll()  # they know this session's storage
 
 
-_readers = itertools.count(1)
+_numbers = itertools.count(1)
 
 
 def java_runs() -> bool:

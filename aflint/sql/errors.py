@@ -43,6 +43,12 @@ class QueryError(JobError):
 
 
 _CLASSES = (
+    (r"No files found that match|Cannot open file", "FAILED_READ_FILE.FILE_NOT_EXIST"),
+    (
+        r"No magic bytes|too small to be a Parquet file|Failed to read Parquet|Footer length error"
+        r"|TProtocolException",
+        "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER",
+    ),
     (r"Overflow in|Out of Range Error", "ARITHMETIC_OVERFLOW"),
     (r"out of range for the destination type", "CAST_OVERFLOW"),
     (

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from aflint.driver.callsite import named_here
 from aflint.driver.jobs import JobRunner
 from aflint.errors import ConfigError, InvalidArgumentError
 from aflint.sql.batches import Batches
 from aflint.sql.catalyst import Catalyst, missing
+from aflint.sql.objects import Objects
 from aflint.sql.plan import PlanNode
 from aflint.sql.queries import batches, compiled
 from aflint.sql.results import named
@@ -44,7 +47,13 @@ class Planner:
                 if name := missing():
                     raise ConfigError(f"SQL needs {name}: pip install 'aflint[sql]'")
                 partitions = {"spark.sql.shuffle.partitions": str(2 * self._slots)}
-                self._catalyst = await asyncio.to_thread(Catalyst, partitions)
+                loop = asyncio.get_running_loop()
+
+                def call(make: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+                    return asyncio.run_coroutine_threadsafe(make(), loop).result()
+
+                objects = Objects(self._runner.storage, call)
+                self._catalyst = await asyncio.to_thread(Catalyst, partitions, objects)
             return self._catalyst
 
     def close(self) -> None:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from aflint.aio import together
+from aflint.sql import remote
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.plan import PlanNode
 from aflint.sql.stages import Relation
 from aflint.sql.tasks import connection
 from aflint.sql.types import Type, parse_type, quoted, text
+from aflint.storage.base import Storage
 
 Splits = list[list[dict[str, Any]]]
 _PARQUET = "ParquetFileFormat"
 _OPENING = 4 << 20
 """Opening a file counts as much as reading so many bytes, as in Spark."""
+_FOOTER = 64 << 10
+"""Read of a remote file's end at first: most footers are smaller."""
+_FETCHES = 32
+"""Footers fetched at the same time."""
 _LAST_ROW = (1 << 63) - 1
 
 
@@ -44,9 +53,11 @@ def scan(node: PlanNode, name: str, most: int) -> Relation:
     return Relation(f"SELECT {', '.join(items)} FROM {source}", columns)
 
 
-def splits(node: PlanNode, name: str, most: int) -> Splits:
+def splits(
+    node: PlanNode, name: str, most: int, footers: Mapping[str, str] = MappingProxyType({})
+) -> Splits:
     """Return the variables of each split: its files, or the rows of a large one, and the values of
-    the folders that these lie in. Reads the footers of files that are cut.
+    the folders that these lie in. Reads the footers of files that are cut: see `fetch_footers`.
     """
     placed, cut = _placed(node, name), cuts(node, most)
     found: Splits = []
@@ -58,11 +69,37 @@ def splits(node: PlanNode, name: str, most: int) -> Splits:
         for paths in packed([file for file in files if file not in large], most):
             found.append([{f"{name}_files": paths, **whole, **values}])
         for file in large:
-            path = _path(file["path"])
-            for first, last in row_ranges(path, most):
+            for first, last in row_ranges(footers.get(file["path"], _path(file["path"])), most):
                 rows = {f"{name}_from": first, f"{name}_to": last}
-                found.append([{f"{name}_files": [path], **rows, **values}])
+                found.append([{f"{name}_files": [_readable(file)], **rows, **values}])
     return found
+
+
+async def fetch_footers(node: PlanNode, most: int, storage: Storage, folder: str) -> dict[str, str]:
+    """Return, for each remote file that is cut, a local file of its size that has its footer only.
+
+    The files are made in `folder`.
+    """
+    files = [file for d in node.fields["directories"] for file in d["files"]]
+    remotes = [f for f in files if int(f["size"]) > most and remote.is_remote(_path(f["path"]))]
+    found = {file["path"]: f"{folder}/{number}" for number, file in enumerate(remotes)}
+
+    async def fetch(file: Mapping[str, Any]) -> None:
+        path, size, version = _path(file["path"]), int(file["size"]), file["version"] or ""
+        tail = await storage.read(path, size - _FOOTER, size, version)
+        whole = int.from_bytes(tail[-8:-4], "little") + 8  # its length stands before the last mark
+        if whole > len(tail):
+            tail = await storage.read(path, size - min(whole, size), size, version)
+        await asyncio.to_thread(_write_end, found[file["path"]], size, tail)
+
+    await together(map(fetch, remotes), _FETCHES)
+    return found
+
+
+def _write_end(path: str, size: int, tail: bytes) -> None:
+    with open(path, "wb") as file:
+        file.seek(size - len(tail))  # what lies before takes no room on the disk
+        file.write(tail)
 
 
 def split_bytes(node: PlanNode, most: int, slots: int) -> int:
@@ -130,7 +167,7 @@ def packed(files: list[Mapping[str, Any]], most: int) -> list[list[str]]:
         if not groups or size > room:
             groups.append([])
             room = most
-        groups[-1].append(_path(file["path"]))
+        groups[-1].append(_readable(file))
         room -= size
     return groups
 
@@ -163,9 +200,19 @@ def _has_instants(kind: Type) -> bool:
 
 def _path(url: str) -> str:
     parsed = urlparse(url)
+    if parsed.scheme in ("s3", "s3a", "s3n"):
+        return f"s3://{parsed.netloc}{unquote(parsed.path)}"
     if parsed.scheme not in ("", "file"):
-        raise UnsupportedPlanError(f"reading {url}", instead="Read files of this machine.")
+        raise UnsupportedPlanError(f"reading {url}", instead="Read local files or s3:// ones.")
     return unquote(parsed.path)
+
+
+def _readable(file: Mapping[str, Any]) -> str:
+    """Return the path by which DuckDB reads a file."""
+    path = _path(file["path"])
+    if not remote.is_remote(path):
+        return path
+    return remote.readable(path, int(file["size"]), file["version"] or "")
 
 
 def _parquet(files: str, node: PlanNode) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aflint.executor.context import TaskContext, in_task, task_context
+from aflint.sql import remote
 from aflint.sql.batches import Batches, encoded
 from aflint.sql.errors import explained
 from aflint.sql.sinks.files import FileSink
@@ -121,6 +122,8 @@ class StageTask:
             else:
                 yield from placed(cursor, self.query, self.placing, partition)
         except Error as error:
+            if (failure := remote.failure()) is not None:
+                raise failure from None
             raise explained(str(error)) from None
         finally:
             cursor.close()
@@ -130,6 +133,8 @@ class StageTask:
         for place, payload in payloads:
             if isinstance(payload, dict):
                 for name, value in payload.items():
+                    if isinstance(value, list) and value[0].startswith(remote.SCHEME):
+                        remote.register(cursor)
                     cursor.execute(f"SET VARIABLE {name} = $1", [value])
             else:
                 loadings[place].add(payload)

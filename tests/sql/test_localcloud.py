@@ -23,7 +23,7 @@ def functions(
     generate(folder, scale=0.01, parts=2)
     for table in TABLES:
         spark.table(table, path_of(folder, table))
-    (folder / "requirements.txt").write_text("duckdb\nnanoarrow\nnumpy\n")
+    (folder / "requirements.txt").write_text("duckdb\nfsspec\nnanoarrow\nnumpy\n")
     with asyncio.Runner() as runner:
         session = runner.run(
             aflint.open(

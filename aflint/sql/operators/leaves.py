@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -27,7 +28,11 @@ def _files(node: PlanNode, stage: Stage) -> Relation:
         return relation
 
     async def cut() -> Node:
-        return compiler.source(str(node), await asyncio.to_thread(scans.splits, node, name, most))
+        storage = compiler.runner.storage
+        with tempfile.TemporaryDirectory(prefix="aflint-footers-") as folder:
+            footers = await scans.fetch_footers(node, most, storage, folder)
+            cuts = await asyncio.to_thread(scans.splits, node, name, most, footers)
+        return compiler.source(str(node), cuts)
 
     stage.read_variables(Unresolved(name=str(node), resolve=cut))
     return relation

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.remote import Writing, is_remote, register
 from aflint.sql.types import text
 from aflint.storage.local import local_path
 
@@ -29,8 +30,15 @@ class WriteParquet:
     metadata: tuple[tuple[str, str], ...]
 
     def __call__(self, cursor: Any, rows: str, path: str) -> int:
+        if is_remote(path):
+            register(cursor)
+            with Writing(path) as file:
+                return self._copied(cursor, rows, file)
         file = local_path(path)
         os.makedirs(os.path.dirname(file), exist_ok=True)
+        return self._copied(cursor, rows, file)
+
+    def _copied(self, cursor: Any, rows: str, file: str) -> int:
         pairs = ", ".join(f"{text(key)}: {text(value)}" for key, value in self.metadata)
         options = f"FORMAT parquet, CODEC {text(self.codec)}, KV_METADATA {{{pairs}}}"
         copied = cursor.execute(f"COPY ({rows}) TO {text(file)} ({options}, USE_TMP_FILE false)")
