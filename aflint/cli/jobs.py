@@ -39,7 +39,7 @@ def jobs_table(found: list[tuple[Run, Job]], now: float, width: int) -> Table:
         done, asked = (sum(getattr(s, n) for s in job.stages) for n in ("done", "count"))
         cells = {
             "job": job.id,
-            "state": job.state,
+            "state": run.state(job),
             "began": f"{age(now - job.submitted)} ago",
             "took": "" if job.completed is None else format_seconds(job.completed - job.submitted),
             "tasks": f"{done}/{asked}",
@@ -67,7 +67,7 @@ def show(run: Run, job: Job) -> None:
     out = console()
     took = "" if job.completed is None else f" in {format_seconds(job.completed - job.submitted)}"
     cost = f"{'would cost ' if run.estimated else ''}{format_dollars(job.dollars)}"
-    out.print(f"job {job.id} {job.name}: {job.state}{took}, {cost}", markup=False)
+    out.print(f"job {job.id} {job.name}: {run.state(job)}{took}, {cost}", markup=False)
     out.print(f"run {run.id} of {run.name} on {run.backend}", markup=False)
     table = Table(box=None, pad_edge=False)
     for column in ("stage", "state", "tasks", "failed", "read", "fetched", "shuffled", "dollars"):
@@ -107,7 +107,7 @@ def as_dict(run: Run, job: Job, *, whole: bool) -> dict[str, Any]:
             stage["tasks"] = list(stage["tasks"].values())
     return {
         "job": job.id, "run": run.id, "program": run.name, "backend": run.backend,
-        "name": job.name, "state": job.state, "error": job.error, "began": job.submitted,
+        "name": job.name, "state": run.state(job), "error": job.error, "began": job.submitted,
         "ended": job.completed, "dollars": job.dollars, "estimated": run.estimated,
         "stages": stages,
     }  # fmt: skip

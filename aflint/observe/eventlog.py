@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import platform
 import re
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -285,7 +287,12 @@ class EventLog:
             {
                 "Event": "SparkListenerLogStart",
                 "Spark Version": SPARK_VERSION,
-                "aflint": {**about, "run": run.run, "backend": run.backend},
+                "aflint": {
+                    **about,
+                    "run": run.run,
+                    "backend": run.backend,
+                    "driver": [socket.gethostname(), os.getpid()],
+                },
             }
         )
         application = {

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from aflint.config import Config
 from aflint.errors import ConfigError
+from aflint.observe.asking import answer
 
 if TYPE_CHECKING:
-    from aflint.observe.page import PageServer
+    from aflint.observe.page import Ask, PageServer
+    from aflint.sql.batches import Batches
 
 
-def new_page(port: int | None) -> PageServer:
+def new_page(port: int | None, ask: Ask | None = None) -> PageServer:
     """Return the page, bound to its port.
 
     Raises ConfigError where `aflint[ui]` is not installed, or the port is in use.
@@ -21,17 +26,23 @@ def new_page(port: int | None) -> PageServer:
         from aflint.observe.page import PageServer
     except ModuleNotFoundError as error:
         raise ConfigError(f"the page needs {error.name}: pip install 'aflint[ui]'") from None
-    return PageServer(port)
+    return PageServer(port, ask)
 
 
-def open_page(config: Config) -> PageServer:
-    """Serve the page of a session, and write its address to standard error.
+def open_page(config: Config, sql: Callable[[str], Awaitable[Batches]]) -> PageServer:
+    """Serve the page of a session, whose queries `sql` runs, and write its address to standard
+    error.
 
     Raises as `new_page` does, and ConfigError for a session that keeps no history to show.
     """
     if not config.history_mb:
         raise ConfigError("ui needs a history to show: history_mb is 0")
-    page = new_page(config.ui_port)
+    loop = asyncio.get_running_loop()
+
+    def ask(query: str) -> Future[dict[str, Any]]:
+        return asyncio.run_coroutine_threadsafe(answer(sql, query), loop)
+
+    page = new_page(config.ui_port, ask)
     page.start()
     print(f"the page of this run: {page.url}", file=sys.stderr)
     return page

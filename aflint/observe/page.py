@@ -13,7 +13,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
 
@@ -124,8 +125,15 @@ class _Guard:
         await response(scope, receive, send)
 
 
-def create_app(token: str, folder: Path) -> Starlette:
-    """Return the page as an ASGI application, over the logs in a folder."""
+Ask = Callable[[str], Future[dict[str, Any]]]
+"""Runs a query in the session of the page, and returns what to show of its result."""
+
+
+def create_app(token: str, folder: Path, ask: Ask | None = None) -> Starlette:
+    """Return the page as an ASGI application, over the logs in a folder.
+
+    With `ask` it has a box for queries.
+    """
     runs = Runs(folder)
 
     async def index(request: Request) -> Response:
@@ -159,14 +167,29 @@ def create_app(token: str, folder: Path) -> Starlette:
                 if version != sent:
                     sent = version
                     found = await asyncio.to_thread(runs.job, wanted) if wanted else None
-                    yield f"data: {json.dumps({'jobs': runs.jobs(), 'job': found})}\n\n"
+                    news = {"jobs": runs.jobs(), "job": found, "asks": ask is not None}
+                    yield f"data: {json.dumps(news)}\n\n"
                 await asyncio.sleep(_EVERY_S)
 
         return StreamingResponse(events(), media_type="text/event-stream")
 
+    async def query(request: Request) -> Response:
+        # Another site's form cannot send JSON, and its script is stopped by the browser.
+        if ask is None or request.headers.get("content-type") != "application/json":
+            raise HTTPException(415, "this page takes no queries, or they are to be JSON")
+        try:
+            text = str((await request.json())["sql"])
+        except (ValueError, LookupError, TypeError):
+            raise HTTPException(400, 'a query is to be {"sql": "..."}') from None
+        try:
+            return JSONResponse(await asyncio.wrap_future(ask(text)))
+        except AflintError as error:
+            return JSONResponse({"error": str(error)}, 422)
+
     return Starlette(
         routes=[
             Route("/", index),
+            Route("/api/query", query, methods=["POST"]),
             Route("/api/jobs", jobs),
             Route("/api/jobs/{id}", job),
             Route("/api/changes", changes),
@@ -187,10 +210,10 @@ class PageServer:
     Raises ConfigError where the port is in use, or there is no folder of a history.
     """
 
-    def __init__(self, port: int | None = None, token: str | None = None) -> None:
-        self.token = token or secrets.token_urlsafe(16)
+    def __init__(self, port: int | None = None, ask: Ask | None = None) -> None:
+        self.token = secrets.token_urlsafe(16)
         self._socket = _bound(port)
-        app = create_app(self.token, history_folder())
+        app = create_app(self.token, history_folder(), ask)
         # Open pages are told of changes for ever: no need to wait for them at the end.
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, timeout_graceful_shutdown=1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,13 +125,6 @@ class Job:
             self.billed if self.billed is not None else sum(s.sum("dollars") for s in self.stages)
         )
 
-    @property
-    def state(self) -> str:
-        """In one word."""
-        if self.completed is None:
-            return "running"
-        return "failed" if self.error else "done"
-
 
 @dataclass(slots=True)
 class Run:
@@ -142,9 +137,29 @@ class Run:
     version: str = ""
     began: float = 0.0
     ended: float | None = None
+    driver: tuple[str, int] | None = None
+    """The machine and the process id of its driver."""
     settings: dict[str, str] = field(default_factory=dict)
     executors: list[str] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
+
+    def state(self, job: Job) -> str:
+        """Say in one word what has become of a job: `lost` where its driver was killed."""
+        if job.completed is not None:
+            return "failed" if job.error else "done"
+        return "lost" if self.ended is not None or self._killed() else "running"
+
+    def _killed(self) -> bool:
+        """Say whether the driver is gone: of those on other machines that is not known."""
+        if self.driver is None or self.driver[0] != socket.gethostname():
+            return False
+        try:
+            os.kill(self.driver[1], 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:  # another user's
+            return False
+        return False
 
 
 class LogReader:
@@ -204,6 +219,7 @@ class LogReader:
         run.backend = ours.get("backend", run.backend)
         run.estimated = ours.get("estimated", False)
         run.id = ours.get("run", "")
+        run.driver = tuple(ours["driver"]) if "driver" in ours else None
 
     def _application_start(self, event: dict[str, Any]) -> None:
         run = self.run

@@ -25,7 +25,7 @@ def job_row(run: Run, job: Job) -> dict[str, Any]:
         "id": job.id,
         "name": job.name,
         "program": run.name,
-        "state": job.state if run.ended is None or job.completed is not None else "lost",
+        "state": run.state(job),
         "began": job.submitted,
         "ended": job.completed,
         "done": sum(stage.done for stage in job.stages),

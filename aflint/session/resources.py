@@ -51,6 +51,7 @@ from aflint.user_modules import UserModules
 
 if TYPE_CHECKING:
     from aflint.observe.page import PageServer
+    from aflint.sql.batches import Batches
 
 _log = logging.getLogger("aflint.session")
 
@@ -124,6 +125,13 @@ class Resources:
         ids = running if job is None else [job]
         return sum(self.scheduler.cancel(id, reason) for id in ids) > 0
 
+    def open_page(self, sql: Callable[[str], Awaitable[Batches]]) -> None:
+        """Serve the page of this session, whose queries `sql` runs."""
+        from aflint.observe.opening import open_page  # with an ASGI library, for who asked
+
+        self.page = open_page(self._config, sql)
+        self._stack.push_async_callback(to_thread, self.page.close)
+
     def at_end(self, close: Callable[[], object]) -> None:
         """Have something closed when the session is left, before all that was opened earlier."""
         self._stack.callback(close)
@@ -151,11 +159,6 @@ class Resources:
             stack.callback(progress.close)
         if config.task_logs:
             self._listeners.append(show_task_logs)
-        if config.ui:
-            from aflint.observe.opening import open_page  # with an ASGI library, for who asked
-
-            self.page = open_page(config)
-            stack.push_async_callback(to_thread, self.page.close)
         recording = Recording(config, self._id, self.reporter, backend.storage, scratch.path)
         self._listeners += recording.listeners(stack)
         # Once the scheduler has ended all jobs, and before listeners are closed.

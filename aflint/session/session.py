@@ -122,6 +122,12 @@ class Session:
         except AflintError as error:
             hide_inside(error)
             raise
+        if self.config.ui:
+            try:
+                self._resources.open_page(self.sql)
+            except BaseException as error:
+                await self.__aexit__(type(error), error, error.__traceback__)
+                raise
         return self
 
     async def __aexit__(

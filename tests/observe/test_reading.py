@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +88,27 @@ def test_a_log_is_read_as_it_grows_and_half_a_line_when_it_is_whole(tmp_path: Pa
     other.read()
     assert reader.run == other.run
     (job,) = reader.run.jobs
-    assert (job.id, job.state, job.transport) == ("3f0c9a12-1", "failed", "file")
+    assert (job.id, reader.run.state(job), job.transport) == ("3f0c9a12-1", "failed", "file")
     assert [stage.state for stage in job.stages] == ["done", "waiting"]
     assert [task.status for task in job.stages[0].tasks.values()] == ["done"] * 3 + ["failed"]
     assert job.stages[0].tasks[0].phases["queued"] == 0.5
     assert job.dollars > 0
     assert reader.run.settings["spark.aflint.workers"] == "2"
+
+
+def test_a_job_is_lost_where_its_driver_was_killed(tmp_path: Path) -> None:
+    reader = LogReader(written(tmp_path / "log", ends=False))
+    reader.read()
+    run, (job,) = reader.run, reader.run.jobs
+    assert run.state(job) == "running"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    run.driver = (socket.gethostname(), ended.pid)
+    assert run.state(job) == "lost"
+    run.driver = ("another machine", ended.pid)
+    assert run.state(job) == "running"
+    run.driver = (socket.gethostname(), 1)
+    assert run.state(job) == "running"
 
 
 @pytest.mark.parametrize(

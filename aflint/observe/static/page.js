@@ -307,10 +307,60 @@ function drawTimeline(canvas, job) {
   pen.fillText(seconds(whole), width, height - 4);
 }
 
+// ---- a question in SQL
+
+const form = document.getElementById("ask");
+let asked = null; // the chart of the last answer
+
+async function ask(event) {
+  event.preventDefault();
+  const run = form.querySelector("button"), out = document.getElementById("answer");
+  run.disabled = true;
+  out.replaceChildren(h("p", { class: "quiet" }, "running"));
+  try {
+    const sql = document.getElementById("query").value;
+    const said = await fetch("api/query", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ sql }) });
+    const found = said.headers.get("content-type").startsWith("application/json") ? await said.json() : { error: await said.text() };
+    found.error ? out.replaceChildren(h("p", { class: "error" }, found.error)) : drawAnswer(out, found);
+  } catch (error) {
+    out.replaceChildren(h("p", { class: "error" }, `aflint did not answer: ${error.message}`));
+  }
+  run.disabled = false;
+}
+
+function drawAnswer(out, { columns, rows, more }) {
+  const shown = (value) => (value === null ? "null" : typeof value === "number" ? count(value) : String(value));
+  const kind = (column) => (column.number ? "number" : "name");
+  const plot = h("div", {});
+  out.replaceChildren(plot,
+    scroll("rows of the answer", h("table", {},
+      h("thead", {}, h("tr", {}, ...columns.map((c) => h("th", { class: kind(c), scope: "col" }, c.name)))),
+      h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((value, n) => h("td", { class: kind(columns[n]) }, shown(value)))))))),
+    h("p", { class: "quiet" }, more ? `The first ${count(rows.length)} rows; there are more.` : `${count(rows.length)} rows`));
+  asked?.destroy();
+  asked = null;
+  // The first column of numbers, by the first of anything else.
+  const value = columns.findIndex((c) => c.number), label = columns.findIndex((c) => !c.number);
+  const most = 100;
+  if (value < 0 || rows.length < 2 || rows.length > most) return;
+  const names = rows.map((row, n) => (label < 0 ? String(n + 1) : shown(row[label])));
+  const [x, y] = axes();
+  asked = new uPlot({
+    width: Math.max(200, plot.clientWidth), height: 200, cursor: { show: false }, legend: { show: false },
+    scales: { x: { time: false, range: [-0.6, rows.length - 0.4] }, y: { range: (_, low, high) => [Math.min(0, low), Math.max(0, high) * 1.05] } },
+    axes: [{ ...x, grid: { show: false }, splits: () => names.map((_, n) => n).filter((n) => n % Math.ceil((names.length * 90) / Math.max(90, plot.clientWidth)) === 0), values: (_, all) => all.map((n) => names[n].slice(0, 14)) }, { ...y, values: (_, all) => all.map(count), size: 70 }],
+    series: [{}, { label: columns[value].name, fill: colour("--p5"), paths: uPlot.paths.bars({ size: [0.8, 60] }), points: { show: false } }],
+  }, [names.map((_, n) => n), rows.map((row) => Number(row[value]))], plot);
+}
+
+form.addEventListener("submit", ask);
+form.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(); });
+
 // ---- news
 
 function show(found) {
   latest = found;
+  form.hidden = !found.asks;
   if (!chosen.job && found.jobs.length) {
     choose(found.jobs[0].id);
     return;
