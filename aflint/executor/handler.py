@@ -9,7 +9,6 @@ deployment's secret, fresh, and not seen before.
 from __future__ import annotations
 
 import faulthandler
-import gc
 import os
 import tempfile
 import time
@@ -31,6 +30,7 @@ from aflint.executor.descriptors import (
     what_lies_behind,
 )
 from aflint.executor.io_loop import IOLoop
+from aflint.executor.memory import collect_seldom
 from aflint.executor.runner import Executor
 from aflint.limits import LAMBDA_TMP_MIN_MB
 from aflint.storage.router import open_storage
@@ -119,7 +119,7 @@ def _executor(endpoints: AwsEndpoints | None) -> tuple[Executor, frozenset[int]]
     scratch = Path(tempfile.gettempdir()) / "aflint"
     scratch.mkdir(exist_ok=True)
     faulthandler.enable(2, all_threads=False)  # short: of a log, Lambda gives the last 4 KiB
-    gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
+    collect_seldom()
     room = int(os.environ.get(TMP_VARIABLE, LAMBDA_TMP_MIN_MB)) * _TMP_SHARE
     aws = None
     if endpoints is not None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
-import gc
 import os
 import signal
 import socket
@@ -25,6 +24,7 @@ from aflint.codec.secret import Secret
 from aflint.errors import PayloadRefusedError, RecordTooLargeError
 from aflint.executor.failure import describe
 from aflint.executor.io_loop import IOLoop
+from aflint.executor.memory import collect_seldom
 from aflint.executor.runner import Executor
 from aflint.storage.router import open_storage
 from aflint.task import TaskResult
@@ -114,7 +114,7 @@ def main() -> None:
         executor = Executor(
             io, open_storage(), create_transport, scratch, opener.secret, name=scratch.name
         )
-        gc.freeze()  # what was loaded by now lives as long as the process: no need to look at it
+        collect_seldom()
         while (sealed := receive(channel)) is not None:
             try:
                 task = open_task(opener, sealed)

@@ -123,6 +123,27 @@ async def test_keys_of_equal_hash(session: Session) -> None:
     assert sum(size for _, size in found) == 60_000
 
 
+async def test_what_user_code_leaves_in_cycles_is_collected(session: Session) -> None:
+    alive: list[int] = [0]
+
+    class InCycle:
+        def __init__(self) -> None:
+            self.itself = self
+            alive[0] += 1
+
+        def __del__(self) -> None:
+            alive[0] -= 1
+
+    def leave(number: int) -> tuple[int, int]:
+        InCycle()
+        return number % 1000, alive[0]
+
+    mapped = session.range(100_000, num_slices=1).map(leave)
+    assert await mapped.values().max() < 10_000
+    held = await mapped.group_by_key(1).map_values(max).values().max()
+    assert held < 10_000, "beside tables that grow"
+
+
 async def test_what_is_cached_does_not_fill_memory(session: Session) -> None:
     data = session.range(60_000, num_slices=1).map(lambda x: (x, bytes(2500))).cache()
     assert await data.count() == await data.count() == 60_000
