@@ -53,6 +53,8 @@ def compressor(compression: str) -> Compressor:
     match compression:
         case "gzip":
             return zlib.compressobj(6, zlib.DEFLATED, 31)
+        case "deflate":  # with zlib's head and sum, as Hadoop writes it
+            return zlib.compressobj(6)
         case "bz2":
             return bz2.BZ2Compressor()
         case "zstd":

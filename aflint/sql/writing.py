@@ -12,8 +12,9 @@ from aflint.plan.lineage import Node
 from aflint.plan.program import Return
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.plan import Expression, PlanNode
-from aflint.sql.sinks import parquet
+from aflint.sql.sinks import lines, parquet
 from aflint.sql.sinks.files import FOLDER, FileSink, WriteFile
+from aflint.sql.sinks.options import Options
 from aflint.sql.stages import Compiler, Relation, Settings, Stage
 from aflint.sql.types import quoted
 from aflint.task import StagedPart
@@ -64,11 +65,11 @@ def _sink(
 ) -> tuple[str, FileSink]:
     """Return what a task's query selects, and what becomes of it."""
     fields = plan.fields
-    options = {name.lower(): value for name, value in fields["options"].items()}
+    options = Options(fields["options"])
     placed = {each.id: each for each in plan.expressions("partitions")}
     named = list(zip(fields["columnNames"], child.output, strict=True))
     data = [(name, each) for name, each in named if each.id not in placed]
-    items, write_file = _written(fields, options, data)
+    items, write_file = _written(fields, options, data, stage)
     names = {each.id: name for name, each in named}
     if placed:
         values = ", ".join(_folder_value(each, stage) for each in placed.values())
@@ -78,25 +79,29 @@ def _sink(
         extension=fields["extension"],
         write_file=write_file,
         placed=tuple(names[id] for id in placed),
-        most_records=int(options.get("maxrecordsperfile", fields["mostRecords"])),
+        most_records=int(options.get("maxRecordsPerFile", fields["mostRecords"])),
     )
     return f"SELECT {', '.join(items)} FROM ({relation.sql})", sink
 
 
 def _written(
-    fields: Any, options: dict[str, str], data: list[tuple[str, Expression]]
+    fields: Any, options: Options, data: list[tuple[str, Expression]], stage: Stage
 ) -> tuple[list[str], WriteFile]:
     """Return the columns of a file, and what writes them. Raises UnsupportedPlanError."""
-    match fields["format"]:
-        case "ParquetFileFormat":
-            items = [f"{each.column} AS {quoted(name)}" for name, each in data]
-            metadata = {
-                "org.apache.spark.version": fields["version"],
-                "org.apache.spark.sql.parquet.row.metadata": fields["schema"],
-            }
-            codec = parquet.codec_of(fields["extension"])
-            return items, parquet.WriteParquet(codec, tuple(metadata.items()))
-    raise UnsupportedPlanError(f"writing files of {fields['format'].removesuffix('FileFormat')}")
+    kind = fields["format"]
+    if kind == "ParquetFileFormat":
+        items = [f"{each.column} AS {quoted(name)}" for name, each in data]
+        metadata = {
+            "org.apache.spark.version": fields["version"],
+            "org.apache.spark.sql.parquet.row.metadata": fields["schema"],
+        }
+        codec = parquet.codec_of(fields["extension"])
+        return items, parquet.WriteParquet(codec, tuple(metadata.items()))
+    if kind in lines.FORMATS:
+        line, head = lines.FORMATS[kind](data, options, stage.emit)
+        compression = lines.compression_of(fields["extension"])
+        return [f"{line} AS {lines.LINE}"], lines.WriteLines(compression, head)
+    raise UnsupportedPlanError(f"writing files of {kind.removesuffix('FileFormat')}")
 
 
 def _folder_value(column: Expression, stage: Stage) -> str:

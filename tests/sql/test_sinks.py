@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,6 +64,64 @@ def test_without_rows_there_is_a_file_with_the_schema(files: Files, tmp_path: Pa
     sql = "SELECT id, 'x' AS t FROM range(9) WHERE id < 0"
     theirs, ours = files.same_when_written(tmp_path, sql, "parquet")
     assert theirs == ours == ["_SUCCESS", "part-00000-UUID-c000.snappy.parquet"]
+
+
+TEXTS = """
+    SELECT id, CAST(id AS DOUBLE) * 1e7 AS d, CAST(id AS DECIMAL(7, 2)) AS small, id = 2 AS yes,
+           DATE '2020-01-31' AS day, TIMESTAMP '2020-07-01 12:34:56.789012' AS instant,
+           TIMESTAMP_NTZ '2020-07-01 00:00:00' AS local, CAST(id AS FLOAT) / 3 AS f, t
+    FROM range(3) JOIN VALUES ('plain'), (NULL), (''), (' spaced '), ('a,b'), ('a"b'), ('a\\\\b'),
+         ('a\\\\"b,'), ('é\\t1'), ('#'), ('\\u0001') AS v(t)
+"""
+LINES: dict[str, tuple[str, str, dict[str, str]]] = {
+    "csv": (TEXTS, "csv", {}),
+    "csv with a header": (TEXTS, "csv", {"header": "true", "compression": "gzip"}),
+    "csv by options": (
+        TEXTS,
+        "csv",
+        {
+            "sep": ";",
+            "nullValue": "NA",
+            "emptyValue": "E",
+            "dateFormat": "dd.MM.yyyy",
+            "timestampFormat": "yyyy-MM-dd HH:mm",
+            "compression": "bzip2",
+            "ignoreTrailingWhiteSpace": "false",
+        },
+    ),
+    "csv quoted": (TEXTS, "csv", {"quoteAll": "true", "escape": '"', "lineSep": "\r\n"}),
+    "json": (TEXTS, "json", {"compression": "none"}),
+    "json of nested values": (
+        "SELECT id, ARRAY(id, NULL) AS list, NAMED_STRUCT('x', id, 'y', NULL) AS s, "
+        "MAP('k', id) AS m, X'00FF' AS raw, CAST('NaN' AS DOUBLE) AS nan FROM range(3)",
+        "json",
+        {"compression": "deflate"},
+    ),
+    "text": ("SELECT t FROM (" + TEXTS + ")", "text", {}),
+    "text by zstd": ("SELECT t FROM (" + TEXTS + ")", "text", {"compression": "gzip"}),
+}
+
+
+def _lines(folder: Path) -> list[bytes]:
+    """Return the lines of all files in a folder, sorted."""
+    opened: dict[str, Callable[[bytes], bytes]] = {
+        ".gz": gzip.decompress,
+        ".bz2": bz2.decompress,
+        ".deflate": zlib.decompress,
+    }
+    found = [path for path in folder.iterdir() if path.name.startswith("part-")]
+    texts = [opened.get(path.suffix, bytes)(path.read_bytes()) for path in found]
+    return sorted(line for text in texts for line in text.splitlines(keepends=True))
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_lines_are_written_as_spark_writes_them(files: Files, tmp_path: Path, name: str) -> None:
+    sql, source, options = LINES[name]
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    files.writer(sql, source, options=options).save(str(theirs))
+    files.write(files.writer(sql, source, options=options), ours)
+    assert list(dict.fromkeys(_lines(ours))) == list(dict.fromkeys(_lines(theirs)))
+    assert names(ours)[:2] == names(theirs)[:2]
 
 
 MODES = (

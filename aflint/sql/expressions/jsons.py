@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.expressions.datetimes import formatted
 from aflint.sql.expressions.emitter import Emitter, Rule, cast
 from aflint.sql.expressions.texts import written
 from aflint.sql.plan import Expression
@@ -137,6 +138,8 @@ def to_json(sql: str, kind: Type, emit: Emitter) -> str:
 
 def _written(value: str, kind: Type, emit: Emitter) -> str:
     match kind.name:
+        case "void":
+            return "CAST(NULL AS VARCHAR)"
         case "string":
             return f"json_quote({value})::VARCHAR"
         case "byte" | "short" | "integer" | "long" | "boolean":
@@ -148,6 +151,15 @@ def _written(value: str, kind: Type, emit: Emitter) -> str:
             return f"CAST({value} AS VARCHAR)"
         case "date":
             return f"('\"' || CAST({value} AS VARCHAR) || '\"')"
+        case "timestamp":
+            local = f"timezone({text(emit.time_zone)}, {value})"
+            pattern = "yyyy-MM-dd'T'HH:mm:ss.SSSXXX"
+            return f"('\"' || {formatted(local, pattern, emit.time_zone, value)} || '\"')"
+        case "timestamp_ntz":
+            moment = formatted(value, "yyyy-MM-dd'T'HH:mm:ss.SSS", emit.time_zone)
+            return f"('\"' || {moment} || '\"')"
+        case "binary":
+            return f"('\"' || to_base64({value}) || '\"')"
         case "array":
             item = emit.name("item")
             each = f"coalesce({to_json(item, kind.part('element'), emit)}, 'null')"
