@@ -14,6 +14,7 @@ from typing import Any
 from aflint.config import Config, cpu_count, load_config, settings
 from aflint.config.setting import suggest
 from aflint.errors import ConfigError
+from aflint.pyspark.fallback import FALLBACK, checked
 from aflint.pyspark.paths import engine_path
 
 PREFIX = "spark.aflint."
@@ -59,7 +60,9 @@ def engine_config(conf: Mapping[str, str]) -> tuple[Config, Tasks]:
     """
     asked: dict[str, Any] = {}
     for key, text in conf.items():
-        if key.startswith(PREFIX) and key != CONFIG_FILE:
+        if key == FALLBACK:
+            checked(str(text))
+        elif key.startswith(PREFIX) and key != CONFIG_FILE:
             name = key.removeprefix(PREFIX)
             if name not in settings():
                 raise ConfigError(f"{key}: there is no setting {name}. {suggest(name, settings())}")

@@ -14,6 +14,7 @@ from aflint.driver.callsite import named_here
 from aflint.plan.lineage import Mapped, PerPartition
 from aflint.pyspark import names
 from aflint.pyspark.errors import translated
+from aflint.pyspark.fallback import on_spark, wanted
 from aflint.pyspark.planner import planner_of, settings_of
 from aflint.pyspark.writing import EngineWriter
 from aflint.sql.errors import UnsupportedPlanError
@@ -150,21 +151,29 @@ def _rows(columns: tuple[Named, ...], partition: int, found: Iterator[bytes]) ->
         yield from as_rows([batch], columns)
 
 
-def _query(frame: Any, *, rooted: bool = True) -> Query:
+def _query(frame: Any, *, rooted: bool = True, fallen: bool = False) -> Query:
     """Plan a DataFrame and make lineage of its plan. A limit at its root is an action's to heed,
-    or, where it is not `rooted`, a step like others.
+    or, where it is not `rooted`, a step like others. One that has `fallen` is rows of Spark's own.
     """
     context = frame.sparkSession._sc
     engine = context._engine_running()
     plan = planner_of(context).plan(frame._jdf)
     settings = settings_of(frame.sparkSession)
 
-    async def make() -> Query:
-        return (compiled if rooted else whole)(plan, engine.jobs, settings)
+    async def make() -> Query | UnsupportedPlanError:
+        try:
+            return (compiled if rooted else whole)(plan, engine.jobs, settings)
+        except UnsupportedPlanError as error:
+            if not fallen and wanted(frame.sparkSession):
+                return error
+            raise
 
     with translated():
-        query: Query = engine.run(make)
-    return query
+        made: Query | UnsupportedPlanError = engine.run(make)
+        if not isinstance(made, UnsupportedPlanError):
+            return made
+        rows = on_spark(frame, plan, made)
+    return _query(rows, rooted=rooted, fallen=True)
 
 
 def _run(frame: Any, name: str) -> tuple[Query, list[bytes]]:

@@ -292,6 +292,8 @@ public class PlanReader {
       return sequence((scala.collection.Seq) value, below);
     } else if (value instanceof Boolean) {
       return mapper.getNodeFactory().booleanNode(((Boolean) value).booleanValue());
+    } else if (value instanceof Double) {
+      return mapper.getNodeFactory().numberNode(((Double) value).doubleValue());
     } else if (value instanceof Integer || value instanceof Long) {
       return mapper.getNodeFactory().numberNode(((Number) value).longValue());
     } else if (value instanceof Class) {

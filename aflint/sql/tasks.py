@@ -110,6 +110,8 @@ class StageTask:
         cursor = connection()
         try:
             cursor.execute(f"SET TimeZone = '{self.time_zone}'")
+            if "getvariable('partition')" in self.query:
+                cursor.execute(f"SET VARIABLE partition = {partition}")
             for name, value in self.variables:
                 cursor.execute(f"SET VARIABLE {name} = $1", [value])
             for given, broadcast in self.broadcasts:

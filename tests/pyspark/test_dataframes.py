@@ -97,3 +97,39 @@ def test_where_there_is_no_java_the_first_use_of_sql_says_so(
     assert (
         done.stderr.strip().splitlines()[-1].startswith("aflint.errors.ConfigError: JAVA_HOME is")
     )
+
+
+_FALLING = """
+from pyspark.sql import SparkSession, functions as F
+spark = SparkSession.builder.config("spark.aflint.fallback", "spark").getOrCreate()
+orders = spark.read.parquet(FOLDER + "/orders.parquet")
+sounds = orders.select(F.soundex("status").alias("s"), "price")
+for _ in range(2):
+    print(sounds.distinct().orderBy("price").take(2))
+print(sounds.groupBy("s").count().rdd.map(lambda row: row["count"]).sum())
+spark.conf.set("spark.aflint.fallback", "none")
+try:
+    orders.select(F.soundex("status")).collect()
+except Exception as error:
+    print("refused:", "SoundEx" in str(error))
+spark.conf.set("spark.aflint.fallback", "spark")
+try:
+    rows = spark.sparkContext.parallelize([("a",)])
+    spark.createDataFrame(rows, "t string").select(F.soundex("t")).collect()
+except Exception as error:
+    print("refused:", "are of Python's" in str(error))
+"""
+
+
+def test_what_aflint_refuses_runs_on_sparks_own_engine_where_asked(
+    folder: Path, tmp_path: Path, run_program: RunProgram
+) -> None:
+    program = tmp_path / "falling.py"
+    program.write_text(_FALLING.replace("FOLDER", repr(str(folder))))
+    done = run_program(program, timeout=600)
+    rows, again, count, *refused = done.stdout.splitlines()
+    assert rows == again
+    assert rows.startswith("[Row(s=")
+    assert count == "500"
+    assert refused == ["refused: True", "refused: True"]
+    assert done.stderr.count("This runs on Spark's own engine") == 1  # of the three queries

@@ -40,6 +40,13 @@ class Differential:
         """Return a query as a DataFrame of the JVM's."""
         return self.catalyst.session.sql(sql)
 
+    def doubles(self, values: list[float]) -> Any:
+        """Return an array of Java's."""
+        array = self.catalyst.gateway.new_array(self.catalyst.jvm.double, len(values))
+        for place, value in enumerate(values):
+            array[place] = value
+        return array
+
     def with_settings(self, **settings: str) -> Settled:
         """Have Spark plan and run with settings, `a__b` standing for a.b, within a block."""
         return Settled(self, {name.replace("__", "."): v for name, v in settings.items()})

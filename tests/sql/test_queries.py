@@ -149,3 +149,34 @@ def test_rows_are_placed_where_spark_places_them(tables: Differential) -> None:
         expected = tables.spark(f"SELECT pmod(hash({keys}), 7) FROM t ORDER BY id")
         placed = tables.placed(f"SELECT {keys} FROM t ORDER BY id", 7)
         assert placed == [row[0] for row in expected], keys
+
+
+def test_samples_and_random_numbers_come_of_their_seed_alone(tables: Differential) -> None:
+    thousand = "(SELECT id FROM range(1000) DISTRIBUTE BY id)"
+    sample = f"SELECT id FROM {thousand} TABLESAMPLE (30 PERCENT) REPEATABLE (7)"
+    rows = sorted(row[0] for row in tables.aflint(sample))
+    assert rows == sorted(row[0] for row in tables.aflint(sample))
+    assert 230 < len(set(rows)) < 370
+    random = f"SELECT rand(3) AS r, randn(3) AS n, uuid() AS u FROM {thousand}"
+    found = tables.aflint(random)
+    assert 0.45 < sum(row.r for row in found) / 1000 < 0.55
+    assert abs(sum(row.n for row in found) / 1000) < 0.15
+    assert len({row.u for row in found}) == len({row.r for row in found}) == 1000
+    kept = tables.aflint(f"SELECT count(*) FROM {thousand} WHERE rand(3) < 0.5")
+    assert kept[0][0] == sum(row.r < 0.5 for row in found)
+
+
+def test_parts_of_a_random_split_are_whole_together(tables: Differential) -> None:
+    frame = tables.frame("SELECT id FROM range(200)")
+    parts = frame.randomSplit(tables.doubles([0.3, 0.7]), 5)
+    for place, part in enumerate(parts):
+        part.createOrReplaceTempView(f"split{place}")
+    both = tables.aflint("SELECT id FROM split0 UNION ALL SELECT id FROM split1")
+    assert sorted(row[0] for row in both) == list(range(200))
+
+
+def test_ids_tell_partitions_and_rows_apart(tables: Differential) -> None:
+    tables.check(
+        "SELECT id, monotonically_increasing_id() AS m, spark_partition_id() AS p "
+        "FROM range(0, 50, 1, 4)"
+    )

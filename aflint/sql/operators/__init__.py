@@ -16,6 +16,7 @@ from aflint.sql.operators import (
     joins,
     leaves,
     python,
+    samples,
     windows,
 )
 from aflint.sql.plan import PlanNode
@@ -23,6 +24,8 @@ from aflint.sql.stages import Relation, Stage
 
 OPERATORS: Mapping[str, Callable[[PlanNode, Stage], Relation]] = {
     name: write
-    for family in (aggregates, basic, exchanges, generators, joins, leaves, python, windows)
+    for family in (
+        *(aggregates, basic, exchanges, generators, joins, leaves, python, samples, windows),
+    )
     for name, write in family.OPERATORS.items()
 }

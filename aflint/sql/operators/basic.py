@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from aflint.sql.expressions import Emitter
 from aflint.sql.expressions.orders import ordered
+from aflint.sql.expressions.random import ROW
 from aflint.sql.operators.exchanges import gathered
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.stages import Relation, Stage
@@ -29,7 +30,9 @@ def _project(node: PlanNode, stage: Stage) -> Relation:
 def _filter(node: PlanNode, stage: Stage) -> Relation:
     child = stage.relation(node.child)
     condition = stage.emit(node.fields["condition"])
-    return Relation(f"SELECT * FROM ({child.sql}) WHERE {condition}", child.columns)
+    # What counts rows, as random numbers do, can stand behind the WHERE only
+    word = "QUALIFY" if ROW in condition else "WHERE"
+    return Relation(f"SELECT * FROM ({child.sql}) {word} {condition}", child.columns)
 
 
 def _sort(node: PlanNode, stage: Stage) -> Relation:
