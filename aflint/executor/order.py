@@ -42,10 +42,8 @@ def comes_in_any_order(step: Step) -> bool:
     match step:
         case ReadShuffle() | CoGroup():
             return True
-        case ReadSplit(any_order=any_order):
-            # What is dealt out of a cached partition must be dealt as out of its lineage: a task
-            # may run by the one, and again, when its output is lost, by the other.
-            return any_order
+        case ReadSplit():
+            return False
         case Anew(parent):  # without a parent it reads a shuffle
             return parent is None or comes_in_any_order(parent)
         case Transform(parent) | Aggregate(parent) | Merge(parent) | Store(parent):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
@@ -49,7 +48,7 @@ from aflint.plan.program import (
     WriteShuffle,
     Zip,
 )
-from aflint.task import AwsEndpoints, Blob, BlocksSplit, FilesSplit, Input, TextSplit
+from aflint.task import AwsEndpoints, Blob, FilesSplit, Input, TextSplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,9 +349,7 @@ class _StageBuilder:
     def _build(self, node: Node) -> tuple[Step, Inputs]:
         match node:
             case Source(splits=splits):
-                stored = (split for split in splits if isinstance(split, BlocksSplit))
-                any_order = any(split.any_order for split in stored)
-                return self._leaf(partial(ReadSplit, any_order=any_order), splits)
+                return self._leaf(ReadSplit, splits)
             case Mapped(parent=parent, operator=operator):
                 step, inputs = self.build(parent)
                 # Fused: neighbouring narrow steps become one.

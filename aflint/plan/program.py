@@ -15,13 +15,9 @@ from aflint.plan.lineage import Aggregator, Grouping, Operator, Ordering, Partit
 
 @dataclass(frozen=True, slots=True)
 class ReadSplit:
-    """The records of the split that the task has for this leaf.
-
-    `any_order`: they were stored in an order that another attempt might not have come by.
-    """
+    """The records of the split that the task has for this leaf."""
 
     leaf: int
-    any_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)

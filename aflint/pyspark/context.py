@@ -125,6 +125,7 @@ class Life:
         root.mkdir()
         self._added = AddedFiles(root)
         self._temp_dir = str(self._folder.path)
+        self._encryption_enabled = False  # of files between PySpark's code and the JVM
         names.SparkFiles._sc = self
         names.SparkFiles._root_directory = str(root)
         with translated():

@@ -13,10 +13,12 @@ from pyspark import StorageLevel
 from aflint.driver.callsite import named_here
 from aflint.plan.lineage import Mapped, PerPartition
 from aflint.pyspark import names
+from aflint.pyspark.eager import install_eager
 from aflint.pyspark.errors import translated
 from aflint.pyspark.fallback import on_spark, wanted
 from aflint.pyspark.planner import planner_of, settings_of
 from aflint.pyspark.writing import EngineWriter
+from aflint.sql.arrow_types import batches_of
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.queries import Query, batches, compiled, whole
 from aflint.sql.results import Named, as_rows, named
@@ -58,7 +60,7 @@ class Actions:
         self: Any, n: int = 20, truncate: bool | int = True, vertical: bool = False
     ) -> str:
         """Spark's own text of a few rows, which the JVM is given."""
-        shown = type(self)(_in_jvm(self.limit(n + 1) if n >= 0 else self), self.sparkSession)
+        shown = type(self)(in_jvm(self.limit(n + 1) if n >= 0 else self), self.sparkSession)
         text: str = _ORIGINAL["_show_string"](shown, n, truncate, vertical)
         return text
 
@@ -80,7 +82,7 @@ class Actions:
         stream = named(found, query.names, query.limit, query.offset)
         read = pyarrow.RecordBatchReader.from_stream(stream).read_all()
         # By their places: names of columns need not be unique in Spark.
-        made: list[Any] = read.rename_columns(schema.names).cast(schema).to_batches()
+        made = batches_of(read.rename_columns(schema.names), schema)
         empty = [pyarrow.array([], type=field.type) for field in schema]
         return made or [pyarrow.RecordBatch.from_arrays(empty, schema=schema)]
 
@@ -188,7 +190,7 @@ def _run(frame: Any, name: str) -> tuple[Query, list[bytes]]:
     return query, found
 
 
-def _in_jvm(frame: Any) -> Any:
+def in_jvm(frame: Any) -> Any:
     """Return a DataFrame of the JVM's that holds the rows of a small one."""
     query, found = _run(frame, "show")
     table = named(found, query.names, query.limit, query.offset)
@@ -211,5 +213,6 @@ def install_dataframes() -> None:
 
     _ORIGINAL["_show_string"] = DataFrame._show_string
     names.replace_members(DataFrame, Actions)
+    install_eager(names.replace_members)
     if "rdd" in vars(DataFrame):
         DataFrame.rdd = Actions.rdd

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 
-from aflint.pyspark.names import node_of
+from aflint.pyspark.names import RELEASE, node_of
 from aflint.pyspark.planner import available
 from aflint.pyspark.refusals import NoJvm, unsupported_sql
 
@@ -87,27 +88,51 @@ class RowsFrame:
         """Call a function with the rows of each partition, in tasks."""
         self.rdd.foreachPartition(f)
 
-    def cache(self) -> RowsFrame:
+    def persist(self, storageLevel: Any = StorageLevel.MEMORY_AND_DISK_DESER) -> RowsFrame:
         """Keep the rows once they were computed."""
-        self.rdd.cache()
+        self._internal.persist(storageLevel)
         return self
 
-    persist = cache
+    def cache(self) -> RowsFrame:
+        """Keep the rows once they were computed."""
+        return self.persist()
 
     def unpersist(self, blocking: bool = False) -> RowsFrame:
         """Forget the kept rows."""
-        self.rdd.unpersist()
+        self._internal.unpersist()
         return self
+
+    @property
+    def storageLevel(self) -> StorageLevel:
+        """How the rows are kept."""
+        return self._internal.getStorageLevel()
+
+    @property
+    def is_cached(self) -> bool:
+        """Say whether the rows are kept."""
+        cached: bool = self._internal.is_cached
+        return cached
 
     def printSchema(self, level: int | None = None) -> None:
         """Print the columns as a tree."""
-        print(self.schema.treeString())
+        print(self.schema.treeString(*([] if level is None else [level])))
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """Be an instance of DataFrame to whoever asks, as functions of PySpark's do."""
+        if RELEASE < (4, 0):
+            own: type = DataFrame
+            return own
+        from pyspark.sql.classic.dataframe import DataFrame as Classic
+
+        classic: type = Classic
+        return classic
 
     def __repr__(self) -> str:
         return f"DataFrame[{', '.join(f'{name}: {kind}' for name, kind in self.dtypes)}]"
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if name.startswith("__") or (name not in dir(DataFrame) and name.startswith("_")):
             raise AttributeError(name)
         return getattr(self._dataframe(f"DataFrame.{name}"), name)
 
@@ -133,14 +158,10 @@ class RowsFrame:
         """Return a Java DataFrame that stands for the rows: a scan of an RDD by a name, which fails
         should the JVM itself ever run it.
         """
-        session = self.sparkSession
-        context, java_session = session._sc, session._jsparkSession
+        from aflint.pyspark.tables import frame_of  # it imports what may not be installed
+
         node = node_of(self._internal)
-        name = f"aflint-rows:/{node.id}"
-        context._tables[name] = node
-        rows = session._jsc.textFile(name).rdd()
-        schema = java_session.parseDataType(self.schema.json())
-        return java_session.internalCreateDataFrame(rows, schema, False)
+        return frame_of(self.sparkSession, f"aflint-rows:/{node.id}", node, self.schema)._jdf
 
 
 def _rows(schema: Any, records: Iterator[Any]) -> Iterator[Any]:

@@ -9,6 +9,7 @@ from aflint.codec import closure
 from aflint.pyspark import names
 from aflint.pyspark.errors import translated
 from aflint.pyspark.planner import planner_of
+from aflint.pyspark.tables import send_to_jvm
 
 
 def wrap_function(context: Any, function: Any, returnType: Any = None) -> Any:
@@ -42,3 +43,4 @@ def install_functions() -> None:
 
     udf._wrap_function = wrap_function
     names.SparkContext._parse_ddl = parse_ddl
+    names.SparkContext._serialize_to_jvm = send_to_jvm(names.SparkContext._serialize_to_jvm)

@@ -56,7 +56,7 @@ class RuntimeSettings:
         """Keep settings of SQL in the planner's session from now on, where SET changes them."""
         self._planned = planned
         for key, value in self._values.items():
-            if key.startswith("spark.sql."):
+            if key.startswith("spark.sql.") and planned.isModifiable(key):
                 planned.set(key, value)
 
     def get(self, key: str, *default: Any) -> Any:
@@ -76,6 +76,14 @@ class RuntimeSettings:
         self._values[key] = text
         if self._planned is not None and key.startswith("spark.sql."):
             self._planned.set(key, text)
+
+    def update(self, options: Mapping[str, Any]) -> None:
+        """Set those of some settings that can be set now, as `getOrCreate` does where a session
+        runs already.
+        """
+        for key, value in options.items():
+            if self._planned is None or self._planned.isModifiable(key):
+                self.set(key, value)
 
     def unset(self, key: str) -> None:
         """Forget a setting."""
@@ -218,6 +226,11 @@ class Session:
                 "[NOT_EXPECTED_TYPE] Argument `schema` should be list, None or StructType, got "
                 f"{type(schema).__name__}."
             )
+        if planner.available() and _is_table(data):
+            from aflint.pyspark.tables import frame_of_table
+
+            create = _ORIGINAL["createDataFrame"]
+            return frame_of_table(self, create, data, schema, samplingRatio, verifySchema)
         if hasattr(data, "to_dict") and hasattr(data, "columns"):  # pandas
             schema = [str(column) for column in data.columns] if schema is None else schema
             data = [tuple(row) for row in data.itertuples(index=False)]
@@ -230,6 +243,13 @@ class Session:
             return RowsFrame(self, rows.mapPartitions(partial(kept_rows, struct)), struct)
         struct, local = _local_rows(self, list(map(prepare, data)), schema)
         return RowsFrame(self, self._sc.parallelize(list(local)), struct)
+
+    def _create_dataframe(
+        self: Any, data: Any, schema: Any, samplingRatio: Any, verifySchema: bool
+    ) -> RowsFrame:
+        """Make a DataFrame of what PySpark's own code made of a table where Arrow is not used."""
+        made: RowsFrame = self._create_rows(data, schema, samplingRatio, verifySchema)
+        return made
 
     def stop(self: Any) -> None:
         self._sc.stop()
@@ -287,8 +307,7 @@ class Builder:
     def getOrCreate(self) -> Any:
         session = SparkSession._instantiatedSession
         if session is not None and session._sc._jsc is not None:
-            for key, value in self._options.items():
-                session._settings.set(key, value)
+            session._settings.update(self._options)
             return session
         return self.create()
 
@@ -311,6 +330,11 @@ def _local_rows(session: Any, data: list[Any], schema: Any) -> tuple[Any, Iterat
         struct = schema
     internal = map(struct.toInternal, map(_create_converter(struct), data))
     return struct, kept_rows(struct, internal)
+
+
+def _is_table(data: Any) -> bool:
+    """Say whether data are columns: of pandas, of pyarrow or of NumPy."""
+    return type(data).__module__.partition(".")[0] in ("pandas", "pyarrow", "numpy")
 
 
 def _single(value: Any) -> tuple[Any]:
@@ -377,6 +401,10 @@ def parse_schema(text: str) -> Any:
     return struct
 
 
+_ORIGINAL: dict[str, Any] = {}
+"""What PySpark's own members were."""
+
+
 def _to_frame(rdd: Any, schema: Any = None, sampleRatio: float | None = None) -> Any:
     return SparkSession.active().createDataFrame(rdd, schema, sampleRatio)
 
@@ -418,6 +446,7 @@ def install_session() -> None:
     for name in _PLANNED:
         if name in vars(SparkSession):
             setattr(SparkSession, name, _asking_planner(name, vars(SparkSession)[name]))
+    _ORIGINAL["createDataFrame"] = SparkSession.createDataFrame
     names.replace_members(SparkSession, Session)
     names.replace_members(SparkSession.Builder, Builder)
     UserDefinedTableFunction.__init__ = refuse("a user-defined function", "pyspark.sql")

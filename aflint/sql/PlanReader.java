@@ -13,6 +13,7 @@ import org.apache.spark.sql.catalyst.expressions.Literal;
 import org.apache.spark.sql.catalyst.expressions.NamedExpression;
 import org.apache.spark.sql.catalyst.expressions.PythonUDAF;
 import org.apache.spark.sql.catalyst.expressions.aggregate.AggregateFunction;
+import org.apache.spark.sql.catalyst.expressions.aggregate.PivotFirst;
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
 import org.apache.spark.sql.catalyst.util.ArrayData;
@@ -115,6 +116,13 @@ public class PlanReader {
       fields.set("value", datum(literal.value(), literal.dataType()));
     } else if (node instanceof AggregateFunction && !(node instanceof PythonUDAF)) {
       fields.put("bufferWidth", ((AggregateFunction) node).aggBufferAttributes().size());
+      if (node instanceof PivotFirst) {
+        ArrayNode members = fields.putArray("members");
+        Object[] all = array(((PivotFirst) node).pivotColumnValues());
+        for (int i = 0; i < all.length; i++) {
+          members.add(datum(all[i], ((PivotFirst) node).pivotColumn().dataType()));
+        }
+      }
     } else if (node instanceof org.apache.spark.sql.catalyst.expressions.InSet) {
       org.apache.spark.sql.catalyst.expressions.InSet set =
           (org.apache.spark.sql.catalyst.expressions.InSet) node;

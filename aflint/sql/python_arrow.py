@@ -14,6 +14,7 @@ from typing import Any
 
 from aflint.codec import closure
 from aflint.errors import ConfigError
+from aflint.sql.arrow_types import batches_of
 from aflint.sql.errors import QueryError
 from aflint.sql.python_rows import Function
 
@@ -43,8 +44,7 @@ class Given:
         for place, kind in enumerate(schema.types):
             if pa.types.is_null(kind):  # whose column is of another type, as DuckDB has none
                 columns[place] = pa.nulls(table.num_rows)
-        chosen = pa.table(columns, names=schema.names).cast(schema)
-        for batch in chosen.to_batches(max_chunksize=most):
+        for batch in batches_of(pa.table(columns, names=schema.names), schema, most):
             packed = batch.to_struct_array
             yield pa.RecordBatch.from_arrays([packed()], ["_0"]) if self.packed else batch
 

@@ -11,6 +11,7 @@ from typing import Any
 from pyspark.sql import DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
+from tests.pyspark.frames_checks import frame_checks
 from tests.pyspark.functions_checks import function_checks
 
 folder = sys.argv[1]
@@ -119,7 +120,7 @@ CHECKS: dict[str, Callable[[], Any]] = {
     "two sessions": lambda: spark.newSession().sql("select 1 as one").collect(),
 }  # fmt: skip
 
-for name, check in {**CHECKS, **function_checks(spark)}.items():
+for name, check in {**CHECKS, **function_checks(spark), **frame_checks(spark)}.items():
     print(f"== {name}")
     print(check())
 spark.stop()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from aflint.sql.expressions.arithmetic import divided
 from aflint.sql.expressions.parts import Aggregate, Part, own
+from aflint.sql.expressions.pivots import pivot_first
 from aflint.sql.expressions.statistics import STATISTICS
 from aflint.sql.plan import Expression
 from aflint.sql.types import LONG, Type, decimal
@@ -24,6 +25,8 @@ def _counted(function: Expression, given: list[str]) -> list[str]:
 def rule_of(function: Expression) -> Aggregate | None:
     """Return the rule of a function, where there is one."""
     name = function.kind
+    if name == "PivotFirst":
+        return pivot_first(function)
     if name in ("First", "Last") and function.fields["ignoreNulls"]:
         name += "IgnoringNulls"
     if name == "Sum" and function.mode == "TRY":

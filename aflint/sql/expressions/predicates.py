@@ -18,6 +18,16 @@ def _in(expression: Expression, emit: Emitter) -> str:
     return f"({value} IN ({', '.join(members)}))" if members else _nothing(value)
 
 
+def _enough(expression: Expression, emit: Emitter) -> str:
+    """Whether so many values are there; NaN is not."""
+    present = (
+        f"CASE WHEN {sql} IS NOT NULL{f' AND NOT isnan({sql})' if kind.is_fractional else ''} "
+        "THEN 1 ELSE 0 END"
+        for sql, kind in ((emit(each), each.type) for each in expression.children)
+    )
+    return f"({' + '.join(present) or '0'} >= {expression.fields['n']})"
+
+
 def _nothing(value: str) -> str:
     """Return what `value IN ()` is: false, or NULL for NULL."""
     return f"CASE WHEN {value} IS NULL THEN NULL ELSE false END"
@@ -37,5 +47,6 @@ RULES: dict[str, Rule] = {
     "IsNotNull": "({0} IS NOT NULL)",
     "IsNaN": "coalesce(isnan({0}), false)",
     "In": _in,
+    "AtLeastNNonNulls": _enough,
     "InSet": _in_set,
 }

@@ -118,6 +118,7 @@ OPERATORS = {
     "CollectLimitExec": _collected,
     "ExpandExec": _expanded,
     "WindowGroupLimitExec": _child,  # what it leaves out a filter above does, too
+    "CollectMetricsExec": _child,  # an Observation asks for its metrics by itself
     "WholeStageCodegenExec": _child,
     "InputAdapter": _child,
     "ColumnarToRowExec": _child,

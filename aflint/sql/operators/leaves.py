@@ -78,9 +78,25 @@ def _rows(node: PlanNode, stage: Stage) -> Relation:
     if rows is None:
         raise UnsupportedPlanError("reading an RDD of the JVM's", instead="Make it with PySpark.")
     columns = {each.column: each.type.duckdb for each in node.output}
+    if name.startswith(BATCHES):
+        return _batches(node, stage, rows)
     to_batches = partial(rows_to_batches, tuple((e.column, e.type) for e in node.output))
     batches = Mapped(name=str(node), parent=rows, operator=PerPartition(to_batches))
     return stage.read(batches, columns or {"nothing": "INTEGER"})
+
+
+BATCHES = "aflint-batches:/"
+"""What the names of RDDs begin with whose records are batches, with columns named by their places:
+v0, v1 and so on.
+"""
+
+
+def _batches(node: PlanNode, stage: Stage, rows: Node) -> Relation:
+    places = {f"v{i}": each.type.duckdb for i, each in enumerate(node.output)}
+    read = stage.read(rows, places or {"nothing": "INTEGER"})
+    columns = {each.column: each.type.duckdb for each in node.output}
+    items = ", ".join(f"{place} AS {column}" for place, column in zip(places, columns, strict=True))
+    return Relation(f"SELECT {items} FROM ({read.sql})", columns) if items else read
 
 
 def _cached(node: PlanNode, stage: Stage) -> Relation:

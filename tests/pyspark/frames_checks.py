@@ -1,0 +1,121 @@
+"""What programs ask of DataFrames beside their rows, as checks of `dataframes_program.py`."""
+
+from __future__ import annotations
+
+import datetime
+from importlib.util import find_spec
+from typing import Any
+
+from pyspark.sql import DataFrame, Observation, Row, SparkSession
+from pyspark.sql import functions as F
+
+from tests.pyspark.functions_checks import Checks
+
+
+def frame_checks(spark: SparkSession) -> Checks:
+    """Return checks of the API of DataFrames."""
+    rows = spark.createDataFrame(
+        [(1, "a", 1.0, 10), (2, "b", None, 20), (2, "a", 3.5, 30), (3, None, 4.0, 60)],
+        "k int, t string, v double, n int",
+    )
+    full = rows.na.fill(0.0, ["v"])
+
+    def observed() -> Any:
+        seen = Observation("seen")
+        frame = rows.observe(seen, F.count(F.lit(1)).alias("rows"), F.max("n").alias("most"))
+        return frame.where("k > 1").count(), seen.get
+
+    def each() -> Any:
+        total = spark.sparkContext.accumulator(0)
+        rows.select("n").foreach(lambda row: total.add(row.n))
+        rows.select("n").foreachPartition(lambda part: total.add(sum(row.n for row in part)))
+        return total.value
+
+    checks: Checks = {
+        "is a DataFrame": lambda: (isinstance(rows, DataFrame), isinstance(full, DataFrame)),
+        "the same by transform": lambda: rows.transform(lambda frame: frame).count(),
+        "in a frame": lambda: sorted(rows.where(rows.k.isin(spark.range(3))).collect()),
+        "correlation": lambda: (full.corr("v", "n"), full.cov("k", "n")),
+        "crosstab": lambda: rows.crosstab("k", "t").orderBy("k_t").collect(),
+        "quantiles": lambda: rows.approxQuantile(["n", "v"], [0.0, 0.5, 1.0], 0.0),
+        "pivot": lambda: rows.groupBy("k").pivot("t").sum("n").orderBy("k").collect(),
+        "transpose": lambda: rows.select("t", "k", "n").where("t = 'b'").transpose().collect(),
+        "observed": observed,
+        "each": each,
+        "filled": lambda: rows.na.fill({"t": "-", "v": 9.5}).orderBy("n").collect(),
+        "dropped": lambda: rows.na.drop(subset=["v"]).count(),
+        "replaced": lambda: rows.na.replace(["a"], ["z"], "t").orderBy("n").collect(),
+        "without duplicates": lambda: rows.dropDuplicates(["k"]).count(),
+        "unpivoted": lambda: rows.unpivot("k", ["v"], "name", "value").orderBy("k", "value")
+        .collect(),
+        "more columns": lambda: rows.withColumns({"a": F.col("n") + 1}).drop("v").orderBy("n")
+        .collect(),
+        "kept": lambda: (rows.cache().storageLevel, rows.is_cached, rows.unpersist().is_cached),
+        "round trip": lambda: rows.rdd.map(lambda r: Row(k=r.k, n=r.n)).toDF().orderBy("n")
+        .collect(),
+    }  # fmt: skip
+    if find_spec("pandas") and find_spec("pyarrow"):
+        checks |= table_checks(spark)
+    return checks
+
+
+def table_checks(spark: SparkSession) -> Checks:
+    """Return checks of DataFrames from and to pandas and Arrow."""
+    import pandas as pd
+    import pyarrow as pa
+
+    day, time = datetime.date(2020, 1, 2), datetime.datetime(2020, 7, 2, 3, 4, 5, 6)
+    frame = pd.DataFrame(
+        {"a": [1, 2], "b": ["x", None], "c": [1.5, None], "d": pd.to_datetime([time, None])}
+    )
+    table = pa.table(
+        {
+            "a": pa.array([1, None], pa.int32()),
+            "b": [[1], None],
+            "c": [{"x": 1}, {"x": None}],
+            "d": pa.array([day, None]),
+            "e": pa.array([time, None], pa.timestamp("us", "America/New_York")),
+            "f": pa.array([b"x", None]),
+        }
+    )
+    rows = spark.sql(
+        "select * from values (1, 2L, 'x', 1.50, date'2020-01-02', timestamp'2020-07-02 03:04:05', "
+        "array(1, null), map('k', 1), named_struct('x', 1, 'y', 'z'), true, 1.5f, "
+        "timestamp_ntz'2020-01-01 00:00:00', x'01'), (null, null, null, null, null, null, null, "
+        "null, null, null, null, null, null) as t(i, l, t, d, day, ts, a, m, s, b, f, ntz, bin)"
+    )
+
+    def plainly(act: Any) -> Any:
+        spark.conf.set("spark.sql.execution.arrow.pyspark.enabled", "false")
+        try:
+            return act()
+        finally:
+            spark.conf.set("spark.sql.execution.arrow.pyspark.enabled", "true")
+
+    def to_pandas() -> Any:
+        found, none = rows.toPandas(), rows.where("i > 5").toPandas()
+        return found.dtypes.to_dict(), found.to_dict("list"), none.dtypes.to_dict()
+
+    def to_arrow() -> Any:
+        whole = rows.drop("s")  # PySpark itself fails for a NULL with parts that are never NULL
+        structs = rows.select("s").where("s is not null").toArrow()
+        none = rows.where("i > 5").toArrow()
+        return whole.toArrow().schema, whole.toArrow().to_pylist(), structs, none
+
+    def made(data: Any, *schema: Any) -> Any:
+        frame = spark.createDataFrame(data, *schema)
+        return frame.dtypes, frame.collect()
+
+    return {
+        "to pandas": to_pandas,
+        "to pandas plainly": lambda: plainly(to_pandas),
+        "to arrow": to_arrow,
+        "of pandas": lambda: made(frame),
+        "of pandas plainly": lambda: plainly(lambda: made(frame)),
+        "of pandas by schema": lambda: made(frame, "a bigint, b string, c double, d timestamp"),
+        "of arrow": lambda: made(table),
+        "of no rows": lambda: made(table.slice(0, 0)),
+        "of a grouped table": lambda: spark.createDataFrame(table).groupBy("a").count().orderBy(
+            "a"
+        ).collect(),
+    }  # fmt: skip
