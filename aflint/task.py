@@ -133,14 +133,6 @@ class MapStatus:
         """Pack counts for `frames` or `sizes`; what is past 32 bits is capped."""
         return array("I", [min(value, 0xFFFFFFFF) for value in values]).tobytes()
 
-    def frames_for(self, partition: int) -> int:
-        """Return how many frames there are for a reduce partition."""
-        return memoryview(self.frames).cast("I")[partition]
-
-    def size_for(self, partition: int) -> int:
-        """Return how many bytes of frames there are for a reduce partition."""
-        return memoryview(self.sizes).cast("I")[partition]
-
 
 @wire
 @dataclass(frozen=True, slots=True)

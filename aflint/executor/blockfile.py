@@ -42,13 +42,8 @@ def unpack_block(data: bytes) -> list[Any]:
     return block
 
 
-def frame_block(block: list[Any]) -> bytes:
-    """Return a block with its head, as it lies in the file."""
-    return frame_encoded(records.encode(block), len(block))
-
-
 def frame_encoded(encoded: bytes, count: int) -> bytes:
-    """Return a block that was encoded already, of `count` records, with its head."""
+    """Return an encoded block of `count` records with its head, as it lies in a file."""
     data = frame.compress(encoded)
     return _HEAD.pack(len(data), count, _sum(data, count)) + data
 

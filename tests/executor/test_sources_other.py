@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aflint.codec import records
 from aflint.codec.digest import digest_of
 from aflint.driver.splits import whole_file_splits
 from aflint.errors import (
@@ -18,7 +19,7 @@ from aflint.errors import (
     TextDecodingError,
 )
 from aflint.executor import blockfile, ranges
-from aflint.executor.blockfile import END, MAGIC, frame_block, pack_block
+from aflint.executor.blockfile import END, MAGIC, frame_encoded, pack_block
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.sinks import BlockFileWriter
 from aflint.executor.sources import SourceCounts, blocks, count, open_source
@@ -26,6 +27,11 @@ from aflint.storage.local import LocalStorage
 from aflint.task import Blob, BlocksSplit, DataSplit, FilesSplit, RangeSplit
 
 storage = LocalStorage()
+
+
+def frame_block(block: list[Any]) -> bytes:
+    """Return a block as it lies in a file."""
+    return frame_encoded(records.encode(block), len(block))
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ from aflint.wire import unpack
 from tests.fuzz.damage import damaged
 from tests.fuzz.samples import ENVELOPES, FRAMES, KEY, PACKED, TASK
 
-BLOCKS = blockfile.MAGIC + blockfile.frame_block([1, 2]) + blockfile.frame_block(["a"] * 99)
+BLOCKS = blockfile.MAGIC + b"".join(
+    blockfile.frame_encoded(records.encode(block), len(block)) for block in ([1, 2], ["a"] * 99)
+)
 
 SECRET = Secret(b"s" * 32)
 

@@ -272,8 +272,9 @@ class OneAcceptedAttempt(Promise):
                 for status in result.map_statuses:
                     statuses[status.map, status.attempt, status.link] = status
             for (map_, attempt, link), status in statuses.items():
-                if count := status.frames_for(manifest.partition):
-                    yield map_, attempt, link, count, status.size_for(manifest.partition)
+                counts, sizes = (memoryview(c).cast("I") for c in (status.frames, status.sizes))
+                if count := counts[manifest.partition]:
+                    yield map_, attempt, link, count, sizes[manifest.partition]
 
 
 @dataclass

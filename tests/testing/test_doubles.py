@@ -5,7 +5,15 @@ import asyncio
 import pytest
 
 from aflint.errors import WorkerLostError
-from aflint.task import Blob, ShuffleHandle, TaskDescription, TaskFailure, TaskId, TaskResult
+from aflint.task import (
+    Blob,
+    MapStatus,
+    ShuffleHandle,
+    TaskDescription,
+    TaskFailure,
+    TaskId,
+    TaskResult,
+)
 from aflint.testing import (
     Answer,
     Fail,
@@ -31,8 +39,8 @@ async def test_a_result_task_succeeds_with_its_name() -> None:
 
 async def test_a_map_task_writes_a_frame_for_each_partition() -> None:
     (status,) = succeeded(task(4, HANDLE)).map_statuses
-    assert [status.frames_for(p) for p in range(3)] == [1, 1, 1]
-    assert status.size_for(2) == 100
+    assert status.frames == MapStatus.counts([1, 1, 1])
+    assert memoryview(status.sizes).cast("I")[2] == 100
 
 
 async def test_delays_take_virtual_time(virtual_time: VirtualClock) -> None:
