@@ -254,8 +254,8 @@ def _manifest(handle: ShuffleHandle, partition: int, statuses: list[MapStatus]) 
             status.map,
             status.attempt,
             status.link,
-            status.frames_for(partition),
-            status.size_for(partition),
+            memoryview(status.frames).cast("I")[partition],
+            memoryview(status.sizes).cast("I")[partition],
             status.object,
             status.extents.get(partition, ()),
         )

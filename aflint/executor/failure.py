@@ -26,6 +26,14 @@ IN_FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 _EXPLAINING = ("aflint.executor.operators", "aflint.executor.pipe", "aflint.executor.pipeline")
 """Modules whose errors say it all."""
 
+_ON_RECORDS = (
+    "aflint.executor.aggregate",
+    "aflint.executor.in_tasks",
+    "aflint.executor.partition",
+    "aflint.statistics",
+)
+"""Modules that fail where records, or what a built-in function makes of them, do not fit."""
+
 MOST_CHARACTERS: Final = 16_000
 """What is kept of the text of an error, half of it from the beginning and half from the end."""
 
@@ -79,11 +87,14 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
         "raised": type(raised if raised is error else raised.__cause__).__name__,
         "remote_traceback": text,
     }
-    more = "" if explained and not hint else f"\n\n{hint or text}"
+    lineless = users is None or _is_ours(users)
+    more = hint if users is None else text
+    if users is not None and lineless and _is_on_records(error):
+        more = _failed_record(error)  # by a built-in function: the lines are all aflint's
+    more = f"\n\n{more}" if more else ""
     if isinstance(error, ModuleNotFoundError) and IN_FUNCTION in os.environ:
         more += f"\n{advice_on_missing(error)}."
     message = f"{_one_line(error)} ({where}){more}"
-    lineless = users is None or _is_ours(users)
     return TaskFailure(TaskError.__name__, message, details, _pickled(error), lineless)
 
 
@@ -124,6 +135,21 @@ def hint_for(error: BaseException) -> str:
             records = _records_of(frame, advice)
             return f"{advice} The record is {shown(records[0])}." if records else advice
     return ""
+
+
+def _is_on_records(error: BaseException) -> bool:
+    """Say whether an error came of a record, or of what a built-in function made of one."""
+    frame = _innermost(error)
+    if frame is None:
+        return False
+    fused = frame.tb_frame.f_code.co_filename == FUSED
+    return fused or frame.tb_frame.f_globals.get("__name__") in _ON_RECORDS
+
+
+def _failed_record(error: BaseException) -> str:
+    frame = _innermost(error)
+    records = _records_of(frame, "") if frame is not None else []
+    return f"The record is {shown(records[0])}." if records else ""
 
 
 def _records_of(frame: TracebackType, advice: str) -> list[Any]:

@@ -194,6 +194,22 @@ async def test_the_traceback_is_the_users_own(session: Session) -> None:
         await session.range(1).map(lambda x: (f := lambda g: g(g))(f)).collect()
 
 
+async def test_an_error_of_a_built_in_function_shows_the_record_and_no_line_of_aflints(
+    session: Session,
+) -> None:
+    words: Any = session.parallelize(["1", "one"], 2)
+    with pytest.raises(TaskError, match=r"invalid literal(.|\n)*The record is 'one'\.") as caught:
+        await words.map(int).collect()
+    assert "map at test_faults.py:" in str(caught.value)
+    assert "aflint/executor" in caught.value.remote_traceback, "for those who work on aflint"
+    for job in (words.sum(), words.stats(), words.map(int).collect()):
+        with pytest.raises(
+            TaskError, match=r"Its stage runs: parallelize at test_faults"
+        ) as caught:
+            await job
+        assert "Traceback" not in str(caught.value)
+
+
 async def test_what_functions_must_return(session: Session) -> None:
     numbers = session.range(4, num_slices=2)
     nothing: Any = lambda x: None  # noqa: E731
