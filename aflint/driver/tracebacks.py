@@ -19,18 +19,26 @@ _INTERRUPTS = (KeyboardInterrupt, asyncio.CancelledError)
 
 
 def hide_inside(error: BaseException) -> None:
-    """Have the traceback of an aflint error, or an interrupt, end where the program called aflint.
+    """Have the traceback of an aflint error, or an interrupt, end where the program called aflint;
+    also of one that led to `error`, or is in a group.
 
     What is inside helps those who work on aflint: it stays where debug logging is on, and in an
     error that is a fault of aflint itself.
     """
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            hide_inside(each)
-    elif isinstance(error, InternalError) or _log.isEnabledFor(logging.DEBUG):
+    if _log.isEnabledFor(logging.DEBUG):
         return
-    elif isinstance(error, (AflintError, *_INTERRUPTS)):
-        _cut(error.__traceback__)
+    waiting: list[BaseException | None] = [error]
+    seen = set[int]()  # errors may be each other's context
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen or isinstance(each, InternalError):
+            continue
+        seen.add(id(each))
+        waiting += (each.__cause__, each.__context__)
+        if isinstance(each, BaseExceptionGroup):
+            waiting += each.exceptions
+        elif isinstance(each, (AflintError, *_INTERRUPTS)):
+            _cut(each.__traceback__)
 
 
 def hide_inside_at_exit() -> None:

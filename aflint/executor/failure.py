@@ -88,8 +88,8 @@ def describe(error: BaseException, task: TaskId) -> TaskFailure:
         "remote_traceback": text,
     }
     lineless = users is None or _is_ours(users)
-    more = hint if users is None else text
-    if users is not None and lineless and _is_on_records(error):
+    more = hint if hint or explained else text
+    if more is text and lineless and _is_on_records(error):
         more = _failed_record(error)  # by a built-in function: the lines are all aflint's
     more = f"\n\n{more}" if more else ""
     if isinstance(error, ModuleNotFoundError) and IN_FUNCTION in os.environ:

@@ -54,6 +54,21 @@ def test_a_group_is_cut_error_by_error() -> None:
     assert len(traceback.extract_tb(inner.__traceback__)) == 1
 
 
+def test_an_error_that_led_to_one_of_the_programs_is_cut_too() -> None:
+    def lead(first: BaseException) -> None:
+        try:
+            OURS["outside"](fail(first))
+        except BaseException as error:
+            raise ValueError("the program's") from error
+
+    for first, frames in ((TaskError("no"), 1), (InternalError("no"), 4)):
+        with pytest.raises(ValueError, match="program") as caught:
+            lead(first)
+        first.__context__ = caught.value  # in a circle
+        hide_inside(caught.value)
+        assert len(traceback.extract_tb(first.__traceback__)) == frames
+
+
 def test_faults_and_errors_of_others_are_shown_whole(caplog: pytest.LogCaptureFixture) -> None:
     whole = ["shown", "outside", "inside", "step"]
     assert shown(fail(InternalError("no"))) == whole
