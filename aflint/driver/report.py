@@ -404,10 +404,8 @@ def task_usage(metrics: TaskMetrics, memory_mb: int, *, estimate: bool) -> Usage
     seconds = metrics.billed_seconds or metrics.seconds
     requests = metrics.sqs_requests
     if estimate:
-        requests = sum(
-            billed_sqs_requests(size * 4 // 3) if size else 0
-            for size in (metrics.shuffle_write_bytes, metrics.shuffle_read_bytes)
-        )
+        requests = _estimated_requests(metrics.shuffle_write_bytes)
+        requests += _estimated_requests(metrics.shuffle_read_bytes)
     return Usage(
         gb_seconds=billed_gb_seconds(seconds, memory_mb),
         lambda_requests=1,
@@ -417,3 +415,7 @@ def task_usage(metrics: TaskMetrics, memory_mb: int, *, estimate: bool) -> Usage
         s3_get=metrics.s3_gets,
         s3_bytes=metrics.input_bytes,
     )
+
+
+def _estimated_requests(shuffled_bytes: int) -> int:
+    return billed_sqs_requests(shuffled_bytes * 4 // 3) if shuffled_bytes else 0

@@ -20,7 +20,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from aflint import __version__
@@ -55,146 +54,133 @@ _NO_EXECUTOR: Final = "lost"
 """Stands for the executor of attempts of which no result came back."""
 
 
-class _Template:
-    """An event as text with places to fill in: encoding it anew for each task takes far longer.
+def _writer(takes: str, *events: dict[str, Any]) -> Callable[..., str]:
+    """Return a function of the parameters `takes` that gives events as lines.
 
-    A value such as "%(launched)" is a place for JSON; "%(run_ms)d" is one for a whole number, and
-    "%(read)f" for a number.
+    A value such as "= m.input_bytes" is an expression whose value is JSON, one such as "text = x"
+    an expression for a text. All of it becomes one f-string: encoding such an event anew for each
+    task takes several times as long.
     """
-
-    _FORMATS: Final = {"": "%s", "d": "%d", "f": "%.4f"}
-
-    def __init__(self, *events: dict[str, Any]) -> None:
-        text = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events)
-        place = re.compile(r'"%\((\w+)\)([df]?)"')
-        self._values = itemgetter(*(name for name, _ in place.findall(text)))
-        self._text = place.sub(lambda found: self._FORMATS[found[2]], text)
-
-    def filled(self, values: dict[str, Any]) -> str:
-        """Return the text with these values in its places."""
-        filled: str = self._text % self._values(values)
-        return filled
+    text = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events)
+    text = text.replace("{", "{{").replace("}", "}}")
+    text = re.sub(r'"= ([^"]+)"', r"{\1}", text)
+    text = re.sub(r'"text = ([^"]+)"', r'"{\1}"', text)
+    made: Callable[..., str] = eval(f"lambda {takes}: f{text!r}", {"int": int})
+    return made
 
 
-_TASK_INFO: Final = {
-    "Task ID": "%(task)",
-    "Index": "%(index)",
-    "Attempt": "%(attempt)",
-    "Partition ID": "%(index)",
-    "Launch Time": "%(launched)",
-    "Executor ID": "%(executor)",
-    "Host": "%(host)",
+_INFO: Final = {
+    "Task ID": "= t.id",
+    "Index": "= t.index",
+    "Attempt": "= t.attempt",
+    "Partition ID": "= t.index",
+    "Launch Time": "= t.launched",
+    "Executor ID": "= executor",
+    "Host": "= host",
     "Locality": "ANY",
-    "Speculative": "%(speculative)",
+    "Speculative": "= t.speculative",
     "Getting Result Time": 0,
     "Finish Time": 0,
     "Failed": False,
     "Killed": False,
     "Accumulables": [],
 }
-_LAUNCHED: Final = _Template(
+_launched_line: Final = _writer(
+    "t",
     {
         "Event": "aflint.TaskLaunched",
-        "Stage ID": "%(stage)",
-        "Task ID": "%(task)",
-        "Index": "%(index)",
-        "Time": "%(launched)",
-    }
+        "Stage ID": "= t.stage.id",
+        "Task ID": "= t.id",
+        "Index": "= t.index",
+        "Time": "= t.launched",
+    },
 )
-_REFUSED: Final = _Template(
-    {"Event": "aflint.TaskRefused", "Task ID": "%(task)", "Time": "%(finished)"}
+_refused_line: Final = _writer(
+    "t, now", {"Event": "aflint.TaskRefused", "Task ID": "= t.id", "Time": "= now"}
 )
-_TASK: Final = _Template(
+_task_lines: Final = _writer(
+    "t, m, now, reason, failed, killed, executor, host, dollars, logs",
     {
         "Event": "SparkListenerTaskStart",
-        "Stage ID": "%(stage)",
+        "Stage ID": "= t.stage.id",
         "Stage Attempt ID": 0,
-        "Task Info": _TASK_INFO,
+        "Task Info": _INFO,
     },
     {
         "Event": "SparkListenerTaskEnd",
-        "Stage ID": "%(stage)",
+        "Stage ID": "= t.stage.id",
         "Stage Attempt ID": 0,
-        "Task Type": "%(type)",
-        "Task End Reason": "%(reason)",
+        "Task Type": "= t.stage.type",
+        "Task End Reason": "= reason",
         "Task Info": {
-            **_TASK_INFO,
-            "Finish Time": "%(finished)",
-            "Failed": "%(failed)",
-            "Killed": "%(killed)",
+            **_INFO,
+            "Finish Time": "= now",
+            "Failed": "= failed",
+            "Killed": "= killed",
             "Accumulables": [
                 {
-                    "ID": "%(stage)",
+                    "ID": "= t.stage.id",
                     "Name": "dollars",
-                    "Update": "%(dollars_text)",
-                    "Value": "%(stage_dollars_text)",
+                    "Update": "text = dollars:.9f",
+                    "Value": "text = t.stage.dollars:.9f",
                     "Internal": False,
                     "Count Failed Values": True,
                 }
             ],
         },
-        "Task Executor Metrics": {"ProcessTreePythonRSSMemory": "%(peak_memory_bytes)"},
+        "Task Executor Metrics": {"ProcessTreePythonRSSMemory": "= m.peak_memory_bytes"},
         "Task Metrics": {
-            "Executor Deserialize Time": "%(load_ms)d",
+            "Executor Deserialize Time": "= int(m.load_seconds * 1000)",
             "Executor Deserialize CPU Time": 0,
-            "Executor Run Time": "%(run_ms)d",
-            "Executor CPU Time": "%(cpu_ns)d",
-            "Peak Execution Memory": "%(peak_memory_bytes)",
-            "Result Size": "%(result_bytes)",
+            "Executor Run Time": "= int((m.seconds - m.load_seconds) * 1000)",
+            "Executor CPU Time": "= int(m.cpu_seconds * 1e9)",
+            "Peak Execution Memory": "= m.peak_memory_bytes",
+            "Result Size": "= m.result_bytes",
             "JVM GC Time": 0,
             "Result Serialization Time": 0,
-            "Memory Bytes Spilled": "%(spilled_bytes)",
-            "Disk Bytes Spilled": "%(spilled_bytes)",
+            "Memory Bytes Spilled": "= m.spilled_bytes",
+            "Disk Bytes Spilled": "= m.spilled_bytes",
             "Shuffle Read Metrics": {
-                "Remote Blocks Fetched": "%(shuffle_read_frames)",
+                "Remote Blocks Fetched": "= m.shuffle_read_frames",
                 "Local Blocks Fetched": 0,
-                "Fetch Wait Time": "%(fetch_ms)d",
-                "Remote Bytes Read": "%(shuffle_read_bytes)",
+                "Fetch Wait Time": "= int(m.fetch_seconds * 1000)",
+                "Remote Bytes Read": "= m.shuffle_read_bytes",
                 "Remote Bytes Read To Disk": 0,
                 "Local Bytes Read": 0,
-                "Total Records Read": "%(shuffle_read_records)",
+                "Total Records Read": "= m.shuffle_read_records",
             },
             "Shuffle Write Metrics": {
-                "Shuffle Bytes Written": "%(shuffle_write_bytes)",
-                "Shuffle Write Time": "%(write_ns)d",
-                "Shuffle Records Written": "%(shuffle_write_records)",
+                "Shuffle Bytes Written": "= m.shuffle_write_bytes",
+                "Shuffle Write Time": "= int(m.write_seconds * 1e9)",
+                "Shuffle Records Written": "= m.shuffle_write_records",
             },
-            "Input Metrics": {"Bytes Read": "%(input_bytes)", "Records Read": "%(input_records)"},
+            "Input Metrics": {"Bytes Read": "= m.input_bytes", "Records Read": "= m.input_records"},
             "Output Metrics": {
-                "Bytes Written": "%(output_bytes)",
-                "Records Written": "%(output_records)",
+                "Bytes Written": "= m.output_bytes",
+                "Records Written": "= m.output_records",
             },
             "Updated Blocks": [],
         },
         "aflint": {
-            "link": "%(link)",
-            "queued": "%(queued)f",
-            "cold": "%(cold)f",
-            "read": "%(read)f",
-            "fetch": "%(fetch)f",
-            "write": "%(write)f",
-            "objects_read": "%(shuffle_read_object_bytes)",
-            "objects_written": "%(shuffle_write_object_bytes)",
-            "sqs": "%(sqs_requests)",
-            "puts": "%(s3_puts)",
-            "gets": "%(s3_gets)",
-            "billed": "%(billed)f",
-            "memory_mb": "%(memory_mb)",
-            "dollars": "%(dollars)",
-            "logs": "%(logs)",
+            "link": "= t.link",
+            "queued": "= t.queued:.3f",
+            "cold": "= m.init_seconds:.3f",
+            "read": "= m.read_seconds:.4f",
+            "fetch": "= m.fetch_seconds:.4f",
+            "write": "= m.write_seconds:.4f",
+            "objects_read": "= m.shuffle_read_object_bytes",
+            "objects_written": "= m.shuffle_write_object_bytes",
+            "sqs": "= m.sqs_requests",
+            "puts": "= m.s3_puts",
+            "gets": "= m.s3_gets",
+            "billed": "= m.billed_seconds:.3f",
+            "memory_mb": "= m.memory_mb",
+            "dollars": "= dollars:.9f",
+            "logs": "= logs",
         },
     },
 )
 _SUCCESS: Final = '{"Reason":"Success"}'
-_COPIED: Final = (
-    *("peak_memory_bytes", "result_bytes", "spilled_bytes", "input_bytes", "input_records"),
-    *("shuffle_read_frames", "shuffle_read_bytes", "shuffle_read_records"),
-    *("shuffle_write_bytes", "shuffle_write_records", "shuffle_read_object_bytes"),
-    *("shuffle_write_object_bytes", "output_bytes", "output_records"),
-    *("sqs_requests", "s3_puts", "s3_gets", "memory_mb"),
-)
-"""The metrics that go into the log as they are."""
-_copied: Final = attrgetter(*_COPIED)
 
 
 @dataclass(slots=True)
@@ -208,12 +194,26 @@ class _Stage:
 
 
 @dataclass(slots=True)
+class _Attempt:
+    """What is known of an attempt from its launch on."""
+
+    id: int
+    stage: _Stage
+    index: int
+    attempt: int
+    link: int
+    launched: int
+    queued: float = 0.0
+    # As JSON.
+    speculative: str = "false"
+
+
+@dataclass(slots=True)
 class _Job:
     id: int
     name: str
     stages: dict[int, _Stage]
-    # What is known of each attempt from its launch on.
-    running: dict[TaskId, dict[str, Any]] = field(default_factory=dict)
+    running: dict[TaskId, _Attempt] = field(default_factory=dict)
 
 
 class EventLog:
@@ -451,86 +451,63 @@ class EventLog:
 
     # ---- tasks
 
+    def _begun(self, id: TaskId, stage: _Stage) -> _Attempt:
+        number = id.attempt % (1 << LOAN_BITS)
+        return _Attempt(self._next("tasks"), stage, id.partition, number, id.link, self._now())
+
     def _launched(self, event: TaskStarted) -> None:
         job = self._jobs[event.id.job]
-        task = job.running[event.id] = {
-            "task": self._next("tasks"),
-            "stage": job.stages[event.id.stage].id,
-            "index": event.id.partition,
-            "attempt": event.id.attempt % (1 << LOAN_BITS),
-            "link": event.id.link,
-            "launched": self._now(),
-            "queued": event.queued,
-            "speculative": "true" if event.speculative else "false",
-        }
-        self._write(_LAUNCHED.filled(task))
+        attempt = self._begun(event.id, job.stages[event.id.stage])
+        attempt.queued = event.queued
+        if event.speculative:
+            attempt.speculative = "true"
+        job.running[event.id] = attempt
+        self._write(_launched_line(attempt))
 
     def _ended(self, event: TaskEnded) -> None:
-        job = self._jobs[event.id.job]
-        task = job.running.pop(event.id)
-        task["finished"] = self._now()
+        attempt = self._jobs[event.id.job].running.pop(event.id)
         if event.refused:
-            self._write(_REFUSED.filled(task))
+            self._write(_refused_line(attempt, self._now()))
             return
-        stopped = not event.accepted and not event.error
-        task["reason"] = _SUCCESS if event.accepted else _reason(event)
-        task["failed"] = "true" if event.error else "false"
-        task["killed"] = "true" if stopped else "false"
-        self._write_task(
-            job.stages[event.id.stage], task, event.metrics, event.logs, event.executor
-        )
+        reason = _SUCCESS if event.accepted else _reason(event)
+        failed = "true" if event.error else "false"
+        killed = "false" if event.accepted or event.error else "true"
+        self._write_task(attempt, event.metrics, reason, failed, killed, event.executor, event.logs)
 
     def _recovered(self, event: TaskRecovered) -> None:
         """Write a task that an earlier driver had run as one that took no time here."""
-        stage = self._jobs[event.id.job].stages[event.id.stage]
-        now = self._now()
-        task = {
-            "task": self._next("tasks"),
-            "stage": stage.id,
-            "index": event.id.partition,
-            "attempt": event.id.attempt % (1 << LOAN_BITS),
-            "link": event.id.link,
-            "launched": now,
-            "finished": now,
-            "queued": 0,
-            "speculative": "false",
-            "reason": _SUCCESS,
-            "failed": "false",
-            "killed": "false",
-        }
-        self._write_task(stage, task, sum_metrics(event.metrics), "", "an earlier driver")
+        attempt = self._begun(event.id, self._jobs[event.id.job].stages[event.id.stage])
+        metrics = sum_metrics(event.metrics)
+        self._write_task(attempt, metrics, _SUCCESS, "false", "false", "an earlier driver")
 
     def _write_task(
-        self, stage: _Stage, task: dict[str, Any], m: TaskMetrics, logs: str, executor: str
+        self,
+        attempt: _Attempt,
+        metrics: TaskMetrics,
+        reason: str,
+        failed: str,
+        killed: str,
+        executor: str,
+        logs: str = "",
     ) -> None:
-        run = self._run
-        dollars = 0.0
+        run, dollars = self._run, 0.0
         if run is not None:
-            dollars = price(task_usage(m, run.memory_mb, estimate=run.estimated)).total
-            stage.dollars += dollars
-        executor = self._add_executor(executor or _NO_EXECUTOR)
-        task.update(zip(_COPIED, _copied(m), strict=True))
-        text = f"{dollars:.9f}"
-        task |= {
-            "type": stage.type,
-            "executor": executor,
-            "host": self._host_text,
-            "load_ms": m.load_seconds * 1000,
-            "run_ms": (m.seconds - m.load_seconds) * 1000,
-            "cpu_ns": m.cpu_seconds * 1e9,
-            "fetch_ms": m.fetch_seconds * 1000,
-            "write_ns": m.write_seconds * 1e9,
-            "cold": m.init_seconds,
-            "read": m.read_seconds,
-            "fetch": m.fetch_seconds,
-            "write": m.write_seconds,
-            "billed": m.billed_seconds,
-            "dollars": text,
-            "dollars_text": f'"{text}"',
-            "stage_dollars_text": f'"{stage.dollars:.9f}"',
-            "logs": json.dumps(logs[-_MOST_LOG:]) if logs else '""',
-        }
-        self._write(_TASK.filled(task))
+            dollars = price(task_usage(metrics, run.memory_mb, estimate=run.estimated)).total
+            attempt.stage.dollars += dollars
+        self._write(
+            _task_lines(
+                attempt,
+                metrics,
+                self._now(),
+                reason,
+                failed,
+                killed,
+                self._add_executor(executor or _NO_EXECUTOR),
+                self._host_text,
+                dollars,
+                json.dumps(logs[-_MOST_LOG:]) if logs else '""',
+            )
+        )
 
 
 def app_id(run: str) -> str:
