@@ -36,7 +36,7 @@ def jobs_table(found: list[tuple[Run, Job]], now: float, width: int) -> Table:
         table.add_column(column, no_wrap=column == "job", overflow="fold")
     for run, job in found:
         dollars = format_dollars(job.dollars)
-        done, asked = (sum(getattr(s, n) for s in job.stages) for n in ("done", "count"))
+        done, asked = (sum(getattr(s, n) for s in job.stages) for n in ("done", "asked"))
         cells = {
             "job": job.id,
             "state": run.state(job),
@@ -76,7 +76,7 @@ def show(run: Run, job: Job) -> None:
     for number, stage in enumerate(job.stages):
         sizes = (int(stage.sum(name)) for name in ("read", "fetched", "shuffled"))
         table.add_row(
-            str(number), stage.state, f"{stage.done}/{stage.count}",
+            str(number), stage.state, f"{stage.done}/{stage.asked}",
             str(len(stage.ended("failed")) or ""), *(format_bytes(s) if s else "" for s in sizes),
             format_dollars(stage.sum("dollars")), Text(stage.name),
         )  # fmt: skip
@@ -97,14 +97,17 @@ def show(run: Run, job: Job) -> None:
 
 def as_dict(run: Run, job: Job, *, whole: bool) -> dict[str, Any]:
     """Return a job as JSON shows it: with its stages' tasks where it is `whole`."""
-    stages = [
-        {**(asdict(stage) if whole else {"id": stage.id, "name": stage.name, "count": stage.count}),
-         "state": stage.state, "done": stage.done}
+    stages: list[dict[str, Any]] = [
+        {
+            "id": stage.id, "name": stage.name, "state": stage.state,
+            "done": stage.done, "count": stage.asked,
+        }
         for stage in job.stages
     ]  # fmt: skip
-    for stage in stages:
-        if whole:
-            stage["tasks"] = list(stage["tasks"].values())
+    if whole:
+        for shown, stage in zip(stages, job.stages, strict=True):
+            shown["rdds"], shown["error"] = stage.rdds, stage.error
+            shown["tasks"] = [asdict(task) for task in stage.tasks.values()]
     return {
         "job": job.id, "run": run.id, "program": run.name, "backend": run.backend,
         "name": job.name, "state": run.state(job), "error": job.error, "began": job.submitted,

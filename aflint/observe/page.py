@@ -13,8 +13,9 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aflint.errors import AflintError, ConfigError
 from aflint.observe.history import history_folder, logs
+from aflint.observe.logfile import IN_PROGRESS
 from aflint.observe.reading import Job, LogReader, Run
 from aflint.observe.views import job_row, job_view
 
@@ -42,7 +44,10 @@ _PORTS: Final = 16
 _STATIC: Final = Path(__file__).parent / "static"
 _EVERY_S: Final = 0.5
 _MOST_JOBS: Final = 500
-_MOST_RUNS: Final = 60
+_MOST_BYTES: Final = 100 << 20
+"""The latest logs are read up to so much in all: half a million tasks would be too much."""
+_AT_ONCE_S: Final = 0.5
+"""Logs that are met the first time are read for so long before what there is by then is shown."""
 
 
 class Runs:
@@ -59,25 +64,40 @@ class Runs:
     def refresh(self) -> int:
         """Take in what is new; return a number that is another one then."""
         with self._lock:
-            there = {}
-            for path in list(logs(self._folder))[:_MOST_RUNS]:
-                name = path.name.removesuffix(".inprogress")
-                there[name] = path
-                if name in self._unreadable:
-                    continue
-                reader = self._readers.get(name) or LogReader(path)
-                try:
-                    changed = reader.read()
-                except (AflintError, OSError):  # gone meanwhile, or of another version
-                    self._unreadable.add(name)
-                    self._readers.pop(name, None)
-                    continue
-                self._readers[name] = reader
-                self.version += changed
+            until = time.monotonic() + _AT_ONCE_S
+            there = {path.name.removesuffix(IN_PROGRESS): path for path in self._latest()}
+            for name, path in there.items():
+                known = name in self._readers
+                # The latest first: others are read by the next call.
+                if name not in self._unreadable and (known or time.monotonic() < until):
+                    self._read(name, path)
             for name in self._readers.keys() - there.keys():
                 del self._readers[name]
                 self.version += 1
             return self.version
+
+    @property
+    def unread(self) -> int:
+        """How many logs cannot be read: `aflint jobs` says why."""
+        return len(self._unreadable)
+
+    def _latest(self) -> Iterator[Path]:
+        """Yield the logs to show, the latest first."""
+        total = 0
+        for path in logs(self._folder):
+            with suppress(OSError):  # gone meanwhile
+                total += path.stat().st_size
+                if total > _MOST_BYTES:
+                    return
+                yield path
+
+    def _read(self, name: str, path: Path) -> None:
+        reader = self._readers.setdefault(name, LogReader(path))
+        try:
+            self.version += reader.read()
+        except (AflintError, OSError):  # gone meanwhile, or of another version
+            self._unreadable.add(name)
+            del self._readers[name]
 
     def jobs(self) -> list[dict[str, Any]]:
         """Return the latest jobs as rows, those that began last first."""
@@ -167,7 +187,12 @@ def create_app(token: str, folder: Path, ask: Ask | None = None) -> Starlette:
                 if version != sent:
                     sent = version
                     found = await asyncio.to_thread(runs.job, wanted) if wanted else None
-                    news = {"jobs": runs.jobs(), "job": found, "asks": ask is not None}
+                    news = {
+                        "jobs": runs.jobs(),
+                        "job": found,
+                        "asks": ask is not None,
+                        "unread": runs.unread,
+                    }
                     yield f"data: {json.dumps(news)}\n\n"
                 await asyncio.sleep(_EVERY_S)
 

@@ -63,11 +63,11 @@ class Task:
 
 @dataclass(slots=True)
 class Stage:
-    """A stage of a job; `id` is its number in the run."""
+    """A stage of a job of `asked` tasks; `id` is its number in the run."""
 
     id: int
     name: str
-    count: int
+    asked: int
     parents: tuple[int, ...] = ()
     rdds: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
@@ -76,6 +76,18 @@ class Stage:
     skipped: bool = False
     error: str = ""
     tasks: dict[int, Task] = field(default_factory=dict)
+    # Counted as tasks end: a page lists many jobs again and again.
+    failures: int = 0
+    _done: set[int] = field(default_factory=set)
+    # What the page shows of it, and of how many attempts: see `aflint.observe.views`.
+    summed: tuple[int, dict[str, Any]] | None = field(default=None, compare=False)
+
+    def count(self, task: Task) -> None:
+        """Take in a task that ended."""
+        self.tasks[task.id] = task
+        self.failures += task.status == "failed"
+        if task.status == "done":
+            self._done.add(task.index)
 
     @property
     def state(self) -> str:
@@ -95,7 +107,7 @@ class Stage:
     @property
     def done(self) -> int:
         """How many of its tasks are done."""
-        return len({task.index for task in self.ended()})
+        return len(self._done)
 
     def sum(self, name: str) -> float:
         """Return the sum of a figure over all attempts."""
@@ -281,8 +293,6 @@ class LogReader:
         id, launched = info["Task ID"], info["Launch Time"] / 1000
         stage = self._stages.get(event["Stage ID"])
         task = self._tasks.setdefault(id, Task(id, info["Index"], launched))
-        if stage is not None:
-            stage.tasks[id] = task
         task.attempt, task.link = info["Attempt"], ours.get("link", 0)
         task.executor, task.finished = info["Executor ID"], info["Finish Time"] / 1000
         reason = event["Task End Reason"]
@@ -294,6 +304,8 @@ class LogReader:
         task.logs, task.dollars = ours.get("logs", ""), ours.get("dollars", 0.0)
         if metrics:
             _measured(task, metrics, ours)
+        if stage is not None:
+            stage.count(task)
 
 
 def _measured(task: Task, metrics: dict[str, Any], ours: dict[str, Any]) -> None:

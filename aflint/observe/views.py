@@ -12,6 +12,8 @@ from aflint.observe.reading import PHASES, Job, Run, Stage, Task, slowest
 
 _MOMENTS: Final = 240
 """Points in time of the chart of what tasks are doing."""
+_LOOKED_AT: Final = 2000
+"""Tasks of which that chart is drawn, about."""
 _BINS: Final = 24
 _LINES: Final = 300
 """Lines of the timeline: where there are more tasks, each line stands for several."""
@@ -29,8 +31,8 @@ def job_row(run: Run, job: Job) -> dict[str, Any]:
         "began": job.submitted,
         "ended": job.completed,
         "done": sum(stage.done for stage in job.stages),
-        "tasks": sum(stage.count for stage in job.stages if stage.state != "skipped"),
-        "failed": sum(len(stage.ended("failed")) for stage in job.stages),
+        "tasks": sum(stage.asked for stage in job.stages if stage.state != "skipped"),
+        "failed": sum(stage.failures for stage in job.stages),
         "dollars": job.dollars,
         "estimated": run.estimated,
     }
@@ -68,20 +70,29 @@ def _by_transport(kind: str, objects: int, queued: int) -> dict[str, int]:
 
 
 def _stage_view(stage: Stage, first: int) -> dict[str, Any]:
+    """Return a stage, summed up once where it is over."""
+    if stage.summed is None or stage.summed[0] != len(stage.tasks) or stage.completed is None:
+        stage.summed = len(stage.tasks), _summed(stage)
+    return {
+        "number": stage.id - first,
+        "parents": [parent - first for parent in stage.parents],
+        **stage.summed[1],
+    }
+
+
+def _summed(stage: Stage) -> dict[str, Any]:
     done = stage.ended()
     seconds = sorted(task.seconds for task in done)
     middle = median(seconds) if seconds else 0.0
     return {
-        "number": stage.id - first,
         "name": stage.name,
         "state": stage.state,
-        "parents": [parent - first for parent in stage.parents],
         "rdds": list(stage.rdds),
         "paths": list(stage.paths),
         "done": stage.done,
-        "count": stage.count,
+        "count": stage.asked,
         "running": len(stage.ended("running")),
-        "failed": len(stage.ended("failed")),
+        "failed": stage.failures,
         "throttled": len(stage.ended("throttled")),
         **{name: stage.sum(name) for name in ("read", "fetched", "shuffled", "written", "spilled")},
         "records": stage.sum("records"),
@@ -131,10 +142,11 @@ def spans(task: Task, end: float) -> list[tuple[int, float, float]]:
     return found
 
 
-def activity(tasks: Iterable[Task], start: float, end: float) -> dict[str, Any]:
+def activity(tasks: Sequence[Task], start: float, end: float) -> dict[str, Any]:
     """Return how many tasks were in each phase, and how many were throttled, over time.
 
-    Each value is the mean over its part of the time: of a phase that is shorter, a fraction.
+    Each value is the mean over its part of the time: of a phase that is shorter, a fraction. Of
+    many tasks every so many-th is looked at, and stands for the others.
     """
     step = max(end - start, 0.01) / _MOMENTS
     # By phase: what is added to single parts, and where whole parts begin and end.
@@ -145,9 +157,12 @@ def activity(tasks: Iterable[Task], start: float, end: float) -> dict[str, Any]:
     def place(time: float) -> float:
         return min(float(_MOMENTS), max(0.0, (time - start) / step))
 
+    every = max(1, len(tasks) // _LOOKED_AT)
     for task in tasks:
         if task.status == "throttled":
             throttled[int(place(task.finished or end))] += 1
+    for task in tasks[::every]:
+        if task.status == "throttled":
             continue
         for phase, began, ended in spans(task, end):
             a, b = place(began), place(ended)
@@ -162,7 +177,10 @@ def activity(tasks: Iterable[Task], start: float, end: float) -> dict[str, Any]:
     return {
         "step": step,
         "phases": [
-            [round(whole + part, 2) for whole, part in zip(accumulate(c), p, strict=False)][:-1]
+            [
+                round((whole + part) * every, 2)
+                for whole, part in zip(accumulate(c), p, strict=False)
+            ][:-1]
             for c, p in zip(changes, parts, strict=True)
         ],
         "throttled": throttled[:-1],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -22,7 +23,7 @@ from tests.observe.test_reading import written
 pytest.importorskip("uvicorn")
 pytest.importorskip("starlette")
 
-from aflint.observe.page import PageServer
+from aflint.observe.page import PageServer, Runs
 
 
 @pytest.fixture
@@ -103,6 +104,27 @@ async def news(answer: aiohttp.ClientResponse) -> dict[str, Any]:
         await answer.content.readline()
     found: dict[str, Any] = json.loads(line.removeprefix(b"data: "))
     return found
+
+
+def test_the_latest_runs_are_shown_first_and_no_more_than_a_page_can_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for age, run in enumerate("abcd"):
+        log = written(tmp_path / f"aflint-{run}", run=run)
+        os.utime(log, (1000 - age, 1000 - age))
+    (tmp_path / "aflint-e").write_text("no log\n")
+    monkeypatch.setattr("aflint.observe.page._AT_ONCE_S", 0.0)
+    runs = Runs(tmp_path)
+    assert runs.refresh() == 0
+    monkeypatch.setattr("aflint.observe.page._AT_ONCE_S", 60.0)
+    monkeypatch.setattr("aflint.observe.page._MOST_BYTES", int(log.stat().st_size * 3.5))
+    assert runs.refresh() == 3
+    assert {job["id"] for job in runs.jobs()} == {"a-1", "b-1", "c-1"}
+    assert runs.unread == 1
+    assert runs.refresh() == 3
+    (tmp_path / "aflint-b").unlink()
+    assert runs.refresh() > 3
+    assert {job["id"] for job in runs.jobs()} == {"a-1", "c-1", "d-1"}
 
 
 async def test_a_session_serves_its_own_jobs_until_it_is_left(

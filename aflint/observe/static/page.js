@@ -361,6 +361,9 @@ form.addEventListener("keydown", (event) => { if (event.key === "Enter" && (even
 function show(found) {
   latest = found;
   form.hidden = !found.asks;
+  const unread = document.getElementById("unread");
+  unread.hidden = !found.unread;
+  unread.textContent = `${found.unread} more cannot be read: aflint jobs says why.`;
   if (!chosen.job && found.jobs.length) {
     choose(found.jobs[0].id);
     return;
