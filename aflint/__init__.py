@@ -60,6 +60,13 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'aflint' has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: Any) -> None:
+    """Add `%%sql` and `%%aflint` to a notebook: what `%load_ext aflint` calls."""
+    from aflint.notebook import load
+
+    load(shell)
+
+
 def __dir__() -> list[str]:
     errors = import_module("aflint.errors")
     return sorted([*globals(), *_HOMES, *(n for n in vars(errors) if n.endswith("Error"))])

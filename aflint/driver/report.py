@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Final
 
+from aflint import html
 from aflint.cost import Cost, Usage, billed_gb_seconds, billed_sqs_requests, format_dollars, price
 from aflint.events import (
     Event,
@@ -187,11 +188,27 @@ class JobReport:
         return f"<JobReport {self.id} {self.name!r}: {state}, {self.tasks} tasks>"
 
     def __str__(self) -> str:
-        cost = f"would cost {self.cost} on Lambda" if self.estimated else f"cost {self.cost}"
-        return "\n".join([self.summary(), *_table(self.stages), f"  {cost}"])
+        return "\n".join([self.summary(), *_table(self.stages), f"  {self._bill()}"])
+
+    def _repr_html_(self) -> str:
+        head, *rows = _rows(self.stages)
+        return f"{html.table(head, rows, self.summary())}<p>{html.escape(self._bill())}</p>"
+
+    def _bill(self) -> str:
+        return f"would cost {self.cost} on Lambda" if self.estimated else f"cost {self.cost}"
 
 
 def _table(stages: tuple[StageReport, ...]) -> list[str]:
+    """Return a line for each stage under a head."""
+    rows = _rows(stages)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+        for row in rows
+    ]
+
+
+def _rows(stages: tuple[StageReport, ...]) -> list[tuple[str, ...]]:
     """Return a row for each stage under a head; a column that says nothing is left out."""
     rows = [("stage", "tasks", "time", *_COLUMNS)]
     for stage in stages:
@@ -210,11 +227,7 @@ def _table(stages: tuple[StageReport, ...]) -> list[str]:
         for place, (heading, *cells) in enumerate(zip(*rows, strict=True))
         if place < _ALWAYS or any(cells)
     ]
-    widths = [max(map(len, column)) for column in columns]
-    return [
-        "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-        for row in zip(*columns, strict=True)
-    ]
+    return list(zip(*columns, strict=True))
 
 
 def _count_of(count: int, one: str, many: str) -> str:

@@ -15,6 +15,7 @@ from aflint.executor import in_tasks, operators
 from aflint.executor.aggregate import identity
 from aflint.executor.group import Group
 from aflint.executor.pipe import pipe as pipe_records
+from aflint.html import preformatted
 from aflint.plan.lineage import (
     Aggregator,
     Cartesian,
@@ -117,6 +118,9 @@ class RDD(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<RDD {self._node.id}: {self._node.name}>"
+
+    def _repr_html_(self) -> str:
+        return preformatted(f"RDD {self._node.id}: {self._node.name}", draw_lineage(self._node))
 
     if not TYPE_CHECKING:  # which would take every attribute to be there
 

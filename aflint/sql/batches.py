@@ -9,6 +9,9 @@ from typing import Any
 import nanoarrow
 from nanoarrow.ipc import InputStream, StreamWriter
 
+from aflint import html
+
+_SHOWN = 20
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 """What ends a stream of Arrow's IPC format."""
 
@@ -47,6 +50,19 @@ class Batches:
     def __arrow_c_schema__(self) -> object:
         capsule: object = nanoarrow.ArrayStream(self).schema.__arrow_c_schema__()
         return capsule
+
+    def _repr_html_(self) -> str:
+        """Show the first rows as a table, for notebooks."""
+        import duckdb
+
+        with duckdb.connect() as connection:
+            connection.register("result", self)
+            found = connection.execute("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM result")
+            columns = [name for name, *_ in found.description or ()]
+            rows = found.fetchmany(_SHOWN + 1)
+        shown = [["NULL" if cell is None else cell for cell in row] for row in rows[:_SHOWN]]
+        more = f"the first {_SHOWN} rows" if len(rows) > _SHOWN else ""
+        return html.table(columns, shown, more)
 
     def joined(self) -> bytes:
         """Return all batches as one stream of the IPC format."""
