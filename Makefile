@@ -10,7 +10,7 @@
 #   make bench    aflint beside its peers; installs PySpark and a Java runtime (about 500 MB)
 #   make soak     an hour of mixed jobs: flat memory and file descriptors; BACKEND=localcloud, too
 #   make format   rewrite the code in the house format
-#   make docs     rewrite the generated parts of docs/
+#   make docs     rewrite the generated parts of docs/, and build the site; a broken link fails
 
 SHELL := /bin/bash
 PYTHON ?=
@@ -130,8 +130,13 @@ format: install
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-docs: install
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/.installed-dev
+	$(PIP) install --editable '.[docs]'
+	@touch $@
+
+docs: install $(VENV)/.installed-docs
 	$(BIN)/python -m tools.docs
+	$(BIN)/python -m mkdocs build --quiet
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
