@@ -1,1 +1,1 @@
-"""AWS's services over the lightest correct path: own HTTP and signatures, nothing done twice."""
+"""AWS's services: aiobotocore for the driver, a bare client for tasks, the connections of both."""
