@@ -129,9 +129,14 @@ def _executor(endpoints: AwsEndpoints | None) -> tuple[Executor, frozenset[int]]
     transport_for = partial(create_transport, aws=aws)
     executor = Executor(
         _io(), open_storage(aws), transport_for, scratch, _opener().secret, int(room),
-        name=os.environ.get(_ENVIRONMENT, "")[-_MOST_NAME:],
+        name=name_of(os.environ.get(_ENVIRONMENT, "")),
     )  # fmt: skip
     return executor, open_descriptors()
+
+
+def name_of(log_stream: str) -> str:
+    """Return what an environment is called by: the end of what stands behind its version."""
+    return log_stream.rpartition("]")[2][-_MOST_NAME:]
 
 
 def _task(event: dict[str, Any], opener: Opener) -> TaskDescription:
