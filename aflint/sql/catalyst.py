@@ -22,6 +22,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from py4j.protocol import Py4JNetworkError
+
 from aflint.errors import ConfigError
 from aflint.sql.errors import JavaEndedError
 from aflint.sql.objects import Objects
@@ -121,11 +123,14 @@ class JavaProcess:
                 env=environment,
                 start_new_session=True,  # Ctrl-C is for the driver
             )
+        self._closed = False
         try:
             self.gateway = self._connected()
         except BaseException:  # Ctrl-C while it starts, too
+            self.process.kill()
             self.close()
             raise
+        self._watch(self.gateway._gateway_client)
 
     def _connected(self) -> Any:
         """Wait for the JVM, and return PySpark's gateway to it.
@@ -140,12 +145,47 @@ class JavaProcess:
         size = int.from_bytes(data[4:8], "big")
         return _gateway(int.from_bytes(data[:4], "big"), data[8 : 8 + size].decode())
 
+    def _watch(self, client: Any) -> None:
+        """Have calls say that the JVM has ended where it has, and send none once it is closed."""
+        send = client.send_command
+
+        def send_command(*arguments: Any, **named: Any) -> Any:
+            if self._closed:
+                raise JavaEndedError("the JVM that plans DataFrames and SQL was closed")
+            try:
+                return send(*arguments, **named)
+            except (OSError, Py4JNetworkError) as error:
+                if not self.has_ended(_ENDING_SECONDS):
+                    raise
+                raise JavaEndedError(self.ending()) from error
+
+        client.send_command = send_command
+
+    def has_ended(self, within: float = 0) -> bool:
+        """Say whether the process is gone, or is so many seconds later."""
+        try:
+            self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def ending(self) -> str:
+        """Return what there is to say once the process has ended."""
+        code = self.process.returncode
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        said = f": {self.log()}" if code > 0 else ""
+        return (
+            f"the JVM that plans DataFrames and SQL {how}, and the DataFrames and views that it "
+            f"knew of are lost: stop this session, and make them again in a new one{said}"
+        )
+
     def log(self) -> str:
         """Return the end of what the JVM has printed."""
         return (Path(self._folder.name) / "log").read_text(errors="replace")[-2000:].strip()
 
     def close(self) -> None:
         """End the JVM and remove its files. May be called again."""
+        self._closed = True
         if self.process.stdin is not None:
             self.process.stdin.close()
         try:
@@ -172,6 +212,9 @@ def _gateway(port: int, secret: str) -> Any:
                 os.environ[name] = value
 
 
+_ENDING_SECONDS = 5
+"""So long after a call has failed, the process of a JVM that has ended is gone."""
+
 _java: JavaProcess | None = None
 _starting = threading.Lock()
 
@@ -180,9 +223,10 @@ def java() -> JavaProcess:
     """Return the JVM of this process, started at the first call; it ends with the process."""
     global _java
     with _starting:
-        if _java is not None and _java.process.poll() is not None:
-            said, _java = _java.log(), None
-            raise JavaEndedError(f"the JVM that plans DataFrames and SQL has ended: {said}")
+        if _java is not None and _java.has_ended():  # who used it was told; this is a new session
+            _java.close()
+            atexit.unregister(_java.close)
+            _java = None
         if _java is None:
             _java = JavaProcess()
             atexit.register(_java.close)
@@ -259,7 +303,7 @@ _numbers = itertools.count(1)
 
 def java_runs() -> bool:
     """Say whether there is a JVM that has not ended."""
-    return _java is not None and _java.process.poll() is None
+    return _java is not None and not _java.has_ended()
 
 
 def missing() -> str:
