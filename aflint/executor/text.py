@@ -48,7 +48,7 @@ class TextSource:
         Raises TextDecodingError, CorruptInputError, PathNotFoundError, UnreadableInputError
         and InputChangedError.
         """
-        for run in self._runs():
+        for run in self.runs():
             for chunk in chunks(run):
                 lines = self._lines(chunk)
                 self.position = chunk.end
@@ -69,14 +69,15 @@ class TextSource:
     def counts(self) -> Iterator[int]:
         """Yield the numbers of lines to count, piece by piece, in place of `blocks`."""
         checked = self._split.errors == "strict"
-        for run in self._runs():
+        for run in self.runs():
             # ASCII is text in every encoding that is cut at bytes, so only the rest is decoded.
             if checked and not run.data.isascii():
                 self._decode(run)
             self.position = run.end
             yield count_lines(run)
 
-    def _runs(self) -> Iterator[Run]:
+    def runs(self) -> Iterator[Run]:
+        """Yield the lines as bytes, in place of `blocks`."""
         found = self._compressed_runs() if self._split.compression else self._plain_runs()
         for run in found:
             if self._utf8 and run.offset == 0:
@@ -108,7 +109,7 @@ class TextSource:
 
     def _compressed_runs(self) -> Iterator[Run]:
         skip = self.position or 0
-        for run in runs(place(_all_bytes(self._split, self._reading), 0), None):
+        for run in runs(place(all_bytes(self._split, self._reading), 0), None):
             if run.end > skip:
                 gone = max(skip - run.offset, 0)
                 yield Run(run.offset + gone, run.data, run.begin + gone, run.stop)
@@ -153,7 +154,7 @@ class WideTextSource:
         split = self._split
         decoder = codecs.getincrementaldecoder(split.encoding)(split.errors)
         offset = 0
-        for block, last in _marked_last(_all_bytes(split, self._reading)):
+        for block, last in _marked_last(all_bytes(split, self._reading)):
             # Bytes that the decoder still holds lie before this block.
             pending = len(decoder.getstate()[0])
             try:
@@ -169,7 +170,8 @@ class WideTextSource:
             offset += len(block)
 
 
-def _all_bytes(split: TextSplit, reading: Reading) -> Iterator[bytes]:
+def all_bytes(split: TextSplit, reading: Reading) -> Iterator[bytes]:
+    """Yield the bytes of a whole file, decompressed."""
     step = COMPRESSED_READ_BYTES if split.compression else READ_BYTES
     return plain(split, reading.ranges(split.path, 0, split.size, split.version, step))
 

@@ -128,7 +128,15 @@ class RowsReader:
         if whole:
             texts = texts.values()
         schema = StructType().add("value", StringType())
-        return RowsFrame(self._session, texts.map(_cell), schema)
+
+        def planned() -> Any:
+            """Return the scan of the files, whose rows need no Python where SQL uses them."""
+            reader = self._reader("spark.read.text", "").options(
+                wholetext=whole, recursiveFileLookup=recursive
+            )
+            return reader.text(paths)._jdf
+
+        return RowsFrame(self._session, texts.map(_cell), schema, planned)
 
     def _listed(self, paths: list[str], recursive: bool) -> list[FileInfo]:
         engine = self._session.sparkContext._engine_running()

@@ -70,7 +70,7 @@ class Batches:
 
     def _stream(self) -> _Joined:
         first, *others = self.batches
-        return _Joined([first.removesuffix(_END), *map(_without_schema, others)])
+        return _Joined([first.removesuffix(_END), *map(without_schema, others)])
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         capsule: object = InputStream.from_readable(self._stream()).__arrow_c_stream__(
@@ -79,7 +79,15 @@ class Batches:
         return capsule
 
 
-def _without_schema(batch: bytes) -> memoryview:
+def joined(array: Any) -> bytes:
+    """Return one array of rows as a batch."""
+    out = io.BytesIO()
+    with StreamWriter.from_writable(out) as writer:
+        writer.write_array(array)
+    return out.getvalue()
+
+
+def without_schema(batch: bytes) -> memoryview:
     """Return a stream without its first message, which is the schema, and without its end."""
     size = int.from_bytes(batch[4:8], "little")  # of the message's head; a schema has no body
     return memoryview(batch)[8 + size : -len(_END) if batch.endswith(_END) else len(batch)]

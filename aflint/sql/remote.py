@@ -43,6 +43,11 @@ _failures: list[BaseException] = []
 """Why the running task's last read failed: DuckDB makes an error of its own of it."""
 
 
+def fail(error: BaseException) -> None:
+    """Remember why a read has failed."""
+    _failures[:] = [error]
+
+
 def failure() -> BaseException | None:
     """Return why a read has failed, once."""
     return _failures.pop() if _failures else None
@@ -62,7 +67,7 @@ class ObjectFile(io.RawIOBase):
         try:
             data = b"".join(pieces)
         except BaseException as error:
-            _failures[:] = [error]
+            fail(error)
             raise
         self._position = end
         return data

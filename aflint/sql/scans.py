@@ -19,7 +19,7 @@ from aflint.storage.base import Storage
 
 Splits = list[list[dict[str, Any]]]
 _PARQUET = "ParquetFileFormat"
-_OPENING = 4 << 20
+OPENING = 4 << 20
 """Opening a file counts as much as reading so many bytes, as in Spark."""
 _FOOTER = 64 << 10
 """Read of a remote file's end at first: most footers are smaller."""
@@ -34,7 +34,7 @@ def scan(node: PlanNode, name: str, most: int) -> Relation:
     read = _FORMATS.get(kind)
     if read is None:
         raise UnsupportedPlanError(f"reading files of {kind.removesuffix('FileFormat')}")
-    placed = _placed(node, name)
+    placed = folder_variables(node, name)
     source = read(f"getvariable('{name}_files')", node)
     if cuts(node, most):
         rows = f"getvariable('{name}_from') AND getvariable('{name}_to')"
@@ -44,7 +44,7 @@ def scan(node: PlanNode, name: str, most: int) -> Relation:
         columns[each.column] = each.type.duckdb
         value = quoted(each.name)
         if each.name in placed:
-            value = _partition_value(placed[each.name], each.type)
+            value = partition_value(placed[each.name], each.type)
         elif kind == _PARQUET:
             value = _instants(value, each.type)
         items.append(f"CAST({value} AS {each.type.duckdb}) AS {each.column}")
@@ -59,7 +59,7 @@ def splits(
     """Return the variables of each split: its files, or the rows of a large one, and the values of
     the folders that these lie in. Reads the footers of files that are cut: see `fetch_footers`.
     """
-    placed, cut = _placed(node, name), cuts(node, most)
+    placed, cut = folder_variables(node, name), cuts(node, most)
     found: Splits = []
     for directory in node.fields["directories"]:
         values = dict(zip(placed.values(), directory["values"] or [], strict=True))
@@ -69,7 +69,7 @@ def splits(
         for paths in packed([file for file in files if file not in large], most):
             found.append([{f"{name}_files": paths, **whole, **values}])
         for file in large:
-            for first, last in row_ranges(footers.get(file["path"], _path(file["path"])), most):
+            for first, last in row_ranges(footers.get(file["path"], path_of(file["path"])), most):
                 rows = {f"{name}_from": first, f"{name}_to": last}
                 found.append([{f"{name}_files": [_readable(file)], **rows, **values}])
     return found
@@ -81,11 +81,11 @@ async def fetch_footers(node: PlanNode, most: int, storage: Storage, folder: str
     The files are made in `folder`.
     """
     files = [file for d in node.fields["directories"] for file in d["files"]]
-    remotes = [f for f in files if int(f["size"]) > most and remote.is_remote(_path(f["path"]))]
+    remotes = [f for f in files if int(f["size"]) > most and remote.is_remote(path_of(f["path"]))]
     found = {file["path"]: f"{folder}/{number}" for number, file in enumerate(remotes)}
 
     async def fetch(file: Mapping[str, Any]) -> None:
-        path, size, version = _path(file["path"]), int(file["size"]), file["version"] or ""
+        path, size, version = path_of(file["path"]), int(file["size"]), file["version"] or ""
         tail = await storage.read(path, size - _FOOTER, size, version)
         whole = int.from_bytes(tail[-8:-4], "little") + 8  # its length stands before the last mark
         if whole > len(tail):
@@ -104,8 +104,8 @@ def _write_end(path: str, size: int, tail: bytes) -> None:
 
 def split_bytes(node: PlanNode, most: int, slots: int) -> int:
     """Return how many bytes a split has: a slot's share, within Spark's own bounds."""
-    sizes = [int(f["size"]) + _OPENING for d in node.fields["directories"] for f in d["files"]]
-    return min(most, max(_OPENING, sum(sizes) // max(1, slots)))
+    sizes = [int(f["size"]) + OPENING for d in node.fields["directories"] for f in d["files"]]
+    return min(most, max(OPENING, sum(sizes) // max(1, slots)))
 
 
 def cuts(node: PlanNode, most: int) -> bool:
@@ -135,7 +135,7 @@ def row_ranges(path: str, most: int) -> Iterator[tuple[int, int]]:
         yield first, last - 1
 
 
-def _placed(node: PlanNode, name: str) -> dict[str, str]:
+def folder_variables(node: PlanNode, name: str) -> dict[str, str]:
     """Return the variable of each column that folders give values to."""
     partitions = _partition_types(node.fields["partitionSchema"])
     return {column: f"{name}_folder{i}" for i, column in enumerate(partitions)}
@@ -145,8 +145,8 @@ def _partition_types(schema: Any) -> dict[str, Type]:
     return {field["name"]: parse_type(field["type"]) for field in schema["fields"]}
 
 
-def _partition_value(variable: str, kind: Type) -> str:
-    """A folder's value, as Catalyst's own text of it."""
+def partition_value(variable: str, kind: Type) -> str:
+    """Return the SQL of a folder's value, which is given as Catalyst's own text of it."""
     value = f"getvariable('{variable}')"
     match kind.name:
         case "date":
@@ -163,7 +163,7 @@ def packed(files: list[Mapping[str, Any]], most: int) -> list[list[str]]:
     groups: list[list[str]] = []
     room = 0
     for file in sorted(files, key=lambda file: -int(file["size"])):
-        size = int(file["size"]) + _OPENING
+        size = int(file["size"]) + OPENING
         if not groups or size > room:
             groups.append([])
             room = most
@@ -198,7 +198,8 @@ def _has_instants(kind: Type) -> bool:
     return kind.name == "timestamp" or any(_has_instants(part) for _, part in kind.parts)
 
 
-def _path(url: str) -> str:
+def path_of(url: str) -> str:
+    """Return the path of a file that the planner has listed. Raises UnsupportedPlanError."""
     parsed = urlparse(url)
     if parsed.scheme in ("s3", "s3a", "s3n"):
         return f"s3://{parsed.netloc}{unquote(parsed.path)}"
@@ -209,7 +210,7 @@ def _path(url: str) -> str:
 
 def _readable(file: Mapping[str, Any]) -> str:
     """Return the path by which DuckDB reads a file."""
-    path = _path(file["path"])
+    path = path_of(file["path"])
     if not remote.is_remote(path):
         return path
     return remote.readable(path, int(file["size"]), file["version"] or "")

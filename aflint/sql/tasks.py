@@ -18,6 +18,7 @@ from aflint.executor.context import TaskContext, in_task, task_context
 from aflint.sql import remote
 from aflint.sql.batches import Batches, encoded
 from aflint.sql.errors import explained
+from aflint.sql.lines import LineFiles
 from aflint.sql.sinks.files import FileSink
 from aflint.sql.types import Type, quoted
 
@@ -135,6 +136,9 @@ class StageTask:
         for place, payload in payloads:
             if isinstance(payload, dict):
                 for name, value in payload.items():
+                    if isinstance(value, LineFiles):
+                        value.view(cursor, name)
+                        continue
                     if isinstance(value, list) and value[0].startswith(remote.SCHEME):
                         remote.register(cursor)
                     cursor.execute(f"SET VARIABLE {name} = $1", [value])

@@ -100,6 +100,8 @@ CHECKS: dict[str, Callable[[], Any]] = {
     "rdd to rows": lambda: spark.createDataFrame(
         orders.rdd.map(lambda row: Row(k=row.key, p=row.price))
     ).agg(F.max("k"), F.sum("p")).collect(),
+    "json": lambda: spark.read.json(f"{folder}/table.json").orderBy("a").collect(),
+    "text": lambda: spark.read.text(f"{folder}/table.csv").where("value like '1%'").collect(),
     "csv": lambda: (table.orderBy("a").collect(), table.dtypes),
     "window": lambda: orders.select(
         "key", F.rank().over(Window.partitionBy("status").orderBy("price", "key")).alias("rank")

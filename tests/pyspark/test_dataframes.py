@@ -29,6 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             f"TO '{folder}/orders.parquet'"
         )
     (folder / "table.csv").write_text('a,b,c\n1,x,2.5\n2,"y,z",\n')
+    (folder / "table.json").write_text('{"a": 1, "b": {"c": [true]}}\n{"a": null, "d": "x"}\n')
     return folder
 
 

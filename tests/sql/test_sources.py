@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aflint.sql.errors import QueryError
 from aflint.sql.scans import row_ranges
 from tests.sql.differential import Differential
+from tests.sql.files import Files
+
+
+@pytest.fixture(scope="module")
+def files(spark: Differential) -> Files:
+    return Files(spark)
+
 
 CSV = {
     "plain": ("a,b\n1,x\n2,y\n", {}),
@@ -116,3 +126,90 @@ def test_a_large_file_is_read_in_parts_of_whole_row_groups(tmp_path: Path) -> No
     assert parts[-1][1] == 149999
     assert all(before[1] + 1 == after[0] for before, after in pairwise(parts))
     assert list(row_ranges(str(path), 1 << 40)) == [(0, 149999)]
+
+
+JSON: dict[str, tuple[str, dict[str, str], str]] = {
+    "inferred": (
+        '{"a": 1, "b": "x", "c": 2.5, "d": true}\n\n{"b": null, "a": -7}\n'
+        '{"c": 1, "e": "\\u00e9"}\n',
+        {},
+        "",
+    ),
+    "nested": (
+        '{"s": {"x": 1, "y": [1, 2]}, "l": [{"k": "v"}, {}]}\n{"s": null, "l": []}\n',
+        {},
+        "",
+    ),
+    "a schema": (
+        '{"a": 1, "d": "2020-02-30", "t": "2020-01-01 10:00:00", "n": 1.25, "m": {"k": 1}}\n'
+        '{"a": "1", "d": "2020-02-28", "t": "nope", "n": 7}\n{"a": 3000000000, "s": 12, "b": 1}\n',
+        {},
+        "a INT, d DATE, t TIMESTAMP, n DECIMAL(5, 2), s STRING, b BOOLEAN, m MAP<STRING, INT>",
+    ),
+    "objects as text": (
+        '{"a": {"x":[1,2]}}\n{"a": "t"}\n{"a": 1.5}\n{"a": false}\n',
+        {},
+        "a STRING",
+    ),
+    "bad rows": (
+        '{"a": 1, "b": "x"}\nnot json\n{"a": 2,\n5\n{"a": "t", "b": "y"}\n{"b": "z"}\n',
+        {},
+        "a INT, b STRING, _corrupt_record STRING",
+    ),
+    "bad rows dropped": (
+        '{"a": 1, "b": "x"}\nnot json\n{"a": "t", "b": "y"}\n',
+        {"mode": "DROPMALFORMED"},
+        "a INT, b STRING",
+    ),
+    "many lines": ('[{"a": 1,\n"b": "x"},\n {"a": 2}]', {"multiLine": "true"}, ""),
+}
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_json_is_read_as_spark_reads_it(files: Files, tmp_path: Path, name: str) -> None:
+    text, options, schema = JSON[name]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "table.json").write_text(text)
+    (tmp_path / "in" / "table.json.gz").write_bytes(gzip.compress(text.encode()))
+    files.read("json", tmp_path / "in", options, schema)
+    files.spark.check("SELECT * FROM source")
+    first = files.spark.frame("SELECT * FROM source").columns()[0]
+    files.spark.check(f"SELECT `{first}` FROM source")
+
+
+def test_a_bad_row_of_json_fails_where_it_is_to(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "table.json").write_text('{"a": 1}\n{"a": \n')
+    files.read("json", tmp_path, {"mode": "FAILFAST"}, "a INT")
+    with pytest.raises(QueryError, match="MALFORMED_RECORD_IN_PARSING"):
+        files.spark.aflint("SELECT a FROM source")
+
+
+@pytest.mark.parametrize("whole", ["true", "false"])
+def test_text_is_read_as_spark_reads_it(files: Files, tmp_path: Path, whole: str) -> None:
+    for day in (1, 2):
+        (tmp_path / f"day={day}").mkdir()
+        (tmp_path / f"day={day}" / "a.txt").write_bytes("é\r\n\n x \rlast".encode())
+        (tmp_path / f"day={day}" / "_hidden").write_text("no")
+    files.read("text", tmp_path, {"wholetext": whole})
+    files.spark.check("SELECT * FROM source")
+    files.spark.check("SELECT count(*), max(day) FROM source WHERE day = 2")
+
+
+def test_lines_are_cut_between_tasks_and_none_is_lost(files: Files, tmp_path: Path) -> None:
+    lines = [f'{{"id": {n}, "t": "{"x" * (n % 90)}"}}\n' for n in range(60_000)]
+    (tmp_path / "large.json").write_text("".join(lines))
+    files.read("json", tmp_path, {}, "id LONG, t STRING")
+    whole = files.spark.settings
+    files.spark.settings = replace(whole, split_bytes=100_001)
+    try:
+        files.spark.check(
+            "SELECT count(*), sum(id), count(DISTINCT id), sum(length(t)) FROM source"
+        )
+    finally:
+        files.spark.settings = whole
+
+
+def test_options_that_would_change_what_is_read_are_refused(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "table.json").write_text('{"a": 1}\n')
+    files.read("json", tmp_path, {"allowComments": "true"}, "a INT")
+    assert "allowcomments" in str(files.spark.refused("SELECT * FROM source"))

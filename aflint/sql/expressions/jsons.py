@@ -11,18 +11,21 @@ import re
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.datetimes import formatted
 from aflint.sql.expressions.emitter import Emitter, Rule, cast
-from aflint.sql.expressions.texts import written
+from aflint.sql.expressions.texts import READERS, written
 from aflint.sql.plan import Expression
 from aflint.sql.types import Type, parse_type, quoted, text
 
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z_0-9]*)|\['([^'\]\"]+)'\]|\[(\d+)\]")
-_LENIENT = "'[UNSUPPORTED_FEATURE] aflint reads strict JSON only, which a text is not.'"
+LENIENT = "'[UNSUPPORTED_FEATURE] aflint reads strict JSON only, which a text is not.'"
 
 
 def _valid(value: str, then: str) -> str:
     """Return `then` for strict JSON, and NULL for a text in which Spark finds nothing either."""
     begun = rf"regexp_matches({value}, '^\s*[{{\[]')"
-    return f"CASE WHEN json_valid({value}) THEN {then} WHEN {begun} THEN error({_LENIENT}) END"
+    return f"CASE WHEN json_valid({value}) THEN {then} WHEN {begun} THEN error({LENIENT}) END"
+
+
+_ANEW = "'[UNSUPPORTED_FEATURE] aflint does not read this number or object of JSON as it stands.'"
 
 
 def _object(expression: Expression, emit: Emitter) -> str:
@@ -65,7 +68,7 @@ def _read(expression: Expression, emit: Emitter) -> str:
 
     def write(value: str) -> str:
         node = f"CAST({value} AS JSON)"
-        made = _typed(node, kind, emit)
+        made = typed(node, kind, emit)
         if kind.name == "struct":  # a text that is no object has a row of NULLs
             nothing = cast(
                 f"struct_pack({', '.join(f'{quoted(n)} := NULL' for n, _ in kind.parts)})",
@@ -73,23 +76,39 @@ def _read(expression: Expression, emit: Emitter) -> str:
             )
             made = f"coalesce({made}, {nothing})"
         begun = rf"regexp_matches({value}, '\S')"
-        return f"CASE WHEN json_valid({value}) THEN {made} WHEN {begun} THEN error({_LENIENT}) END"
+        return f"CASE WHEN json_valid({value}) THEN {made} WHEN {begun} THEN error({LENIENT}) END"
 
     return cast(emit.once([emit(expression.children[0])], write), kind.duckdb)
 
 
-def _typed(node: str, kind: Type, emit: Emitter) -> str:
-    """Return a part of a JSON text as a value of a type, NULL where it is none."""
-    return emit.once([node], lambda name: _value(name, kind, emit))
+def typed(node: str, kind: Type, emit: Emitter, whole: str = "") -> str:
+    """Return a part of a JSON text as a value of a type, NULL where it is none. `whole` is the text
+    that it is a part of, where what is no string is to be a string as it stands there.
+    """
+    return emit.once([node], lambda name: _value(name, kind, emit, whole))
 
 
-def _value(node: str, kind: Type, emit: Emitter) -> str:
+def _value(node: str, kind: Type, emit: Emitter, whole: str) -> str:
     is_a = f"json_type({node})"
     match kind.name:
         case "string":
+            other = f"{node}::VARCHAR"
+            if whole:  # DuckDB writes it anew, in most cases as it was
+                anew = f"NOT contains({whole}, {other}) AND {is_a} <> 'BOOLEAN'"
+                other = f"CASE WHEN {anew} THEN error({_ANEW}) ELSE {other} END"
             return (
                 f"CASE {is_a} WHEN 'NULL' THEN NULL WHEN 'VARCHAR' THEN {node} ->> '$' "
-                f"ELSE {node}::VARCHAR END"
+                f"ELSE {other} END"
+            )
+        case "date" | "timestamp" | "timestamp_ntz" if whole:
+            found = READERS[kind.name](f"({node} ->> '$')", kind, emit)
+            return f"CASE WHEN {is_a} = 'VARCHAR' THEN {found} END"
+        case "decimal" if whole:
+            number = f"TRY_CAST({node} ->> '$' AS {kind.duckdb})"
+            long = f"{is_a} = 'DOUBLE' AND NOT contains({whole}, {node} ->> '$')"
+            return (
+                f"CASE WHEN {long} THEN error({_ANEW}) "
+                f"WHEN {is_a} IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN {number} END"
             )
         case "boolean":
             return f"CASE WHEN {is_a} = 'BOOLEAN' THEN ({node} ->> '$') = 'true' END"
@@ -106,13 +125,13 @@ def _value(node: str, kind: Type, emit: Emitter) -> str:
         case "array":
             item = emit.name("item")
             items = f"CAST({node} AS JSON[])"
-            made = _typed(item, kind.part("element"), emit)
+            made = typed(item, kind.part("element"), emit, whole)
             listed = f"list_transform({items}, lambda {item}: {made})"
             return f"CASE WHEN {is_a} = 'ARRAY' THEN {listed} END"
         case "struct":
             members = ", ".join(
                 f"{quoted(name)} := "
-                + _typed(f"json_extract({node}, {text('$.' + quoted(name))})", part, emit)
+                + typed(f"json_extract({node}, {text('$.' + quoted(name))})", part, emit, whole)
                 for name, part in kind.parts
             )
             made = cast(f"struct_pack({members})", kind.duckdb)
@@ -121,9 +140,8 @@ def _value(node: str, kind: Type, emit: Emitter) -> str:
             key = emit.name("key")
             keys = f"json_keys({node})"
             item = f"json_extract({node}, '$.\"' || {key} || '\"')"
-            values = (
-                f"list_transform({keys}, lambda {key}: {_typed(item, kind.part('value'), emit)})"
-            )
+            made = typed(item, kind.part("value"), emit, whole)
+            values = f"list_transform({keys}, lambda {key}: {made})"
             return f"CASE WHEN {is_a} = 'OBJECT' THEN map({keys}, {values}) END"
     raise UnsupportedPlanError(f"reading JSON as {kind}")
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from aflint.plan.lineage import Mapped, Node, PerPartition, Unresolved
-from aflint.sql import scans
+from aflint.sql import line_scans, scans
 from aflint.sql.arrays import rows_to_batches
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.operators.exchanges import renamed
@@ -22,6 +22,10 @@ def _files(node: PlanNode, stage: Stage) -> Relation:
     compiler, name = stage.compiler, stage.name("scan")
     settings = compiler.settings
     most = scans.split_bytes(node, settings.split_bytes, settings.partitions)
+    if node.fields["format"] in line_scans.FORMATS:
+        parts = line_scans.splits(node, name, most)
+        stage.read_variables(compiler.source(str(node), parts))
+        return line_scans.scan(node, name, stage.emit)
     relation = scans.scan(node, name, most)
     if not scans.cuts(node, most):
         stage.read_variables(compiler.source(str(node), scans.splits(node, name, most)))
