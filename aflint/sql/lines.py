@@ -18,17 +18,20 @@ from aflint.task import TextSplit
 
 @dataclass(frozen=True, slots=True)
 class LineFiles:
-    """What one task reads: the lines of splits, or, where it is `whole`, each file as one row."""
+    """What one task reads: the lines of splits, or, where it is `whole`, each file as one row. With
+    a `header`, the first line of a file that is not blank is left out.
+    """
 
     splits: tuple[TextSplit, ...]
     whole: bool = False
+    header: bool = False
 
     def view(self, cursor: Any, name: str) -> None:
         """Make the view `name`, whose rows have one text, `line`."""
         cursor.register(f"{name}_stream", _Lines(self))
         cursor.execute(f"CREATE TEMP VIEW {name} AS FROM {name}_stream")
 
-    def batches(self) -> Iterator[bytes]:
+    def batches(self) -> Iterator[bytes | memoryview]:
         """Yield the rows as messages of Arrow's IPC format, the schema first."""
         yield without_end(empty(_array(b"", [0])))
         try:
@@ -38,14 +41,29 @@ class LineFiles:
             remote.fail(error)
             raise
 
-    def _texts(self, split: TextSplit) -> Iterator[bytes]:
+    def _texts(self, split: TextSplit) -> Iterator[bytes | memoryview]:
         means = remote.reading()
         if self.whole:
             data = _text(b"".join(all_bytes(split, means)))
             yield _message(data, [0, len(data)])
             return
+        begins = self.header and split.start == 0
         for run in TextSource(split, means).runs():
-            yield _rows(_text(run.data[run.begin : run.stop]))
+            data = _text(run.data[run.begin : run.stop])
+            if begins:
+                data, begins = _without_header(data)
+            if data:
+                yield _rows(data)
+
+
+def _without_header(data: bytes) -> tuple[bytes, bool]:
+    """Return the lines after the first that is not blank; and whether that is still to come."""
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    while data:
+        line, _, data = data.partition(b"\n")
+        if line.strip():
+            return data, False
+    return data, True
 
 
 def _text(data: bytes) -> bytes:
@@ -58,7 +76,7 @@ def _text(data: bytes) -> bytes:
     return data
 
 
-def _rows(data: bytes) -> bytes:
+def _rows(data: bytes) -> memoryview:
     import numpy as np
 
     if b"\r" in data:
@@ -72,8 +90,8 @@ def _rows(data: bytes) -> bytes:
     return _message(letters[letters != 10], offsets)
 
 
-def _message(data: Any, offsets: Any) -> bytes:
-    return bytes(without_schema(joined(_array(data, offsets))))
+def _message(data: Any, offsets: Any) -> memoryview:
+    return without_schema(joined(_array(data, offsets)))
 
 
 def _array(data: Any, offsets: Any) -> Any:
@@ -109,7 +127,7 @@ class _Lines:
 class _Pulled(io.RawIOBase):
     """Pieces of bytes, made as they are read."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[bytes | memoryview]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
 

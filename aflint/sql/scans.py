@@ -14,7 +14,7 @@ from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.plan import PlanNode
 from aflint.sql.stages import Relation
 from aflint.sql.tasks import connection
-from aflint.sql.types import Type, parse_type, quoted, text
+from aflint.sql.types import Type, parse_type, quoted
 from aflint.storage.base import Storage
 
 Splits = list[list[dict[str, Any]]]
@@ -220,33 +220,6 @@ def _parquet(files: str, node: PlanNode) -> str:
     return f"read_parquet({files}, hive_partitioning = false, file_row_number = true)"
 
 
-def _columns(fields: Any) -> str:
-    pairs = (f"{text(f['name'])}: {text(parse_type(f['type']).duckdb)}" for f in fields)
-    return f"{{{', '.join(pairs)}}}"
-
-
-def _csv(files: str, node: PlanNode) -> str:
-    """CSV by the schema that Spark has found or was given, by Spark's options."""
-    options = {name.lower(): value for name, value in node.fields["options"].items()}
-    known = {"header", "sep", "delimiter", "quote", "escape", "nullvalue", "inferschema", "path"}
-    if unknown := sorted(options.keys() - known):
-        raise UnsupportedPlanError(f"the CSV option {unknown[0]}")
-    separator = options.get("sep", options.get("delimiter", ","))
-    arguments = {
-        "columns": _columns(node.fields["dataSchema"]["fields"]),
-        "header": "true" if options.get("header", "false").lower() == "true" else "false",
-        "delim": text(separator),
-        "quote": text(options.get("quote", '"')),
-        "escape": text(options.get("escape", "\\")),
-        "nullstr": f"[{text(options.get('nullvalue', ''))}, '']",  # nothing is NULL in any case
-        "auto_detect": "false",
-        "null_padding": "true",
-    }
-    listed = ", ".join(f"{key} = {value}" for key, value in arguments.items())
-    return f"read_csv({files}, {listed})"
-
-
 _FORMATS: dict[str, Callable[[str, PlanNode], str]] = {
     _PARQUET: _parquet,
-    "CSVFileFormat": _csv,
 }

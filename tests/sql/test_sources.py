@@ -33,6 +33,13 @@ CSV = {
     "short rows": ("a,b,c\n1,2,3\n4\n5,6\n", {"header": "true"}),
     "spaces": ("a,b\n  x , y \n", {"header": "true"}),
     "blank lines": ("a,b\n1,2\n\n3,4\n\n", {"header": "true"}),
+    "quotes that do not end": ('a,b\n"x,1\n"y"z,2\nq"r",3\n', {"header": "true"}),
+    "doubled quotes": ('a,b\n"say ""hi""",1\n', {"header": "true", "escape": '"'}),
+    "comments": ("a,b\n#no,1\nx,2\n", {"header": "true", "comment": "#"}),
+    "whitespace left out": (
+        "a,b\n 1 , x \n",
+        {"header": "true", "ignoreLeadingWhiteSpace": "true", "ignoreTrailingWhiteSpace": "true"},
+    ),
     "unicode": ("a,b\né,😀\n", {"header": "true"}),
 }
 
@@ -213,3 +220,39 @@ def test_options_that_would_change_what_is_read_are_refused(files: Files, tmp_pa
     (tmp_path / "table.json").write_text('{"a": 1}\n')
     files.read("json", tmp_path, {"allowComments": "true"}, "a INT")
     assert "allowcomments" in str(files.spark.refused("SELECT * FROM source"))
+
+
+BAD_CSV = "1,x,2020-01-01\n t,y,2020-01-02\n3,z\n4,w,2020-01-04,more\n5,v,2020-02-31\n,,\n6,u,\n"
+SCHEMA = "a INT, b STRING, d DATE"
+
+
+@pytest.mark.parametrize("mode", ["PERMISSIVE", "DROPMALFORMED"])
+def test_bad_rows_of_csv_go_by_the_mode(files: Files, tmp_path: Path, mode: str) -> None:
+    (tmp_path / "table.csv").write_text(BAD_CSV)
+    for schema in (SCHEMA, f"{SCHEMA}, _corrupt_record STRING"):
+        files.read("csv", tmp_path, {"mode": mode}, schema)
+        files.spark.check("SELECT * FROM source")
+        files.spark.check("SELECT b, d FROM source")
+        files.spark.check("SELECT count(*) FROM source")
+
+
+def test_a_bad_row_of_csv_fails_where_it_is_to(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text(BAD_CSV)
+    files.read("csv", tmp_path, {"mode": "FAILFAST"}, SCHEMA)
+    with pytest.raises(QueryError, match="MALFORMED_RECORD_IN_PARSING"):
+        files.spark.aflint("SELECT a FROM source")
+    files.spark.check("SELECT b FROM source")
+
+
+def test_values_of_csv_are_read_as_spark_reads_them(files: Files, tmp_path: Path) -> None:
+    values = (
+        "1", "-1", "+1", " 1", "1.5", "1e3", "NaN", "Inf", "-Infinity", "inf", "true", "T", "yes",
+        "2020-01-01", "2020-1-1", "2020-01-01 10:00:00", "2020-01-01T10:00:00Z", "x", "007", "1d",
+        "99999999999", ".5", "1_0", "0x1F",
+    )  # fmt: skip
+    kinds = ("INT", "BIGINT", "DOUBLE", "FLOAT", "BOOLEAN", "DATE", "TIMESTAMP", "DECIMAL(9, 2)")
+    rows = "".join(",".join([value] * (len(kinds) + 1)) + "\n" for value in values)
+    (tmp_path / "table.csv").write_text(rows)
+    schema = ", ".join(f"c{i} {kind}" for i, kind in enumerate(kinds))
+    files.read("csv", tmp_path, {}, f"t STRING, {schema}")
+    files.spark.check("SELECT * FROM source")
