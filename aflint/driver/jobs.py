@@ -138,10 +138,16 @@ class JobRunner:
                         recovery=recovery,
                         read=self._read,
                     ) as running:
+                        error_type = ""
                         try:
                             yield running, record, known
+                        except BaseException as error:
+                            error_type = type(error).__name__
+                            raise
                         finally:
-                            record.closed()
+                            record.closed(error_type)
+                            if known is not None:
+                                self.past.ended(known, error_type)
                 except AflintError as error:
                     if self.failed is not None:
                         await self.failed.keep(error, self.storage)

@@ -99,9 +99,9 @@ class JobRecord:
             self.journal.record(TaskAccepted(tuple(links), counts))
             del self._links[place]
 
-    def closed(self) -> None:
-        """Note that the job is over, with its answer or without."""
-        self.journal.record(JobClosed(self.job))
+    def closed(self, error: str) -> None:
+        """Note that the job is over: with its answer, or with an error of that type."""
+        self.journal.record(JobClosed(self.job, error))
 
     def aborted(self) -> None:
         """Note that what the job saved is about to be removed."""

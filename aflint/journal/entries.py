@@ -96,9 +96,12 @@ class ShuffleClosed:
 @wire
 @dataclass(frozen=True, slots=True)
 class JobClosed:
-    """A job is over, with its answer or without. Its shuffles may be kept for later jobs."""
+    """A job is over: with its answer, or with an `error` of that type. Its shuffles may be kept for
+    later jobs.
+    """
 
     job: str
+    error: str = ""
 
 
 @wire

@@ -48,7 +48,8 @@ class PastJob:
     `results`, by (stage, partition), are what its tasks came to; the output of those that are
     `outdated` lies in a shuffle that was closed since. `counted` are the results that were accepted
     first, where tasks were run again: the run went on with what those accumulated and stored.
-    `committed`: what it saved is in place.
+    `committed`: what it saved is in place. `error` is the type of the error that it ended with,
+    empty where it gave its answer, and None where it did not end.
     `beside`: another job was under way at the same time, so that what was cached when it was
     planned may be otherwise in another run.
     """
@@ -61,6 +62,7 @@ class PastJob:
     results: dict[tuple[int, int], Links] = field(default_factory=dict)
     outdated: set[tuple[int, int]] = field(default_factory=set)
     committed: bool = False
+    error: str | None = None
     beside: bool = False
 
 
@@ -79,6 +81,8 @@ class Past:
             self._take_in(entry)
         # A job is met at most once, however often the program asks for an equal one.
         self._unmet = dict(self.jobs)
+        # A job has ended otherwise than it did before, and the program may go another way.
+        self._diverged = False
 
     @property
     def generation(self) -> int:
@@ -110,7 +114,8 @@ class Past:
 
         `alone` says that no other job of this driver is under way. Where the run had jobs in this
         one's place, raises InputChangedError if a file has changed, else ProgramChangedError: with
-        several at once, in either of both, that cannot be told.
+        several at once, in either of both, that cannot be told, nor once a job has ended otherwise
+        than it did.
         """
         # In the order of the first run, and each once: a program may well run equal jobs.
         for job in self._unmet.values():
@@ -119,10 +124,16 @@ class Past:
         # Nothing equal is left. A program of one job at a time asks for them in their order, so
         # that the next one in line is the one that has changed.
         expected = next(iter(self._unmet.values()), None)
-        if expected is not None and not expected.beside and alone:
+        if expected is not None and not expected.beside and alone and not self._diverged:
             self.refused = self._refusal(expected, identity, name)
             raise self.refused
         return None
+
+    def ended(self, job: PastJob, error: str) -> None:
+        """Take in how a job that was met has ended now: with an error of that type, or, where that
+        is empty, with its answer.
+        """
+        self._diverged |= job.error not in (None, error)
 
     def _refusal(self, expected: PastJob, found: JobIdentity, name: str) -> AflintError:
         """Return the error for a job that another one is asked for in place of."""
@@ -154,7 +165,7 @@ class Past:
                 self.inputs[id] = files
             case JobBegan(id, name, fingerprint, program, input):
                 identity = JobIdentity(fingerprint, program, input, self.inputs.get(input, {}))
-                self.jobs.setdefault(id, PastJob(id, name, identity))
+                self.jobs.setdefault(id, PastJob(id, name, identity)).error = None
                 self._under_way.add(id)
                 if len(self._under_way) > 1:
                     for each in self._under_way:
@@ -175,8 +186,9 @@ class Past:
                 handles = self.jobs[handle.job].handles
                 if handles.get(handle.shuffle) == handle:  # and not one that was made since
                     del handles[handle.shuffle]
-            case JobClosed(id):
+            case JobClosed(id, error):
                 self._under_way.discard(id)
+                self.jobs[id].error = error
             case SaveAborted(id):
                 self.jobs[id].results.clear()
             case SaveCommitted(id):

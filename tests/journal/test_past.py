@@ -133,6 +133,41 @@ def test_what_a_killed_driver_had_under_way_runs_beside_nothing_of_the_next() ->
     assert [job.beside for job in run.jobs.values()] == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "refused"),
+    [
+        ("", "", True),
+        ("TaskError", "TaskError", True),
+        ("TaskError", "JobCancelledError", False),
+        ("TaskError", "", False),
+        ("", "JobCancelledError", False),
+    ],
+)
+def test_a_job_that_ends_otherwise_than_it_did_may_lead_the_program_another_way(
+    then: str, now: str, refused: bool
+) -> None:
+    run = past(driver(), began(1), JobClosed("nightly-1", then), began(2))
+    job = run.meet(JobIdentity("f1"), "collect", alone=True)
+    assert job
+    run.ended(job, now)
+    if refused:
+        with pytest.raises(ProgramChangedError):
+            run.meet(JobIdentity("f1"), "collect", alone=True)
+    else:
+        assert run.meet(JobIdentity("f1"), "collect", alone=True) is None
+        assert run.meet(JobIdentity("f2"), "collect", alone=True)
+
+
+def test_how_a_job_ends_says_nothing_where_a_killed_driver_had_begun_it_anew() -> None:
+    ended = JobClosed("nightly-1", "TaskError"), began(2), JobClosed("nightly-2")
+    run = past(driver(), began(1), *ended, driver(2), began(1))
+    job = run.meet(JobIdentity("f1"), "collect", alone=True)
+    assert job
+    run.ended(job, "")
+    with pytest.raises(ProgramChangedError):
+        run.meet(JobIdentity("f1"), "collect", alone=True)
+
+
 def test_a_program_that_asks_for_more_goes_on() -> None:
     run = past(driver(), began(1))
     run.meet(JobIdentity("f1"), "collect", alone=True)

@@ -94,7 +94,7 @@ class _Life:
     driver: SimulatedDriver
     program: asyncio.Future[None] = field(init=False)
     taken_up: bool = False
-    answered: bool = False
+    ended: bool = False
 
     def cancel_jobs(self) -> None:
         """Cancel the jobs of the session, if it has begun."""
@@ -179,7 +179,7 @@ class _Run:
             else:
                 self._error = told
                 # Who was killed as it tidied up, or was taken for dead, may have come to its end.
-                over = self._may_be_over or any(each.answered for each in self._ghosts)
+                over = self._may_be_over or any(each.ended for each in self._ghosts)
                 fine = over and isinstance(error, OutputExistsError)
             return "" if fine or self._may_fail(error) else f"{who} failed with {told}"
         except WrongAnswerError as error:
@@ -239,7 +239,7 @@ class _Run:
 
     async def _kill(self, life: _Life, cloud: SimulatedCloud) -> None:
         """Kill a driver: what it had begun is left as it is."""
-        self._may_be_over |= life.answered
+        self._may_be_over |= life.ended
         cloud.kill_driver()
         life.program.cancel()
         await asyncio.wait({life.program})
@@ -276,10 +276,11 @@ class _Run:
             driver.session = session
             try:
                 await self._checks(session, cloud)
-                life.answered = True
+                life.ended = True
                 if driver.kill is not None:
                     driver.kill.answered()
             except AflintError as error:
+                life.ended = True
                 driver.bills.check_error(error, _requests_usd(session))
                 raise
             finally:
