@@ -18,7 +18,7 @@ down: it has not been heard of for a while."""
 
 
 def new_cloud(seed: int) -> SimulatedCloud:
-    return SimulatedCloud(Dice(seed, {}), Config(progress=False))
+    return SimulatedCloud(Dice(seed, {}), Config(progress=False, history_mb=0))
 
 
 async def sums(session: SimulatedSession) -> dict[int, int]:
