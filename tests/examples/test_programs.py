@@ -37,7 +37,7 @@ SUBMITTED = {
     "pyspark_top": "[('mon', [7, 5]), ('tue', [9, 2])]\n[9, 7]\n",
 }
 ELSEWHERE = {"folder_transport", "taxi_pyspark"}
-"""Examples that other tests run: tests/docs, tests/pyspark/test_examples.py."""
+"""Examples that other tests run: tests/docs, tests/pyspark/test_taxi.py."""
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,7 @@ async def test_pages_have_the_ranks_that_plain_python_gives_them() -> None:
         ranks = {page: 0.15 + 0.85 * share for page, share in given.items()}
     found = await run("page_rank")
     assert dict(found) == pytest.approx(ranks)
-    assert [rank for _, rank in found] == sorted(ranks.values(), reverse=True)
+    assert [rank for _, rank in found] == pytest.approx(sorted(ranks.values(), reverse=True))
 
 
 @pytest.mark.parametrize("name", SUBMITTED)
