@@ -166,7 +166,7 @@ class RowsReader:
             files,
             largest=byte_size(get(_LARGEST, "128m"), _LARGEST, "b"),
             opening=byte_size(get(_OPENING, "4m"), _OPENING, "b"),
-            cores=int(get(_LEAST, context.defaultParallelism)),
+            cores=int(get(_LEAST, str(context.defaultParallelism))),
             whole=whole,
         )
         name = named_here("text")
