@@ -33,6 +33,7 @@ def main(
     transport: Annotated[
         str | None, typer.Option(help="Only this one, in the shuffle benchmark.")
     ] = None,
+    scale: Annotated[float, typer.Option(min=0.001, help="Of the TPC-H benchmark.")] = 1.0,
     data: Annotated[Path, typer.Option(help="Where generated data is kept.")] = ROOT / "data",
     out: Annotated[Path, typer.Option(help="Where results go.")] = ROOT / "bench" / "results",
 ) -> None:
@@ -49,7 +50,7 @@ def main(
             f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}"
         )
     only = frozenset(peer.strip() for peer in peers.split(",")) if peers else None
-    options = Options(quick, trips, rounds, only, data, transport)
+    options = Options(quick, trips, rounds, only, data, transport, scale)
     out.mkdir(parents=True, exist_ok=True)
     for name in names or WORKLOADS:
         _run(name, options, out, console)

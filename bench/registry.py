@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bench import codec, dispatch, fingerprint, memory, reuse, shuffle, tasks, taxi
+from bench import codec, dispatch, fingerprint, memory, reuse, shuffle, tasks, taxi, tpch
 from bench.workload import Workload
 
-_ALL = (taxi, reuse, tasks, codec, fingerprint, memory, dispatch, shuffle)
+_ALL = (taxi, tpch, reuse, tasks, codec, fingerprint, memory, dispatch, shuffle)
 
 WORKLOADS: dict[str, Workload] = {module.WORKLOAD.name: module.WORKLOAD for module in _ALL}

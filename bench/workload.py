@@ -22,6 +22,7 @@ class Options:
     peers: frozenset[str] | None = None
     data: Path = Path("data")
     transport: str | None = None
+    scale: float = 1.0
 
     def wants(self, peer: str) -> bool:
         """Tell whether a peer was asked for; all are by default."""
