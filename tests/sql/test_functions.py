@@ -56,3 +56,19 @@ def test_what_duckdb_has_no_equal_of_is_refused(calls: Differential, expression:
 def test_a_pattern_of_javas_means_the_same_in_duckdb() -> None:
     assert re2(r"a.c\s\d") == r"a[^\n\r\x{85}\x{2028}\x{2029}]c[ \t\n\x{0B}\f\r][0-9]"
     assert re2("(?i)ab[c-e]") == "[aA][bB][c-eC-E]"
+
+
+LEGACY = (
+    "i + 2147483647", "l * l", "l - 9223372036854775807 - l", "-i", "abs(i)", "b + b", "s * s",
+    "cast(l AS int)", "cast(i AS tinyint)", "cast(d AS int)", "cast(d AS bigint)",
+    "cast(e * 1000 AS tinyint)", "cast(t AS int)", "cast('1.5' || t AS int)",
+    "cast(concat(j, '.7') AS int)", "cast(t AS double)", "cast(t AS date)", "a[100]", "1 / (i - i)",
+    "i % (i - i)", "element_at(a, 100)", "wide * wide * wide", "cast(wide AS decimal(4, 2))",
+    "cast('.' AS int)", "cast(concat('-', u, '.5') AS int)", "make_date(2020, 2, 28 + j)",
+)  # fmt: skip
+
+
+def test_without_ansi_integers_wrap_around_and_what_fails_is_null(calls: Differential) -> None:
+    with calls.with_settings(spark__sql__ansi__enabled="false"):
+        calls.check_expressions(LEGACY, "f")
+        calls.check("SELECT sum(l * 9000000) AS s, sum(wide) AS w, sum(i) AS i FROM f")

@@ -29,8 +29,8 @@ def rule_of(function: Expression) -> Aggregate | None:
         return pivot_first(function)
     if name in ("First", "Last") and function.fields["ignoreNulls"]:
         name += "IgnoringNulls"
-    if name == "Sum" and function.mode == "TRY":
-        name += "Try"
+    if name == "Sum" and function.mode in ("TRY", "LEGACY"):
+        name += function.mode.title()
     return AGGREGATES.get(name)
 
 

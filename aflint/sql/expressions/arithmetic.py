@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing, tolerant
 from aflint.sql.plan import Expression
 from aflint.sql.types import Type
@@ -17,33 +16,47 @@ _ZERO_REMAINDER = (
     "Remainder by zero. Use `try_mod` to tolerate divisor being 0 and return NULL instead. If "
     'necessary set "spark.sql.ansi.enabled" to "false" to bypass this error. SQLSTATE: 22012',
 )
+BITS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
 _WIDE = "DECIMAL(38, 0)"
 
 
 def _sides(expression: Expression, emit: Emitter) -> tuple[str, str]:
     left, right = expression.children
-    if expression.mode == "LEGACY" and expression.type.is_integral:
-        raise UnsupportedPlanError(
-            f"{expression} with spark.sql.ansi.enabled=false, where integers wrap around",
-            instead="Leave ANSI mode on, as Spark 4 does.",
-        )
     return emit(left), emit(right)
+
+
+def wrapped(sql: str, kind: Type) -> str:
+    """Return the lowest bits of an integer of 128 as one of a type, as Java's arithmetic has it."""
+    bits = BITS[kind.name]
+    low = f"(({sql}) & {2**bits - 1}::HUGEINT)"
+    return cast(
+        f"({low} - ({low} // {2 ** (bits - 1)}::HUGEINT) * {2**bits}::HUGEINT)", kind.duckdb
+    )
+
+
+def _wraps(expression: Expression) -> bool:
+    """Say whether an expression is of integers that wrap around, as they do without ANSI."""
+    return expression.mode == "LEGACY" and expression.type.is_integral
 
 
 def _sum(operator: str) -> Rule:
     def rule(expression: Expression, emit: Emitter) -> str:
         left, right = _sides(expression, emit)
         kind = expression.type.duckdb
+        if _wraps(expression):
+            return wrapped(f"{left}::HUGEINT {operator} {right}::HUGEINT", expression.type)
         if expression.type.name == "decimal":  # in the result's digits, so that nothing is rounded
             left, right = cast(left, kind), cast(right, kind)
-        return tolerant(expression, cast(f"({left} {operator} {right})", kind))
+        return _tolerant(expression, cast(f"({left} {operator} {right})", kind))
 
     return rule
 
 
 def _product(expression: Expression, emit: Emitter) -> str:
     left, right = _sides(expression, emit)
-    return tolerant(expression, cast(f"({left} * {right})", expression.type.duckdb))
+    if _wraps(expression):
+        return wrapped(f"{left}::HUGEINT * {right}::HUGEINT", expression.type)
+    return _tolerant(expression, cast(f"({left} * {right})", expression.type.duckdb))
 
 
 def _guarded(expression: Expression, left: str, right: str, value: str) -> str:
@@ -149,7 +162,23 @@ def _positive_modulo(expression: Expression, emit: Emitter) -> str:
 
 def _negated(expression: Expression, emit: Emitter) -> str:
     (child,) = expression.children
+    if _wraps(expression):
+        return wrapped(f"- {emit(child)}::HUGEINT", expression.type)
     return cast(f"(- {emit(child)})", expression.type.duckdb)
+
+
+def _absolute(expression: Expression, emit: Emitter) -> str:
+    (child,) = expression.children
+    if _wraps(expression):
+        return wrapped(f"abs({emit(child)}::HUGEINT)", expression.type)
+    return cast(f"abs({emit(child)})", expression.type.duckdb)
+
+
+def _tolerant(expression: Expression, sql: str) -> str:
+    """A decimal that overflows is NULL without ANSI, too."""
+    if expression.mode == "LEGACY" and expression.type.name == "decimal":
+        return f"TRY({sql})"
+    return tolerant(expression, sql)
 
 
 def _shifted_right(expression: Expression, emit: Emitter) -> str:
@@ -169,7 +198,7 @@ RULES: dict[str, Rule] = {
     "Pmod": _positive_modulo,
     "UnaryMinus": _negated,
     "UnaryPositive": "{0}",
-    "Abs": "abs({0})",
+    "Abs": _absolute,
     "BitwiseAnd": "({0} & {1})",
     "BitwiseOr": "({0} | {1})",
     "BitwiseXor": "xor({0}, {1})",

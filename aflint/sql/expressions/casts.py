@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions.arithmetic import scaled, unscaled
+from aflint.sql.expressions.arithmetic import BITS, scaled, unscaled, wrapped
 from aflint.sql.expressions.datetimes import zoned
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
-from aflint.sql.expressions.texts import READERS, written
+from aflint.sql.expressions.texts import READERS, legacy_integer, written
 from aflint.sql.plan import Expression
 from aflint.sql.types import Type, quoted
-
-_BITS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
 
 
 def _cast(expression: Expression, emit: Emitter) -> str:
@@ -34,25 +32,47 @@ def converted(expression: Expression, emit: Emitter, sql: str, source: Type, tar
     if expression.mode == "TRY":
         return f"TRY({simple})"
     if expression.mode == "LEGACY" and _may_fail(source, target):
-        if target.name != "decimal":  # it wraps around, or takes the nearest
-            raise UnsupportedPlanError(
-                f"a cast from {source} to {target} with spark.sql.ansi.enabled=false",
-                instead="Leave ANSI mode on, as Spark 4 does.",
-            )
-        return f"TRY({simple})"
+        return f"TRY({simple})" if target.name == "decimal" else _java(emit, sql, source, target)
     return simple
+
+
+def _java(emit: Emitter, sql: str, source: Type, target: Type) -> str:
+    """A number as a shorter integer, as Java casts: the lowest bits of an integer, and of a float
+    the nearest integer that there is, by way of `int` for the short ones.
+    """
+    if source.is_integral:
+        return wrapped(f"CAST({sql} AS HUGEINT)", target)
+    if not source.is_fractional:
+        raise UnsupportedPlanError(
+            f"a cast from {source} to {target} with spark.sql.ansi.enabled=false",
+            instead="Leave ANSI mode on, as Spark 4 does.",
+        )
+    bits = 64 if target.name == "long" else 32
+    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+    def write(value: str) -> str:
+        nearest = (
+            f"CASE WHEN isnan({value}) THEN 0 WHEN {value} >= {high}::DOUBLE THEN {high}::HUGEINT "
+            f"WHEN {value} <= {low}::DOUBLE THEN {low}::HUGEINT "
+            f"ELSE CAST(trunc({value}) AS HUGEINT) END"
+        )
+        return wrapped(nearest, target)
+
+    return emit.once([sql], write)
 
 
 def _may_fail(source: Type, target: Type) -> bool:
     if target.name == "decimal":
         return True
-    return target.name in _BITS and _BITS[target.name] < _BITS.get(source.name, 65)
+    return target.name in BITS and BITS[target.name] < BITS.get(source.name, 65)
 
 
 def _read(expression: Expression, emit: Emitter, sql: str, target: Type) -> str:
     """Text as a value: what is none is an error under ANSI, and NULL otherwise."""
 
     def write(value: str) -> str:
+        if expression.mode == "LEGACY" and target.is_integral:
+            return legacy_integer(value, target)
         found = READERS[target.name](value, target, emit)
         if expression.mode != "ANSI":
             return found
@@ -104,25 +124,25 @@ def _nested(expression: Expression, emit: Emitter, sql: str, source: Type, targe
 def _simple(expression: Expression, emit: Emitter, sql: str, source: Type, target: Type) -> str:
     kind = target.duckdb
     match source.name, target.name:
-        case (name, other) if name in _BITS and (other in _BITS or other in ("float", "double")):
+        case (name, other) if name in BITS and (other in BITS or other in ("float", "double")):
             return cast(sql, kind)
         case ("float" | "double", name) if (
-            name in _BITS
+            name in BITS
         ):  # towards zero; NaN and infinity do not fit
             return cast(f"trunc({sql})", kind)
         case ("float", "double") | ("double", "float"):
             return cast(sql, kind)
-        case ("decimal", name) if name in _BITS:
+        case ("decimal", name) if name in BITS:
             return cast(f"({unscaled(sql, source)} // {10**source.scale}::HUGEINT)", kind)
-        case (name, "decimal") if name in (*_BITS, "decimal", "boolean"):
+        case (name, "decimal") if name in (*BITS, "decimal", "boolean"):
             return cast(cast(sql, "INTEGER") if name == "boolean" else sql, kind)
         case ("float" | "double", "decimal"):  # by its shortest text, which then is rounded
             return cast(cast(sql, "VARCHAR"), kind)
         case ("decimal", "float" | "double"):
             return cast(sql, kind)
-        case ("boolean", name) if name in _BITS or name in ("float", "double"):
+        case ("boolean", name) if name in BITS or name in ("float", "double"):
             return cast(sql, kind)
-        case (name, "boolean") if name in _BITS or name in ("float", "double", "decimal"):
+        case (name, "boolean") if name in BITS or name in ("float", "double", "decimal"):
             return f"({sql} <> 0)"
         case ("timestamp", "date") | ("date", "timestamp_ntz"):
             return cast(sql, kind)
@@ -132,11 +152,11 @@ def _simple(expression: Expression, emit: Emitter, sql: str, source: Type, targe
             return cast(sql, kind)
         case ("timestamp", "timestamp_ntz"):
             return cast(sql, kind)
-        case ("timestamp", name) if name in _BITS:  # whole seconds, downwards
+        case ("timestamp", name) if name in BITS:  # whole seconds, downwards
             return cast(f"floor(epoch_us({sql}) / 1000000)", kind)
         case ("timestamp", "float" | "double"):
             return cast(f"(epoch_us({sql}) / 1000000)", kind)
-        case (name, "timestamp") if name in _BITS:
+        case (name, "timestamp") if name in BITS:
             return f"make_timestamptz(CAST({sql} AS BIGINT) * 1000000)"
         case ("string", "binary"):
             return f"encode({sql})"

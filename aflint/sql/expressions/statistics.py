@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.expressions.arithmetic import wrapped
 from aflint.sql.expressions.parts import Aggregate, Part, own
 from aflint.sql.expressions.strings import joined
 from aflint.sql.plan import Expression
@@ -192,6 +193,12 @@ def _tried(function: Expression, parts: list[str]) -> str:
     return f"TRY_CAST({parts[0]} AS {function.type.duckdb})"
 
 
+def _wrapped(function: Expression, parts: list[str]) -> str:
+    return (
+        wrapped(parts[0], function.type) if function.type.is_integral else _tried(function, parts)
+    )
+
+
 def _wide(function: Expression) -> str:
     """A type in which no sum of the function's overflows, or as wide as there is."""
     kind = function.type
@@ -247,4 +254,5 @@ STATISTICS: Mapping[str, Aggregate] = {
     "MaxBy": _by("max"),
     "MinBy": _by("min"),
     "SumTry": Aggregate((Part("sum(CAST({0} AS {type}))", "sum({0})", _wide),), _tried),
+    "SumLegacy": Aggregate((Part("sum(CAST({0} AS {type}))", "sum({0})", _wide),), _wrapped),
 }

@@ -118,6 +118,14 @@ def _integer(value: str, kind: Type, emit: Emitter) -> str:
     return _matching(value, pattern, f"TRY_CAST({_trimmed(value)} AS {kind.duckdb})")
 
 
+def legacy_integer(value: str, kind: Type) -> str:
+    """Without ANSI a text may have digits behind a point, which do not count."""
+    pattern = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]*)"
+    whole = f"regexp_replace({_trimmed(value)}, '\\..*$', '')"
+    digits = f"CASE WHEN {whole} IN ('', '+', '-') THEN '0' ELSE {whole} END"
+    return _matching(value, pattern, f"TRY_CAST({digits} AS {kind.duckdb})")
+
+
 def _fraction(value: str, kind: Type, emit: Emitter) -> str:
     pattern = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
     bare = f"regexp_replace({_trimmed(value)}, '[dDfF]$', '')"
