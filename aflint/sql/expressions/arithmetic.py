@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing, tolerant
 from aflint.sql.plan import Expression
 from aflint.sql.types import Type
@@ -20,11 +23,6 @@ BITS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
 _WIDE = "DECIMAL(38, 0)"
 
 
-def _sides(expression: Expression, emit: Emitter) -> tuple[str, str]:
-    left, right = expression.children
-    return emit(left), emit(right)
-
-
 def wrapped(sql: str, kind: Type) -> str:
     """Return the lowest bits of an integer of 128 as one of a type, as Java's arithmetic has it."""
     bits = BITS[kind.name]
@@ -39,9 +37,20 @@ def _wraps(expression: Expression) -> bool:
     return expression.mode == "LEGACY" and expression.type.is_integral
 
 
-def _sum(operator: str) -> Rule:
+def _apart(write: Callable[[Expression, str, str], str]) -> Rule:
+    """A rule whose operands are outside of its TRY: what fails in them is an error still."""
+
     def rule(expression: Expression, emit: Emitter) -> str:
-        left, right = _sides(expression, emit)
+        sides = emit.all(expression.children)
+        if expression.mode == "ANSI":
+            return write(expression, *sides)
+        return emit.once(sides, partial(write, expression), apart=True)
+
+    return rule
+
+
+def _sum(operator: str) -> Rule:
+    def rule(expression: Expression, left: str, right: str) -> str:
         kind = expression.type.duckdb
         if _wraps(expression):
             return wrapped(f"{left}::HUGEINT {operator} {right}::HUGEINT", expression.type)
@@ -49,11 +58,10 @@ def _sum(operator: str) -> Rule:
             left, right = cast(left, kind), cast(right, kind)
         return _tolerant(expression, cast(f"({left} {operator} {right})", kind))
 
-    return rule
+    return _apart(rule)
 
 
-def _product(expression: Expression, emit: Emitter) -> str:
-    left, right = _sides(expression, emit)
+def _product(expression: Expression, left: str, right: str) -> str:
     if _wraps(expression):
         return wrapped(f"{left}::HUGEINT * {right}::HUGEINT", expression.type)
     return _tolerant(expression, cast(f"({left} * {right})", expression.type.duckdb))
@@ -68,8 +76,7 @@ def _guarded(expression: Expression, left: str, right: str, value: str) -> str:
     return f"CASE WHEN {zero} THEN NULL ELSE {tolerant(expression, value)} END"
 
 
-def _quotient(expression: Expression, emit: Emitter) -> str:
-    left, right = _sides(expression, emit)
+def _quotient(expression: Expression, left: str, right: str) -> str:
     kind = expression.type
     if kind.name == "decimal":
         dividend, divisor = (child.type for child in expression.children)
@@ -115,8 +122,7 @@ def scaled(sql: str, kind: Type) -> str:
     )
 
 
-def _integral_quotient(expression: Expression, emit: Emitter) -> str:
-    left, right = (emit(child) for child in expression.children)
+def _integral_quotient(expression: Expression, left: str, right: str) -> str:
     dividend, divisor = (child.type for child in expression.children)
     if dividend.name == "decimal":
         scale = max(dividend.scale, divisor.scale)
@@ -127,8 +133,7 @@ def _integral_quotient(expression: Expression, emit: Emitter) -> str:
     return cast(_guarded(expression, left, right, value), expression.type.duckdb)
 
 
-def _remainder(expression: Expression, emit: Emitter) -> str:
-    left, right = (emit(child) for child in expression.children)
+def _remainder(expression: Expression, left: str, right: str) -> str:
     kind = expression.type.duckdb
     value = _modulo(expression, left, right)
     return cast(_guarded(expression, left, right, value), kind)
@@ -144,8 +149,7 @@ def _modulo(expression: Expression, left: str, right: str) -> str:
     return scaled(whole, common)
 
 
-def _positive_modulo(expression: Expression, emit: Emitter) -> str:
-    left, right = (emit(child) for child in expression.children)
+def _positive_modulo(expression: Expression, left: str, right: str) -> str:
     kind = expression.type.duckdb
     first = f"CAST({_modulo(expression, left, right)} AS {kind})"
     dividend, divisor = expression.children
@@ -191,11 +195,11 @@ def _shifted_right(expression: Expression, emit: Emitter) -> str:
 RULES: dict[str, Rule] = {
     "Add": _sum("+"),
     "Subtract": _sum("-"),
-    "Multiply": _product,
-    "Divide": _quotient,
-    "IntegralDivide": _integral_quotient,
-    "Remainder": _remainder,
-    "Pmod": _positive_modulo,
+    "Multiply": _apart(_product),
+    "Divide": _apart(_quotient),
+    "IntegralDivide": _apart(_integral_quotient),
+    "Remainder": _apart(_remainder),
+    "Pmod": _apart(_positive_modulo),
     "UnaryMinus": _negated,
     "UnaryPositive": "{0}",
     "Abs": _absolute,

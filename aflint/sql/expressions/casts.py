@@ -29,10 +29,16 @@ def converted(expression: Expression, emit: Emitter, sql: str, source: Type, tar
     if source.name == target.name and source.parts:
         return cast(_nested(expression, emit, sql, source, target), target.duckdb)
     simple = _simple(expression, emit, sql, source, target)
+
+    def tried(value: str) -> str:
+        return f"TRY({_simple(expression, emit, value, source, target)})"
+
     if expression.mode == "TRY":
-        return f"TRY({simple})"
+        return emit.once([sql], tried, apart=True)
     if expression.mode == "LEGACY" and _may_fail(source, target):
-        return f"TRY({simple})" if target.name == "decimal" else _java(emit, sql, source, target)
+        if target.name != "decimal":
+            return _java(emit, sql, source, target)
+        return emit.once([sql], tried, apart=True)
     return simple
 
 
@@ -88,7 +94,7 @@ def _read(expression: Expression, emit: Emitter, sql: str, target: Type) -> str:
             ),
         )
 
-    return cast(emit.once([sql], write), target.duckdb)
+    return cast(emit.once([sql], write, apart=True), target.duckdb)
 
 
 def _nested(expression: Expression, emit: Emitter, sql: str, source: Type, target: Type) -> str:

@@ -190,7 +190,7 @@ def _parsed(expression: Expression, emit: Emitter) -> str:
             ),
         )
 
-    return emit.once([emit(value)], write)
+    return emit.once([emit(value)], write, apart=True)
 
 
 def down(value: str, unit: int) -> str:
@@ -268,7 +268,7 @@ def _made_date(expression: Expression, emit: Emitter) -> str:
             f"NOT ({missing}) AND {made} IS NULL", "DATETIME_FIELD_OUT_OF_BOUNDS", message, made
         )
 
-    return emit.once(emit.all(expression.children), write)
+    return emit.once(emit.all(expression.children), write, apart=True)
 
 
 def _made_timestamp(expression: Expression, emit: Emitter) -> str:
@@ -302,7 +302,7 @@ def _made_timestamp(expression: Expression, emit: Emitter) -> str:
             ),
         )
 
-    return emit.once(fields[:6], write)
+    return emit.once(fields[:6], write, apart=True)
 
 
 def _added(expression: Expression, emit: Emitter) -> str:

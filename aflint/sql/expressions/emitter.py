@@ -32,14 +32,15 @@ class Emitter:
         self._names += 1
         return f"{prefix}_{self._names}"
 
-    def once(self, values: Sequence[str], write: Callable[..., str]) -> str:
+    def once(self, values: Sequence[str], write: Callable[..., str], *, apart: bool = False) -> str:
         """Return what `write` makes of values that it uses several times: each that is more than a
         column is computed once, as the parameter of a lambda over a list of it alone. Without
-        this, the SQL of nested calls would double with each of them.
+        this, the SQL of nested calls would double with each of them. Values that are to be kept
+        `apart` are outside of a TRY in what is written: their own errors are none of its.
         """
         names, wrapped = [], []
         for value in values:
-            if len(value) <= _SHORT:
+            if value.isidentifier() or (len(value) <= _SHORT and not apart):
                 names.append(value)
             else:
                 names.append(self.name("once"))
