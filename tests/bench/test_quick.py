@@ -14,7 +14,14 @@ app = Typer()
 app.command()(main)
 
 
-@pytest.mark.parametrize("name", ["taxi", "tasks", "fingerprint", "reuse"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tasks",
+        "reuse",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("taxi", "fingerprint")),
+    ],
+)
 def test_a_quick_run_prints_a_table_and_writes_its_report(name: str, tmp_path: Path) -> None:
     folders = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     peers = ["--peers", "aflint,hand-written,PySpark program on aflint"]

@@ -123,7 +123,6 @@ def test_an_image_is_written_and_its_commands_are_said(here: Path) -> None:
         (["deploy", "--region", "us-east-1", "-p", "?"], "'?' is not a requirement"),
         (["deploy", "--region", "us-east-1", "-r", "no.txt"], "no.txt cannot be read"),
         (["deploy", "--function", "arn:aws:x:y", "--print-iam"], "plain name"),
-        (["status", "--region", "Frankfurt"], "region"),
         (["status"], "No AWS region is set"),
         (["clean", "--older-than", "soon"], "is not a duration"),
     ],
@@ -132,6 +131,10 @@ def test_bad_input_is_one_line(here: Path, arguments: list[str], words: str) -> 
     result = run(*arguments, status=1)
     assert result.stderr.startswith("error: ")
     assert words in result.stderr
+
+
+def test_a_region_that_is_none_is_a_wrong_command_line(here: Path) -> None:
+    assert "must be a region" in run("status", "--region", "Frankfurt", status=2).stderr
 
 
 def test_clean_here(here: Path) -> None:

@@ -60,6 +60,7 @@ def on_aflint(folder: Path, run_program: RunProgram) -> dict[str, str]:
     return _sections(run_program(PROGRAM, folder, timeout=600).stdout)
 
 
+@pytest.mark.slow
 def test_a_program_of_dataframes_prints_what_it_prints_on_spark(
     on_spark: dict[str, str], on_aflint: dict[str, str]
 ) -> None:

@@ -228,7 +228,7 @@ MUTANTS: list[tuple[Callable[[], AbstractContextManager[Any]], str]] = [
     (accumulators_of_the_last_link, "AccumulatorsOnce"),
     (throttled_attempts_are_forgotten, "EventualEnd"),
     (shuffles_stay_open, "EventualEnd"),
-    (stopped_attempts_are_forgotten, "EventualEnd"),
+    (stopped_attempts_are_forgotten, "EventualEnd or BoundedAttempts"),
     (numbers_begin_anew, "BoundedAttempts"),
     (recovered_shuffles_stay_open, "EventualEnd"),
     (counted_anew_when_resumed, "AccumulatorsOnce"),
@@ -245,4 +245,6 @@ def test_it_is_caught(mutant: Callable[[], AbstractContextManager[Any]], promise
     unchecked = patch.object(state, "MOVES", anywhere)
     with unchecked, mutant(), pytest.raises(BrokenPromiseError) as caught:
         run_state_machine_as_test(Unvalidated, settings=SETTINGS)
-    assert caught.value.promise == promise
+    # Hypothesis draws on constants of whatever modules there are: which of two broken promises
+    # comes first differs from process to process.
+    assert caught.value.promise in promise.split(" or ")

@@ -54,6 +54,7 @@ def test_nothing_is_lost_or_repeated(name: str) -> None:
     assert sum(outcome.links for outcome in outcomes) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINEAGES)
 def test_nothing_is_lost_or_repeated_when_links_are_lost(name: str) -> None:
     outcomes = run(name, "collect", ROUGH, range(10, 14))

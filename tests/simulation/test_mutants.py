@@ -10,6 +10,7 @@ from aflint.testing.simulation.shrink import shrink
 MOST = 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_it_is_caught(name: str) -> None:
     found = caught_after(MUTANTS[name], MOST)
