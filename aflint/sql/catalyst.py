@@ -22,6 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from py4j import protocol
 from py4j.protocol import Py4JNetworkError
 
 from aflint.errors import ConfigError
@@ -153,7 +154,11 @@ class JavaProcess:
             if self._closed:
                 raise JavaEndedError("the JVM that plans DataFrames and SQL was closed")
             try:
-                return send(*arguments, **named)
+                answer = send(*arguments, **named)
+                # So py4j answers for a JVM that goes away in the middle of a call.
+                if answer == protocol.ERROR and self.has_ended(_GONE_SECONDS):
+                    raise JavaEndedError(self.ending())
+                return answer
             except (OSError, Py4JNetworkError) as error:
                 if not self.has_ended(_ENDING_SECONDS):
                     raise
@@ -214,6 +219,11 @@ def _gateway(port: int, secret: str) -> Any:
 
 _ENDING_SECONDS = 5
 """So long after a call has failed, the process of a JVM that has ended is gone."""
+
+_GONE_SECONDS = 0.5
+"""So long after its connection was reset, the process of a JVM that was killed is gone. Other calls
+that are answered by a bare error, such as for names that there are not, wait for as long.
+"""
 
 _java: JavaProcess | None = None
 _starting = threading.Lock()

@@ -16,7 +16,7 @@ from tests.sql.differential import Differential
 from tests.sql.edges import write_edges
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # other files' sessions plan in the same JVM, one at a time
 def catalyst(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalyst]:
     """The JVM that plans, and that answers as Spark."""
     catalyst = Catalyst(
