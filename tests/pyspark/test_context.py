@@ -533,11 +533,11 @@ def test_ctrl_c_ends_a_program_as_it_ends_any_other_of_python(
     assert status == -signal.SIGINT
     lines = errors[errors.index("Traceback") :].splitlines()
     shown = [line for line in lines if line.strip(" ~^")]  # Python 3.13 underlines more
-    assert shown == [
-        "Traceback (most recent call last):",
-        f'  File "{tmp_path / "program.py"}", line 6, in <module>',
-        "    sc.parallelize([1]).map(lambda x: time.sleep(600)).sum()",
-        "KeyboardInterrupt",
+    first, place, _, last = shown
+    assert (first, last) == ("Traceback (most recent call last):", "KeyboardInterrupt")
+    # The signal may find the program still at the end of the print before.
+    assert place in [
+        f'  File "{tmp_path / "program.py"}", line {line}, in <module>' for line in (5, 6)
     ]
 
 
