@@ -114,9 +114,8 @@ class Life:
         warn_of_unheeded(conf)
         if level := conf.get("spark.log.level"):
             self.setLogLevel(level)
-        # Named in either case, so that the folder of files and the session share the name.
+        # The folder of files shares the session's name: a resumed run finds both.
         run = config.run_id or secrets.token_hex(4)
-        config = config.replace(run_id=run)
         self._folder = ScratchFolder(config.scratch_dir, f"{run}.files", named=True)
         with translated():
             self._folder.__enter__()
@@ -129,7 +128,7 @@ class Life:
         names.SparkFiles._sc = self
         names.SparkFiles._root_directory = str(root)
         with translated():
-            self._engine = Engine(config, self.appName)
+            self._engine = Engine(config, self.appName, run)
         self.environment = _executor_environment(self._conf, config, self._tasks)
         if config.backend != "local":
             packed_pyspark()  # now, rather than on the loop that runs the first job

@@ -32,10 +32,10 @@ class Engine:
     nothing behind.
     """
 
-    def __init__(self, config: Config, name: str = "") -> None:
+    def __init__(self, config: Config, name: str = "", id: str | None = None) -> None:
         self.config = config
         self.tracker = Tracker()
-        self.session = Session(config)
+        self.session = Session(config, id)
         if name:
             self.session.name = name
         self._loop = asyncio.new_event_loop()

@@ -90,9 +90,10 @@ class Session:
     left normally, by an exception or by a cancellation.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, id: str | None = None) -> None:
+        """`id`: what the session is called where no `run_id` is set; chosen at random if None."""
         self.config = config
-        self.id = config.run_id or secrets.token_hex(4)
+        self.id = config.run_id or id or secrets.token_hex(4)
         self.name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "aflint"
         """What listeners are told that this run is: its program. To be set before it is entered."""
         self._listeners: list[Listener] = []

@@ -319,6 +319,21 @@ def run_text(run: RunProgram, tmp_path: Path, text: str, *words: str, **more: An
     )
 
 
+@pytest.mark.parametrize("words", [(), ("--conf", "spark.aflint.run_id=mine")])
+def test_a_local_program_is_written_down_at_once_where_that_is_asked(
+    words: tuple[str, ...], run_program: RunProgram, tmp_path: Path
+) -> None:
+    text = """
+        import glob
+        from pyspark import SparkContext
+        sc = SparkContext()
+        print(sc.parallelize([1]).map(lambda x: (x, x)).groupByKey().count())
+        print(len(glob.glob("scratch/*/journal")))
+    """
+    done = run_text(run_program, tmp_path, text, *words)
+    assert done.stdout.split() == ["1", str(int(bool(words)))]
+
+
 def test_settings_of_the_command_line(run_program: RunProgram, tmp_path: Path) -> None:
     (tmp_path / "m.py").write_text("def f(x): return -x\n")
     (tmp_path / "d.txt").write_text("data")

@@ -53,13 +53,13 @@ def start(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     scratch = {"AFLINT_SCRATCH_DIR": str(folder / "scratch"), "AFLINT_WORKERS": "2"}
     return subprocess.run(
         [sys.executable, "-m", *words],
-        env={**os.environ, "PYTHONPATH": path, **scratch},
+        env={**os.environ, "PYTHONPATH": path, "AFLINT_JOURNAL": "true", **scratch},
         capture_output=True,
         text=True,
     )
 
 
-def test_a_program_that_named_no_job_is_resumed(tmp_path: Path) -> None:
+def test_a_program_that_named_no_run_is_resumed(tmp_path: Path) -> None:
     for name in ("ran", "scratch"):
         (tmp_path / name).mkdir()
     (tmp_path / "kill").touch()
