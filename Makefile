@@ -130,11 +130,7 @@ format: install
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-$(VENV)/.installed-docs: pyproject.toml | $(VENV)/.installed-dev
-	$(PIP) install --editable '.[docs]'
-	@touch $@
-
-docs: install $(VENV)/.installed-docs
+docs: install
 	$(BIN)/python -m tools.docs
 	$(BIN)/python -m mkdocs build --quiet
 

@@ -99,7 +99,8 @@ class OverArrow:
         call = self._loaded()
         beside = _Beside(self.passed)
         tables = _tables(itertools.chain([first], batches))
-        for made in call(partition, getattr(self, f"_{self.how}")(tables, beside)):
+        given = {"rows": self._rows, "groups": self._groups, "sides": self._sides}[self.how]
+        for made in call(partition, given(tables, beside)):
             yield self._written(made, beside.take(made.num_rows))
 
     def _loaded(self) -> Any:

@@ -83,9 +83,7 @@ def decimal(precision: int, scale: int) -> Type:
     return Type("decimal", precision, scale)
 
 
-BOOLEAN, INTEGER, LONG = Type("boolean"), Type("integer"), Type("long")
-DOUBLE, STRING, DATE = Type("double"), Type("string"), Type("date")
-TIMESTAMP, BINARY = Type("timestamp"), Type("binary")
+LONG, STRING = Type("long"), Type("string")
 
 
 def parse_type(json: Any) -> Type:

@@ -56,7 +56,6 @@ def job(error: str = "") -> list[Event]:
 
 
 def test_jobs_stages_and_tasks_are_spans_within_each_other() -> None:
-    pytest.importorskip("opentelemetry.sdk")
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -126,7 +125,6 @@ class _Received:
 
 @pytest.mark.parametrize("error", ["", "TaskError: no\n\nTraceback: here"])
 async def test_a_job_says_which_files_it_read_and_where_it_wrote(error: str) -> None:
-    pytest.importorskip("openlineage.client")
     from aflint.observe.openlineage import OpenLineageEvents
 
     received = _Received()
@@ -150,7 +148,6 @@ async def test_a_job_says_which_files_it_read_and_where_it_wrote(error: str) -> 
 async def test_lineage_that_cannot_be_sent_is_warned_of_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    pytest.importorskip("openlineage.client")
     from aflint.observe.openlineage import OpenLineageEvents
 
     listener = OpenLineageEvents(_Received(reachable=False).client())
@@ -178,7 +175,6 @@ async def test_each_is_made_where_it_is_asked_for_and_says_what_it_needs(
         with pytest.raises(aflint.ConfigError, match=rf"pip install 'aflint\[{setting}\]'"):
             recording.listeners(stack)
     monkeypatch.undo()
-    pytest.importorskip(module)
     monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
     async with AsyncExitStack() as stack:
         assert len(recording.listeners(stack)) == 1
