@@ -8,10 +8,10 @@ from typing import Any
 
 from aflint.sql import scans
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions.datetimes import read, zoned
+from aflint.sql.expressions.datetime_patterns import read, zoned
 from aflint.sql.expressions.emitter import Emitter
 from aflint.sql.expressions.jsons import LENIENT, typed
-from aflint.sql.expressions.texts import READERS
+from aflint.sql.expressions.text_casts import READERS
 from aflint.sql.lines import LineFiles
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.stages import Relation

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.arithmetic import BITS, scaled, unscaled, wrapped
-from aflint.sql.expressions.datetimes import zoned
+from aflint.sql.expressions.datetime_patterns import zoned
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
-from aflint.sql.expressions.texts import READERS, legacy_integer, written
+from aflint.sql.expressions.text_casts import READERS, legacy_integer, written
 from aflint.sql.plan import Expression
 from aflint.sql.types import Type, quoted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions import datetimes
+from aflint.sql.expressions import datetime_patterns as patterns
 from aflint.sql.expressions.arithmetic import scaled
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
 from aflint.sql.plan import Expression
@@ -131,7 +131,7 @@ def _months_between(expression: Expression, emit: Emitter) -> str:
 
     def passed(instant: str, local: str) -> str:
         """Return the seconds since midnight, which a change of the clocks counts in."""
-        midnight = datetimes.zoned(f"date_trunc('day', {local})", emit.time_zone, emit)
+        midnight = patterns.zoned(f"date_trunc('day', {local})", emit.time_zone, emit)
         return f"((epoch_us({instant}) - epoch_us({midnight})) // 1000000)"
 
     locals_ = [_local(later, emit), _local(earlier, emit)]
@@ -147,7 +147,7 @@ def _formatted(expression: Expression, emit: Emitter) -> str:
 
     def write(local: str) -> str:
         instant = emit(value) if value.type.name == "timestamp" else ""
-        return datetimes.formatted(local, str(java), emit.time_zone, instant)
+        return patterns.formatted(local, str(java), emit.time_zone, instant)
 
     return emit.once([_local(value, emit)], write)
 
@@ -159,7 +159,7 @@ def _of_seconds(expression: Expression, emit: Emitter) -> str:
     instant = f"make_timestamptz({emit(seconds)} * 1000000)"
     return emit.once(
         [f"timezone({text(emit.time_zone)}, {instant})"],
-        lambda local: datetimes.formatted(local, str(java), emit.time_zone, instant),
+        lambda local: patterns.formatted(local, str(java), emit.time_zone, instant),
     )
 
 
@@ -169,10 +169,10 @@ def _parsed(expression: Expression, emit: Emitter) -> str:
     java = emit.literal(pattern, "a pattern of dates")
 
     def write(sql: str) -> str:
-        local, offset = datetimes.read(sql, str(java))
+        local, offset = patterns.read(sql, str(java))
         made = local
         if expression.type.name == "timestamp":
-            made = datetimes.zoned(local, emit.time_zone, emit)
+            made = patterns.zoned(local, emit.time_zone, emit)
             if offset:
                 minutes = (
                     f"TRY_CAST({offset}[2:3] AS BIGINT) * 60 + TRY_CAST({offset}[5:6] AS BIGINT)"
@@ -205,7 +205,7 @@ def _unix_seconds(expression: Expression, emit: Emitter) -> str:
         case "timestamp":
             instant = emit(value)
         case "date":
-            instant = datetimes.zoned(cast(emit(value), "TIMESTAMP"), emit.time_zone, emit)
+            instant = patterns.zoned(cast(emit(value), "TIMESTAMP"), emit.time_zone, emit)
         case "timestamp_ntz":
             instant = f"timezone('UTC', {emit(value)})"
         case _:
@@ -246,7 +246,7 @@ def _moved(call: str) -> Rule:
         value, name = expression.children
         named = zone(str(emit.literal(name, "a time zone")))
         source, target = ("UTC", named) if call == "from" else (named, "UTC")
-        return datetimes.zoned(f"timezone({text(target)}, {emit(value)})", source, emit)
+        return patterns.zoned(f"timezone({text(target)}, {emit(value)})", source, emit)
 
     return rule
 
@@ -254,7 +254,7 @@ def _moved(call: str) -> Rule:
 def _between_zones(expression: Expression, emit: Emitter) -> str:
     source, target, value = expression.children
     before, after = (zone(str(emit.literal(each, "a time zone"))) for each in (source, target))
-    return f"timezone({text(after)}, {datetimes.zoned(emit(value), before, emit)})"
+    return f"timezone({text(after)}, {patterns.zoned(emit(value), before, emit)})"
 
 
 def _made_date(expression: Expression, emit: Emitter) -> str:
@@ -287,7 +287,7 @@ def _made_timestamp(expression: Expression, emit: Emitter) -> str:
         good = f"{second} BETWEEN 0 AND 60"
         made = f"CASE WHEN {good} THEN {moment} END"
         if expression.type.name == "timestamp":
-            made = datetimes.zoned(made, emit.time_zone, emit)
+            made = patterns.zoned(made, emit.time_zone, emit)
         if not expression.fields["failOnError"]:
             return made
         missing = " OR ".join(f"{each} IS NULL" for each in parts)

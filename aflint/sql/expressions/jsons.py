@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions.datetimes import formatted
+from aflint.sql.expressions.datetime_patterns import formatted
 from aflint.sql.expressions.emitter import Emitter, Rule, cast
-from aflint.sql.expressions.texts import READERS, written
+from aflint.sql.expressions.text_casts import READERS, written
 from aflint.sql.plan import Expression
 from aflint.sql.types import Type, parse_type, quoted, text
 

@@ -9,10 +9,10 @@ from typing import Any
 from aflint.executor.compression import Compressor, compressor
 from aflint.executor.sinks import StreamWriter
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions.datetimes import formatted
+from aflint.sql.expressions.datetime_patterns import formatted
 from aflint.sql.expressions.emitter import Emitter
 from aflint.sql.expressions.jsons import to_json
-from aflint.sql.expressions.texts import written
+from aflint.sql.expressions.text_casts import written
 from aflint.sql.plan import Expression
 from aflint.sql.remote import reading
 from aflint.sql.sinks.options import Options

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions.datetimes import zoned
+from aflint.sql.expressions.datetime_patterns import zoned
 from aflint.sql.expressions.emitter import Emitter, failing
 from aflint.sql.types import Type, text
 
