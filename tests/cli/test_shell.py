@@ -78,6 +78,9 @@ def test_pyspark_has_its_context(tmp_path: Path) -> None:
 
 def test_without_ipython_pythons_own_prompt_awaits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython.terminal.ipapp", None)
+    # IPython, where another test started it, leaves its own.
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    monkeypatch.setattr(sys, "ps2", "... ", raising=False)
     monkeypatch.setattr(sys, "stdin", io.StringIO("await answer()\nboom()\nawait answer() + 1\n"))
 
     async def answer() -> int:
