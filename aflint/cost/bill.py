@@ -1,4 +1,4 @@
-"""What a job costs: counted use times one dated table of prices.
+"""What was used, and what it costs: counted use times the table of prices.
 
 Pure arithmetic, at list prices before tax: free tiers and savings plans are left out, as is what
 stays stored. Data that moves between Lambda, SQS and S3 in one region is free, and its bytes are
@@ -12,62 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from operator import add, attrgetter, sub
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from aflint import limits
-from aflint.errors import InvalidArgumentError
-
-Architecture = Literal["x86_64", "arm64"]
+from aflint.cost.prices import US_EAST_1, Architecture, PriceTable
 
 BASE64_EXPANSION: Final = 4 / 3
 """Bytes on a queue for each byte of a frame: a message body is text."""
 
-
-@dataclass(frozen=True)
-class PriceTable:
-    """Prices in US dollars of one region, as published on `date`."""
-
-    region: str
-    date: str
-    lambda_gb_second_x86: float
-    lambda_gb_second_arm: float
-    lambda_request: float
-    tmp_gb_second: float
-    sqs_request: float
-    s3_put: float
-    s3_get: float
-    s3_gb_month: float
-
-    def gb_second(self, architecture: Architecture) -> float:
-        """Return the price of one GB of memory for one second.
-
-        Raises:
-            InvalidArgumentError: no such architecture is sold.
-        """
-        if architecture == "x86_64":
-            return self.lambda_gb_second_x86
-        if architecture == "arm64":
-            return self.lambda_gb_second_arm
-        raise InvalidArgumentError(
-            f"There is no price for architecture {architecture!r}; use 'x86_64' or 'arm64'."
-        )
-
-
 _MONTH_S: Final = 30 * 24 * 3600.0
-
-US_EAST_1: Final = PriceTable(
-    region="us-east-1",
-    date="2026-11",
-    lambda_gb_second_x86=0.0000166667,
-    lambda_gb_second_arm=0.0000133334,
-    lambda_request=0.20 / 1_000_000,
-    tmp_gb_second=3.09e-8,
-    sqs_request=0.40 / 1_000_000,
-    s3_put=0.005 / 1_000,
-    s3_get=0.0004 / 1_000,
-    s3_gb_month=0.023,
-)
-"""From the public price pages of AWS Lambda, SQS (standard queues) and S3 (standard class)."""
 
 
 @dataclass(frozen=True)

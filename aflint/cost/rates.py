@@ -1,0 +1,67 @@
+"""The one dated table of rates: how long AWS takes for what is not the user's own computing.
+
+A prediction measures what it can in a sample run, and takes the rest from here. Nothing here is
+promised by AWS: each row is a range that public measurements lie in, with what is likely.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from aflint import limits
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What is likely, between what is seldom passed on either side."""
+
+    low: float
+    likely: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Seconds (`_s`) and bytes a second (`_bytes_per_s`), as they were on `date`.
+
+    `cold_start_s` is billed: from the start of a function's environment to its handler.
+    `invoke_s` is what an invocation takes beside the handler, as its caller sees it. `s3_get_s` and
+    `s3_put_s` are to the first byte; an environment then moves `s3_bytes_per_s`. `sqs_send_s` and
+    `sqs_receive_s` are for a batch, of what is there. `queue_s` is for making or removing one, and
+    the driver has `driver_calls` under way at once. Beyond `ramp_burst` environments there are as
+    many more each `ramp_s`.
+    """
+
+    date: str
+    cold_start_s: Rate
+    invoke_s: Rate
+    s3_get_s: Rate
+    s3_put_s: Rate
+    s3_bytes_per_s: Rate
+    sqs_send_s: Rate
+    sqs_receive_s: Rate
+    queue_s: Rate
+    driver_calls: int
+    ramp_burst: int
+    ramp_s: float
+
+
+RATES: Final = Rates(
+    date="2026-11",
+    cold_start_s=Rate(0.25, 0.5, 1.5),
+    invoke_s=Rate(0.005, 0.015, 0.05),
+    s3_get_s=Rate(0.015, 0.03, 0.1),
+    s3_put_s=Rate(0.02, 0.05, 0.2),
+    s3_bytes_per_s=Rate(40e6, 75e6, 90e6),
+    sqs_send_s=Rate(0.005, 0.015, 0.05),
+    sqs_receive_s=Rate(0.005, 0.015, 0.05),
+    queue_s=Rate(0.01, 0.03, 0.1),
+    driver_calls=32,
+    ramp_burst=limits.LAMBDA_RAMP_ENVIRONMENTS,
+    ramp_s=limits.LAMBDA_RAMP_S,
+)
+"""S3's performance guide names 100-200 ms as the most to expect for a first byte; functions in its
+region mostly see 15-30 ms, and some 600 Mbit/s. SQS answers within 5-20 ms in its region. Cold
+starts are those of Python functions of about 10 MB.
+"""
