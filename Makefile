@@ -59,6 +59,9 @@ install: $(VENV)/.installed-dev
 demo: install
 	@$(BIN)/python -m examples.taxi.demo $(ARGS)
 
+# Each process that a test starts would compile aflint anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A process for each core; what a file shares it makes once. ARGS="-n 0" for one process.
 PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile
 

@@ -20,8 +20,8 @@ from examples.taxi.weather import precipitation
 CLOCK = [f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in range(86_400)]
 PLACES = 8_192  # distinct points of each kind
 DROP_OFFS = 4_096  # entries of each hour's table of drop-offs
-RIDES = 16_384
-MOMENTS = 65_536
+RIDES = 4_096
+MOMENTS = 16_384
 
 # Pick-ups by hour of the day, in percent, as in the published trips of 2015.
 BUSY_MORNING = (4, 3, 2.2, 1.6, 1.2, 1, 2.1, 3.6, 4.5, 4.6, 4.5, 4.7)

@@ -23,8 +23,8 @@ def test_the_same_arguments_give_the_same_bytes_however_many_processes_make_them
     tmp_path: Path,
 ) -> None:
     months = ("2014-06", "2016-01")
-    g.generate(tmp_path / "one", 90_000, seed=3, months=months, jobs=1)
-    g.generate(tmp_path / "two", 90_000, seed=3, months=months, jobs=2)
+    g.generate(tmp_path / "one", 50_000, seed=3, months=months, jobs=1)
+    g.generate(tmp_path / "two", 50_000, seed=3, months=months, jobs=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
