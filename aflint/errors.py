@@ -331,6 +331,10 @@ class EventLogError(AflintError):
     """An event log cannot be read: it is another version's, damaged, or none."""
 
 
+class CellError(AflintError):
+    """Code that was typed into the page raised an error: its text is the code's own traceback."""
+
+
 class BackendError(AflintError):
     """AWS, or an emulator of it, refused a call.
 

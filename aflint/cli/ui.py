@@ -2,18 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aflint.cli.command import command
 from aflint.cli.panels import Panel
+from aflint.config import Config
+from aflint.executor.io_loop import IOLoop
+
+if TYPE_CHECKING:
+    from aflint import Session
+    from aflint.observe.page import Ask
+
+
+@contextmanager
+def _own_session(config: Config) -> Iterator[Ask]:
+    """Yield what runs the code that is typed into the page, in a session that the first of it
+    opens.
+    """
+    import aflint
+    from aflint.observe.asking import Asker
+
+    opened: list[Session] = []
+    turn = asyncio.Lock()
+
+    async def session() -> Session:
+        async with turn:
+            if not opened:
+                opened.append(await aflint.open(config.replace(progress=False, ui=False)))
+            return opened[0]
+
+    with IOLoop() as io:
+        asker = Asker(session)
+
+        def ask(language: str, code: str) -> Future[dict[str, Any]]:
+            return io.submit(asker.ask(language, code))
+
+        try:
+            yield ask
+        finally:
+            for each in opened:
+                io.run(each.aclose())
 
 
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("ui", rich_help_panel=Panel.SEE)
+    @command(app, "ui", Panel.SEE)
     def ui(
+        config: Config,
         port: Annotated[
             int | None,
             typer.Option(
@@ -22,9 +64,13 @@ def register(app: typer.Typer) -> None:
             ),
         ] = None,
     ) -> None:  # fmt: skip
-        """Show running and past jobs in a browser on this machine, until Ctrl-C."""
+        """Show running and past jobs in a browser on this machine, until Ctrl-C.
+
+        Queries and Python that are typed there run in a session of its own.
+        """
         from aflint.observe.opening import new_page
 
-        server = new_page(port)
-        typer.echo(f"{server.url}\nCtrl-C ends it.")
-        server.serve()
+        with _own_session(config) as ask:
+            server = new_page(port, ask)
+            typer.echo(f"{server.url}\nCtrl-C ends it.")
+            server.serve()

@@ -117,6 +117,14 @@ class Runs:
         return [(reader.run, job) for reader in self._readers.values() for job in reader.run.jobs]
 
 
+class _Json(JSONResponse):  # type: ignore[misc]  # starlette's types are not looked at
+    """JSON in ASCII: file names and results may have text in them that UTF-8 has no bytes for."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
 def _cookie(scope: Scope) -> str:
     """Return the name of the cookie: a browser sends one to all ports of a machine."""
     return f"aflint_token_{scope['server'][1]}"
@@ -145,14 +153,14 @@ class _Guard:
         await response(scope, receive, send)
 
 
-Ask = Callable[[str], Future[dict[str, Any]]]
-"""Runs a query in the session of the page, and returns what to show of its result."""
+Ask = Callable[[str, str], Future[dict[str, Any]]]
+"""Runs code in the session of the page, sql or python, and returns what to show of its result."""
 
 
 def create_app(token: str, folder: Path, ask: Ask | None = None) -> Starlette:
     """Return the page as an ASGI application, over the logs in a folder.
 
-    With `ask` it has a box for queries.
+    With `ask` it has a box for queries and Python.
     """
     runs = Runs(folder)
 
@@ -167,14 +175,14 @@ def create_app(token: str, folder: Path, ask: Ask | None = None) -> Starlette:
 
     async def jobs(request: Request) -> Response:
         await asyncio.to_thread(runs.refresh)
-        return JSONResponse(runs.jobs())
+        return _Json(runs.jobs())
 
     async def job(request: Request) -> Response:
         await asyncio.to_thread(runs.refresh)
         found = await asyncio.to_thread(runs.job, request.path_params["id"])
         if found is None:
             raise HTTPException(404, f"there is no job {request.path_params['id']}")
-        return JSONResponse(found)
+        return _Json(found)
 
     async def changes(request: Request) -> Response:
         """Send the list of jobs, and one job, whenever there is news of any."""
@@ -198,23 +206,33 @@ def create_app(token: str, folder: Path, ask: Ask | None = None) -> Starlette:
 
         return StreamingResponse(events(), media_type="text/event-stream")
 
-    async def query(request: Request) -> Response:
+    async def run(request: Request) -> Response:
         # Another site's form cannot send JSON, and its script is stopped by the browser.
         if ask is None or request.headers.get("content-type") != "application/json":
-            raise HTTPException(415, "this page takes no queries, or they are to be JSON")
+            raise HTTPException(415, "this page runs no code, or it is to be sent as JSON")
         try:
-            text = str((await request.json())["sql"])
+            asked = await request.json()
+            language, code = str(asked["language"]), str(asked["code"])
         except (ValueError, LookupError, TypeError):
-            raise HTTPException(400, 'a query is to be {"sql": "..."}') from None
+            raise HTTPException(400, 'code is to be {"language": "sql", "code": "..."}') from None
+        running = asyncio.wrap_future(ask(language, code))
+        while not running.done():
+            await asyncio.wait({running}, timeout=_EVERY_S)
+            if await request.is_disconnected():  # Stop was pressed, or the page is closed
+                running.cancel()
+                return Response()
+        # Code that fails is an answer, too: a status of HTTP's would say that the page has failed.
         try:
-            return JSONResponse(await asyncio.wrap_future(ask(text)))
+            return _Json(running.result())
         except AflintError as error:
-            return JSONResponse({"error": str(error)}, 422)
+            return _Json({"error": str(error)})
+        except asyncio.CancelledError:
+            return _Json({"error": "the session was left meanwhile"})
 
     return Starlette(
         routes=[
             Route("/", index),
-            Route("/api/query", query, methods=["POST"]),
+            Route("/api/run", run, methods=["POST"]),
             Route("/api/jobs", jobs),
             Route("/api/jobs/{id}", job),
             Route("/api/changes", changes),

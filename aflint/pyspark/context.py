@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, cast
 
 from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer
@@ -129,6 +130,7 @@ class Life:
         names.SparkFiles._root_directory = str(root)
         with translated():
             self._engine = Engine(config, self.appName, run)
+        self._engine.session.names = partial(_typed_names, self)
         self.environment = _executor_environment(self._conf, config, self._tasks)
         if config.backend != "local":
             packed_pyspark()  # now, rather than on the loop that runs the first job
@@ -350,6 +352,13 @@ class Grouping:
         from aflint.pyspark.acting import run_partitions
 
         return run_partitions(rdd, partitionFunc, partitions, "runJob")
+
+
+def _typed_names(context: Any) -> dict[str, Any]:
+    """Return what code that is typed into the page finds."""
+    from pyspark.sql import SparkSession
+
+    return {"sc": context, "spark": SparkSession.builder.getOrCreate()}
 
 
 class Asking:

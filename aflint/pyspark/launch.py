@@ -30,6 +30,7 @@ _KEYS = {
     "--archives": "spark.archives",
 }
 _NEEDS_JVM = ("--class", "--jars", "--packages", "--repositories", "--driver-class-path")
+_UI = "spark.aflint.ui"
 _SWITCHES = ("--verbose", "-v", "--supervise")
 
 submitted: dict[str, str] = {}
@@ -43,6 +44,8 @@ Runs a PySpark program, unchanged, on aflint. Options are those of spark-submit:
   --properties-file FILE           settings, one `key value` or `key=value` a line
   --master, --name                 as setMaster and setAppName
   --py-files, --files, --archives  comma-separated: modules and files for tasks
+and of aflint's own:
+  --ui                             serve the page of `aflint ui`; its address is sc.uiWebUrl
 Settings of aflint also come from aflint.toml and AFLINT_ variables."""
 
 
@@ -70,6 +73,9 @@ def read_options(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     while waiting and waiting[0].startswith("-"):
         option, equals, value = waiting.pop(0).partition("=")
         if option in _SWITCHES:
+            continue
+        if option == "--ui" and not equals:
+            settings[_UI] = "true"
             continue
         if option in _NEEDS_JVM:
             raise ConfigError(f"{option} brings Java classes, and aflint runs without a JVM")

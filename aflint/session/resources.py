@@ -51,7 +51,7 @@ from aflint.user_modules import UserModules
 
 if TYPE_CHECKING:
     from aflint.observe.page import PageServer
-    from aflint.sql.batches import Batches
+    from aflint.session.session import Session
 
 _log = logging.getLogger("aflint.session")
 
@@ -125,11 +125,11 @@ class Resources:
         ids = running if job is None else [job]
         return sum(self.scheduler.cancel(id, reason) for id in ids) > 0
 
-    def open_page(self, sql: Callable[[str], Awaitable[Batches]]) -> None:
-        """Serve the page of this session, whose queries `sql` runs."""
+    def open_page(self, session: Session) -> None:
+        """Serve the page of the session that has these resources."""
         from aflint.observe.opening import open_page  # with an ASGI library, for who asked
 
-        self.page = open_page(self._config, sql)
+        self.page = open_page(session)
         self._stack.push_async_callback(to_thread, self.page.close)
 
     def at_end(self, close: Callable[[], object]) -> None:

@@ -7,7 +7,7 @@ import itertools
 import logging
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -101,6 +101,8 @@ class Session:
         self._resources: Resources | None = None
         self._keeper: Keeper | None = None
         self._planner: Planner | None = None
+        self.names: Callable[[], Mapping[str, Any]] = lambda: {"session": self}
+        """Returns what code that is typed into the page finds, when that is first needed."""
 
     def __reduce__(self) -> NoReturn:
         raise ClosureError(
@@ -125,7 +127,7 @@ class Session:
             raise
         if self.config.ui:
             try:
-                self._resources.open_page(self.sql)
+                self._resources.open_page(self)
             except BaseException as error:
                 await self.__aexit__(type(error), error, error.__traceback__)
                 raise

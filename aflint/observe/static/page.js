@@ -307,54 +307,130 @@ function drawTimeline(canvas, job) {
   pen.fillText(seconds(whole), width, height - 4);
 }
 
-// ---- a question in SQL
+// ---- code that is typed
 
-const form = document.getElementById("ask");
+const form = document.getElementById("ask"), code = document.getElementById("code");
+const LANGUAGES = {
+  sql: { example: "SELECT count(*) FROM parquet.`s3://bucket/folder`", hint: "Spark SQL." },
+  python: {
+    example: "words = session.text_file(\"README.md\").flat_map(str.split)\nwords.map(lambda w: (w, 1)).reduce_by_key(int.__add__)",
+    hint: "session is there and await works; in a PySpark program, sc and spark. What it ends with is shown.",
+  },
+};
 let asked = null; // the chart of the last answer
+let stopping = null; // stops what runs
+
+const language = () => form.elements.language.value;
+
+function hint() {
+  document.getElementById("hint").textContent = LANGUAGES[language()].hint;
+  code.placeholder = LANGUAGES[language()].example;
+}
 
 async function ask(event) {
   event.preventDefault();
-  const run = form.querySelector("button"), out = document.getElementById("answer");
+  if (stopping) return;
+  const [run, stop] = form.querySelectorAll("button");
+  const out = document.getElementById("answer"), said = document.getElementById("said");
+  const began = performance.now();
+  stopping = new AbortController();
   run.disabled = true;
-  out.replaceChildren(h("p", { class: "quiet" }, "running"));
+  stop.disabled = false;
+  said.textContent = "running";
+  const failed = (why) => { said.textContent = "It failed."; out.replaceChildren(h("pre", { class: "error", tabindex: "0", role: "alert" }, why)); };
   try {
-    const sql = document.getElementById("query").value;
-    const said = await fetch("api/query", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ sql }) });
-    const found = said.headers.get("content-type").startsWith("application/json") ? await said.json() : { error: await said.text() };
-    found.error ? out.replaceChildren(h("p", { class: "error" }, found.error)) : drawAnswer(out, found);
+    const answer = await fetch("api/run", {
+      method: "POST", headers: { "Content-Type": "application/json" }, signal: stopping.signal,
+      body: JSON.stringify({ language: language(), code: code.value }),
+    });
+    const found = answer.headers.get("content-type").startsWith("application/json") ? await answer.json() : { error: await answer.text() };
+    if (found.error) failed(found.error);
+    else {
+      said.textContent = `It took ${seconds((performance.now() - began) / 1000)}.`;
+      drawAnswer(out, found);
+    }
   } catch (error) {
-    out.replaceChildren(h("p", { class: "error" }, `aflint did not answer: ${error.message}`));
+    if (error.name === "AbortError") said.textContent = "It was stopped.";
+    else failed(`aflint did not answer: ${error.message}`);
   }
+  stopping = null;
   run.disabled = false;
+  stop.disabled = true;
 }
 
-function drawAnswer(out, { columns, rows, more }) {
-  const shown = (value) => (value === null ? "null" : typeof value === "number" ? count(value) : String(value));
-  const kind = (column) => (column.number ? "number" : "name");
-  const plot = h("div", {});
-  out.replaceChildren(plot,
-    scroll("rows of the answer", h("table", {},
-      h("thead", {}, h("tr", {}, ...columns.map((c) => h("th", { class: kind(c), scope: "col" }, c.name)))),
-      h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((value, n) => h("td", { class: kind(columns[n]) }, shown(value)))))))),
-    h("p", { class: "quiet" }, more ? `The first ${count(rows.length)} rows; there are more.` : `${count(rows.length)} rows`));
+const written = (value) => (value === null ? "null" : typeof value === "number" ? value.toLocaleString("en-US", { maximumFractionDigits: 6 }) : String(value));
+
+function drawAnswer(out, { columns, rows, more, total, text, printed }) {
   asked?.destroy();
   asked = null;
-  // The first column of numbers, by the first of anything else.
-  const value = columns.findIndex((c) => c.number), label = columns.findIndex((c) => !c.number);
-  const most = 100;
-  if (value < 0 || rows.length < 2 || rows.length > most) return;
-  const names = rows.map((row, n) => (label < 0 ? String(n + 1) : shown(row[label])));
+  const parts = [];
+  if (printed) parts.push(h("pre", { tabindex: "0" }, printed));
+  if (text) parts.push(h("pre", { tabindex: "0" }, text));
+  out.replaceChildren(...parts);
+  if (!columns) return;
+  const kind = (column) => (column.number ? "number" : "name");
+  const first = `The first ${count(rows.length)} rows`;
+  out.append(picture(columns, rows),
+    scroll("rows of the answer", h("table", {},
+      h("thead", {}, h("tr", {}, ...columns.map((c) => h("th", { class: kind(c), scope: "col" }, c.name)))),
+      h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((value, n) => h("td", { class: kind(columns[n]) }, written(value)))))))),
+    h("p", { class: "quiet" }, !more ? `${count(rows.length)} ${rows.length === 1 ? "row" : "rows"}` : total ? `${first} of ${count(total)}.` : `${first}; there are more.`));
+  drawPicture(columns, rows);
+}
+
+// What the chart shows is chosen: at first the first column of numbers, by the first of anything else.
+function picture(columns, rows) {
+  const numbers = columns.filter((c) => c.number);
+  if (!numbers.length || rows.length < 2) return "";
+  const values = columns.findIndex((c) => c.number);
+  const others = columns.findIndex((c) => !c.number);
+  const by = others >= 0 ? others : values === 0 && numbers.length > 1 ? 0 : -1;
+  const start = by === values ? columns.findIndex((c, n) => c.number && n !== by) : values;
+  const choose = (id, label, options) => h("label", {}, `${label} `, h("select", { id, onchange: () => drawPicture(columns, rows) }, ...options));
+  return h("div", { id: "picture" },
+    h("p", { class: "choices" },
+      choose("chart-of", "Chart of", columns.map((c, n) => (c.number ? h("option", { value: n, selected: n === start ? "" : null }, c.name) : null)).filter(Boolean)),
+      choose("chart-by", "by", [h("option", { value: -1, selected: by < 0 ? "" : null }, "row"), ...columns.map((c, n) => h("option", { value: n, selected: n === by ? "" : null }, c.name))]),
+      choose("chart-as", "as", [h("option", { value: "bars", selected: rows.length <= 60 ? "" : null }, "bars"), h("option", { value: "line", selected: rows.length > 60 ? "" : null }, "line"), h("option", { value: "points" }, "points")])),
+    h("div", { id: "plot", role: "img" }));
+}
+
+function drawPicture(columns, rows) {
+  const plot = document.getElementById("plot");
+  if (!plot) return;
+  asked?.destroy();
+  const chosen = (id) => document.getElementById(id).value;
+  const value = Number(chosen("chart-of")), by = Number(chosen("chart-by")), as = chosen("chart-as");
+  plot.setAttribute("aria-label", `${columns[value].name} by ${by < 0 ? "row" : columns[by].name}, as ${as}; the table below has the same numbers`);
+  // Along numbers where they are, else one place after the other.
+  const along = by >= 0 && columns[by].number && as !== "bars";
+  let points = rows.map((row, n) => [along ? Number(row[by]) : n, row[value] === null ? null : Number(row[value]), by < 0 ? String(n + 1) : written(row[by])]);
+  points = points.filter(([x, y]) => Number.isFinite(x) && (y === null || Number.isFinite(y)));
+  if (along) points.sort((a, b) => a[0] - b[0]);
+  const [xs, ys, names] = [0, 1, 2].map((n) => points.map((p) => p[n]));
   const [x, y] = axes();
+  const fit = Math.max(1, Math.ceil((names.length * 90) / Math.max(90, plot.clientWidth)));
+  const places = along ? { ...x, values: (_, all) => all.map(written) } : {
+    ...x, grid: { show: false },
+    splits: () => names.map((_, n) => n).filter((n) => n % fit === 0),
+    values: (_, all) => all.map((n) => (names[n] ?? "").slice(0, 14)),
+  };
+  const drawn = { bars: { fill: colour("--p5"), paths: uPlot.paths.bars({ size: [0.8, 60] }), points: { show: false } },
+    line: { stroke: colour("--p5"), width: 2, points: { show: false } },
+    points: { stroke: colour("--p5"), paths: () => null, points: { show: true, size: 6, fill: colour("--p5") } } }[as];
   asked = new uPlot({
-    width: Math.max(200, plot.clientWidth), height: 200, cursor: { show: false }, legend: { show: false },
-    scales: { x: { time: false, range: [-0.6, rows.length - 0.4] }, y: { range: (_, low, high) => [Math.min(0, low), Math.max(0, high) * 1.05] } },
-    axes: [{ ...x, grid: { show: false }, splits: () => names.map((_, n) => n).filter((n) => n % Math.ceil((names.length * 90) / Math.max(90, plot.clientWidth)) === 0), values: (_, all) => all.map((n) => names[n].slice(0, 14)) }, { ...y, values: (_, all) => all.map(count), size: 70 }],
-    series: [{}, { label: columns[value].name, fill: colour("--p5"), paths: uPlot.paths.bars({ size: [0.8, 60] }), points: { show: false } }],
-  }, [names.map((_, n) => n), rows.map((row) => Number(row[value]))], plot);
+    width: Math.max(200, plot.clientWidth), height: 220, cursor: { show: false }, legend: { show: false },
+    scales: { x: along ? { time: false } : { time: false, range: [-0.6, names.length - 0.4] }, y: { range: (_, low, high) => (as === "bars" ? [Math.min(0, low), Math.max(0, high) * 1.05 || 1] : low === high ? [low - 1, high + 1] : [low - (high - low) * 0.05, high + (high - low) * 0.05]) } },
+    axes: [places, { ...y, values: (_, all) => all.map(written), size: 80 }],
+    series: [{}, { label: columns[value].name, ...drawn }],
+  }, [xs, ys], plot);
 }
 
 form.addEventListener("submit", ask);
+form.addEventListener("change", (event) => { if (event.target.name === "language") hint(); });
 form.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit(); });
+document.getElementById("stop").addEventListener("click", () => stopping?.abort());
+hint();
 
 // ---- news
 
