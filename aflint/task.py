@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aflint.wire import wire
+from aflint.wire import shared, wire
 
 
+@shared
 @wire
 @dataclass(frozen=True, slots=True)
 class Blob:
@@ -148,6 +149,7 @@ class MapOutput:
     extents: tuple[Extent, ...] = ()
 
 
+@shared
 @wire
 @dataclass(frozen=True, slots=True)
 class ShuffleHandle:
@@ -231,6 +233,7 @@ class TaskId:
         return f"{path}.{self.link}" if self.link else path
 
 
+@shared
 @wire
 @dataclass(frozen=True, slots=True)
 class AwsEndpoints:

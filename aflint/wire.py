@@ -7,7 +7,9 @@ and classes marked with `wire`. Tuples come back as tuples; lists do, too, as tu
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgpack
@@ -17,7 +19,10 @@ from aflint.errors import FrameError
 T = TypeVar("T")
 
 _by_name: dict[str, type] = {}
-_fields: dict[type, tuple[str, ...]] = {}
+_values: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
+"""By class, what returns the values of an object's fields."""
+_latest: dict[type, tuple[Any, msgpack.ExtType]] = {}
+"""Of each class whose objects are shared, the last one that was packed, and what it came to."""
 _CLASS = 1
 _BIG_INT = 2
 _DEEPEST = 16
@@ -28,26 +33,52 @@ _BUFFER_BYTES = 1024
 for each of the small values that a task's message is made of, which takes longer than packing them.
 """
 
+_packers: list[msgpack.Packer] = []
+"""Packers that nobody uses now: making one for each value takes as long as packing the value."""
+_KEPT_BYTES = 512 * 1024
+"""A packer keeps the memory of the largest value that it packed: after a larger one it goes. Nor is
+a larger shared object held on to."""
+
 _PATHS = "surrogatepass"
 """A file's name may hold bytes that are not text; Python has them as lone surrogates."""
 
 
 def wire(cls: type[T]) -> type[T]:
     """Register a dataclass as one that may travel; its name is its identity on the wire."""
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     _by_name[cls.__name__] = cls
-    _fields[cls] = tuple(field.name for field in dataclasses.fields(cls))  # type: ignore[arg-type]
+    # An attrgetter of one name gives no tuple.
+    _values[cls] = attrgetter(*names) if len(names) > 1 else _each_of(names)
     return cls
 
 
+def shared(cls: type[T]) -> type[T]:
+    """Register a class that many values in a row hold the same object of, and which holds nothing
+    that changes: it is packed once for all of them.
+    """
+    _latest[cls] = None, msgpack.ExtType(_CLASS, b"")
+    return cls
+
+
+def _each_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    return lambda value: tuple(getattr(value, name) for name in names)
+
+
 def _default(value: Any) -> msgpack.ExtType:
-    if type(value) is int:  # of more than 64 bits
+    cls = type(value)
+    if cls is int:  # of more than 64 bits
         size = value.bit_length() // 8 + 1
         return msgpack.ExtType(_BIG_INT, value.to_bytes(size, "big", signed=True))
-    cls = type(value)
     if _by_name.get(cls.__name__) is not cls:
         raise TypeError(f"{cls.__qualname__} is not a wire type")
-    fields = [getattr(value, name) for name in _fields[cls]]
-    return msgpack.ExtType(_CLASS, pack([cls.__name__, *fields]))
+    known = _latest.get(cls)
+    if known is not None and known[0] is value:
+        return known[1]
+    # As `ExtType(...)`, without its checks.
+    packed = tuple.__new__(msgpack.ExtType, (_CLASS, pack((cls.__name__, *_values[cls](value)))))
+    if known is not None and len(packed.data) <= _KEPT_BYTES:
+        _latest[cls] = value, packed
+    return packed
 
 
 def _ext_hook(depth: int, code: int, data: bytes) -> Any:
@@ -69,9 +100,16 @@ _HOOKS = [partial(_ext_hook, depth) for depth in range(_DEEPEST + 1)]
 
 def pack(value: Any) -> bytes:
     """Encode a wire value."""
-    packed: bytes = msgpack.packb(
-        value, default=_default, unicode_errors=_PATHS, buf_size=_BUFFER_BYTES
-    )
+    # Popped and put back by single operations of the list: threads, and values within values, each
+    # have a packer of their own meanwhile.
+    try:
+        packer = _packers.pop()
+    except IndexError:
+        packer = msgpack.Packer(default=_default, unicode_errors=_PATHS, buf_size=_BUFFER_BYTES)
+    packed: bytes = packer.pack(value)
+    # One that failed is not used again: what it holds is not known.
+    if len(packed) <= _KEPT_BYTES:
+        _packers.append(packer)
     return packed
 
 
