@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from aflint.aio import to_the_end
 from aflint.codec import closure, frame, records
 from aflint.codec.digest import checked_blob
+from aflint.cost import Usage
+from aflint.cost.forecast import Setup
+from aflint.cost.prediction import Prediction
 from aflint.driver import commit
 from aflint.driver.failed import FailedTasks
 from aflint.driver.programs import Programs
 from aflint.driver.recording import JobRecord, identity_of
 from aflint.driver.resolve import Resolver, nodes_to_cache
+from aflint.driver.sampling import SAMPLING, Calibration, Sampling
 from aflint.driver.shuffles import JobShuffles, KeptShuffles
 from aflint.errors import (
     AflintError,
@@ -35,6 +39,24 @@ from aflint.storage.base import Storage
 from aflint.task import Blob, ShuffleHandle, StagedPart, TaskResult
 from aflint.variables import apply_updates, noticing_broadcasts
 
+
+class Answers(Protocol):
+    """What an action asks of its job: see `RunningJob`."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions there are to ask for."""
+        ...
+
+    async def values(self, partitions: Sequence[int]) -> list[Any]:
+        """Compute partitions and return their values, in the order asked."""
+        ...
+
+    def stream(self, partitions: Sequence[int]) -> AsyncIterator[tuple[int, Any]]:
+        """Compute partitions and give (partition, value) as each finishes."""
+        ...
+
+
 RunJob = Callable[..., AbstractAsyncContextManager[RunningJob]]
 """`Scheduler.run`."""
 
@@ -48,7 +70,8 @@ class JobRunner:
     `folder`: where in storage the session keeps things. `concurrent_readers`: several tasks may
     read one partition of a shuffle at once. `runs_on_s`: how long attempts may outlive their
     driver. `survives` says whether a shuffle of an earlier driver can still be read, and
-    `before_pickling` is called before functions are pickled.
+    `before_pickling` is called before functions are pickled. `setup` tells on what jobs run, and
+    `asked` what the driver itself has asked of AWS; where `estimated`, nothing is billed.
     """
 
     session: str
@@ -66,10 +89,20 @@ class JobRunner:
     runs_on_s: float
     default_parallelism: int | None
     checkpoint_dir: str | None
+    estimated: bool
+    setup: Callable[[], Setup]
+    asked: Callable[[], Usage]
     failed: FailedTasks | None = None
     """Where a task that failed a job is kept, if it is."""
     closed: bool = False
-    resolver: Resolver = field(init=False)
+    sampling: Sampling | None = None
+    """By which every job is sampled, and not run: see `aflint explain`."""
+    # What a trial job found out about the backend, once one was needed.
+    calibration: Calibration | None = None
+    calibrating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    executors: set[str] = field(default_factory=set)
+    """The workers, or the functions' environments, that have run tasks."""
+    _resolver: Resolver = field(init=False)
     _numbers: itertools.count[int] = field(init=False)
     # The inputs, by their digests, whose files stand in the journal.
     _listed: set[str] = field(init=False)
@@ -81,15 +114,30 @@ class JobRunner:
     def __post_init__(self) -> None:
         self._numbers = itertools.count(self.past.numbers + 1)
         self._listed = set(self.past.inputs)
-        self.resolver = Resolver(self._values, self.default_parallelism)
+        self._resolver = Resolver(self._values, self.default_parallelism)
+
+    @property
+    def resolver(self) -> Resolver:
+        """What resolves the lineage of jobs: of those that are sampled, apart from the others."""
+        sampling = SAMPLING.get() or self.sampling
+        return self._resolver if sampling is None else sampling.resolver
+
+    def next_id(self) -> str:
+        """Return an id for a job."""
+        return f"{self.session}-{next(self._numbers)}"
 
     @asynccontextmanager
-    async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[RunningJob]:
+    async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[Answers]:
         """Run a job for as long as the context is open.
 
         Raises SessionError in a closed session, and a JournalError where the run is another
         driver's, or another program's.
         """
+        if (sampling := SAMPLING.get() or self.sampling) is not None:
+            self._check_open()
+            async with sampling.job(node, sink, name) as sampled:
+                yield sampled
+            return
         async with self._started(node, sink, name) as (running, _, _):
             yield running
 
@@ -100,17 +148,14 @@ class JobRunner:
         """Run a job; the PastJob is what the run had come to in it under an earlier driver."""
         if self.past.refused is not None:
             raise self.past.refused
-        if self.closed:
-            raise SessionError(
-                "the session of this RDD is closed; connect() again and make a new RDD"
-            )
+        self._check_open()
         with self._asked():
             resolved = await self._prepare(node)
             plan, identity = self._plan(resolved, sink, name)
             known = self.past.meet(identity, name, alone=len(self._asking) == 1)
             # A job that is met again keeps its id, by which its frames' key and its objects are
             # found.
-            id = known.id if known else f"{self.session}-{next(self._numbers)}"
+            id = known.id if known else self.next_id()
             record = JobRecord(self.journal, id, plan.writers, self._listed)
             record.begin(name, identity)
             cached = nodes_to_cache(resolved)
@@ -153,6 +198,12 @@ class JobRunner:
                         await self.failed.keep(error, self.storage)
                     await self._check_own(error)
                     raise
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise SessionError(
+                "the session of this RDD is closed; connect() again and make a new RDD"
+            )
 
     async def _check_own(self, error: AflintError) -> None:
         """Raise RunInUseError where a job failed because the run is another driver's now, who
@@ -253,6 +304,7 @@ class JobRunner:
         if counts and result.accumulators is not None:
             apply_updates(closure.loads(result.accumulators))
         self.resolver.take_in(result, cached)
+        self.executors.add(result.executor)
 
     async def _read(self, result: TaskResult) -> Any:
         """Return the value that a task of the result stage came to."""
@@ -288,6 +340,19 @@ class JobRunner:
         skipped = self.kept.skipped(planned)
         return "\n".join(_describe(stage, stage.id in skipped) for stage in planned.stages)
 
+    async def predict(self, node: Node) -> Prediction:
+        """Return what a job that counts the records of a node would cost and take, by a sample run
+        over a part of each input. Raises what a run would.
+        """
+        sampling = Sampling(self, counts=False)
+        token = SAMPLING.set(sampling)
+        try:
+            async with self.job(node, Count(), node.name) as job:
+                await job.values(range(job.partitions))
+        finally:
+            SAMPLING.reset(token)
+        return Prediction(tuple(sampling.predicted))
+
     async def save(self, node: Node, sink: Sink, target: str, mode: commit.Mode = "new") -> None:
         """Run a saving job, each of whose tasks comes to a StagedPart or a list of them, and move
         what its accepted attempts wrote into place.
@@ -296,6 +361,9 @@ class JobRunner:
         than it was, with several jobs at once), what that left is removed; if it was committed, it
         stays.
         """
+        if (sampling := SAMPLING.get() or self.sampling) is not None:
+            await sampling.save(node, sink, target, mode)
+            return
         name = f"save to {target}"
         begun = self.past.saving(name)
         if not begun and mode == "new":

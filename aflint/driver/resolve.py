@@ -60,6 +60,11 @@ class Resolver:
     # its bounds would not fit those of the other.
     _answering: WeakKeyDictionary[Lifetime, asyncio.Lock] = field(default_factory=WeakKeyDictionary)
 
+    def know(self, other: Resolver) -> None:
+        """Take over what another has found out."""
+        self._answers.update(other._answers)
+        self.stored.update(other.stored)
+
     async def resolve(self, root: Node) -> Node:
         """Return the lineage to plan for `root`.
 

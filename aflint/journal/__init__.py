@@ -6,11 +6,12 @@ from aflint.journal.base import Journal, Unjournaled
 from aflint.journal.entries import Entry
 from aflint.journal.past import JobIdentity, Past, PastJob
 from aflint.journal.reading import read_journal
-from aflint.journal.writing import QUIET_S, open_journal
+from aflint.journal.writing import PAUSE_S, QUIET_S, open_journal
 
 __all__ = [
     "JOURNALS",
     "NAME",
+    "PAUSE_S",
     "QUIET_S",
     "Entry",
     "JobIdentity",

@@ -7,7 +7,7 @@ import operator
 import random
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, overload
 
 from aflint.driver.callsite import method_here, named_here
 from aflint.errors import ClosureError, InvalidArgumentError
@@ -44,6 +44,7 @@ from aflint.rdd.spelling import no_attribute
 from aflint.statistics import Stats
 
 if TYPE_CHECKING:
+    from aflint.cost.prediction import Prediction
     from aflint.driver.jobs import JobRunner
 
 T = TypeVar("T")
@@ -603,8 +604,20 @@ class RDD(Generic[T]):
         """Draw the lineage: one RDD a line, a new level of indentation at each shuffle."""
         return draw_lineage(self._node)
 
-    async def explain(self) -> str:
-        """Return the stages that a job over this RDD would run, in order, and what they read."""
+    @overload
+    async def explain(self, predict: Literal[False] = False) -> str: ...
+
+    @overload
+    async def explain(self, predict: Literal[True]) -> Prediction: ...
+
+    async def explain(self, predict: bool = False) -> str | Prediction:
+        """Return the stages that a job over this RDD would run, in order, and what they read.
+
+        With `predict`, return a Prediction: what counting its records would take and cost, by a
+        sample run over a part of each input. The sample is a job of its own, and billed.
+        """
+        if predict:
+            return await self._runner.predict(self._node)
         return await self._runner.explain(self._node)
 
     # ---- actions

@@ -16,6 +16,7 @@ from aflint.aio import to_the_end
 from aflint.backend import Backend
 from aflint.config import Config, settings
 from aflint.cost import price
+from aflint.cost.forecast import Setup
 from aflint.driver.budget import Watch
 from aflint.driver.command import this_driver
 from aflint.driver.failed import FailedTasks
@@ -36,6 +37,7 @@ from aflint.errors import (
 from aflint.events import Listener, RunEnded, RunStarted
 from aflint.journal import NAME as JOURNAL
 from aflint.journal import (
+    PAUSE_S,
     QUIET_S,
     Entry,
     Journal,
@@ -200,7 +202,20 @@ class Resources:
             runs_on_s=backend.runs_on_s,
             default_parallelism=config.default_parallelism,
             checkpoint_dir=config.checkpoint_dir,
+            estimated=backend.estimated,
+            setup=partial(self._setup, backend),
+            asked=backend.asked,
             failed=FailedTasks(failed_folder()) if config.keep_failed else None,
+        )
+
+    def _setup(self, backend: Backend) -> Setup:
+        """Return what jobs run on now."""
+        return Setup(
+            backend.settings.memory_mb if not backend.estimated else self._config.memory_mb,
+            str(backend.settings.transport[0]),
+            backend.invoker.slots,
+            journal_s=0.0 if backend.estimated or self._config.journal is False else PAUSE_S,
+            message_bytes=self._config.message_limit_kib << 10,
         )
 
     async def _open_journal(

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aflint.cost.forecast import (
+    Setup,
+    StageSample,
+    StageWork,
+    extrapolate,
+    forecast,
+    makespan,
+    shuffle_requests,
+)
+from aflint.cost.prediction import PredictedJob, Prediction, athena_usd, emr_usd
+
+SETUP = Setup(1769, "hybrid", slots=10, warm=10, cold_s=0.5, latency_s=0.0, write_s=0.0, read_s=0.0)
+MAPS = StageWork(0, "map", 100, work_s=100.0, write_bytes=1e6, write_records=1e5, partitions=10)
+REDUCES = StageWork(1, "reduce", 10, parents=(0,), work_s=10.0, read_bytes=1e6)
+
+
+def test_tasks_of_one_length_run_in_whole_waves() -> None:
+    assert makespan(2.0, StageWork(0, "s", 11), 10) == 4.0
+    assert makespan(2.0, StageWork(0, "s", 10), 10) == 2.0
+    assert makespan(2.0, StageWork(0, "s", 0), 10) == 0.0
+    assert makespan(2.0, StageWork(0, "s", 4, longest=3.0), 10) == 6.0  # the longest alone
+
+
+def test_a_stage_begins_when_those_it_reads_have_ended() -> None:
+    found = forecast([MAPS, REDUCES], SETUP)
+    maps, reduces = found.stages
+    assert reduces.begins == maps.ends
+    assert found.seconds == reduces.ends
+    assert maps.usage.gb_seconds == pytest.approx(100 * 1769 / 1024)
+    assert (maps.usage.lambda_requests, reduces.usage.lambda_requests) == (100, 10)
+
+
+def test_only_environments_that_are_not_there_start_cold() -> None:
+    assert forecast([MAPS], replace(SETUP, warm=4)).cold == 6
+    assert forecast([REDUCES], replace(SETUP, slots=1000, warm=0)).cold == 10
+    warm, cold = forecast([MAPS], SETUP), forecast([MAPS], replace(SETUP, warm=0))
+    assert cold.usage.gb_seconds - warm.usage.gb_seconds == pytest.approx(10 * 0.5 * 1769 / 1024)
+    assert cold.seconds == warm.seconds + 0.5
+
+
+def test_computing_costs_the_same_on_less_memory_and_waiting_costs_less() -> None:
+    computing, waiting = replace(MAPS, cpu_share=1.0), replace(MAPS, cpu_share=0.0)
+    half = replace(SETUP, memory_mb=885)
+    whole = forecast([computing], SETUP)
+    assert forecast([computing], half).usage.gb_seconds == pytest.approx(
+        whole.usage.gb_seconds, rel=0.01
+    )
+    assert forecast([computing], half).seconds == pytest.approx(2 * whole.seconds, rel=0.01)
+    assert forecast([waiting], half).usage.gb_seconds == pytest.approx(
+        whole.usage.gb_seconds / 2, rel=0.01
+    )
+    assert forecast([computing], replace(SETUP, memory_mb=3538)).seconds == whole.seconds
+
+
+def test_each_transport_is_asked_by_its_own_rules() -> None:
+    small = ("sqs", "hybrid", "s3")
+    queues, mixed, objects = (shuffle_requests(t, 10, 20, 1e5, 1e6) for t in small)
+    assert queues.map_sqs == pytest.approx(200, rel=0.01)  # a message for each of the blocks
+    assert mixed.map_sqs == queues.map_sqs
+    assert (objects.map_puts, objects.map_sqs) == (10, 0)
+    assert objects.reduce_gets == pytest.approx(200, rel=0.01)
+    large = shuffle_requests("hybrid", 10, 20, 1e9, 1e6)
+    assert (large.map_puts, large.map_sqs) == (10, 0)
+    assert large.driver_sqs == 41  # its queues are there all the same
+
+
+def test_few_records_fill_few_blocks() -> None:
+    assert shuffle_requests("sqs", 10, 1000, 1e4, 30).map_sqs == pytest.approx(30, rel=0.01)
+    assert shuffle_requests("sqs", 10, 1000, 0, 0).usage.sqs_requests == 0
+
+
+def sample(id: int, **figures: Any) -> StageSample:
+    found = StageSample(id, f"s{id}", tasks=100, ran=1, sampled_partitions=1, cpu_seconds=1.0)
+    return replace(found, **figures)
+
+
+def test_work_grows_with_the_bytes_that_were_listed() -> None:
+    found = extrapolate([sample(0, share=50.0, seconds=2.0, fixed_s=0.5, input_bytes=10)], SETUP)
+    assert found[0].work_s == 75.0
+    assert found[0].input_bytes == 500
+
+
+def test_a_reduce_stage_grows_with_what_its_maps_write() -> None:
+    maps = sample(0, share=50.0, seconds=1.0, write_bytes=10, write_records=8, records=8)
+    reduces = sample(1, parents=(0,), seconds=1.0, read_bytes=10, write_bytes=10, write_records=9)
+    _, found = extrapolate([maps, reduces], SETUP)
+    assert (found.work_s, found.read_bytes, found.write_bytes) == (50.0, 500, 500)
+
+
+def test_what_is_combined_to_few_keys_does_not_grow_beyond_them() -> None:
+    maps = replace(
+        sample(0, share=50.0, write_bytes=10, write_records=8, records=1000), combines=True
+    )
+    reduces = sample(1, parents=(0,), seconds=1.0, read_bytes=10, write_bytes=10)
+    assert extrapolate([maps, reduces], SETUP)[1].write_bytes == 10
+    assert extrapolate([maps, reduces], SETUP, few_keys=False)[1].write_bytes == 500
+
+
+def test_a_skipped_stage_costs_nothing_and_is_read_all_the_same() -> None:
+    maps = replace(
+        sample(0, share=50.0, seconds=1.0, write_bytes=10, write_records=8), skipped=True
+    )
+    reduces = sample(1, parents=(0,), seconds=1.0, read_bytes=10)
+    first, second = extrapolate([maps, reduces], SETUP)
+    assert (first.tasks, first.work_s) == (0, 0.0)
+    assert second.read_bytes == 500
+
+
+def test_the_likely_lies_within_the_range() -> None:
+    job = PredictedJob("j", (sample(0, share=50.0, seconds=1.0, input_bytes=1000),), SETUP)
+    found = Prediction((job, job))
+    for span in (found.dollars, found.seconds):
+        assert 0 < span.low < span.likely < span.high
+    assert found.dollars.likely == pytest.approx(2 * job.dollars.likely)
+    assert found.as_dict()["jobs"][0]["stages"][0]["tasks"] == 100
+    assert "100 tasks" in str(found)
+
+
+def test_others_bill_by_their_own_least() -> None:
+    assert athena_usd(0) == pytest.approx(5 * 10e6 / 1e12)
+    assert athena_usd(1e12) == 5.0
+    assert emr_usd(0.0) == emr_usd(1.0)  # a minute
+    assert emr_usd(0.0) == pytest.approx(4 / 60 * (4 * 0.052624 + 16 * 0.0057785))
