@@ -12,7 +12,6 @@ class Panel(StrEnum):
     SEE = "See what jobs do, and why they failed"
     LOOK = "Set up, and find out what is wrong"
     DEPLOY = "Set up AWS, and take it down"
-    DEVELOP = "Develop aflint itself"
 
     WHICH = "Configuration"
     """Of a command: the options that say which configuration it goes by."""

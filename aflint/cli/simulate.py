@@ -1,4 +1,6 @@
-"""`aflint simulate`: random jobs on a simulated cloud where everything that can go wrong does."""
+"""`aflint simulate`: a job of any size on a model of AWS; or, for those who develop aflint, random
+jobs on a simulated cloud where everything that can go wrong does.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from aflint.cli import forecast
 from aflint.cli.command import Json, write_json
 from aflint.cli.panels import Panel
+from aflint.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
+    from aflint.cost.load import JobLoad
+    from aflint.cost.simulator import Cloud
     from aflint.testing.simulation.batch import Tally
     from aflint.testing.simulation.run import Outcome
 
@@ -21,47 +27,118 @@ _LAST_EVENTS = 60
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("simulate", rich_help_panel=Panel.DEVELOP)
+    @app.command("simulate", rich_help_panel=Panel.LOOK)
     def simulate_command(
-        seeds: Annotated[int, typer.Option(min=1, help="How many seeds to run.")] = 100,
-        start: Annotated[int, typer.Option(help="The first seed.")] = 0,
+        workload: Annotated[
+            str | None,
+            _job_option("--workload", help="What to run: sort, word-count, scan, Q0 to Q6."),
+        ] = None,
+        recorded: Annotated[
+            str | None,
+            _job_option("--from", metavar="JOB", help="What to run: a job of the history."),
+        ] = None,
+        size: Annotated[
+            str | None, _job_option("--size", help="Bytes of input: 100TB, 1.5GiB.")
+        ] = None,
+        concurrency: Annotated[
+            int, _job_option("--concurrency", min=1, help="Functions at once.")
+        ] = 1000,
+        memory_mb: Annotated[
+            int, _job_option("--memory-mb", help="Memory of a function.")
+        ] = 1769,
+        transport: Annotated[
+            str, _job_option("--transport", help="Of the shuffle: sqs, s3 or hybrid.")
+        ] = "hybrid",
+        levels: Annotated[
+            int, _job_option("--levels", min=1, max=2, help="Of the exchange.")
+        ] = 1,
+        tasks: Annotated[int | None, _job_option("--tasks", min=1, help="Map tasks.")] = None,
+        reducers: Annotated[
+            int | None, _job_option("--reducers", min=1, help="Reduce tasks.")
+        ] = None,
+        region: Annotated[str, _job_option("--region", help="Whose prices.")] = "us-east-1",
+        seeds: Annotated[int, _fault_option("--seeds", min=1, help="How many seeds to run.")] = 100,
+        start: Annotated[int, _fault_option("--start", help="The first seed.")] = 0,
         faults: Annotated[
             str | None,
-            typer.Option(help="Kinds of faults, by commas, each with its rate or not: kill=0.3,"
-                         "delay. 'none' for none.", show_default="all"),
+            _fault_option("--faults", help="Kinds of faults, by commas, each with its rate or not: "
+                          "kill=0.3,delay. 'none' for none.", show_default="all"),
         ] = None,
         jobs: Annotated[
-            int, typer.Option(min=0, help="Processes; 0 for one on each processor.")
+            int, _fault_option("--jobs", min=0, help="Processes; 0 for one on each processor.")
         ] = 0,
         as_json: Json = False,
     ) -> None:  # fmt: skip
-        """Run random jobs on a simulated cloud under every fault; exit with 1 if one goes wrong."""
-        from aflint.config import cpu_count
-        from aflint.testing.simulation.batch import Tally, run_seeds, shrink_elsewhere
-        from aflint.testing.simulation.faults import chosen_rates
+        """Say how long a job would take on AWS, what it would cost and what holds it up.
 
-        kinds = None if faults is None else [kind for kind in faults.split(",") if kind != "none"]
-        rates = chosen_rates(kinds)
-        tally = Tally()
-        began = time.perf_counter()
-        for outcome in run_seeds(range(start, start + seeds), rates, jobs or cpu_count()):
-            tally.add(outcome)
-            if outcome.failure and not as_json:
-                typer.echo(f"seed {outcome.seed} failed: {outcome.failure}", err=True)
-        seconds = time.perf_counter() - began
-        # Seeds end in any order, and the report is to be the same for any number of processes.
-        tally.failures.sort(key=lambda outcome: outcome.seed)
-        kinds_run = {kind.value: tally.counts.get(kind.value, 0) for kind in rates}
-        if not as_json:
-            _show(tally, kinds_run, seconds)
-        # Shrinking runs a seed many times: a few failures show what there is to see.
-        shrunk = [shrink_elsewhere(each, rates) for each in tally.failures[:_MOST_SHRUNK]]
-        if as_json:
-            write_json(_as_json(tally, kinds_run, seconds, shrunk))
+        With neither --workload nor --from, run random jobs on a simulated cloud under every fault,
+        and exit with 1 if one goes wrong: for those who change aflint.
+        """
+        if workload is not None or recorded is not None:
+            from aflint.cost.prices import prices_of
+            from aflint.cost.simulator import Cloud
+
+            load = forecast.wanted_load(workload, recorded, size, tasks, reducers, concurrency)
+            cloud = Cloud(concurrency, memory_mb, transport, prices=prices_of(region))
+            _run_job(load, cloud, levels, as_json=as_json)
+        elif size is not None:
+            raise InvalidArgumentError(
+                "--size is of a job: name it by --workload, or by --from a recorded one"
+            )
         else:
-            _show_failures(shrunk, faults)
-        if tally.failures:
-            raise typer.Exit(1)
+            _run_seeds(range(start, start + seeds), faults, jobs, as_json=as_json)
+
+
+def _job_option(*names: str, **given: Any) -> Any:
+    return typer.Option(*names, rich_help_panel="A job on a model of AWS", **given)
+
+
+def _fault_option(*names: str, **given: Any) -> Any:
+    return typer.Option(*names, rich_help_panel="Random jobs under faults", **given)
+
+
+def _run_job(load: JobLoad, cloud: Cloud, levels: int, *, as_json: bool) -> None:
+    from aflint.cost.load import two_level
+    from aflint.cost.simulator import simulate
+    from aflint.cost.workloads import MERGE_S
+
+    if levels == 2:
+        load = two_level(load, MERGE_S)
+    found, low, high = (simulate(load, cloud, level) for level in ("likely", "low", "high"))
+    if as_json:
+        ends = {"fast": forecast.as_dict(low), "slow": forecast.as_dict(high)}
+        write_json(forecast.as_dict(found) | ends)
+    else:
+        forecast.write(found, low, high)
+
+
+def _run_seeds(seeds: range, faults: str | None, jobs: int, *, as_json: bool) -> None:
+    from aflint.config import cpu_count
+    from aflint.testing.simulation.batch import Tally, run_seeds, shrink_elsewhere
+    from aflint.testing.simulation.faults import chosen_rates
+
+    kinds = None if faults is None else [kind for kind in faults.split(",") if kind != "none"]
+    rates = chosen_rates(kinds)
+    tally = Tally()
+    began = time.perf_counter()
+    for outcome in run_seeds(seeds, rates, jobs or cpu_count()):
+        tally.add(outcome)
+        if outcome.failure and not as_json:
+            typer.echo(f"seed {outcome.seed} failed: {outcome.failure}", err=True)
+    seconds = time.perf_counter() - began
+    # Seeds end in any order, and the report is to be the same for any number of processes.
+    tally.failures.sort(key=lambda outcome: outcome.seed)
+    kinds_run = {kind.value: tally.counts.get(kind.value, 0) for kind in rates}
+    if not as_json:
+        _show(tally, kinds_run, seconds)
+    # Shrinking runs a seed many times: a few failures show what there is to see.
+    shrunk = [shrink_elsewhere(each, rates) for each in tally.failures[:_MOST_SHRUNK]]
+    if as_json:
+        write_json(_as_json(tally, kinds_run, seconds, shrunk))
+    else:
+        _show_failures(shrunk, faults)
+    if tally.failures:
+        raise typer.Exit(1)
 
 
 def _show(tally: Tally, kinds: dict[str, int], seconds: float) -> None:

@@ -70,3 +70,13 @@ US_EAST_1: Final = PriceTable(
 """From the public price pages of AWS Lambda, SQS (standard queues), S3 (standard class), Athena
 (SQL on demand) and EMR Serverless (x86_64).
 """
+
+
+def prices_of(region: str) -> PriceTable:
+    """Return the prices of a region. Raises InvalidArgumentError where there are none here."""
+    tables = {table.region: table for table in (US_EAST_1,)}
+    if region not in tables:
+        raise InvalidArgumentError(
+            f"there are no prices for region {region!r}; there are those of {', '.join(tables)}"
+        )
+    return tables[region]

@@ -45,6 +45,12 @@ class Rates:
     driver_calls: int
     ramp_burst: int
     ramp_s: float
+    s3_partitions: int
+    io_cpu_s_per_byte: float
+    driver_task_s: float
+    spread: float
+    straggler_share: float
+    straggler_times: Rate
 
 
 RATES: Final = Rates(
@@ -60,8 +66,19 @@ RATES: Final = Rates(
     driver_calls=32,
     ramp_burst=limits.LAMBDA_RAMP_ENVIRONMENTS,
     ramp_s=limits.LAMBDA_RAMP_S,
+    s3_partitions=10,
+    io_cpu_s_per_byte=2e-9,
+    driver_task_s=300e-6,
+    spread=0.1,
+    straggler_share=0.01,
+    straggler_times=Rate(1.5, 2.5, 6.0),
 )
 """S3's performance guide names 100-200 ms as the most to expect for a first byte; functions in its
 region mostly see 15-30 ms, and some 600 Mbit/s. SQS answers within 5-20 ms in its region. Cold
 starts are those of Python functions of about 10 MB.
+
+`s3_partitions` is this table's weakest row: S3 splits keys as load lasts, at no promised pace.
+`driver_task_s` is aflint's own, of `python -m bench scheduler` with an HTTP request as `dispatch`
+measures it. One task in a hundred is a straggler in published measurements of S3 from functions
+(Starling doubles requests that are late for that reason).
 """

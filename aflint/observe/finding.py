@@ -25,20 +25,26 @@ def latest_jobs(most: int) -> list[tuple[Run, Job]]:
 def find_job(id: str) -> tuple[Run, Job]:
     """Return a job, and its run; of several runs of one name, the latest.
 
-    Raises InvalidArgumentError where no run that is kept has it.
+    Raises InvalidArgumentError where no run that is kept has it, and EventLogError where its run is
+    kept in a log that cannot be read.
     """
     run_id = id.rpartition("-")[0]
-    for run in _runs(run_id):
+    unread: list[AflintError] = []
+    for run in _runs(run_id, unread):
         for job in run.jobs:
             if job.id == id:
                 return run, job
+    if unread:
+        raise unread[0]
     raise InvalidArgumentError(
         f"no run that is kept has a job {id!r}: `aflint jobs` lists those there are"
     )
 
 
-def _runs(only: str | None = None) -> Iterator[Run]:
-    """Yield the runs that are kept, the latest first; what cannot be read is warned of."""
+def _runs(only: str | None = None, unread: list[AflintError] | None = None) -> Iterator[Run]:
+    """Yield the runs that are kept, the latest first; what cannot be read is added to `unread`, or
+    warned of.
+    """
     for path in logs(history_folder()):
         if only is not None and only not in path.name:
             continue
@@ -46,7 +52,10 @@ def _runs(only: str | None = None) -> Iterator[Run]:
         try:
             reader.read()
         except (AflintError, OSError) as error:
-            _log.warning("%s", error)
+            if unread is not None and isinstance(error, AflintError):
+                unread.append(error)
+            else:
+                _log.warning("%s", error)
             continue
         yield reader.run
 

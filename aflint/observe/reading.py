@@ -49,6 +49,12 @@ class Task:
     records: int = 0
     objects: int = 0
     """Of the bytes fetched and shuffled, those by objects or files."""
+    # Of a processor.
+    cpu: float = 0.0
+    # Requests to AWS: of SQS as they are billed.
+    sqs: int = 0
+    puts: int = 0
+    gets: int = 0
 
     @property
     def seconds(self) -> float:
@@ -319,6 +325,8 @@ def _measured(task: Task, metrics: dict[str, Any], ours: dict[str, Any]) -> None
     task.peak = metrics.get("Peak Execution Memory", 0)
     task.records = read["Records Read"] + fetched["Total Records Read"]
     task.objects = ours.get("objects_read", 0) + ours.get("objects_written", 0)
+    task.cpu = metrics.get("Executor CPU Time", 0) / 1e9
+    task.sqs, task.puts, task.gets = (ours.get(name, 0) for name in ("sqs", "puts", "gets"))
     ran = metrics["Executor Run Time"] / 1000
     waits = {
         "read": ours.get("read", 0.0),
