@@ -65,6 +65,14 @@ class StageInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Predicted:
+    """What a job was predicted to cost, in dollars, and to take: what is likely."""
+
+    dollars: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class JobStarted:
     """A job was accepted: `stages` are in dependency order, `transport` carries its shuffles."""
 
@@ -72,6 +80,7 @@ class JobStarted:
     name: str
     stages: tuple[StageInfo, ...]
     transport: str = ""
+    predicted: Predicted | None = None
 
 
 @dataclass(frozen=True, slots=True)

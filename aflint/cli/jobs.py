@@ -61,12 +61,14 @@ def age(seconds: float) -> str:
 def show(run: Run, job: Job) -> None:
     """Write one job: its stages, its slowest tasks and its failures."""
     from aflint.cost import format_dollars
-    from aflint.driver.report import format_bytes, format_seconds
+    from aflint.driver.report import format_bytes, format_predicted, format_seconds
     from aflint.observe.reading import slowest
 
     out = console()
     took = "" if job.completed is None else f" in {format_seconds(job.completed - job.submitted)}"
     cost = f"{'would cost ' if run.estimated else ''}{format_dollars(job.dollars)}"
+    if job.predicted is not None:
+        cost += f" ({format_predicted(job.predicted)} predicted)"
     out.print(f"job {job.id} {job.name}: {run.state(job)}{took}, {cost}", markup=False)
     out.print(f"run {run.id} of {run.name} on {run.backend}", markup=False)
     table = Table(box=None, pad_edge=False)
@@ -112,6 +114,7 @@ def as_dict(run: Run, job: Job, *, whole: bool) -> dict[str, Any]:
         "job": job.id, "run": run.id, "program": run.name, "backend": run.backend,
         "name": job.name, "state": run.state(job), "error": job.error, "began": job.submitted,
         "ended": job.completed, "dollars": job.dollars, "estimated": run.estimated,
+        "predicted": None if job.predicted is None else asdict(job.predicted),
         "stages": stages,
     }  # fmt: skip
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from aflint.cost.advice import Advice, advise
 from aflint.cost.bill import Usage, format_dollars
 from aflint.cost.forecast import Forecast, Setup, StageSample, extrapolate, forecast
 from aflint.cost.prices import US_EAST_1, PriceTable
@@ -68,6 +69,11 @@ class PredictedJob:
     def likely(self) -> Forecast:
         """The likely forecast."""
         return self.forecasts()[1]
+
+    @property
+    def advice(self) -> list[Advice]:
+        """What would be better."""
+        return advise(extrapolate(self.samples, self.setup), self.setup)
 
     @property
     def dollars(self) -> Span:
@@ -133,6 +139,7 @@ class Prediction:
                     "memory_mb": job.setup.memory_mb,
                     "transport": job.setup.transport,
                     "concurrency": job.setup.slots,
+                    "better": [asdict(each) for each in job.advice],
                     "stages": [
                         {
                             "id": each.work.id,
@@ -166,12 +173,24 @@ class Prediction:
             yield f"{head}: {money(job.dollars)}, {time(job.seconds)}"
             for each in job.likely.stages:
                 yield f"  stage {each.work.id} {each.work.name}: {', '.join(_figures(each.work))}"
+            yield f"  {_chosen(job)}"
+            if better := [f"{each.setting} = {each.better} ({each.why})" for each in job.advice]:
+                yield f"  auto would choose {', '.join(better)}"
+            yield from (f"  better: {each}" for each in job.advice if each.matters)
         yield from self.notes
         yield (
             f"elsewhere: Athena {format_dollars(self.athena_usd)} for scanning as much; "
             f"EMR Serverless {format_dollars(self.emr_usd)} for as much computing"
         )
         yield f"list prices of {self.prices.region}, {self.prices.date}; rates of {RATES.date}"
+
+
+def _chosen(job: PredictedJob) -> str:
+    setup, cold = job.setup, job.likely.cold
+    starts = f", {cold:,} of them new" if cold and setup.cold_s else ""
+    shuffled = any(sample.partitions for sample in job.samples)
+    transport = f", shuffled by {setup.transport}" if shuffled else ""
+    return f"on functions of {setup.memory_mb:,} MB, {setup.slots:,} at once{starts}{transport}"
 
 
 def athena_usd(scanned: float, queries: int = 1, prices: PriceTable = US_EAST_1) -> float:

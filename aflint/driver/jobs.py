@@ -29,6 +29,7 @@ from aflint.errors import (
     RunInUseError,
     SessionError,
 )
+from aflint.events import Predicted
 from aflint.journal import JobIdentity, Journal, Past, PastJob, Unjournaled
 from aflint.plan.lineage import Node, deep_recursion
 from aflint.plan.planner import Job, Plan, Stage, TaskSettings, plan, shuffled_side
@@ -61,6 +62,7 @@ RunJob = Callable[..., AbstractAsyncContextManager[RunningJob]]
 """`Scheduler.run`."""
 
 _DECODED_ON_THE_LOOP = 1 << 20
+_MOST_PREDICTED = 1000
 
 
 @dataclass(slots=True)
@@ -103,6 +105,8 @@ class JobRunner:
     executors: set[str] = field(default_factory=set)
     """The workers, or the functions' environments, that have run tasks."""
     _resolver: Resolver = field(init=False)
+    # What was predicted of the jobs over a node, by its id.
+    _predicted: dict[int, Predicted] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(init=False)
     # The inputs, by their digests, whose files stand in the journal.
     _listed: set[str] = field(init=False)
@@ -176,7 +180,7 @@ class JobRunner:
 
                 try:
                     async with self.run_job(
-                        Job(id, name, plan.stages, self.settings),
+                        Job(id, name, plan.stages, self.settings, self._predicted.get(node.id)),
                         on_accept=accept,
                         on_open=record.opened,
                         on_left=shuffles.left,
@@ -351,6 +355,10 @@ class JobRunner:
                 await job.values(range(job.partitions))
         finally:
             SAMPLING.reset(token)
+        last = sampling.predicted[-1]
+        while len(self._predicted) >= _MOST_PREDICTED:
+            del self._predicted[next(iter(self._predicted))]
+        self._predicted[node.id] = Predicted(last.dollars.likely, last.seconds.likely)
         return Prediction(tuple(sampling.predicted))
 
     async def save(self, node: Node, sink: Sink, target: str, mode: commit.Mode = "new") -> None:

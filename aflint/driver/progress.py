@@ -89,6 +89,8 @@ class ProgressDisplay:
                     self._draw_in(_FIRST_S)
             case JobEnded(id) if (report := self._running.pop(id, None)) is not None:
                 self._screen.keep(report.summary())
+                if report.hint:
+                    self._screen.keep(f"better: {report.hint}")
                 if not self._running:
                     self._stop()
 
@@ -156,7 +158,10 @@ class PlainLines:
                     self._write(*place)
             case JobEnded(id) if id in self._reporter.jobs:
                 self._written = {p: at for p, at in self._written.items() if p[0] != id}
-                _write(self._reporter.jobs[id].summary())
+                report = self._reporter.jobs[id]
+                _write(report.summary())
+                if report.hint:
+                    _write(f"better: {report.hint}")
 
     def _write(self, job: str, number: int) -> None:
         report = self._reporter.jobs[job]

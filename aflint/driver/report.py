@@ -12,10 +12,13 @@ from typing import Any, Final
 
 from aflint import html
 from aflint.cost import Cost, Usage, billed_gb_seconds, billed_sqs_requests, format_dollars, price
+from aflint.cost.forecast import Setup
+from aflint.driver.advising import Measured, hint
 from aflint.events import (
     Event,
     JobEnded,
     JobStarted,
+    Predicted,
     StageEnded,
     StageSkipped,
     StageStarted,
@@ -60,6 +63,7 @@ class StageReport:
     ended: float | None = None
     skipped: bool = False
     """What it would write, an earlier job left: no task of it runs, unless some of that is lost."""
+    parents: tuple[int, ...] = ()
     _summed: TaskMetrics = field(default_factory=TaskMetrics)
     # Metrics that are not in the sum yet: a hundred at once are added up in the time of a few.
     _unsummed: list[TaskMetrics] = field(default_factory=list)
@@ -111,6 +115,10 @@ class JobReport:
     running: bool = True
     estimated: bool = False
     usage: Usage = field(default_factory=Usage)
+    hint: str = ""
+    """Which setting would have been better, where that would have mattered."""
+    predicted: Predicted | None = None
+    """What `explain(predict=True)` had said of it."""
     _by_id: dict[int, StageReport] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -181,7 +189,10 @@ class JobReport:
             figures.append(f"{format_bytes(shuffled)} shuffled")
         total = self.cost.total
         dollars = "less than $0.0001" if 0 < total < 0.0001 else format_dollars(total)
-        return [*figures, f"would cost {dollars} on Lambda" if self.estimated else dollars]
+        bill = f"would cost {dollars} on Lambda" if self.estimated else dollars
+        if self.predicted is not None:
+            bill += f" ({format_predicted(self.predicted)} predicted)"
+        return [*figures, bill]
 
     def __repr__(self) -> str:
         state = "running" if self.running else "failed" if self.error else "done"
@@ -195,7 +206,11 @@ class JobReport:
         return f"{html.table(head, rows, self.summary())}<p>{html.escape(self._bill())}</p>"
 
     def _bill(self) -> str:
-        return f"would cost {self.cost} on Lambda" if self.estimated else f"cost {self.cost}"
+        bill = f"would cost {self.cost} on Lambda" if self.estimated else f"cost {self.cost}"
+        predicted = (
+            "" if self.predicted is None else f", predicted {format_predicted(self.predicted)}"
+        )
+        return f"{bill}{predicted}"
 
 
 def _table(stages: tuple[StageReport, ...]) -> list[str]:
@@ -232,6 +247,12 @@ def _rows(stages: tuple[StageReport, ...]) -> list[tuple[str, ...]]:
 
 def _count_of(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
+
+
+def format_predicted(predicted: Predicted) -> str:
+    """Return what was predicted, such as "$0.12 and 3.40 s"."""
+    dollars = format_dollars(float(f"{predicted.dollars:.3g}"))
+    return f"{dollars} and {format_seconds(predicted.seconds)}"
 
 
 def format_bytes(count: int) -> str:
@@ -292,11 +313,13 @@ class Reporter:
         *,
         estimate: bool,
         asked: Callable[[], Usage] = Usage,
+        setup: Callable[[], Setup] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.jobs: dict[str, JobReport] = {}
         self.clock = clock
         self._asked = asked
+        self._setup = setup
         self._charged = Usage()
         # What the jobs used that are over, without the driver's own requests.
         self._used = Usage()
@@ -306,13 +329,23 @@ class Reporter:
     def __call__(self, event: Event) -> None:
         """Take in an event."""
         match event:
-            case JobStarted(id, name, stages):
+            case JobStarted(id, name, stages, predicted=predicted):
                 if len(self.jobs) >= _KEPT:
                     oldest = self.jobs.pop(next(iter(self.jobs)))
                     if oldest.running:  # it is not heard of again
                         self._used += oldest.usage
-                reports = tuple(StageReport(each.id, each.name, each.tasks) for each in stages)
-                self.jobs[id] = JobReport(id, name, reports, self.clock(), estimated=self._estimate)
+                reports = tuple(
+                    StageReport(each.id, each.name, each.tasks, parents=each.parents)
+                    for each in stages
+                )
+                self.jobs[id] = JobReport(
+                    id,
+                    name,
+                    reports,
+                    self.clock(),
+                    estimated=self._estimate,
+                    predicted=predicted,
+                )
             case StageSkipped(id, number):
                 if id in self.jobs:
                     self.jobs[id].stage(number).skipped = True
@@ -350,6 +383,8 @@ class Reporter:
                     report.usage += uncharged
                     self._charged += uncharged
                     _warn_of_rejected(report)
+                    if self._setup is not None and not error:
+                        report.hint = _hint(report, self._setup())
 
     def _ended(self, report: JobReport, event: TaskEnded) -> None:
         stage = report.stage(event.id.stage)
@@ -395,6 +430,19 @@ def sum_metrics(several: Sequence[TaskMetrics]) -> TaskMetrics:
         if metrics.rejected_frames:
             rejected.update(metrics.rejected_frames)
     return TaskMetrics(rejected_frames=dict(rejected), **values)
+
+
+def _hint(report: JobReport, setup: Setup) -> str:
+    stages = [
+        Measured(
+            stage.id, stage.name, stage.tasks, stage.attempts, stage.parents, m.seconds,
+            m.load_seconds, m.cpu_seconds, m.input_bytes, m.shuffle_read_bytes,
+            m.shuffle_write_bytes, m.shuffle_write_records, m.peak_memory_bytes,
+        )
+        for stage in report.stages
+        for m in (stage.metrics,)
+    ]  # fmt: skip
+    return hint(stages, setup, report.seconds, report.cost.total)
 
 
 def _warn_of_rejected(report: JobReport) -> None:

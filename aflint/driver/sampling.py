@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -97,14 +97,24 @@ class Calibration:
 
 
 class Sampling:
-    """What a program, or one question, has sampled so far. `counts`: whether accumulators count."""
+    """What a program, or one question, has sampled so far.
 
-    def __init__(self, runner: JobRunner, *, counts: bool) -> None:
+    `counts`: whether accumulators count. `tell` is called with each job that is predicted.
+    """
+
+    def __init__(
+        self,
+        runner: JobRunner,
+        *,
+        counts: bool,
+        tell: Callable[[PredictedJob], None] | None = None,
+    ) -> None:
         self.resolver = Resolver(runner._values, runner.default_parallelism)
         self.resolver.know(runner.resolver)
         self.predicted: list[PredictedJob] = []
         self._runner = runner
         self._counts = counts
+        self._tell = tell
         # For each node its cut one, as long as this lives: what a sampled job caches, and the
         # shuffles that it leaves, are there for the next one, as they will be in the run.
         self._cut: dict[tuple[int, bool], Node] = {}
@@ -193,19 +203,20 @@ class Sampling:
             read_s=calibration.read_s,
         )
         here = PredictedJob(name, tuple(samples), setup)
-        self.predicted.append(
-            replace(
-                here,
-                beside_s=max(0.0, took - _busy(metrics.values(), setup)),
-                asked=_driver_usage(asked, small.stages, setup),
-                sample_usd=sum(
-                    price(task_usage(each, setup.memory_mb, estimate=runner.estimated)).total
-                    for run in runs
-                    for several in run.values()
-                    for each in several
-                ),
-            )
+        predicted = replace(
+            here,
+            beside_s=max(0.0, took - _busy(metrics.values(), setup)),
+            asked=_driver_usage(asked, small.stages, setup),
+            sample_usd=sum(
+                price(task_usage(each, setup.memory_mb, estimate=runner.estimated)).total
+                for run in runs
+                for several in run.values()
+                for each in several
+            ),
         )
+        self.predicted.append(predicted)
+        if self._tell is not None:
+            self._tell(predicted)
 
     async def _again(
         self, stages: tuple[Stage, ...], name: str, partitions: Sequence[int], first: Metrics

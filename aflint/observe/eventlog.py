@@ -379,6 +379,9 @@ class EventLog:
                     "job": event.job,
                     "transport": event.transport,
                     "targets": [info.target for info in event.stages if info.target],
+                    "predicted": None
+                    if event.predicted is None
+                    else [event.predicted.dollars, event.predicted.seconds],
                 },
             }
         )

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any, Final, Literal
 
 from aflint.errors import EventLogError
+from aflint.events import Predicted
 from aflint.observe.eventlog import FORMAT
 from aflint.observe.logfile import IN_PROGRESS
 
@@ -47,6 +48,8 @@ class Task:
     spilled: int = 0
     peak: int = 0
     records: int = 0
+    sent: int = 0
+    """The records that it put into shuffles."""
     objects: int = 0
     """Of the bytes fetched and shuffled, those by objects or files."""
     # Of a processor.
@@ -135,6 +138,8 @@ class Job:
     error: str = ""
     # What was billed for it, the driver's own requests included; None until it ends.
     billed: float | None = None
+    # What was predicted before: dollars and seconds.
+    predicted: Predicted | None = None
 
     @property
     def dollars(self) -> float:
@@ -266,6 +271,7 @@ class LogReader:
             _seconds(event["Submission Time"]),
             ours.get("transport", ""),
             tuple(ours.get("targets", ())),
+            predicted=Predicted(*ours["predicted"]) if ours.get("predicted") else None,
         )
         self._jobs[number] = job
         self.run.jobs.append(job)
@@ -324,6 +330,7 @@ def _measured(task: Task, metrics: dict[str, Any], ours: dict[str, Any]) -> None
     task.spilled = metrics["Disk Bytes Spilled"]
     task.peak = metrics.get("Peak Execution Memory", 0)
     task.records = read["Records Read"] + fetched["Total Records Read"]
+    task.sent = shuffled.get("Shuffle Records Written", 0)
     task.objects = ours.get("objects_read", 0) + ours.get("objects_written", 0)
     task.cpu = metrics.get("Executor CPU Time", 0) / 1e9
     task.sqs, task.puts, task.gets = (ours.get(name, 0) for name in ("sqs", "puts", "gets"))

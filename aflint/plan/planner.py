@@ -12,7 +12,7 @@ from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from aflint.errors import InternalError
-from aflint.events import RddInfo, StageInfo
+from aflint.events import Predicted, RddInfo, StageInfo
 from aflint.plan.lineage import (
     Aggregator,
     AlignedUnion,
@@ -150,6 +150,7 @@ class Job:
     name: str
     stages: tuple[Stage, ...]
     settings: TaskSettings
+    predicted: Predicted | None = None
 
     @property
     def result_stage(self) -> Stage:

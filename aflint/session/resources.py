@@ -19,11 +19,14 @@ from aflint.cost import price
 from aflint.cost.forecast import Setup
 from aflint.driver.budget import Watch
 from aflint.driver.command import this_driver
+from aflint.driver.explaining import explained_to
+from aflint.driver.explaining import write as write_explained
 from aflint.driver.failed import FailedTasks
 from aflint.driver.jobs import JobRunner
 from aflint.driver.programs import Programs
 from aflint.driver.progress import open_progress, show_task_logs
 from aflint.driver.report import Reporter
+from aflint.driver.sampling import Sampling
 from aflint.driver.scratch import ScratchFolder
 from aflint.driver.shuffles import KeptShuffles, Left, OwnShuffles
 from aflint.driver.signals import SignalGuard
@@ -153,6 +156,7 @@ class Resources:
             config.memory_mb,
             estimate=backend.estimated,
             asked=lambda: backend.asked() + kept.usage,
+            setup=partial(self._setup, backend),
         )
         # Before progress, which shows what the reporter has taken in.
         self._listeners.append(self.reporter)
@@ -207,6 +211,9 @@ class Resources:
             asked=backend.asked,
             failed=FailedTasks(failed_folder()) if config.keep_failed else None,
         )
+        if (explained := explained_to()) is not None:
+            tell = partial(write_explained, explained)
+            self._jobs.sampling = Sampling(self._jobs, counts=True, tell=tell)
 
     def _setup(self, backend: Backend) -> Setup:
         """Return what jobs run on now."""

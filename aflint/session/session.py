@@ -20,6 +20,7 @@ from aflint.config import Config, load_config
 from aflint.cost import Cost, price
 from aflint.driver import splits
 from aflint.driver.callsite import named_here
+from aflint.driver.explaining import explained_to
 from aflint.driver.keeper import Keeper
 from aflint.driver.report import JobReport
 from aflint.driver.splits import Paths
@@ -92,6 +93,12 @@ class Session:
 
     def __init__(self, config: Config, id: str | None = None) -> None:
         """`id`: what the session is called where no `run_id` is set; chosen at random if None."""
+        if explained_to() is not None:
+            # A program that is explained leaves nothing: it has not run.
+            config = config.replace(
+                journal=False, run_id=None, history_mb=0, event_log=None, keep_failed=False,
+                otel=False, openlineage=False, ui=False, progress=False,
+            )  # fmt: skip
         self.config = config
         self.id = config.run_id or id or secrets.token_hex(4)
         self.name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "aflint"

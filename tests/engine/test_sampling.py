@@ -44,6 +44,9 @@ async def test_a_prediction_has_the_stages_and_the_bytes_of_the_run(
     assert await counts.count() == 997
     ran = session.last_job
     assert ran is not None
+    assert ran.predicted is not None
+    assert ran.predicted.dollars == found.jobs[-1].dollars.likely
+    assert "predicted" in ran.summary()
     (job,) = found.jobs
     assert [each.work.tasks for each in job.likely.stages] == [each.tasks for each in ran.stages]
     maps = job.likely.stages[0].work

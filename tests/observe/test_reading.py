@@ -223,6 +223,33 @@ def test_an_unknown_job_and_a_log_of_another_version_are_said(
     assert "`aflint jobs` lists those there are" in unknown
     assert "3f0c9a12-1" in aflint("jobs")
     assert "aflint 9.1" in caplog.text
+    newer = aflint("jobs", "new-1")
+    assert newer.startswith("1\n")
+    assert "was written by aflint 9.1 in format 2" in newer
+
+
+def test_a_past_job_is_advised_by_its_own_metrics(history: Path) -> None:
+    written(history / "aflint-3f0c9a12")
+    said = aflint("advise", "3f0c9a12-1")
+    assert "memory_mb = 512 in place of 1769" in said  # its tasks did nothing but wait
+    assert "concurrency" not in said  # one of them took as long as the job
+    found = json.loads(aflint("advise", "3f0c9a12-1", "--json").partition("\n")[2])
+    assert (found["now"]["slots"], found["now"]["memory_mb"]) == (2, 1769)
+    assert {"setting", "better", "saved_usd", "saved_s", "why"} <= found["advice"][0].keys()
+    assert aflint("advise", "nothing-7").startswith("1\n")
+    written(history / "aflint-idle", run="idle", ends=False)
+    lines = (history / "aflint-idle").read_text().splitlines(keepends=True)
+    (history / "aflint-idle").write_text("".join(x for x in lines if "TaskEnd" not in x))
+    assert "no task of job idle-1 has ended" in aflint("advise", "idle-1")
+
+
+def test_what_was_predicted_stands_beside_the_bill(history: Path) -> None:
+    path = written(history / "aflint-3f0c9a12")
+    before = '"predicted": null' if '"predicted": null' in path.read_text() else '"predicted":null'
+    path.write_text(path.read_text().replace(before, '"predicted":[0.00031,8.5]'))
+    assert "would cost $0.000319 ($0.00031 and 8.50 s predicted)" in aflint("jobs", "3f0c9a12-1")
+    (listed,) = json.loads(aflint("jobs", "--json").partition("\n")[2])
+    assert listed["predicted"] == {"dollars": 0.00031, "seconds": 8.5}
 
 
 def test_jobs_fit_into_forty_columns(history: Path) -> None:
