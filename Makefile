@@ -8,6 +8,7 @@
 #   make fuzz     decoders under any bytes, guided by coverage, a minute each (ARGS="frame --seconds 9")
 #   make check    what needs no running: format, lint, types, walls (each runs alone too)
 #   make bench    aflint beside its peers; installs PySpark and a Java runtime (about 500 MB)
+#   make bench-peers   Dask, Lithops, Polars, Ray and Sail, each in an environment of its own
 #   make soak     an hour of mixed jobs: flat memory and file descriptors; BACKEND=localcloud, too
 #   make format   rewrite the code in the house format
 #   make docs     rewrite the generated parts of docs/, and build the site; a broken link fails
@@ -21,7 +22,7 @@ SOURCES := $(wildcard aflint bench examples tests tools)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test slow check check-pyspark seams simulate fuzz fmt lint types walls bench soak \
+.PHONY: help install demo test slow check check-pyspark seams simulate fuzz fmt lint types walls bench bench-peers soak \
 	format docs clean
 .NOTPARALLEL:
 
@@ -123,6 +124,9 @@ walls: install
 
 bench: $(VENV)/.installed-bench
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-peers: $(VENV)/.installed-bench
+	@$(BIN)/python -m bench install
 
 BACKEND ?= local
 

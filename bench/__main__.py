@@ -1,9 +1,10 @@
-"""`python -m bench`: run the benchmarks named, or all; print and write what they found."""
+"""`python -m bench`: measure, compare two runs, write the documentation, install the peers."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,71 +13,135 @@ from rich.console import Console
 from rich.status import Status
 
 from aflint.cli.ascii import write_in_any_encoding
-from bench import show
+from bench import compare as comparing
+from bench import docs, environments, show
+from bench.engine import EngineError
+from bench.matrix import SizeError
 from bench.measure import AnswersDifferError
-from bench.registry import WORKLOADS
+from bench.registry import ENGINES, WORKLOADS
 from bench.report import Report
-from bench.workload import Options
+from bench.workload import TINY, Options
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench" / "results" / "results.json"
+
+app = typer.Typer(add_completion=False, help=__doc__)
 
 
-def main(
+def size_of(text: str) -> float:
+    """Return a size as it was given. Raises BadParameter unless it is more than 0."""
+    if text == "tiny":
+        return TINY
+    try:
+        size = float(text)
+    except ValueError:
+        size = 0.0
+    if not 0 < size < float("inf"):
+        raise typer.BadParameter(
+            f"{text} is no size: give a number more than 0, times the usual size, or tiny"
+        )
+    return size
+
+
+@app.command()
+def run(
     names: Annotated[list[str] | None, typer.Argument(help="Which; all if none is named.")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Say what there is, and stop.")] = False,
-    quick: Annotated[bool, typer.Option(help="Small sizes: shows that it runs.")] = False,
-    trips: Annotated[int, typer.Option(min=1, help="Trips of the taxi benchmark.")] = 3_000_000,
+    size: Annotated[str, typer.Option(help='Times the usual size, or "tiny".')] = "1",
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds after the warm-up.")] = None,
-    peers: Annotated[
+    engines: Annotated[
         str | None, typer.Option(help='Only these, as "aflint,hand-written,PySpark".')
     ] = None,
     transport: Annotated[
         str | None, typer.Option(help="Only this one, in the shuffle benchmark.")
     ] = None,
-    scale: Annotated[float, typer.Option(min=0.001, help="Of the TPC-H benchmark.")] = 1.0,
     data: Annotated[Path, typer.Option(help="Where generated data is kept.")] = ROOT / "data",
-    out: Annotated[Path, typer.Option(help="Where results go.")] = ROOT / "bench" / "results",
+    out: Annotated[Path, typer.Option(help="Where results are added.")] = RESULTS,
 ) -> None:
-    """Measure aflint beside its peers, in one run."""
-    write_in_any_encoding()
-    console = Console()
-    if list_:
-        for workload in WORKLOADS.values():
-            console.print(f"[bold]{workload.name:10}[/] {workload.title}")
-        return
+    """Measure aflint beside its peers, in one run; `run` need not be written."""
     unknown = set(names or ()) - set(WORKLOADS)
     if unknown:
         raise typer.BadParameter(
             f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(WORKLOADS)}"
         )
-    only = frozenset(peer.strip() for peer in peers.split(",")) if peers else None
-    options = Options(quick, trips, rounds, only, data, transport, scale)
-    out.mkdir(parents=True, exist_ok=True)
+    only = frozenset(engine.strip() for engine in engines.split(",")) if engines else None
+    out.parent.mkdir(parents=True, exist_ok=True)
+    options = Options(size_of(size), rounds, only, data, out.parent, transport)
+    console = Console()
+    failed = False
     for name in names or WORKLOADS:
-        _run(name, options, out, console)
+        failed |= not _run(name, options, out, console)
+    if failed:
+        raise typer.Exit(1)
 
 
-def _run(name: str, options: Options, out: Path, console: Console) -> None:
+def _run(name: str, options: Options, out: Path, console: Console) -> bool:
     with console.status(name) as status:
         try:
             report = asyncio.run(_measure(name, options, status))
-        except AnswersDifferError as error:
-            console.print(f"[bold red]{name}[/]: {error}")
-            raise typer.Exit(1) from None
-    console.print(show.table(report))
-    for line in show.goals(report):
-        console.print(line)
-    for note in report.notes:
-        console.print(f"[dim]{note}[/]")
-    (out / f"{name}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
-    (out / f"{name}.md").write_text(show.markdown(report))
-    show.chart(report, out / f"{name}.svg")
-    console.print(f"[dim]Written to {out / name}.json, .md and, with matplotlib, .svg[/]\n")
+        except (AnswersDifferError, EngineError, SizeError) as error:
+            console.print(f"[bold red]{name}[/]: {error}", highlight=False)
+            return False
+    show.tell(report, console)
+    found = comparing.load(out) if out.exists() else {}
+    found[name] = report.to_json()
+    out.write_text(json.dumps(found, indent=1) + "\n")
+    console.print(f"[dim]Added to {out}[/]\n")
+    return True
 
 
 async def _measure(name: str, options: Options, status: Status) -> Report:
     return await WORKLOADS[name].run(options, lambda text: status.update(f"{name}: {text}"))
 
 
+@app.command("list")
+def list_() -> None:
+    """Say which workloads and which engines there are."""
+    console = Console()
+    for workload in WORKLOADS.values():
+        console.print(f"[bold]{workload.name:15}[/] {workload.title}")
+    for engine in ENGINES:
+        there = "" if engine.python.exists() else "  [dim](not installed: make bench-peers)[/]"
+        console.print(f"[bold]{engine.name}[/]{there}")
+
+
+@app.command()
+def compare(old: Path, new: Path) -> None:
+    """Show what became slower, by its ratio to the hand-written peer; exit status 1 if any did."""
+    try:
+        before, after = comparing.load(old), comparing.load(new)
+    except comparing.ResultsError as error:
+        raise typer.BadParameter(str(error)) from None
+    changes = comparing.changes(before, after)
+    Console().print(comparing.table(changes))
+    if any(change.regressed for change in changes):
+        raise typer.Exit(1)
+
+
+@app.command("docs")
+def write_docs(results: Path = RESULTS) -> None:
+    """Write the tables and charts of docs/benchmarks.md from results."""
+    docs.write(comparing.load(results), ROOT / "docs")
+
+
+@app.command()
+def install() -> None:
+    """Install the engines that live in environments of their own; one that fails is named."""
+    failed = environments.install(ENGINES)
+    for name, why in failed.items():
+        Console(stderr=True).print(f"[bold red]{name}[/] does not install: {why}", highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run a command; the names of benchmarks alone are run."""
+    write_in_any_encoding()
+    arguments = sys.argv[1:]
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
+    if not arguments or arguments[0] not in commands | {"--help"}:
+        arguments = ["run", *arguments]
+    app(arguments)
+
+
 if __name__ == "__main__":
-    typer.run(main)
+    main()

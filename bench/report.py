@@ -15,13 +15,26 @@ from typing import Any
 class Sample:
     """One peer on one case: wall-clock and CPU seconds of each round, in order.
 
-    CPU is that of every process of the peer, and NaN where the system does not tell.
+    CPU is that of every process of the peer, and NaN where the system does not tell. `memory` is
+    what they held at most in the warm-up, and `shuffled` how many bytes went through shuffles in
+    the last round; None where that is not known.
     """
 
     case: str
     peer: str
     seconds: tuple[float, ...]
     cpu: tuple[float, ...]
+    memory: int | None = None
+    shuffled: int | None = None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A cell without figures, and why."""
+
+    case: str
+    peer: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,7 @@ class Report:
     goals: tuple[Goal, ...] = ()
     notes: tuple[str, ...] = ()
     subject: str = "aflint"
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def cases(self) -> list[str]:
@@ -70,6 +84,32 @@ class Report:
         """Return how many times as long as `over` a peer takes, None if either is missing."""
         one, other = self.sample(case, peer), self.sample(case, over)
         return paired_ratio(one.seconds, other.seconds) if one and other else None
+
+    @staticmethod
+    def from_json(told: dict[str, Any]) -> Report:
+        """Return the report that `to_json` wrote."""
+        samples = (
+            Sample(
+                s["case"],
+                s["peer"],
+                tuple(s["seconds"]),
+                tuple(s["cpu"]),
+                s.get("memory"),
+                s.get("shuffled"),
+            )
+            for s in told["samples"]
+        )
+        goals = (Goal(g["what"], g["limit"], g["measured"], g["at_most"]) for g in told["goals"])
+        return Report(
+            told["workload"],
+            told["title"],
+            told["command"],
+            tuple(samples),
+            tuple(goals),
+            tuple(told["notes"]),
+            told["subject"],
+            tuple(Gap(**gap) for gap in told.get("gaps", ())),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the report with its medians and the machine that it is true of."""
@@ -94,6 +134,7 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cpus": os.cpu_count(),
+        "load": os.getloadavg()[0],
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

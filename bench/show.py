@@ -1,28 +1,51 @@
-"""A report for people: as a table in the terminal, as Markdown, as a chart."""
+"""A report for people: as a table in the terminal, and as Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.report import Goal, Report
+from bench.matrix import LIMIT
+from bench.report import Goal, Report, Sample
 
-STYLES = ("cyan", "green", "yellow", "magenta")
+
+def tell(report: Report, console: Console) -> None:
+    """Print a report: its table, its goals, its notes."""
+    console.print(table(report))
+    for gap in report.gaps:
+        console.print(Text(f"{gap.case}, {gap.peer}: {gap.why}", "yellow"))
+    for line in goals(report):
+        console.print(line)
+    for note in report.notes:
+        console.print(f"[dim]{note}[/]")
 
 
 def table(report: Report) -> Table:
-    """Return medians of every peer side by side, and how the subject stands to each."""
-    heads, rows = _cells(report)
+    """Return a row for each engine on each case."""
     drawn = Table(title=report.title, title_justify="left", title_style="bold")
-    for number, head in enumerate(heads):
-        drawn.add_column(head, justify="right" if number else "left")
-    for row in rows:
-        drawn.add_row(*row)
+    columns = ("", "", "s", "least-most", "CPU s", "MB held", "MB shuffled", f"x {LIMIT}")
+    for number, head in enumerate(columns):
+        drawn.add_column(head, justify="right" if number > 1 else "left")
+    for case in report.cases:
+        for peer in report.peers:
+            sample = report.sample(case, peer)
+            if sample:
+                ratio = report.ratio(case, peer, LIMIT)
+                drawn.add_row(case, peer, *figures(sample), "" if ratio is None else f"{ratio:.2f}")
+        drawn.add_section()
     return drawn
+
+
+def figures(sample: Sample) -> list[str]:
+    """Return seconds, their spread, CPU seconds, MB of memory and MB shuffled, as text."""
+    spread = f"{min(sample.seconds):.3f}-{max(sample.seconds):.3f}"
+    cpu = median(sample.cpu)
+    of_bytes = ["" if n is None else f"{n / 1e6:,.1f}" for n in (sample.memory, sample.shuffled)]
+    return [f"{median(sample.seconds):.3f}", spread, f"{cpu:.2f}" if cpu >= 0 else "", *of_bytes]
 
 
 def goals(report: Report) -> Iterator[Text]:
@@ -33,54 +56,32 @@ def goals(report: Report) -> Iterator[Text]:
 
 
 def markdown(report: Report) -> str:
-    """Return the report as a section of Markdown."""
-    heads, rows = _cells(report)
-    lines = [f"## {report.title}", "", f"`{report.command}`", ""]
-    lines += [_row(heads), _row(["---", *["---:"] * (len(heads) - 1)])]
-    lines += [_row(row) for row in rows]
-    lines += ["", *(f"- {'met' if goal.met else 'MISSED'}: {_goal(goal)}" for goal in report.goals)]
-    lines += [f"- {note}" for note in report.notes]
-    return "\n".join(lines) + "\n"
-
-
-def chart(report: Report, path: Path) -> bool:
-    """Draw the medians as an SVG; returns False if matplotlib is not installed."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return False
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    axes = figure.subplots()
-    width = 0.8 / len(report.peers)
-    for number, peer in enumerate(report.peers):
-        found = [(at, report.sample(case, peer)) for at, case in enumerate(report.cases)]
-        drawn = [(at, median(sample.seconds)) for at, sample in found if sample]
-        places = [at + number * width for at, _ in drawn]
-        axes.bar(places, [value for _, value in drawn], width, label=peer)
-    middle = 0.4 - width / 2
-    axes.set_xticks([at + middle for at in range(len(report.cases))], report.cases)
-    axes.set_ylabel("seconds")
-    axes.set_title(report.title, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    figure.savefig(path, metadata={"Date": None})
-    return True
-
-
-def _cells(report: Report) -> tuple[list[str], list[list[str]]]:
+    """Return the report as a section of Markdown: a row for each case, a column for each peer."""
     rivals = [peer for peer in report.peers if peer != report.subject]
     with_cpu = all(value >= 0 for sample in report.samples for value in sample.cpu)
     heads = ["", *(f"{peer} s" for peer in report.peers)]
     heads += [f"{peer} CPU s" for peer in report.peers if with_cpu]
     heads += [f"{report.subject} : {rival}" for rival in rivals]
-    rows = []
+    lines = [f"## {report.title}", "", f"`{report.command}`", ""]
+    lines += [row(heads), row(["---", *["---:"] * (len(heads) - 1)])]
     for case in report.cases:
         found = [report.sample(case, peer) for peer in report.peers]
-        row = [case, *(f"{median(s.seconds):.3f}" if s else "" for s in found)]
-        row += [f"{median(s.cpu):.2f}" if s else "" for s in found if with_cpu]
+        cells = [case, *(f"{median(s.seconds):.3f}" if s else "" for s in found)]
+        cells += [f"{median(s.cpu):.2f}" if s else "" for s in found if with_cpu]
         ratios = [report.ratio(case, report.subject, rival) for rival in rivals]
-        rows.append(row + ["" if ratio is None else _times(ratio) for ratio in ratios])
-    return heads, rows
+        lines.append(row(cells + ["" if ratio is None else _times(ratio) for ratio in ratios]))
+    lines += ["", *(f"- {told}" for told in told_goals(report)), *(f"- {n}" for n in report.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def told_goals(report: Report) -> Iterator[str]:
+    """Yield a sentence for each goal."""
+    return (f"{'met' if goal.met else 'MISSED'}: {_goal(goal)}" for goal in report.goals)
+
+
+def row(cells: list[str]) -> str:
+    """Return a row of a table in Markdown."""
+    return f"| {' | '.join(cells)} |"
 
 
 def _times(ratio: float) -> str:
@@ -92,7 +93,3 @@ def _goal(goal: Goal) -> str:
         f"{goal.what}: {goal.measured:.3g}, promised {'at most' if goal.at_most else 'at least'} "
         f"{goal.limit:g}"
     )
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

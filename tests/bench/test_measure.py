@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from bench.measure import AnswersDifferError, compare, tree_cpu
+from bench.measure import AnswersDifferError, compare
 
 
 class Scripted:
@@ -46,8 +44,3 @@ async def test_peers_that_disagree_are_not_compared() -> None:
 async def test_a_tuple_and_the_list_that_json_makes_of_it_agree() -> None:
     peers = [Scripted("a", [], lambda case: [(1, 2)]), Scripted("b", [], lambda case: [[1, 2]])]
     assert len(await compare(["x"], peers, 1, say=lambda text: None)) == 2
-
-
-def test_cpu_of_a_tree_is_known_on_linux_only() -> None:
-    used = tree_cpu(os.getpid())
-    assert used > 0 if os.path.isdir("/proc") else math.isnan(used)

@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.peers.pyspark_on_aflint import PysparkOnAflint
+from bench.engine import EngineProcess
+from bench.registry import ENGINES
+from bench.workload import Job
 from examples.taxi import oracle
 from examples.taxi.generate import WEATHER, generate
 from tests.pyspark.conftest import RunProgram
@@ -21,11 +23,14 @@ def test_answers_are_those_of_plain_python(tmp_path: Path, run_program: RunProgr
     expected = json.loads(json.dumps(oracle.answers(trips, tmp_path / WEATHER)))
     lines = run_program(PROGRAM, tmp_path, cwd=tmp_path).stdout.splitlines()
     assert {line[:2]: json.loads(line[3:]) for line in lines} == expected
-    measured = asyncio.run(measured_answer([str(path) for path in trips], tmp_path / WEATHER))
+    measured = asyncio.run(
+        measured_answer([str(path) for path in trips], tmp_path / WEATHER, tmp_path)
+    )
     assert measured == expected["Q6"]
 
 
-async def measured_answer(trips: list[str], weather: Path) -> Any:
-    data = {"trips": trips, "weather": str(weather)}
-    async with PysparkOnAflint("pyspark_taxi", data) as peer:
-        return await peer.answer("Q6")
+async def measured_answer(trips: list[str], weather: Path, folder: Path) -> Any:
+    (engine,) = (each for each in ENGINES if each.name == "PySpark program on aflint")
+    job = Job("taxi", "Q6", {"trips": trips, "weather": str(weather)}, len(trips), "")
+    async with EngineProcess(engine, folder / "log") as process:
+        return (await process.do(job)).answer

@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.peers import handwritten
-from bench.peers.handwritten import Chunk, Handwritten, chunks, combine, lines
-from examples.taxi import oracle
-from examples.taxi.generate import WEATHER, generate
-from examples.taxi.queries import QUERIES
+from bench import handwork
+from bench.handwork import Chunk, chunks, combine, lines
 
 
 @given(
@@ -27,7 +24,7 @@ def test_every_line_is_in_exactly_one_chunk(
     path.write_text(text)
     ends = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     parts = [Chunk(str(path), low, high) for low, high in pairwise(ends)]
-    with patch.object(handwritten, "BLOCK", block):
+    with patch.object(handwork, "BLOCK", block):
         found = [line for part in parts for lot in lines(part) for line in lot]
     expected = text.split("\n")
     assert found == (expected[:-1] if expected[-1] == "" else expected)
@@ -47,11 +44,3 @@ def test_combine_reduces_values_in_order() -> None:
         "x": "13",
         "y": "2",
     }
-
-
-def test_answers_are_those_of_plain_python(tmp_path: Path) -> None:
-    generate(tmp_path, 6_000, jobs=1)
-    paths = sorted(tmp_path.glob("*_tripdata_*.csv"))
-    expected = oracle.answers(paths, tmp_path / WEATHER)
-    with Handwritten([str(path) for path in paths], str(tmp_path / WEATHER)) as program:
-        assert {query.name: program.answer(query.name) for query in QUERIES} == expected

@@ -1,0 +1,120 @@
+"""The tables and charts of docs/benchmarks.md, from the results of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.matrix import LIMIT
+from bench.registry import ENGINES, MATRICES
+from bench.report import Report, Sample
+from bench.show import row, told_goals
+
+BEGIN, END = "<!-- figures of a run -->", "<!-- end of the figures -->"
+CHARTS = {"seconds": "Seconds", "cpu": "CPU seconds"}
+_MACHINE = "{processor}, {cpus} CPUs, Python {python}"
+
+
+def write(results: Mapping[str, Any], folder: Path) -> None:
+    """Rewrite what stands between the marks of benchmarks.md, and the charts beside it."""
+    found = [
+        (Report.from_json(results[m.name]), results[m.name]["machine"])
+        for m in MATRICES
+        if m.name in results
+    ]
+    page = folder / "benchmarks.md"
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    reports = [report for report, _ in found]
+    text = "\n".join([BEGIN, "", *_tables(reports), *_told(found), END])
+    page.write_text(f"{before}{text}{after}")
+    for field, title in CHARTS.items():
+        chart(
+            reports,
+            field,
+            f"{title}, times those of the {LIMIT} program",
+            folder / f"benchmarks-{field}.svg",
+        )
+
+
+def _tables(reports: list[Report]) -> Iterator[str]:
+    """Yield tables of seconds, of CPU seconds and of memory: a row for each case."""
+    names = [e.name for e in ENGINES if any(e.name in report.peers for report in reports)]
+    cells: dict[str, Callable[[Sample], str]] = {
+        "Median seconds, with half the difference of the slowest and the fastest round": _seconds,
+        "CPU seconds of all processes": lambda s: f"{median(s.cpu):.2f}",
+        "MB held at most, by all processes": lambda s: _mb(s.memory),
+        "MB shuffled, where an engine says": lambda s: _mb(s.shuffled),
+    }
+    for title, cell in cells.items():
+        yield from (f"### {title}", "", row(["", *names]), row(["---", *["---:"] * len(names)]))
+        for report in reports:
+            for case in report.cases:
+                samples = (report.sample(case, name) for name in names)
+                label = case if case == report.workload else f"{report.workload} {case}"
+                yield row([label, *(cell(sample) if sample else "-" for sample in samples)])
+        yield ""
+
+
+def _seconds(sample: Sample) -> str:
+    half = (max(sample.seconds) - min(sample.seconds)) / 2
+    return f"{median(sample.seconds):.3g} ± {half:.2g}"
+
+
+def _mb(of: int | None) -> str:
+    return "" if of is None else f"{of / 1e6:,.1f}"
+
+
+def _told(found: list[tuple[Report, Mapping[str, Any]]]) -> Iterator[str]:
+    """Yield the goals, who cannot do what, and how each was run."""
+    yield from ("### What was promised", "")
+    yield from (f"- {told}" for report, _ in found for told in told_goals(report))
+    yield from ("", "### What an engine cannot do", "")
+    whys: dict[tuple[str, str], list[str]] = {}
+    for report, _ in found:
+        for gap in report.gaps:
+            whys.setdefault((gap.peer, gap.why), []).append(gap.case)
+    yield from (f"- {peer}: {', '.join(cases)}: {why}" for (peer, why), cases in whys.items())
+    yield from ("", "### How it was run", "")
+    for report, machine in found:
+        load = machine.get("load")
+        yield (
+            f"- `{report.command}` on {machine['time'][:10]}, {_MACHINE.format(**machine)}"
+            f"{'' if load is None else f', load {load:.1f}'}: {'; '.join(report.notes)}"
+        )
+    yield ""
+
+
+def chart(reports: list[Report], field: str, title: str, path: Path) -> None:
+    """Draw each engine's figures over the hand-written program's, a line of marks for each case."""
+    from matplotlib.figure import Figure
+
+    rows = [(r, c) for r in reports for c in r.cases if r.sample(c, LIMIT)]
+    figure = Figure(figsize=(9, 1.2 + 0.3 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    for number, engine in enumerate(ENGINES):
+        marks = [
+            (_over(r.sample(c, engine.name), r.sample(c, LIMIT), field), at)
+            for at, (r, c) in enumerate(rows)
+        ]
+        drawn = [(x, y) for x, y in marks if x]
+        if drawn:
+            axes.plot(*zip(*drawn, strict=True), "os^vDPX*<>hpd"[number], label=engine.name)
+    labels = [c if c == r.workload else f"{r.workload} {c}" for r, c in rows]
+    axes.set_yticks(range(len(rows)), labels)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.axvline(1, color="gray", linewidth=0.5)
+    axes.set_title(title, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, bbox_to_anchor=(1.01, 1), loc="upper left")
+    figure.savefig(path, metadata={"Date": None})
+
+
+def _over(sample: Sample | None, limit: Sample | None, field: str) -> float:
+    if sample is None or limit is None:
+        return 0.0
+    below = median(getattr(limit, field))
+    return median(getattr(sample, field)) / below if below else 0.0

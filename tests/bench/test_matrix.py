@@ -1,0 +1,173 @@
+"""Every workload by aflint and by hand, at a size that shows that it runs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from typer.testing import CliRunner
+
+from bench import inputs
+from bench.__main__ import app
+from bench.engine import Engine, EngineError, EngineProcess
+from bench.environments import install
+from bench.matrix import SizeError, count_of, measure, take_turns
+from bench.matrix import inputs as inputs_of
+from bench.registry import ENGINES, MATRICES, WORKLOADS
+from bench.workload import TINY, Matrix, Options
+from examples.taxi import oracle
+
+SUBJECTS = {e.name: e for e in ENGINES if e.name in ("aflint", "hand-written")}
+TINY_SIZE = Options(size=TINY)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def subjects(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[list[EngineProcess]]:
+    logs = tmp_path_factory.mktemp("logs")
+    first, second = (EngineProcess(e, logs / f"{e.name}.log") for e in SUBJECTS.values())
+    async with first, second:
+        yield [first, second]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("matrix", MATRICES, ids=lambda matrix: matrix.name)
+async def test_aflint_and_the_hand_written_program_agree(
+    matrix: Matrix, subjects: list[EngineProcess], tmp_path: Path
+) -> None:
+    files = inputs_of(matrix, tmp_path / "in", matrix.tiny, say=lambda text: None)
+    cases = matrix.cases or (matrix.name,)
+    gaps: dict[tuple[str, str], str] = {}
+    cells = await take_turns(
+        *(matrix, cases, subjects, files, matrix.tiny, tmp_path, 0, gaps), say=lambda text: None
+    )
+    assert gaps == {}
+    assert {case for case, _ in cells} == set(cases)
+    assert all(found[0].seconds > 0 and found[0].cpu >= 0 for found in cells.values())
+    assert all(found[0].memory for found in cells.values()) or sys.platform != "linux"
+    if matrix.name == "taxi":  # what plain Python says, too
+        trips = [Path(path) for path in files["trips"]]
+        expected = oracle.answers(trips, Path(files["weather"]))
+        found = {case: cells[case, "aflint"][0].answer for case in cases}
+        assert found == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_an_engine_does_each_workload_or_says_why_not(engine: Engine) -> None:
+    methods, reasons = names_in(f"bench.engines.{engine.module}")
+    for matrix in MATRICES:
+        does, cannot = matrix.name.replace("-", "_") in methods, matrix.name in reasons
+        assert does != cannot, f"{matrix.name}: does it {does}, says why not {cannot}"
+
+
+def names_in(module: str) -> tuple[set[str], set[str]]:
+    """Return methods and reasons of an engine, by its text: what it imports may not be there."""
+    path = Path(*module.split(".")).with_suffix(".py")
+    tree = ast.parse((Path(__file__).parents[2] / path).read_text())
+    methods = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
+    methods |= {each.name for each in ast.walk(tree) if isinstance(each, ast.AsyncFunctionDef)}
+    reasons: set[str] = set()
+    for each in ast.walk(tree):
+        if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "cannot" and each.value:
+            texts = ast.walk(each.value)
+            reasons |= {str(t.value) for t in texts if isinstance(t, ast.Constant)}
+    for each in ast.walk(tree):
+        inherited = ("bench.engines.", "bench.sql_program")
+        if isinstance(each, ast.ImportFrom) and (each.module or "").startswith(inherited):
+            more = names_in(str(each.module))
+            methods, reasons = methods | more[0], reasons | more[1]
+    return methods, reasons
+
+
+async def test_an_engine_that_is_not_installed_says_so_in_its_cells(tmp_path: Path) -> None:
+    missing = Engine("Absent", "absent", "", "absent", ("absent",))
+    collect = next(matrix for matrix in MATRICES if matrix.name == "collect")
+    options = Options(size=TINY, data=tmp_path, logs=tmp_path)
+    engines = [missing, SUBJECTS["hand-written"]]
+    report = await measure(collect, engines, options, say=lambda text: None)
+    assert [(gap.case, gap.peer) for gap in report.gaps] == [("collect", "Absent")]
+    assert "make bench-peers" in report.gaps[0].why
+    assert [sample.peer for sample in report.samples] == ["hand-written"]
+
+
+async def test_an_engine_whose_packages_are_missing_says_so(tmp_path: Path) -> None:
+    here = Engine("Here", "no_such_engine")
+    with pytest.raises(EngineError, match="make bench-peers"):
+        async with EngineProcess(here, tmp_path / "log"):
+            pass
+
+
+def test_sorted_files_are_told_by_what_they_hold_and_must_be_in_order(tmp_path: Path) -> None:
+    path = Path(inputs.sortable(tmp_path, 100)["records"])
+    lines = path.read_text().splitlines(keepends=True)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "part-0").write_text("".join(sorted(lines)[:50]))
+    (out / "part-1").write_text("".join(sorted(lines)[50:]))
+    whole = inputs.digest_sorted(out)
+    assert whole[0] == 100
+    (out / "part-1").write_text("".join(sorted(lines)[50:-1]))
+    assert inputs.digest_sorted(out) != whole
+    (out / "part-1").write_text("".join(lines))
+    with pytest.raises(ValueError, match="not in order"):
+        inputs.digest_sorted(out)
+
+
+def test_records_are_those_of_the_sort_benchmark(tmp_path: Path) -> None:
+    path = Path(inputs.sortable(tmp_path, 1_234)["records"])
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert {len(line) for line in lines} == {inputs.RECORD}
+    assert len({line[:10] for line in lines}) == len(lines) == 1_234
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "nan", "inf", "much"])
+def test_a_size_that_is_none_is_one_clear_error(size: str) -> None:
+    told = CliRunner().invoke(app, ["run", "sort", "--size", size])
+    assert told.exit_code == 2
+    assert "is no size" in told.output
+
+
+def test_a_size_of_less_than_one_record_is_one_clear_error() -> None:
+    with pytest.raises(SizeError, match="more than 0"):
+        count_of(MATRICES[0], Options(size=1e-9))
+
+
+def test_a_workload_larger_than_the_disk_is_one_clear_error(tmp_path: Path) -> None:
+    folders = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out.json")]
+    told = CliRunner().invoke(app, ["run", "sort", "--size", "1e9", *folders])
+    assert told.exit_code == 1
+    assert "GB of disk" in told.output
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_packages_that_do_not_install_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.environments.PEERS", tmp_path)
+    python = tmp_path / "broken" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho 'ERROR: No matching distribution' >&2\nexit 1\n")
+    python.chmod(0o755)
+    assert install([Engine("Broken", "x", "", "broken", ("broken",)), Engine("Fine", "y")]) == {
+        "broken": "ERROR: No matching distribution"
+    }
+
+
+def test_the_list_names_every_workload_and_every_engine() -> None:
+    told = CliRunner().invoke(app, ["list"])
+    assert told.exit_code == 0
+    assert all(name in told.output for name in WORKLOADS)
+    assert all(engine.name in told.output for engine in ENGINES)
+
+
+def test_an_unknown_workload_is_an_error_that_names_the_known() -> None:
+    told = CliRunner().invoke(app, ["run", "taxis"])
+    assert told.exit_code == 2
+    assert "taxis" in told.output
+    assert "empty-tasks" in told.output
