@@ -82,6 +82,13 @@ class Config:
         minimum=1,
     )
     split_mb: int = _setting(32, "Size of the pieces into which input files are split.", minimum=1)
+    sql_one_task_mb: int | None = _setting(
+        None,
+        "A query of SQL that reads no more than this runs as one task, without exchanges. "
+        "None: half of a task's memory; of functions no more than 128 for each virtual CPU. "
+        "0: no query does.",
+        minimum=0,
+    )
     scratch_dir: str | None = _setting(
         None,
         "Folder for temporary files. None: the system's.",

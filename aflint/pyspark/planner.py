@@ -75,13 +75,17 @@ def _is_for_sql(key: str) -> bool:
 
 def settings_of(session: Any) -> Settings:
     """Return what a query of a SparkSession's is run with."""
-    from aflint.sql.stages import Settings  # it imports what may not be installed
+    from aflint.sql.one_task import room  # these import what may not be installed
+    from aflint.sql.stages import Settings
 
     conf, context = session._jsparkSession.conf(), session._sc
+    engine, slots = context._engine_running(), context.defaultParallelism
+    split_bytes = _bytes(conf.get("spark.sql.files.maxPartitionBytes"))
     return Settings(
         time_zone=conf.get(_TIME_ZONE),
-        partitions=context.defaultParallelism,
-        split_bytes=_bytes(conf.get("spark.sql.files.maxPartitionBytes")),
+        partitions=slots,
+        split_bytes=split_bytes,
+        room=room(engine.config, engine.jobs.settings.memory_mb, slots, split_bytes),
         tables=context._tables,
         cached=context._cached,
         functions=context._functions,

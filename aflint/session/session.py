@@ -375,7 +375,7 @@ class Session:
                 from aflint.sql.native import Planner
             except ModuleNotFoundError as error:
                 raise ConfigError(f"SQL needs {error.name}: pip install 'aflint[sql]'") from None
-            self._planner = Planner(resources.jobs, self._slices())
+            self._planner = Planner(resources.jobs, self.config, self._slices())
             resources.at_end(self._planner.close)
         return await self._planner.run(query)
 

@@ -49,6 +49,7 @@ _CLASSES = (
         r"|TProtocolException",
         "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER",
     ),
+    (r"More than one row returned by a subquery", "SCALAR_SUBQUERY_TOO_MANY_ROWS"),
     (r"Overflow in|Out of Range Error", "ARITHMETIC_OVERFLOW"),
     (r"out of range for the destination type", "CAST_OVERFLOW"),
     (

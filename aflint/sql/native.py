@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from aflint.config import Config
 from aflint.driver.callsite import named_here
 from aflint.driver.jobs import JobRunner
 from aflint.errors import ConfigError, InvalidArgumentError
 from aflint.sql.batches import Batches
 from aflint.sql.catalyst import Catalyst, missing
 from aflint.sql.objects import Objects
+from aflint.sql.one_task import room
 from aflint.sql.plan import PlanNode
 from aflint.sql.queries import batches, compiled
 from aflint.sql.results import named
@@ -21,8 +23,9 @@ from aflint.sql.stages import Settings
 class Planner:
     """The planning session of one aflint session, started by its first query."""
 
-    def __init__(self, runner: JobRunner, slots: int) -> None:
+    def __init__(self, runner: JobRunner, config: Config, slots: int) -> None:
         self._runner = runner
+        self._config = config
         self._slots = slots
         self._catalyst: Catalyst | None = None
         self._starting = asyncio.Lock()
@@ -36,7 +39,12 @@ class Planner:
         """
         catalyst = await self._started()
         plan, time_zone = await asyncio.to_thread(_planned, catalyst, query)
-        settings = Settings(time_zone=time_zone, partitions=self._slots)
+        memory_mb, split_bytes = self._runner.settings.memory_mb, Settings().split_bytes
+        settings = Settings(
+            time_zone=time_zone,
+            partitions=self._slots,
+            room=room(self._config, memory_mb, self._slots, split_bytes),
+        )
         ready = compiled(plan, self._runner, settings)
         found = [each async for each in batches(ready, self._runner, named_here("sql"))]
         return await asyncio.to_thread(named, found, ready.names, ready.limit, ready.offset)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aflint.driver.jobs import JobRunner
 from aflint.plan.lineage import Node
 from aflint.plan.program import Return
+from aflint.sql import one_task
 from aflint.sql.operators.basic import limited
 from aflint.sql.plan import PlanNode
 from aflint.sql.results import Named, row_count
@@ -29,18 +30,22 @@ class Query:
 
 def compiled(plan: PlanNode, runner: JobRunner, settings: Settings) -> Query:
     """Return a query for a physical plan. Raises UnsupportedPlanError, before anything runs."""
+    alone = one_task.fits(plan, settings.room)
+    threads = one_task.threads_for(plan, settings.room.threads) if alone else 1
+    compiler = Compiler(runner, settings, one_task.reused(plan), threads)
     if plan.kind != "CollectLimitExec":
-        return whole(plan, runner, settings)
-    compiler = Compiler(runner, settings)
+        return Query(compiler.lineage(plan, alone), _names(plan))
     limit, offset = plan.fields["limit"], plan.fields.get("offset", 0)
-    stage = Stage(compiler)
+    stage = Stage(compiler, alone)
     relation = in_order(stage.relation(plan.child), plan.output)
     rows = limited(relation, limit)
     return Query(stage.lineage(str(plan), rows.sql), _names(plan), limit, offset)
 
 
 def whole(plan: PlanNode, runner: JobRunner, settings: Settings) -> Query:
-    """Return a query all of whose rows are wanted, whatever its last step is."""
+    """Return a query all of whose rows are wanted, whatever its last step is, in the partitions
+    that Spark gives it.
+    """
     return Query(Compiler(runner, settings).lineage(plan), _names(plan))
 
 

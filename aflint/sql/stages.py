@@ -7,6 +7,7 @@ The engine sees RDDs whose records are batches of rows; it has no other part in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import index, itemgetter
@@ -28,6 +29,7 @@ from aflint.plan.lineage import (
 from aflint.plan.program import Return
 from aflint.sql.errors import QueryError, UnsupportedPlanError
 from aflint.sql.expressions import RULES, Emitter
+from aflint.sql.one_task import Room
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.sinks.files import FileSink
 from aflint.sql.tasks import Input, Placing, StageTask
@@ -51,6 +53,8 @@ class Settings:
     partitions: int = 2
     """How many splits a leaf that is not files is cut into."""
     split_bytes: int = 128 << 20
+    room: Room = field(default_factory=Room)
+    """What a query may read that is to run as one task."""
     tables: Mapping[str, Node] = field(default_factory=dict)
     """RDDs of rows that plans read, as `RDDScan`, by the names that the planner knows them by."""
     cached: MutableMapping[int, Node] = field(default_factory=dict)
@@ -67,11 +71,15 @@ class Compiler:
 
     runner: JobRunner
     settings: Settings
+    reused: frozenset[int] = frozenset()
+    """The exchanges that stand in several places of the plan."""
+    threads: int = 1
+    """How many threads a task has that does the whole query."""
     _exchanges: dict[int, Node] = field(default_factory=dict)
 
-    def lineage(self, plan: PlanNode) -> Node:
+    def lineage(self, plan: PlanNode, whole: bool = False) -> Node:
         """Return the RDD of a plan's batches. Raises UnsupportedPlanError, before anything runs."""
-        stage = Stage(self)
+        stage = Stage(self, whole)
         relation = stage.relation(plan)
         return stage.lineage(str(plan), in_order(relation, plan.output).sql)
 
@@ -131,12 +139,23 @@ def all_batches(partition: int, batches: Iterator[bytes]) -> list[bytes]:
 
 @dataclass(slots=True)
 class Stage:
-    """One stage while its query is written: what the query reads."""
+    """One stage while its query is written: what the query reads.
+
+    What is written while it is `whole` has no exchanges: every task does all of it by itself.
+    """
 
     compiler: Compiler
+    whole: bool = False
+    prefix: str = ""
+    """What names begin with, so that several stages' queries can run in one task."""
     emit: Emitter = field(init=False)
     inputs: list[tuple[Input, Node]] = field(default_factory=list)
     broadcasts: list[tuple[Input, Node]] = field(default_factory=list)
+    variables: dict[str, Any] = field(default_factory=dict)
+    """What every task of the stage is given, as an input's variables are."""
+    shared: dict[int, tuple[str, Relation]] = field(default_factory=dict)
+    """The name and the rows of each exchange without one that is used several times."""
+    joins: bool = False
     _names: int = 0
 
     def __post_init__(self) -> None:
@@ -157,7 +176,34 @@ class Stage:
     def name(self, prefix: str) -> str:
         """Return a name that nothing else in the stage's query has."""
         self._names += 1
-        return f"{prefix}{self._names}"
+        return f"{self.prefix}{prefix}{self._names}"
+
+    def below(self) -> Stage:
+        """Return the stage that writes what lies below an exchange: this one, where it is whole."""
+        return self if self.whole else Stage(self.compiler)
+
+    @contextmanager
+    def as_a_whole(self) -> Iterator[None]:
+        """Write what is written within the block for every task to do by itself."""
+        before, self.whole = self.whole, True
+        try:
+            yield
+        finally:
+            self.whole = before
+
+    def inlined(self, exchange: PlanNode) -> Relation:
+        """Return the rows below an exchange as part of this stage's query, computed once where
+        several steps read them.
+        """
+        if exchange.id in self.shared:
+            name, relation = self.shared[exchange.id]
+            return Relation(f"SELECT * FROM {name}", relation.columns)
+        relation = in_order(self.relation(exchange.child), exchange.child.output)
+        if exchange.id not in self.compiler.reused:
+            return relation
+        name = self.name("shared")
+        self.shared[exchange.id] = name, relation
+        return Relation(f"SELECT * FROM {name}", relation.columns)
 
     def read(self, node: Node, columns: Mapping[str, str]) -> Relation:
         """Read the batches of an RDD, partition by partition, as an input of the query."""
@@ -186,12 +232,21 @@ class Stage:
         sink writes.
         """
         compiler, scalars = self.compiler, list(self.emit.scalars.items())
+        prelude: tuple[tuple[str, str], ...] = ()
+        if self.whole:
+            prelude, scalars = tuple(self._scalars()), []
+        if not self.inputs:
+            self.read_variables(compiler.source(name, [[]]))
         task = StageTask(
-            query,
+            self._with_shared(query),
             tuple(given for given, _ in self.inputs),
             placing,
             compiler.settings.time_zone,
+            given=tuple(self.variables.items()),
+            prelude=prelude,
             sink=sink,
+            threads=compiler.threads if self.whole else 1,
+            joins=self.joins,
         )
         parent = self._parent(name)
         broadcasts = self.broadcasts
@@ -218,6 +273,22 @@ class Stage:
         nodes += [compiler.lineage(plan) for _, (plan, _) in scalars]
         needs = tuple((node, Return(all_batches)) for node in nodes)
         return Unresolved(name=name, needs=needs, resolve=ready)
+
+    def _with_shared(self, query: str) -> str:
+        parts = (f"{name} AS MATERIALIZED ({rows.sql})" for name, rows in self.shared.values())
+        shared = ", ".join(parts)
+        return f"WITH {shared} {query}" if shared else query
+
+    def _scalars(self) -> Iterator[tuple[str, str]]:
+        """Yield the variable and the query of each scalar subquery of a whole stage, each after
+        those that it needs itself.
+        """
+        for name, (plan, _) in self.emit.scalars.items():
+            alone = Stage(self.compiler, whole=True, prefix=f"{name}_")
+            relation = in_order(alone.relation(plan), plan.output)
+            yield from alone._scalars()
+            self.variables |= alone.variables
+            yield name, alone._with_shared(relation.sql)
 
     def _parent(self, name: str) -> Node:
         tagged = tuple(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,17 @@ Payload = bytes | dict[str, Any]
 _HELD_BYTES = 64 << 20
 """So much of an input is read where it lies in memory; more goes into a table, which can spill."""
 
+_PASSES = 16
+"""Rows of more places than this are sorted by them; of fewer, each place's are picked out in a pass
+of its own.
+"""
+
 _connection: Any = None
 _names = itertools.count(1)
 _scratch: list[str] = []
 """The folder of a task that the database spills to now."""
+_threads = [1]
+"""How many threads the database has now."""
 
 
 def connection() -> Any:
@@ -53,6 +60,13 @@ def connection() -> Any:
     if in_task():
         _bound(cursor, task_context())
     return cursor
+
+
+def _use_threads(cursor: Any, threads: int) -> None:
+    """Have the database use so many threads from now on."""
+    if _threads[0] != threads:
+        cursor.execute(f"SET threads = {threads}")
+        _threads[0] = threads
 
 
 def _bound(cursor: Any, task: TaskContext) -> None:
@@ -103,6 +117,13 @@ class StageTask:
     broadcasts: tuple[tuple[Input, Any], ...] = ()
     """Each a Broadcast of a list of batches."""
     sink: FileSink | None = None
+    given: tuple[tuple[str, Any], ...] = ()
+    """Variables as those of an input, which every task is given."""
+    prelude: tuple[tuple[str, str], ...] = ()
+    """Variables that are set to the one value of a query."""
+    threads: int = 1
+    joins: bool = False
+    """Whether the query joins: DuckDB orders joins by how many rows it knows its tables to have."""
 
     def __call__(self, partition: int, payloads: Iterator[tuple[int, Payload]]) -> Iterator[Any]:
         """Run the query over the inputs of one partition. Raises QueryError where DuckDB fails."""
@@ -110,14 +131,18 @@ class StageTask:
 
         cursor = connection()
         try:
+            _use_threads(cursor, self.threads)
             cursor.execute(f"SET TimeZone = '{self.time_zone}'")
             if "getvariable('partition')" in self.query:
                 cursor.execute(f"SET VARIABLE partition = {partition}")
             for name, value in self.variables:
                 cursor.execute(f"SET VARIABLE {name} = $1", [value])
             for given, broadcast in self.broadcasts:
-                _Loading(cursor, given).all(broadcast.value)
+                _Loading(cursor, given, counted=True).all(broadcast.value)
+            _set(cursor, dict(self.given))
             self._load(cursor, payloads)
+            for name, query in self.prelude:
+                cursor.execute(f"SET VARIABLE {name} = ({query})")
             if self.sink is not None:
                 yield from self.sink.write(cursor, self.query)
             elif self.placing is None:
@@ -132,28 +157,34 @@ class StageTask:
             cursor.close()
 
     def _load(self, cursor: Any, payloads: Iterator[tuple[int, Payload]]) -> None:
-        loadings = [_Loading(cursor, given) for given in self.inputs]
+        loadings = [_Loading(cursor, given, self.joins) for given in self.inputs]
         for place, payload in payloads:
             if isinstance(payload, dict):
-                for name, value in payload.items():
-                    if isinstance(value, LineFiles):
-                        value.view(cursor, name)
-                        continue
-                    if isinstance(value, list) and value[0].startswith(remote.SCHEME):
-                        remote.register(cursor)
-                    cursor.execute(f"SET VARIABLE {name} = $1", [value])
+                _set(cursor, payload)
             else:
                 loadings[place].add(payload)
         for loading in loadings:
             loading.end()
 
 
-class _Loading:
-    """Makes a view of the batches of one input."""
+def _set(cursor: Any, variables: Mapping[str, Any]) -> None:
+    """Set the variables that say what a query reads."""
+    for name, value in variables.items():
+        if isinstance(value, LineFiles):
+            value.view(cursor, name)
+            continue
+        if isinstance(value, list) and value[0].startswith(remote.SCHEME):
+            remote.register(cursor)
+        cursor.execute(f"SET VARIABLE {name} = $1", [value])
 
-    def __init__(self, cursor: Any, given: Input) -> None:
+
+class _Loading:
+    """Makes a view of the batches of one input; of their table, if they are to be `counted`."""
+
+    def __init__(self, cursor: Any, given: Input, counted: bool) -> None:
         self._cursor = cursor
         self._given = given
+        self._counted = counted
         self._held: list[bytes] = []
         self._size = 0
         self._table = ""
@@ -175,7 +206,7 @@ class _Loading:
         """Make the view."""
         if not self._given.columns:
             return
-        if self._table:
+        if self._table or (self._counted and self._held):
             self._spill()
             self._view(f"FROM {self._table}")
         elif self._held:
@@ -217,31 +248,46 @@ def placed(
             yield 0, batch
         return
     if placing.how == "hash":
-        cursor.execute(f"CREATE TEMP TABLE unplaced AS {query}")
-        _place_by_hash(cursor, placing, columns)
-    elif placing.how == "range":
+        yield from _placed_by_hash(cursor, query, placing, columns)
+        return
+    if placing.how == "range":
         _place_by_range(cursor, query, placing, columns)
     else:
         _place_in_turn(cursor, query, placing, columns, partition)
     found = cursor.execute("SELECT DISTINCT place FROM placed ORDER BY place").fetchall()
-    for (place,) in found:
-        for batch in encoded(cursor.sql(f"SELECT {columns} FROM placed WHERE place = {place}")):
+    yield from _at_places(cursor, columns, "placed", [place for (place,) in found])
+
+
+def _at_places(
+    cursor: Any, columns: str, source: str, places: Iterable[int]
+) -> Iterator[tuple[int, bytes]]:
+    for place in places:
+        for batch in encoded(cursor.sql(f"SELECT {columns} FROM {source} WHERE place = {place}")):
             yield place, batch
 
 
-def _place_by_hash(cursor: Any, placing: Placing, columns: str) -> None:
+def _placed_by_hash(
+    cursor: Any, query: str, placing: Placing, columns: str
+) -> Iterator[tuple[int, bytes]]:
+    import numpy as np
+
     from aflint.sql.murmur3 import partitions_of
 
+    cursor.execute(f"CREATE TEMP TABLE unplaced AS {query}")
     keys = ", ".join(quoted(name) for name, _ in placing.keys)
     kinds = tuple(kind for _, kind in placing.keys)
     places = partitions_of(cursor.sql(f"SELECT {keys} FROM unplaced"), kinds, placing.partitions)
     cursor.register("places", {"place": places})
-    cursor.execute(
-        f"CREATE TEMP TABLE placed AS SELECT {columns}, place "
-        "FROM unplaced POSITIONAL JOIN places ORDER BY place"
-    )
+    source = "unplaced POSITIONAL JOIN places"
+    found = np.unique(places).tolist()
+    if len(found) > _PASSES:
+        cursor.execute(
+            f"CREATE TEMP TABLE placed AS SELECT {columns}, place FROM {source} ORDER BY place"
+        )
+        cursor.execute("DROP TABLE unplaced")
+        source = "placed"
+    yield from _at_places(cursor, columns, source, found)
     cursor.unregister("places")
-    cursor.execute("DROP TABLE unplaced")
 
 
 def _place_by_range(cursor: Any, query: str, placing: Placing, columns: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ import pytest
 from py4j.protocol import Py4JJavaError
 
 from aflint.errors import AflintError
+from aflint.events import Event, TaskStarted
 from aflint.session import Session
 from aflint.sql.batches import Batches
 from aflint.sql.catalyst import Catalyst
 from aflint.sql.errors import QueryError, UnsupportedPlanError
 from aflint.sql.murmur3 import partitions_of
+from aflint.sql.one_task import Room
 from aflint.sql.queries import batches, compiled
 from aflint.sql.results import as_rows
 from aflint.sql.stages import Settings
@@ -30,6 +34,8 @@ class Differential:
         self.catalyst = catalyst
         self._session = session
         self._runner = runner
+        self._started = 0
+        session.add_listener(self._hear)
         self.settings = Settings(time_zone="America/Los_Angeles", partitions=2)
 
     def table(self, name: str, path: Path) -> None:
@@ -50,6 +56,26 @@ class Differential:
     def with_settings(self, **settings: str) -> Settled:
         """Have Spark plan and run with settings, `a__b` standing for a.b, within a block."""
         return Settled(self, {name.replace("__", "."): v for name, v in settings.items()})
+
+    @contextmanager
+    def one_task(self, most: int = 1 << 30, threads: int = 2) -> Iterator[None]:
+        """Have aflint run queries that read no more than `most` bytes as one task, within a
+        block.
+        """
+        before, self.settings = self.settings, replace(self.settings, room=Room(most, threads))
+        try:
+            yield
+        finally:
+            self.settings = before
+
+    def tasks(self, sql: str) -> int:
+        """Return how many tasks aflint runs for a query."""
+        before = self._started
+        self.aflint(sql)
+        return self._started - before
+
+    def _hear(self, event: Event) -> None:
+        self._started += isinstance(event, TaskStarted)
 
     # ---- the two answers
 

@@ -126,12 +126,20 @@ def tables(edges: Differential, tmp_path_factory: pytest.TempPathFactory) -> Dif
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_queries_give_what_spark_gives(tables: Differential, name: str) -> None:
-    tables.check(QUERIES[name])
+    _check(tables, QUERIES[name])
 
 
 @pytest.mark.parametrize("name", ORDERED)
 def test_sorted_queries_give_sparks_order(tables: Differential, name: str) -> None:
-    tables.check(ORDERED[name], ordered=True)
+    _check(tables, ORDERED[name], ordered=True)
+
+
+def _check(tables: Differential, sql: str, ordered: bool = False) -> None:
+    """In stages, as over much, and as over little."""
+    expected = tables.spark(sql)
+    tables.check(sql, ordered=ordered, expected=expected)
+    with tables.one_task():
+        tables.check(sql, ordered=ordered, expected=expected)
 
 
 JOINS = [name for name in QUERIES if "join" in name or "in" in name.split()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from aflint.executor.context import TaskContext, running
 from aflint.sql.batches import Batches, encoded
 from aflint.sql.errors import QueryError
+from aflint.sql.murmur3 import partitions_of
 from aflint.sql.operators.exchanges import bounds_of
 from aflint.sql.tasks import Input, Placing, StageTask, connection
 from aflint.sql.types import LONG, STRING
@@ -108,3 +110,43 @@ def test_bounds_part_weighted_keys_evenly_and_never_one_key() -> None:
     assert bounds_of([], 3) == ()
     heavy = [(b"a", 1.0), (b"b", 98.0), (b"c", 1.0)]
     assert bounds_of(heavy, 4) == (b"b", b"c")
+
+
+def test_a_join_begins_with_the_inputs_that_have_few_rows(task: TaskContext) -> None:
+    """Without counts, DuckDB takes every input for one row, and may multiply the large ones."""
+    many = _batches("SELECT range AS c1, range % 5 AS c2 FROM range(20000)")
+    few = _batches("SELECT range AS c3, range AS c4 FROM range(3)")
+    stage = StageTask(
+        "EXPLAIN SELECT a.c1 FROM many a JOIN many b USING (c2) "
+        "JOIN few ON a.c1 = c3 AND b.c1 = c4",
+        (
+            Input("many", (("c1", "BIGINT"), ("c2", "BIGINT"))),
+            Input("few", (("c3", "BIGINT"), ("c4", "BIGINT"))),
+        ),
+        joins=True,
+    )
+    inputs = [*((0, batch) for batch in many), *((1, batch) for batch in few)]
+    (_, plan), *_ = _rows(list(stage(0, iter(inputs))))
+    assert "~20,000 rows" in plan
+    assert "~3 rows" in plan
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 64])
+def test_rows_are_the_same_however_many_places_there_are(
+    task: TaskContext, partitions: int
+) -> None:
+    batches = _batches("SELECT range AS c1, range * 2 AS c2 FROM range(5000)")
+    stage = StageTask(
+        "SELECT c1, c2, c1 AS key0 FROM input1",
+        (Input("input1", (("c1", "BIGINT"), ("c2", "BIGINT"))),),
+        Placing(partitions, ("c1", "c2"), "hash", (("key0", LONG),)),
+    )
+    found: dict[int, list[bytes]] = {}
+    for place, batch in stage(0, ((0, batch) for batch in batches)):
+        found.setdefault(place, []).append(batch)
+    assert set(found) == set(range(partitions))
+    rows = {place: _rows(each) for place, each in found.items()}
+    assert sorted(itertools.chain(*rows.values())) == [(i, i * 2) for i in range(5000)]
+    for place, each in rows.items():
+        keys = Batches(_batches(f"SELECT unnest({[key for key, _ in each]})::BIGINT AS c1"))
+        assert set(partitions_of(keys, (LONG,), partitions).tolist()) == {place}

@@ -44,3 +44,9 @@ def test_tpch_gives_what_spark_gives(tpch: Tpch, number: int) -> None:
 def test_tpch_gives_what_spark_gives_with_every_join_shuffled(tpch: Tpch, number: int) -> None:
     with tpch.spark.with_settings(spark__sql__autoBroadcastJoinThreshold="-1"):
         tpch.check(number)
+
+
+@pytest.mark.parametrize("number", QUERIES)
+def test_tpch_in_one_task_gives_what_spark_gives(tpch: Tpch, number: int) -> None:
+    with tpch.spark.one_task():
+        tpch.check(number)

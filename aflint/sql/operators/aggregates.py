@@ -13,9 +13,12 @@ from aflint.sql.stages import Relation, Stage
 
 _MERGES = ("PartialMerge", "Final")
 _ENDS = ("Final", "Complete")
+_EXCHANGE = "ShuffleExchangeExec"
 
 
 def _aggregate(node: PlanNode, stage: Stage) -> Relation:
+    if (partial := _begun_below(node, stage)) is not None:
+        return _complete(node, partial, stage)
     child = stage.relation(unsorted(node.child))
     keys = node.expressions("groupingExpressions")
     calls = [_Call.of(each) for each in node.expressions("aggregateExpressions")]
@@ -36,6 +39,32 @@ def _aggregate(node: PlanNode, stage: Stage) -> Relation:
     groups = f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))}" if keys else ""
     grouped = Relation(f"SELECT {', '.join(items)} FROM ({child.sql}){groups}", columns)
     return selected(results, f"FROM ({grouped.sql})", stage.emit) if ends else grouped
+
+
+def _begun_below(node: PlanNode, stage: Stage) -> PlanNode | None:
+    """Return the step that begins what an aggregation ends, where no exchange lies between."""
+    below = unsorted(node.child)
+    while stage.whole and below.kind == _EXCHANGE and below.id not in stage.compiler.reused:
+        below = unsorted(below.child)
+    modes = {each.fields["mode"] for each in node.expressions("aggregateExpressions")}
+    if below.kind not in OPERATORS or modes != {"Final"}:
+        return None
+    began = {each.fields["mode"] for each in below.expressions("aggregateExpressions")}
+    return below if began == {"Partial"} else None
+
+
+def _complete(node: PlanNode, partial: PlanNode, stage: Stage) -> Relation:
+    """Aggregate at once what Spark would in part before an exchange and to the end after it."""
+    child = stage.relation(unsorted(partial.child))
+    keys = partial.expressions("groupingExpressions")
+    items = [f"{stage.emit(key)} AS {key.column}" for key in keys]
+    calls = partial.expressions("aggregateExpressions")
+    for call, attribute in zip(calls, node.expressions("aggregateAttributes"), strict=True):
+        ((sql, kind),) = _Call.of(call).ended(stage)
+        items.append(f"CAST({sql} AS {kind}) AS {attribute.column}")
+    groups = f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))}" if keys else ""
+    grouped = f"SELECT {', '.join(items)} FROM ({child.sql}){groups}"
+    return selected(node.expressions("resultExpressions"), f"FROM ({grouped})", stage.emit)
 
 
 def _read_buffers(calls: list[_Call], child: Relation, output: tuple[Expression, ...]) -> None:

@@ -73,16 +73,18 @@ def _top(node: PlanNode, stage: Stage) -> Relation:
             f"SELECT * FROM ({relation.sql}) ORDER BY {orders} LIMIT {limit}", relation.columns
         )
 
-    below = Stage(stage.compiler)
-    rows = gathered(node, stage, below, first(below, below.relation(node.child)))
-    top = limited(first(stage, rows), limit, offset)
+    below = stage.below()
+    rows = first(below, below.relation(node.child))
+    if below is not stage:
+        rows = first(stage, gathered(node, stage, below, rows))
+    top = limited(rows, limit, offset)
     return selected(node.expressions("projectList"), f"FROM ({top.sql})", stage.emit)
 
 
 def _collected(node: PlanNode, stage: Stage) -> Relation:
     """A limit at the root: an action that reads the first partitions only takes it off before."""
     limit, offset = node.fields["limit"], node.fields.get("offset", 0)
-    below = Stage(stage.compiler)
+    below = stage.below()
     child = below.relation(node.child)
     rows = gathered(node, stage, below, limited(child, limit) if limit >= 0 else child)
     return limited(rows, limit, offset)

@@ -8,8 +8,10 @@ from typing import Any
 
 from aflint.plan.lineage import Coalesced, Node, Union, Unresolved
 from aflint.plan.program import Return
+from aflint.sql import one_task
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.orders import direction
+from aflint.sql.one_task import Room
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.stages import Relation, Stage, in_order
 from aflint.sql.tasks import Placing
@@ -23,6 +25,8 @@ parts that differ by a third at most, nearly always.
 
 def gathered(node: PlanNode, stage: Stage, below: Stage, relation: Relation) -> Relation:
     """Read the rows of another stage, all in one partition."""
+    if below is stage:
+        return relation
     exchanges = stage.compiler
     known = exchanges.known(node)
     if known is None:
@@ -32,6 +36,8 @@ def gathered(node: PlanNode, stage: Stage, below: Stage, relation: Relation) -> 
 
 
 def _exchange(node: PlanNode, stage: Stage) -> Relation:
+    if stage.whole:
+        return stage.inlined(node)
     below = Stage(stage.compiler)
     relation = in_order(below.relation(node.child), node.child.output)
     known = stage.compiler.known(node)
@@ -155,6 +161,10 @@ def broadcast(node: PlanNode, stage: Stage) -> Relation:
         exchange: PlanNode = node.fields["child"]
         return renamed(broadcast(exchange, stage), exchange.output, node.output)
     compiler = stage.compiler
+    room = compiler.settings.room
+    if stage.whole or one_task.fits(node, Room(min(room.most, one_task.SMALL))):
+        with stage.as_a_whole():
+            return stage.inlined(node)
     below = Stage(compiler)
     relation = in_order(below.relation(node.child), node.child.output)
     known = compiler.known(node)
@@ -167,16 +177,19 @@ def broadcast(node: PlanNode, stage: Stage) -> Relation:
 def _union(node: PlanNode, stage: Stage) -> Relation:
     """The partitions of all children, one after the other."""
     columns = {each.column: each.type.duckdb for each in node.output}
-    members = []
+    queries, members = [], []
     for child in node.children:
-        below = Stage(stage.compiler)
+        below = stage.below()
         relation = in_order(below.relation(child), child.output)
         pairs = zip(columns.items(), child.output, strict=True)
         items = ", ".join(f"CAST({old.column} AS {kind}) AS {new}" for (new, kind), old in pairs)
-        query = f"SELECT {items} FROM ({relation.sql})" if items else relation.sql
-        members.append(below.lineage(str(node), query))
-    union = Union(name=str(node), members=tuple(members))
-    return stage.read(union, columns or {"nothing": "INTEGER"})
+        queries.append(f"SELECT {items} FROM ({relation.sql})" if items else relation.sql)
+        if below is not stage:
+            members.append(below.lineage(str(node), queries[-1]))
+    columns = columns or {"nothing": "INTEGER"}
+    if not members:
+        return Relation(" UNION ALL ".join(f"({query})" for query in queries), columns)
+    return stage.read(Union(name=str(node), members=tuple(members)), columns)
 
 
 def _coalesced(node: PlanNode, stage: Stage) -> Relation:

@@ -37,6 +37,7 @@ def _condition(node: PlanNode, stage: Stage) -> str:
 
 
 def _joined(node: PlanNode, stage: Stage, left: Relation, right: Relation) -> Relation:
+    stage.joins = True
     kind, on = node.fields.get("joinType", "Inner"), _condition(node, stage)
     if not isinstance(kind, str):  # ExistenceJoin has a column of its own
         return _existence(node, left, right, on)
@@ -89,7 +90,7 @@ def _streamed(node: PlanNode, side: PlanNode, stage: Stage, alone: bool) -> Rela
     """
     if alone:
         return stage.relation(side)
-    below = Stage(stage.compiler)
+    below = stage.below()
     return gathered(node, stage, below, in_order(below.relation(side), side.output))
 
 
@@ -101,9 +102,10 @@ def _shuffled_join(node: PlanNode, stage: Stage) -> Relation:
 def _product(node: PlanNode, stage: Stage) -> Relation:
     """Every row of the left with all of the right, which is sent to every task."""
     left, right = node.children
-    below = Stage(stage.compiler)
-    relation = below.relation(right)
-    whole = stage.read_broadcast(below.lineage(str(node), relation.sql), relation.columns)
+    below = stage.below()
+    whole = below.relation(right)
+    if below is not stage:
+        whole = stage.read_broadcast(below.lineage(str(node), whole.sql), whole.columns)
     product = stage.relation(left)
     return _joined(node, stage, product, whole)
 

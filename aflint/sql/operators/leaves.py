@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from aflint.plan.lineage import Mapped, Node, PerPartition, Unresolved
-from aflint.sql import line_scans, scans
+from aflint.sql import line_scans, one_task, scans
 from aflint.sql.arrays import rows_to_batches
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.operators.exchanges import renamed
@@ -21,6 +21,8 @@ from aflint.sql.types import literal
 def _files(node: PlanNode, stage: Stage) -> Relation:
     compiler, name = stage.compiler, stage.name("scan")
     settings = compiler.settings
+    if stage.whole:
+        return _whole_files(node, stage, name)
     most = scans.split_bytes(node, settings.split_bytes, settings.partitions)
     if node.fields["format"] in line_scans.FORMATS:
         parts = line_scans.splits(node, name, most)
@@ -42,11 +44,22 @@ def _files(node: PlanNode, stage: Stage) -> Relation:
     return relation
 
 
+def _whole_files(node: PlanNode, stage: Stage, name: str) -> Relation:
+    """All files, in every task of a stage: those of one folder of values, see `one_task`."""
+    if node.fields["format"] in line_scans.FORMATS:
+        (only,) = line_scans.splits(node, name, one_task.ALL_BYTES)
+        stage.variables |= only[0]
+        return line_scans.scan(node, name, stage.emit)
+    (only,) = scans.splits(node, name, one_task.ALL_BYTES)
+    stage.variables |= only[0]
+    return scans.scan(node, name, one_task.ALL_BYTES)
+
+
 def _local(node: PlanNode, stage: Stage) -> Relation:
     """Rows of the driver's, written into the query."""
     columns = {each.column: each.type.duckdb for each in node.output}
     rows: list[list[Any]] = node.fields["rows"]
-    stage.read_variables(stage.compiler.source(str(node), [[]]))
+    _read_once(node, stage)
     names = list(columns) or ["nothing"]
     columns = columns or {"nothing": "INTEGER"}
     kinds = [each.type for each in node.output]
@@ -66,9 +79,13 @@ def _range(node: PlanNode, stage: Stage) -> Relation:
     start, end, step, parts = (fields[name] for name in ("start", "end", "step", "numSlices"))
     numbers = range(start, end, step)
     name = stage.name("range")
+    parts = 1 if stage.whole else parts
     cuts = [len(numbers) * i // parts for i in range(parts + 1)]
     splits = [[{f"{name}_from": low, f"{name}_to": high}] for low, high in pairwise(cuts)]
-    stage.read_variables(stage.compiler.source(str(node), splits))
+    if stage.whole:
+        stage.variables |= splits[0][0]
+    else:
+        stage.read_variables(stage.compiler.source(str(node), splits))
     (column,) = node.output
     low, high = (f"getvariable('{name}_{part}')::BIGINT" for part in ("from", "to"))
     sql = f"SELECT {start} + {step}::BIGINT * range AS {column.column} FROM range({low}, {high})"
@@ -117,8 +134,14 @@ def _cached(node: PlanNode, stage: Stage) -> Relation:
 
 
 def _one_row(node: PlanNode, stage: Stage) -> Relation:
-    stage.read_variables(stage.compiler.source(str(node), [[]]))
+    _read_once(node, stage)
     return Relation("SELECT 1 AS nothing", {"nothing": "INTEGER"})
+
+
+def _read_once(node: PlanNode, stage: Stage) -> None:
+    """Have a stage that reads nothing else run in one task."""
+    if not stage.whole:
+        stage.read_variables(stage.compiler.source(str(node), [[]]))
 
 
 OPERATORS = {
