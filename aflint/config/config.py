@@ -106,6 +106,12 @@ class Config:
         "What carries shuffles. auto: file on local, else hybrid (small blocks through SQS, "
         "large ones through S3).",
     )
+    shuffle_levels: Literal["auto", "one", "two"] = _setting(
+        "auto",
+        "Levels of an exchange between map and reduce tasks. Two ask for about 2 M √R blocks in "
+        "place of M R, through a stage in between; not through queues. auto: two where the price "
+        "table says so, over `s3`.",
+    )
     message_limit_kib: int = _setting(
         limits.SQS_OLD_MESSAGE_BYTES // limits.KIB,
         "Largest SQS message and batch. AWS takes 1024 since August 2025, emulators often less.",

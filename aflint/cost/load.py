@@ -58,7 +58,8 @@ class Workload:
     comes before (counting, sampling), `map_s` in the map tasks, `reduce_s` for a byte that a reduce
     task fetches. A byte of input becomes `shuffled` bytes of the shuffle, and where values are
     combined a map task sends `combined_bytes`, whatever it read. A reduce task writes `written`
-    times what it fetches; there are `rounds` of reduce stages, one after the other.
+    times what it fetches; there are `rounds` of reduce stages, one after the other. Each task takes
+    `task_s` beside.
     """
 
     map_s: float
@@ -69,6 +70,7 @@ class Workload:
     written: float = 0.0
     reducers: int | None = None
     rounds: int = 1
+    task_s: float = 0.0
 
 
 TASK_BYTES: Final = 128 * limits.MIB
@@ -98,21 +100,24 @@ def load_of(
     for what, value in (("size", size), ("tasks", tasks), ("reducers", reducers)):
         if value is not None and not value > 0:
             raise InvalidArgumentError(f"{what} must be more than 0, and is {value:g}")
-    maps = tasks or _tasks_for(size, concurrency)
+    # Where next to nothing is shuffled, more tasks cost no more requests, and even out stragglers.
+    most = WAVES * concurrency if workload.shuffled else math.inf
+    maps = tasks or _tasks_for(size, most)
     taken = size / maps
+    mapping = workload.task_s + workload.map_s * taken
     stages = [
-        StageLoad(f"{name}: pass {number}", maps, seconds * taken, taken)
+        StageLoad(f"{name}: pass {number}", maps, workload.task_s + seconds * taken, taken)
         for number, seconds in enumerate(workload.passes_s, 1)
     ]
     # Each stage waits for the one before, whether it reads what that wrote or not.
     before = (len(stages) - 1,) if stages else ()
     sent = min(taken, workload.combined_bytes) + workload.shuffled * taken
     if not sent:
-        return JobLoad(name, (StageLoad(name, maps, workload.map_s * taken, taken),))
-    wanted = reducers or workload.reducers or _tasks_for(sent * maps, concurrency)
+        return JobLoad(name, (StageLoad(name, maps, mapping, taken),))
+    wanted = reducers or workload.reducers or _tasks_for(sent * maps, most)
     stages.append(
         StageLoad(
-            f"{name}: map", maps, workload.map_s * taken, taken, shuffled_bytes=sent,
+            f"{name}: map", maps, mapping, taken, shuffled_bytes=sent,
             targets=wanted, parents=before,
         )
     )  # fmt: skip
@@ -123,7 +128,7 @@ def load_of(
             StageLoad(
                 f"{name}: reduce" + (f" {number}" if workload.rounds > 1 else ""),
                 wanted,
-                workload.reduce_s * fetched,
+                workload.task_s + workload.reduce_s * fetched,
                 fetched_bytes=fetched,
                 shuffled_bytes=0.0 if last else fetched,
                 output_bytes=workload.written * fetched if last else 0.0,
@@ -134,10 +139,10 @@ def load_of(
     return JobLoad(name, tuple(stages))
 
 
-def _tasks_for(size: float, concurrency: int) -> int:
-    """Return how many tasks take in so many bytes."""
+def _tasks_for(size: float, most: float) -> int:
+    """Return how many tasks take in so many bytes: `most`, unless each would take too much."""
     small, large = math.ceil(size / TASK_BYTES), math.ceil(size / MOST_TASK_BYTES)
-    return max(large, min(small, WAVES * concurrency))
+    return max(large, int(min(small, most)))
 
 
 def scaled(load: JobLoad, factor: float) -> JobLoad:

@@ -73,11 +73,11 @@ def of_writing(
     if not stage.targets:
         return Requests()
     block = stage.shuffled_bytes / stage.targets
-    if _in_objects(block, transport, prices, stage.targets):
+    if in_objects(block, transport, prices, stage.targets):
         parts = math.ceil(stage.shuffled_bytes / PART_BYTES)
         # One HEAD looks whether the shuffle is still open.
         return Requests(gets=1, puts=parts + 2 if parts > 1 else 1)
-    return _by_queue(stage.shuffled_bytes, stage.targets, message_bytes)
+    return _sent(stage.shuffled_bytes, stage.targets, message_bytes)
 
 
 def of_reading(
@@ -85,7 +85,6 @@ def of_reading(
     writers: tuple[StageLoad, ...],
     transport: TransportName,
     prices: PriceTable,
-    message_bytes: int,
 ) -> Requests:
     """Return what reading its partition takes a reduce task; `writers` are what it reads of."""
     found = Requests()
@@ -95,17 +94,14 @@ def of_reading(
         block = writer.shuffled_bytes / writer.targets
         # Of a shuffle that goes by groups a task reads only the map tasks of its own group.
         sources = writer.tasks * writer.targets / stage.tasks
-        if _in_objects(block, transport, prices, writer.targets):
+        if in_objects(block, transport, prices, writer.targets):
             found += Requests(gets=sources * math.ceil(block / RUN_BYTES))
         else:
-            taken = _by_queue(block * sources, sources, message_bytes)
-            found += Requests(
-                sqs=taken.sqs + 1, sqs_billed=taken.sqs_billed + 1, queue_bytes=taken.queue_bytes
-            )
+            found += _received(block * sources, sources)
     return found
 
 
-def _in_objects(block: float, transport: TransportName, prices: PriceTable, blocks: int) -> bool:
+def in_objects(block: float, transport: TransportName, prices: PriceTable, blocks: int) -> bool:
     """Say whether blocks of this size go into the map task's object; the hybrid transport decides
     so, where what they save pays for the object.
     """
@@ -116,14 +112,22 @@ def _in_objects(block: float, transport: TransportName, prices: PriceTable, bloc
     return block >= cheap and saved > prices.s3_put
 
 
-def _by_queue(size: float, blocks: float, message_bytes: int) -> Requests:
-    """Return the calls that carry so many bytes in so many blocks, one way."""
-    text = size * BASE64_EXPANSION
-    entries = max(blocks, text / message_bytes)
-    calls = max(entries / limits.SQS_BATCH_ENTRIES, text / message_bytes)
-    calls = max(1.0, calls) if size else 0.0
+def _sent(size: float, blocks: float, message_bytes: int) -> Requests:
+    """Return the calls that send so many bytes in so many blocks: each goes to a queue of its own,
+    and so in calls of its own.
+    """
+    text = size / blocks * BASE64_EXPANSION if size else 0.0
+    chunks = math.ceil(text / limits.SQS_BILLED_CHUNK_BYTES)
     return Requests(
-        sqs=calls,
-        sqs_billed=max(calls, text / limits.SQS_BILLED_CHUNK_BYTES),
-        queue_bytes=text,
+        sqs=blocks * math.ceil(text / message_bytes),
+        sqs_billed=blocks * chunks,
+        queue_bytes=blocks * text,
     )
+
+
+def _received(size: float, blocks: float) -> Requests:
+    """Return the calls that receive them, several messages at once, and one that finds nothing."""
+    text = size * BASE64_EXPANSION
+    calls = max(blocks / limits.SQS_RECEIVE_MESSAGES, text / limits.SQS_OLD_MESSAGE_BYTES) + 1
+    billed = max(calls, text / limits.SQS_BILLED_CHUNK_BYTES + 1)
+    return Requests(sqs=calls, sqs_billed=billed, queue_bytes=text)

@@ -33,6 +33,7 @@ PARALLEL_GETS: Final = 6
 """Reads of a shuffle's objects that a task has under way at once; of input, two."""
 
 INPUT_GETS: Final = 2
+PUTS: Final = 2
 SENDS: Final = 4
 """Calls of SQS that a task has under way at once."""
 
@@ -210,7 +211,7 @@ class _Simulation:
         cloud = self._cloud
         transport = checked(cloud.transport)
         writers = tuple(self._load.stages[parent] for parent in load.parents)
-        read = of_reading(load, writers, transport, cloud.prices, cloud.message_bytes)
+        read = of_reading(load, writers, transport, cloud.prices)
         written = of_writing(load, transport, cloud.prices, cloud.message_bytes)
         return of_input(load), read, written
 
@@ -219,9 +220,13 @@ class _Simulation:
         moved, fetched, sent = self._requests(load)
         each = moved + fetched + sent
         latency = at(rates.s3_get_s, self._level)
-        waits = moved.gets * latency / INPUT_GETS + fetched.gets * latency / PARALLEL_GETS
-        waits += (moved.puts + sent.puts) * at(rates.s3_put_s, self._level) / 2
-        waits += (fetched.sqs + sent.sqs) * at(rates.sqs_send_s, self._level) / SENDS
+        # Ranges of input are read ahead of need; frames are waited for, before and behind the work.
+        ahead = moved.gets * latency / INPUT_GETS
+        put_s = at(rates.s3_put_s, self._level)
+        waits = fetched.gets * latency / PARALLEL_GETS
+        waits += (moved.puts + sent.puts) * put_s / PUTS + sent.gets * latency
+        waits += sent.sqs * at(rates.sqs_send_s, self._level) / SENDS
+        waits += fetched.sqs * at(rates.sqs_receive_s, self._level) / SENDS
         size = load.input_bytes + load.output_bytes + each.queue_bytes
         if not each.queue_bytes:
             size += load.fetched_bytes + load.shuffled_bytes
@@ -235,8 +240,7 @@ class _Simulation:
             moved.gets * slots / (limits.S3_GET_PER_S * partitions),
             moved.puts * slots / (limits.S3_PUT_PER_S * partitions),
         )
-        # Reading, computing and writing go on side by side; the first byte is waited for.
-        work = max(cpu, network, waits, gets, puts) + latency
+        work = max(cpu, network, ahead, gets, puts) + waits + latency
         if load.targets and cloud.transport != "s3":
             queues = 2 * load.targets * at(rates.queue_s, self._level) / rates.driver_calls
             began += queues / 2
@@ -245,7 +249,7 @@ class _Simulation:
         bounds = {
             "computing": cpu * rounds,
             "network": network * rounds,
-            "latency of requests": waits * rounds,
+            "latency of requests": (ahead + waits) * rounds,
             "S3's rate for input": asked * rounds,
             "S3's rate for the shuffle": max(0.0, max(gets, puts) - asked) * rounds,
             "driver": load.tasks * rates.driver_task_s,

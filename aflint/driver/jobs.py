@@ -32,7 +32,7 @@ from aflint.errors import (
 from aflint.events import Predicted
 from aflint.journal import JobIdentity, Journal, Past, PastJob, Unjournaled
 from aflint.plan.lineage import Node, deep_recursion
-from aflint.plan.planner import Job, Plan, Stage, TaskSettings, plan, shuffled_side
+from aflint.plan.planner import Exchange, Job, Plan, Stage, TaskSettings, plan, shuffled_side
 from aflint.plan.program import Count, Program, Sink
 from aflint.scheduler.loop import RunningJob
 from aflint.scheduler.messages import Recovery
@@ -94,6 +94,7 @@ class JobRunner:
     estimated: bool
     setup: Callable[[], Setup]
     asked: Callable[[], Usage]
+    exchange: Exchange = lambda maps, partitions: 1
     failed: FailedTasks | None = None
     """Where a task that failed a job is kept, if it is."""
     closed: bool = False
@@ -299,6 +300,7 @@ class JobRunner:
                 pack=pack,
                 store_folder=f"{self.folder}/stored",
                 checkpoint_folder=f"{self.checkpoint_dir}/{self.session}",
+                exchange=self.exchange,
             )
         if isinstance(self.journal, Unjournaled):
             return planned, JobIdentity()
@@ -340,6 +342,7 @@ class JobRunner:
                 pack=lambda program, name, tasks: Blob("", 0, b""),
                 store_folder="",
                 checkpoint_folder="",
+                exchange=self.exchange,
             )
         skipped = self.kept.skipped(planned)
         return "\n".join(_describe(stage, stage.id in skipped) for stage in planned.stages)

@@ -56,8 +56,10 @@ def _versions(split: Any) -> Iterable[tuple[str, str]]:
 def _read(split: Any) -> Any:
     """Return what tells a split from others; of the driver's own data, that is its digest."""
     match split:
-        case ManifestOf(shuffle):
+        case ManifestOf(shuffle, None):
             return ("shuffle", shuffle)
+        case ManifestOf(shuffle, partition, maps):
+            return ("shuffle", shuffle, partition, *(maps or ()))
         case DataSplit(blocks):
             return ("data", *(block.digest for block in blocks))
     return split

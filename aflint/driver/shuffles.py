@@ -345,7 +345,7 @@ class JobShuffles:
                 held.outputs = _latest(held.outputs, outputs)
             return True
         writes = self.plan.writers[shuffle].writes
-        if outputs is None or writes is None or writes.content is None:
+        if outputs is None or writes is None or writes.content is None or writes.passing:
             return False
         known = self.session.know(writes.content, self.plan.readers[shuffle])
         return self.session.keep(known, handle, outputs, self._bytes[shuffle])

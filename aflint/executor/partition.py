@@ -11,6 +11,7 @@ from typing import Any
 from aflint.codec.hashing import partition_indices
 from aflint.executor.memory import chunks
 from aflint.plan.lineage import (
+    GroupPartitioner,
     HashPartitioner,
     Partitioner,
     RangePartitioner,
@@ -55,6 +56,8 @@ def indices(partitioner: Partitioner, keys: list[Any]) -> list[int]:
             # Bounds ascend in either order of sorting.
             places = [bisect_left(bounds, rank) for rank in ranks]
             return places if ascending else [partitions - 1 - place for place in places]
+        case GroupPartitioner(of=of, width=width):
+            return [place // width for place in indices(of, keys)]
         case _:
             raise TypeError(f"{type(partitioner).__name__} does not place by key")
 

@@ -118,6 +118,14 @@ class RangePartitioner(Partitioner):
 
 
 @dataclass(frozen=True)
+class GroupPartitioner(Partitioner):
+    """By groups of `width` partitions of another partitioner, next to each other."""
+
+    of: Partitioner
+    width: int
+
+
+@dataclass(frozen=True)
 class RoundRobinPartitioner(Partitioner):
     """Record by record in turn; the records need no key."""
 

@@ -20,11 +20,14 @@ from aflint.plan.lineage import (
     Coalesced,
     CoGrouped,
     Grouping,
+    GroupPartitioner,
+    HashPartitioner,
     Lifetime,
     Mapped,
     Node,
     Ordering,
     Partitioner,
+    RangePartitioner,
     Shuffled,
     Source,
     Union,
@@ -60,6 +63,14 @@ class ManifestOf:
     """
 
     shuffle: int
+    # Where that is not the partition that the Input is for: the one of the shuffle, and the map
+    # partitions [start, stop) of which alone it is read.
+    partition: int | None = None
+    maps: tuple[int, int] | None = None
+
+    def of(self, input_partition: int) -> int:
+        """Return which partition of the shuffle an Input for this one reads."""
+        return input_partition if self.partition is None else self.partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +95,16 @@ class ShuffleContent:
 
 @dataclass(frozen=True, slots=True)
 class PlannedShuffle:
-    """The shuffle that a map stage writes: its number in the job, and its reduce partitions."""
+    """The shuffle that a map stage writes: its number in the job, and its reduce partitions.
+
+    A `passing` one is of no use to later jobs: it is the first level of an exchange of two, and
+    what the second level wrote stands for both.
+    """
 
     shuffle: int
     partitions: int
     content: ShuffleContent | None = None
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +218,11 @@ def skipped_stages(stages: Sequence[Stage], kept: Container[int]) -> set[int]:
     return {stage.id for stage in stages} - runs
 
 
+Exchange = Callable[[int, int], int]
+"""Into how many groups the reduce partitions of a shuffle are put for an exchange of two levels,
+given its map tasks and its partitions; 1 or less: it is exchanged at once.
+"""
+
 PackProgram = Callable[[Program, str, int], Blob]
 """Makes the blob of a stage's program, given the stage's name, for errors, and its tasks."""
 
@@ -232,6 +253,7 @@ def plan(
     pack: PackProgram,
     store_folder: str,
     checkpoint_folder: str = "",
+    exchange: Exchange = lambda maps, partitions: 1,
 ) -> Plan:
     """Return the stages that compute `sink` over every partition of `root`.
 
@@ -240,7 +262,7 @@ def plan(
     counts of partitions must be known: see `aflint.driver.resolve`. `store_folder` and
     `checkpoint_folder` are where cached and checkpointed partitions go.
     """
-    planner = _Planner(pack, store_folder, checkpoint_folder)
+    planner = _Planner(pack, store_folder, checkpoint_folder, exchange)
     planner.add_stage(root, sink, name, None)
     return Plan(tuple(planner.stages), planner.readers)
 
@@ -275,10 +297,13 @@ class _Planner:
     pack: PackProgram
     store_folder: str
     checkpoint_folder: str
+    exchange: Exchange
     # In dependency order, as each is added after those that it reads.
     stages: list[Stage] = field(default_factory=list)
     # By shuffle, the nodes that read it.
     readers: dict[int, list[Lifetime]] = field(default_factory=dict)
+    # By shuffle that is the second level of an exchange, the one that is its first.
+    _first_levels: dict[int, int] = field(default_factory=dict)
     _writers: dict[int, list[int]] = field(default_factory=dict)
     """For each node, the stages that write a shuffle of it."""
 
@@ -300,7 +325,10 @@ class _Planner:
         """Return the stage that writes a shuffle: one for all its readers."""
         stage = self._writer(parent, sink, reader.name)
         assert stage.writes is not None
-        self.readers[stage.writes.shuffle].append(reader.lifetime)
+        shuffle = stage.writes.shuffle
+        self.readers[shuffle].append(reader.lifetime)
+        if shuffle in self._first_levels:
+            self.readers[self._first_levels[shuffle]].append(reader.lifetime)
         return stage
 
     def _writer(self, parent: Node, sink: WriteShuffle, name: str) -> Stage:
@@ -315,8 +343,52 @@ class _Planner:
                 return stage
         writes = PlannedShuffle(len(self.readers), sink.partitioner.partitions, content)
         self.readers[writes.shuffle] = []  # also takes the number, before the parent's shuffles
-        writers.append(self.add_stage(parent, sink, name, writes))
+        partitioner, groups = sink.partitioner, 1
+        # A round robin places by turns, which a second level would not find again.
+        if isinstance(partitioner, HashPartitioner | RangePartitioner):
+            groups = self.exchange(partition_count(parent), partitioner.partitions)
+        if groups > 1:
+            writers.append(self._two_levels(parent, sink, name, writes, groups))
+        else:
+            writers.append(self.add_stage(parent, sink, name, writes))
         return self.stages[writers[-1]]
+
+    def _two_levels(
+        self, parent: Node, sink: WriteShuffle, name: str, writes: PlannedShuffle, groups: int
+    ) -> int:
+        """Plan a shuffle that goes by groups of reduce partitions; return the stage that writes it.
+
+        The map tasks write for each group. A task of the second level reads what is for one group
+        from some map tasks, as many as there are groups, and writes it for each partition of the
+        group. So a block less is read for all but the square root of the partitions, twice.
+        """
+        width = -(-sink.partitioner.partitions // groups)
+        groups = -(-sink.partitioner.partitions // width)
+        place = GroupPartitioner(groups, sink.partitioner, width)
+        first = WriteShuffle(place, sink.aggregator)
+        content = ShuffleContent(parent.id, first)
+        passing = PlannedShuffle(len(self.readers), groups, content, passing=True)
+        self.readers[passing.shuffle] = []
+        self._first_levels[writes.shuffle] = passing.shuffle
+        below = self.add_stage(parent, first, name, passing)
+        reads = [
+            ManifestOf(passing.shuffle, group, span)
+            for span in spans(self.stages[below].tasks, groups)
+            for group in range(groups)
+        ]
+        inputs: Inputs = [(Input(0, task, read),) for task, read in enumerate(reads)]
+        # What was combined on the map side is passed on as it is.
+        step = ReadShuffle(0, None, None, combined=False)
+        program = Program(step, WriteShuffle(sink.partitioner, None))
+        blob = self.pack(program, name, len(inputs))
+        stage = Stage(len(self.stages), f"{name} (second level)", blob, inputs, (below,), writes)
+        self.stages.append(stage)
+        return stage.id
+
+
+def spans(count: int, width: int) -> list[tuple[int, int]]:
+    """Cut [0, count) into pieces of `width`, the last one perhaps shorter."""
+    return [(start, min(count, start + width)) for start in range(0, count, width)]
 
 
 @dataclass(slots=True)

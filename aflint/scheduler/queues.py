@@ -80,7 +80,7 @@ def _exclusive_reads(state: State, task: TaskRun) -> tuple[ReducePartition, ...]
     found: dict[ReducePartition, None] = {}
     for item in task.stage.stage.inputs[task.partition]:
         if type(item.split) is ManifestOf and (handle := writers[item.split.shuffle].handle):
-            found[handle.job, handle.shuffle, item.partition] = None
+            found[handle.job, handle.shuffle, item.split.of(item.partition)] = None
     return tuple(found)
 
 

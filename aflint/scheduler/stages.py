@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 
 from aflint import events
 from aflint.plan.planner import ManifestOf
@@ -122,11 +123,14 @@ def _resolve(job: JobRun, item: Input) -> Input:
     if type(item.split) is not ManifestOf:
         return item
     stage = job.writers[item.split.shuffle]
-    return Input(item.leaf, item.partition, _manifest(stage, item.partition))
+    wanted = item.split.of(item.partition)
+    return Input(item.leaf, item.partition, _manifest(stage, wanted, item.split.maps))
 
 
-def _manifest(stage: StageRun, partition: int) -> Manifest:
-    """Return what there is to read of one partition of a complete stage's shuffle."""
+def _manifest(stage: StageRun, partition: int, maps: tuple[int, int] | None) -> Manifest:
+    """Return what there is to read of one partition of a complete stage's shuffle: of all `maps`,
+    or of those in a range.
+    """
     if stage.handle is None:
         raise AssertionError("a manifest was asked for before its shuffle was open")
     outputs = [
@@ -139,10 +143,21 @@ def _manifest(stage: StageRun, partition: int) -> Manifest:
             status.object,
             status.extents.get(partition, ()),
         )
-        for status, frames, sizes in _columns(stage)
+        for status, frames, sizes in _columns_of(stage, maps)
         if (count := frames[partition])
     ]
     return Manifest(stage.handle, partition, tuple(outputs))
+
+
+def _columns_of(
+    stage: StageRun, maps: tuple[int, int] | None
+) -> Sequence[tuple[MapStatus, memoryview, memoryview]]:
+    columns = _columns(stage)
+    if maps is None:
+        return columns
+    # By bisection: work for a task does not grow with the number of maps that it does not read.
+    low, high = (bisect_left(columns, each, key=lambda column: column[0].map) for each in maps)
+    return columns[low:high]
 
 
 def _columns(stage: StageRun) -> list[tuple[MapStatus, memoryview, memoryview]]:

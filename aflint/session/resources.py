@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from aflint.aio import to_the_end
 from aflint.backend import Backend
+from aflint.backend.exchange import exchange_of
 from aflint.config import Config, settings
 from aflint.cost import price
 from aflint.cost.forecast import Setup
@@ -209,6 +210,7 @@ class Resources:
             estimated=backend.estimated,
             setup=partial(self._setup, backend),
             asked=backend.asked,
+            exchange=exchange_of(config.shuffle_levels, backend.transport),
             failed=FailedTasks(failed_folder()) if config.keep_failed else None,
         )
         if (explained := explained_to()) is not None:

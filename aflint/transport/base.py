@@ -113,6 +113,12 @@ class Transport(ABC):
     def reader(self, manifest: Manifest) -> ShuffleReader:
         """Return a reader of what the manifest names."""
 
+    def exchange_groups(self, maps: int, partitions: int) -> int:
+        """Return into how many groups reduce partitions are best put for an exchange of two levels;
+        1, the default, where every block is as well read at once.
+        """
+        return 1
+
     async def survives(self, handle: ShuffleHandle) -> bool:
         """Say whether a shuffle that an earlier driver opened can still be read.
 

@@ -71,6 +71,12 @@ class S3Transport(Transport):
     def reader(self, manifest: Manifest) -> S3Reader:
         return S3Reader(self._s3, manifest)
 
+    def exchange_groups(self, maps: int, partitions: int) -> int:
+        # Here, as a function that starts cold has no use for it.
+        from aflint.cost.exchange import cheaper_groups
+
+        return cheaper_groups(maps, partitions)
+
     async def aclose(self) -> None:
         await self._aws.aclose()
 

@@ -23,6 +23,7 @@ from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, ReadCounts
 from aflint.journal import PastJob
 from aflint.journal.writing import StoredJournal
+from aflint.plan import planner
 from aflint.plan.planner import ShuffleContent
 from aflint.scheduler import attempts, stages
 from aflint.scheduler import jobs as scheduler_jobs
@@ -282,6 +283,17 @@ def removed_while_it_is_read() -> AbstractContextManager[Any]:
     return patch.object(KeptShuffle, "jobs", property(lambda kept: 0, lambda kept, value: None))
 
 
+def second_level_leaves_maps_out() -> AbstractContextManager[Any]:
+    """Where a shuffle goes by two levels, nobody reads what the last map tasks wrote."""
+    whole = planner.spans
+    return patch.object(planner, "spans", lambda count, width: whole(count, width)[:-1] or [(0, 0)])
+
+
+def second_level_reads_all_maps() -> AbstractContextManager[Any]:
+    """Where a shuffle goes by two levels, each group of map tasks is read by all."""
+    return patch.object(stages, "_columns_of", lambda stage, maps: stages._columns(stage))
+
+
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -300,6 +312,8 @@ MUTANTS: Mapping[str, Mutant] = {
         accepted_tasks_run_again,
         shuffles_last_for_ever,
         removes_what_another_has_taken_over,
+        second_level_leaves_maps_out,
+        second_level_reads_all_maps,
         ends_without_a_word,
         branches_share_functions,
         kept_across_partitioners,

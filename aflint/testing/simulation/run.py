@@ -253,6 +253,7 @@ class _Run:
             history_mb=0,
             journal=bool(killed_drivers(dice)),
             checkpoint_dir="s3://bucket/out/checkpoints",
+            shuffle_levels="two" if dice.roll("levels") < 0.5 else "auto",
             deadline_s=dice.between(0.5, 60, "deadline")
             if dice.strikes(Fault.DEADLINE, "job")
             else None,
