@@ -8,7 +8,7 @@ a listener that needs them reads a clock.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aflint.task import TaskId, TaskMetrics
@@ -73,14 +73,56 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanInfo:
+    """A step of a physical plan as Spark describes it, and the steps that it reads from."""
+
+    name: str
+    text: str
+    children: tuple[PlanInfo, ...] = ()
+
+    def tree(self) -> str:
+        """Return the plan as Spark writes it: a line for each step, below the one that reads it."""
+        return "\n".join(self._lines("", ""))
+
+    def _lines(self, first: str, others: str) -> Iterator[str]:
+        yield first + self.text
+        for child in self.children:
+            last = child is self.children[-1]
+            yield from child._lines(
+                others + ("+- " if last else ":- "), others + ("   " if last else ":  ")
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class QueryStarted:
+    """A query of SQL, or of a DataFrame, was planned; jobs that say its number run for it."""
+
+    query: int
+    name: str
+    plan: PlanInfo
+
+
+@dataclass(frozen=True, slots=True)
+class QueryEnded:
+    """A query is over; `error` is empty when it has its answer, or no more of it is wanted."""
+
+    query: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobStarted:
-    """A job was accepted: `stages` are in dependency order, `transport` carries its shuffles."""
+    """A job was accepted: `stages` are in dependency order, `transport` carries its shuffles.
+
+    `query` is the query that it runs for, if any.
+    """
 
     job: str
     name: str
     stages: tuple[StageInfo, ...]
     transport: str = ""
     predicted: Predicted | None = None
+    query: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +213,8 @@ class RunEnded:
 
 Event = (
     RunStarted
+    | QueryStarted
+    | QueryEnded
     | JobStarted
     | StageSkipped
     | StageStarted
@@ -237,5 +281,10 @@ def line_of(event: Event) -> str:
         case JobEnded(job, error):
             first = error.partition("\n")[0]
             return f"{job} ends{f' with {first}' if first else ''}"
+        case QueryStarted(query, name):
+            return f"query {query} starts: {name}"
+        case QueryEnded(query, error):
+            first = error.partition("\n")[0]
+            return f"query {query} ends{f' with {first}' if first else ''}"
         case _:
             return repr(event)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 
-from bench import codec, dispatch, fingerprint, inputs, memory, scale, scheduler, shuffle, tpch
+from bench import (
+    codec,
+    dispatch,
+    fingerprint,
+    inputs,
+    listeners,
+    memory,
+    scale,
+    scheduler,
+    shuffle,
+    tpch,
+)
 from bench.engine import ROOT, Engine
 from bench.matrix import measure
 from bench.workload import Matrix, Workload
@@ -176,7 +187,7 @@ MATRICES = (
     ),
 )
 
-_OF_THEIR_OWN = (tpch, codec, fingerprint, memory, dispatch, scheduler, scale, shuffle)
+_OF_THEIR_OWN = (tpch, codec, fingerprint, memory, dispatch, scheduler, scale, shuffle, listeners)
 """What is measured beside other things than engines, or by a program of its own."""
 
 WORKLOADS: dict[str, Workload] = {

@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -29,7 +30,7 @@ from aflint.errors import (
     RunInUseError,
     SessionError,
 )
-from aflint.events import Predicted
+from aflint.events import Event, PlanInfo, Predicted, QueryEnded, QueryStarted
 from aflint.journal import JobIdentity, Journal, Past, PastJob, Unjournaled
 from aflint.plan.lineage import Node, deep_recursion
 from aflint.plan.planner import Exchange, Job, Plan, Stage, TaskSettings, plan, shuffled_side
@@ -61,6 +62,9 @@ class Answers(Protocol):
 RunJob = Callable[..., AbstractAsyncContextManager[RunningJob]]
 """`Scheduler.run`."""
 
+_query: ContextVar[int | None] = ContextVar("query", default=None)
+"""The query for which lineage is resolved now: jobs that this takes run for it, too."""
+
 _DECODED_ON_THE_LOOP = 1 << 20
 _MOST_PREDICTED = 1000
 
@@ -87,6 +91,7 @@ class JobRunner:
     past: Past
     survives: Callable[[ShuffleHandle], Awaitable[bool]]
     before_pickling: Callable[[], None]
+    emit: Callable[[Event], None]
     concurrent_readers: bool
     runs_on_s: float
     default_parallelism: int | None
@@ -109,6 +114,7 @@ class JobRunner:
     # What was predicted of the jobs over a node, by its id.
     _predicted: dict[int, Predicted] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(init=False)
+    _queries: itertools.count[int] = field(default_factory=itertools.count)
     # The inputs, by their digests, whose files stand in the journal.
     _listed: set[str] = field(init=False)
     # When a driver that goes on with another one's run began its first job.
@@ -132,8 +138,10 @@ class JobRunner:
         return f"{self.session}-{next(self._numbers)}"
 
     @asynccontextmanager
-    async def job(self, node: Node, sink: Sink, name: str) -> AsyncIterator[Answers]:
-        """Run a job for as long as the context is open.
+    async def job(
+        self, node: Node, sink: Sink, name: str, query: int | None = None
+    ) -> AsyncIterator[Answers]:
+        """Run a job, for a query or not, for as long as the context is open.
 
         Raises SessionError in a closed session, and a JournalError where the run is another
         driver's, or another program's.
@@ -143,19 +151,24 @@ class JobRunner:
             async with sampling.job(node, sink, name) as sampled:
                 yield sampled
             return
-        async with self._started(node, sink, name) as (running, _, _):
+        async with self._started(node, sink, name, query) as (running, _, _):
             yield running
 
     @asynccontextmanager
     async def _started(
-        self, node: Node, sink: Sink, name: str
+        self, node: Node, sink: Sink, name: str, query: int | None
     ) -> AsyncIterator[tuple[RunningJob, JobRecord, PastJob | None]]:
         """Run a job; the PastJob is what the run had come to in it under an earlier driver."""
         if self.past.refused is not None:
             raise self.past.refused
         self._check_open()
         with self._asked():
-            resolved = await self._prepare(node)
+            query = _query.get() if query is None else query
+            token = _query.set(query)
+            try:
+                resolved = await self._prepare(node)
+            finally:
+                _query.reset(token)
             plan, identity = self._plan(resolved, sink, name)
             known = self.past.meet(identity, name, alone=len(self._asking) == 1)
             # A job that is met again keeps its id, by which its frames' key and its objects are
@@ -181,7 +194,14 @@ class JobRunner:
 
                 try:
                     async with self.run_job(
-                        Job(id, name, plan.stages, self.settings, self._predicted.get(node.id)),
+                        Job(
+                            id,
+                            name,
+                            plan.stages,
+                            self.settings,
+                            self._predicted.get(node.id),
+                            query,
+                        ),
                         on_accept=accept,
                         on_open=record.opened,
                         on_left=shuffles.left,
@@ -209,6 +229,26 @@ class JobRunner:
             raise SessionError(
                 "the session of this RDD is closed; connect() again and make a new RDD"
             )
+
+    @contextmanager
+    def query(self, name: str, plan: PlanInfo) -> Iterator[int]:
+        """Tell listeners of a query for as long as the context is open; give its number, for the
+        jobs that run for it.
+        """
+        number, error = next(self._queries), ""
+        if SAMPLING.get() or self.sampling:  # nothing of it runs
+            yield number
+            return
+        self.emit(QueryStarted(number, name, plan))
+        try:
+            yield number
+        except GeneratorExit:  # whoever reads its rows wants no more
+            raise
+        except BaseException as failure:
+            error = f"{type(failure).__name__}: {failure}"
+            raise
+        finally:
+            self.emit(QueryEnded(number, error))
 
     async def _check_own(self, error: AflintError) -> None:
         """Raise RunInUseError where a job failed because the run is another driver's now, who
@@ -364,7 +404,14 @@ class JobRunner:
         self._predicted[node.id] = Predicted(last.dollars.likely, last.seconds.likely)
         return Prediction(tuple(sampling.predicted))
 
-    async def save(self, node: Node, sink: Sink, target: str, mode: commit.Mode = "new") -> None:
+    async def save(
+        self,
+        node: Node,
+        sink: Sink,
+        target: str,
+        mode: commit.Mode = "new",
+        query: int | None = None,
+    ) -> None:
         """Run a saving job, each of whose tasks comes to a StagedPart or a list of them, and move
         what its accepted attempts wrote into place.
 
@@ -382,7 +429,7 @@ class JobRunner:
         record: JobRecord | None = None
         parts: list[StagedPart] = []
         try:
-            async with self._started(node, sink, name) as (job, record, known):
+            async with self._started(node, sink, name, query) as (job, record, known):
                 if known is not None and known.committed:
                     return
                 if begun and known is None:

@@ -114,15 +114,31 @@ class JobReport:
     error: str = ""
     running: bool = True
     estimated: bool = False
-    usage: Usage = field(default_factory=Usage)
     hint: str = ""
     """Which setting would have been better, where that would have mattered."""
     predicted: Predicted | None = None
     """What `explain(predict=True)` had said of it."""
+    _used: Usage = field(default_factory=Usage)
+    # Of attempts, not in the sum yet, as in StageReport.
+    _unsummed: list[Usage] = field(default_factory=list)
     _by_id: dict[int, StageReport] = field(init=False)
 
     def __post_init__(self) -> None:
         self._by_id = {stage.id: stage for stage in self.stages}
+
+    @property
+    def usage(self) -> Usage:
+        """What AWS bills for its attempts, and once it is over for the driver's own requests."""
+        if self._unsummed:
+            self._used = Usage(*map(sum, zip(self._used, *self._unsummed, strict=True)))
+            self._unsummed.clear()
+        return self._used
+
+    def count(self, usage: Usage) -> None:
+        """Take in what one more attempt, or the driver, used."""
+        self._unsummed.append(usage)
+        if len(self._unsummed) >= _SUMMED_AT_ONCE:
+            _ = self.usage
 
     def stage(self, id: int) -> StageReport:
         """Return one stage."""
@@ -329,6 +345,16 @@ class Reporter:
     def __call__(self, event: Event) -> None:
         """Take in an event."""
         match event:
+            case TaskStarted(id=task, speculative=speculative):
+                if (report := self.jobs.get(task.job)) is not None:
+                    stage = report.stage(task.stage)
+                    stage.attempts += 1
+                    # The upper bits count drivers and jobs: see `aflint.scheduler.messages`.
+                    follows = task.attempt % (1 << LOAN_BITS) > 0
+                    stage.retries += follows and not (speculative or task.link)
+            case TaskEnded(id=task):
+                if (report := self.jobs.get(task.job)) is not None:
+                    self._ended(report, event)
             case JobStarted(id, name, stages, predicted=predicted):
                 if len(self.jobs) >= _KEPT:
                     oldest = self.jobs.pop(next(iter(self.jobs)))
@@ -359,16 +385,6 @@ class Reporter:
             case StageEnded(id, number):
                 if id in self.jobs:
                     self.jobs[id].stage(number).ended = self.clock()
-            case TaskStarted(id=task, speculative=speculative):
-                if task.job in self.jobs:
-                    stage = self.jobs[task.job].stage(task.stage)
-                    stage.attempts += 1
-                    # The upper bits count drivers and jobs: see `aflint.scheduler.messages`.
-                    follows = task.attempt % (1 << LOAN_BITS) > 0
-                    stage.retries += follows and not (speculative or task.link)
-            case TaskEnded(id=task):
-                if task.job in self.jobs:
-                    self._ended(self.jobs[task.job], event)
             case TaskRecovered(id=task, metrics=links):
                 if task.job in self.jobs:
                     self._recovered(self.jobs[task.job], task.stage, links)
@@ -380,7 +396,7 @@ class Reporter:
                     # Before the driver's own requests are added, which `usage` adds by itself.
                     self._used += report.usage
                     uncharged = self.uncharged
-                    report.usage += uncharged
+                    report.count(uncharged)
                     self._charged += uncharged
                     _warn_of_rejected(report)
                     if self._setup is not None and not error:
@@ -403,7 +419,7 @@ class Reporter:
 
     def _count(self, report: JobReport, stage: StageReport, metrics: TaskMetrics) -> None:
         stage.count(metrics)
-        report.usage += task_usage(metrics, self._memory_mb, estimate=self._estimate)
+        report.count(task_usage(metrics, self._memory_mb, estimate=self._estimate))
 
     @property
     def uncharged(self) -> Usage:
@@ -459,6 +475,20 @@ def _warn_of_rejected(report: JobReport) -> None:
 
 def task_usage(metrics: TaskMetrics, memory_mb: int, *, estimate: bool) -> Usage:
     """Return what AWS bills for an attempt; with `estimate`, what it would bill for a local one."""
+    global _latest
+    # Several listeners ask about one attempt, one after the other.
+    (known, *how), usage = _latest
+    if known is metrics and how == [memory_mb, estimate]:
+        return usage
+    usage = _task_usage(metrics, memory_mb, estimate)
+    _latest = (metrics, memory_mb, estimate), usage
+    return usage
+
+
+_latest: tuple[tuple[TaskMetrics | None, int, bool], Usage] = (None, 0, False), Usage()
+
+
+def _task_usage(metrics: TaskMetrics, memory_mb: int, estimate: bool) -> Usage:
     if not (metrics.billed_seconds or metrics.seconds):
         return Usage()  # it was throttled, or ended without saying how long it ran
     memory_mb = metrics.memory_mb or memory_mb

@@ -20,6 +20,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from aflint import __version__
@@ -29,6 +30,9 @@ from aflint.events import (
     Event,
     JobEnded,
     JobStarted,
+    PlanInfo,
+    QueryEnded,
+    QueryStarted,
     RddInfo,
     RunEnded,
     RunStarted,
@@ -98,88 +102,103 @@ _launched_line: Final = _writer(
 _refused_line: Final = _writer(
     "t, now", {"Event": "aflint.TaskRefused", "Task ID": "= t.id", "Time": "= now"}
 )
-_task_lines: Final = _writer(
-    "t, m, now, reason, failed, killed, executor, host, dollars, logs",
-    {
-        "Event": "SparkListenerTaskStart",
-        "Stage ID": "= t.stage.id",
-        "Stage Attempt ID": 0,
-        "Task Info": _INFO,
+_TRANSFERS: Final[dict[str, dict[str, Any]]] = {
+    "Shuffle Read Metrics": {
+        "Remote Blocks Fetched": "= m.shuffle_read_frames",
+        "Local Blocks Fetched": 0,
+        "Fetch Wait Time": "= int(m.fetch_seconds * 1000)",
+        "Remote Bytes Read": "= m.shuffle_read_bytes",
+        "Remote Bytes Read To Disk": 0,
+        "Local Bytes Read": 0,
+        "Total Records Read": "= m.shuffle_read_records",
     },
-    {
-        "Event": "SparkListenerTaskEnd",
-        "Stage ID": "= t.stage.id",
-        "Stage Attempt ID": 0,
-        "Task Type": "= t.stage.type",
-        "Task End Reason": "= reason",
-        "Task Info": {
-            **_INFO,
-            "Finish Time": "= now",
-            "Failed": "= failed",
-            "Killed": "= killed",
-            "Accumulables": [
-                {
-                    "ID": "= t.stage.id",
-                    "Name": "dollars",
-                    "Update": "text = dollars:.9f",
-                    "Value": "text = t.stage.dollars:.9f",
-                    "Internal": False,
-                    "Count Failed Values": True,
-                }
-            ],
-        },
-        "Task Executor Metrics": {"ProcessTreePythonRSSMemory": "= m.peak_memory_bytes"},
-        "Task Metrics": {
-            "Executor Deserialize Time": "= int(m.load_seconds * 1000)",
-            "Executor Deserialize CPU Time": 0,
-            "Executor Run Time": "= int((m.seconds - m.load_seconds) * 1000)",
-            "Executor CPU Time": "= int(m.cpu_seconds * 1e9)",
-            "Peak Execution Memory": "= m.peak_memory_bytes",
-            "Result Size": "= m.result_bytes",
-            "JVM GC Time": 0,
-            "Result Serialization Time": 0,
-            "Memory Bytes Spilled": "= m.spilled_bytes",
-            "Disk Bytes Spilled": "= m.spilled_bytes",
-            "Shuffle Read Metrics": {
-                "Remote Blocks Fetched": "= m.shuffle_read_frames",
-                "Local Blocks Fetched": 0,
-                "Fetch Wait Time": "= int(m.fetch_seconds * 1000)",
-                "Remote Bytes Read": "= m.shuffle_read_bytes",
-                "Remote Bytes Read To Disk": 0,
-                "Local Bytes Read": 0,
-                "Total Records Read": "= m.shuffle_read_records",
-            },
-            "Shuffle Write Metrics": {
-                "Shuffle Bytes Written": "= m.shuffle_write_bytes",
-                "Shuffle Write Time": "= int(m.write_seconds * 1e9)",
-                "Shuffle Records Written": "= m.shuffle_write_records",
-            },
-            "Input Metrics": {"Bytes Read": "= m.input_bytes", "Records Read": "= m.input_records"},
-            "Output Metrics": {
-                "Bytes Written": "= m.output_bytes",
-                "Records Written": "= m.output_records",
-            },
-            "Updated Blocks": [],
-        },
-        "aflint": {
-            "link": "= t.link",
-            "queued": "= t.queued:.3f",
-            "cold": "= m.init_seconds:.3f",
-            "read": "= m.read_seconds:.4f",
-            "fetch": "= m.fetch_seconds:.4f",
-            "write": "= m.write_seconds:.4f",
-            "objects_read": "= m.shuffle_read_object_bytes",
-            "objects_written": "= m.shuffle_write_object_bytes",
-            "sqs": "= m.sqs_requests",
-            "puts": "= m.s3_puts",
-            "gets": "= m.s3_gets",
-            "billed": "= m.billed_seconds:.3f",
-            "memory_mb": "= m.memory_mb",
-            "dollars": "= dollars:.9f",
-            "logs": "= logs",
-        },
+    "Shuffle Write Metrics": {
+        "Shuffle Bytes Written": "= m.shuffle_write_bytes",
+        "Shuffle Write Time": "= int(m.write_seconds * 1e9)",
+        "Shuffle Records Written": "= m.shuffle_write_records",
     },
-)
+    "Input Metrics": {"Bytes Read": "= m.input_bytes", "Records Read": "= m.input_records"},
+    "Output Metrics": {
+        "Bytes Written": "= m.output_bytes",
+        "Records Written": "= m.output_records",
+    },
+}
+"""What a task reads and writes; what it did not is left out."""
+
+
+@cache
+def _task_writer(*whether: bool) -> Callable[..., str]:
+    """Return what writes a task that has those of the transfers; most have one or two."""
+    transfers = {
+        name: value for (name, value), has in zip(_TRANSFERS.items(), whether, strict=True) if has
+    }
+    return _writer(
+        "t, m, now, reason, failed, killed, executor, host, dollars, logs",
+        {
+            "Event": "SparkListenerTaskStart",
+            "Stage ID": "= t.stage.id",
+            "Stage Attempt ID": 0,
+            "Task Info": _INFO,
+        },
+        {
+            "Event": "SparkListenerTaskEnd",
+            "Stage ID": "= t.stage.id",
+            "Stage Attempt ID": 0,
+            "Task Type": "= t.stage.type",
+            "Task End Reason": "= reason",
+            "Task Info": {
+                **_INFO,
+                "Finish Time": "= now",
+                "Failed": "= failed",
+                "Killed": "= killed",
+                "Accumulables": [
+                    {
+                        "ID": "= t.stage.id",
+                        "Name": "dollars",
+                        "Update": "text = dollars:.9f",
+                        "Value": "text = t.stage.dollars:.9f",
+                        "Internal": False,
+                        "Count Failed Values": True,
+                    }
+                ],
+            },
+            "Task Executor Metrics": {"ProcessTreePythonRSSMemory": "= m.peak_memory_bytes"},
+            "Task Metrics": {
+                "Executor Deserialize Time": "= int(m.load_seconds * 1000)",
+                "Executor Deserialize CPU Time": 0,
+                "Executor Run Time": "= int((m.seconds - m.load_seconds) * 1000)",
+                "Executor CPU Time": "= int(m.cpu_seconds * 1e9)",
+                "Peak Execution Memory": "= m.peak_memory_bytes",
+                "Result Size": "= m.result_bytes",
+                "JVM GC Time": 0,
+                "Result Serialization Time": 0,
+                "Memory Bytes Spilled": "= m.spilled_bytes",
+                "Disk Bytes Spilled": "= m.spilled_bytes",
+                **transfers,
+                "Updated Blocks": [],
+            },
+            "aflint": {
+                "link": "= t.link",
+                "queued": "= t.queued:.3f",
+                "cold": "= m.init_seconds:.3f",
+                "read": "= m.read_seconds:.4f",
+                "fetch": "= m.fetch_seconds:.4f",
+                "write": "= m.write_seconds:.4f",
+                "objects_read": "= m.shuffle_read_object_bytes",
+                "objects_written": "= m.shuffle_write_object_bytes",
+                "sqs": "= m.sqs_requests",
+                "puts": "= m.s3_puts",
+                "gets": "= m.s3_gets",
+                "billed": "= m.billed_seconds:.3f",
+                "memory_mb": "= m.memory_mb",
+                "dollars": "= dollars:.9f",
+                "logs": "= logs",
+            },
+        },
+    )
+
+
+_OF_SQL: Final = "org.apache.spark.sql.execution.ui.SparkListenerSQL"
 _SUCCESS: Final = '{"Reason":"Success"}'
 
 
@@ -261,6 +280,11 @@ class EventLog:
                 self._recovered(event)
             case JobEnded(job, error):
                 self._job_ended(self._jobs.pop(job), job, error)
+            case QueryStarted():
+                self._query_started(event)
+            case QueryEnded(query, error):
+                ended = {"executionId": query, "time": self._now(), "errorMessage": error}
+                self._put({"Event": f"{_OF_SQL}ExecutionEnd", **ended})
             case RunStarted():
                 self._run_started(event)
             case RunEnded():
@@ -367,6 +391,10 @@ class EventLog:
             for place, info in enumerate(event.stages)
         }
         job = self._jobs[event.job] = _Job(self._next("jobs"), event.name, stages)
+        properties = {"callSite.short": event.name, "spark.job.description": event.name}
+        if event.query is not None:
+            properties["spark.sql.execution.id"] = str(event.query)
+            properties["spark.sql.execution.root.id"] = str(event.query)
         self._put(
             {
                 "Event": "SparkListenerJobStart",
@@ -374,7 +402,7 @@ class EventLog:
                 "Submission Time": self._now(),
                 "Stage Infos": [self._described(stage, stages) for stage in stages.values()],
                 "Stage IDs": [stage.id for stage in stages.values()],
-                "Properties": {"callSite.short": event.name, "spark.job.description": event.name},
+                "Properties": properties,
                 "aflint": {
                     "job": event.job,
                     "transport": event.transport,
@@ -383,6 +411,22 @@ class EventLog:
                     if event.predicted is None
                     else [event.predicted.dollars, event.predicted.seconds],
                 },
+            }
+        )
+
+    def _query_started(self, event: QueryStarted) -> None:
+        self._put(
+            {
+                "Event": f"{_OF_SQL}ExecutionStart",
+                "executionId": event.query,
+                "rootExecutionId": event.query,
+                "description": event.name,
+                "details": "",
+                "physicalPlanDescription": f"== Physical Plan ==\n{event.plan.tree()}\n",
+                "sparkPlanInfo": _plan(event.plan),
+                "time": self._now(),
+                "modifiedConfigs": {},
+                "jobTags": [],
             }
         )
 
@@ -497,8 +541,15 @@ class EventLog:
         if run is not None:
             dollars = price(task_usage(metrics, run.memory_mb, estimate=run.estimated)).total
             attempt.stage.dollars += dollars
+        m = metrics
+        task_lines = _task_writer(
+            m.shuffle_read_frames > 0 or m.fetch_seconds > 0,
+            m.shuffle_write_bytes > 0 or m.write_seconds > 0,
+            m.input_bytes > 0 or m.input_records > 0,
+            m.output_bytes > 0 or m.output_records > 0,
+        )
         self._write(
-            _task_lines(
+            task_lines(
                 attempt,
                 metrics,
                 self._now(),
@@ -543,6 +594,16 @@ def _reason(event: TaskEnded) -> str:
             "Accumulator Updates": [],
         }
     )
+
+
+def _plan(plan: PlanInfo) -> dict[str, Any]:
+    return {
+        "nodeName": plan.name,
+        "simpleString": plan.text,
+        "children": [_plan(child) for child in plan.children],
+        "metadata": {},
+        "metrics": [],
+    }
 
 
 def _rdd(rdd: RddInfo) -> dict[str, Any]:

@@ -125,6 +125,15 @@ class Stage:
 
 
 @dataclass(slots=True)
+class Query:
+    """A query of SQL, or of a DataFrame: `plan` is Spark's physical plan, as Spark writes it."""
+
+    name: str
+    plan: str
+    error: str = ""
+
+
+@dataclass(slots=True)
 class Job:
     """A job of a run; `id` is what aflint calls it, such as 3f0c9a12-4."""
 
@@ -140,6 +149,7 @@ class Job:
     billed: float | None = None
     # What was predicted before: dollars and seconds.
     predicted: Predicted | None = None
+    query: Query | None = None
 
     @property
     def dollars(self) -> float:
@@ -200,6 +210,7 @@ class LogReader:
         self._stages: dict[int, Stage] = {}
         self._tasks: dict[int, Task] = {}
         self._jobs: dict[int, Job] = {}
+        self._queries: dict[int, Query] = {}
 
     def read(self) -> bool:
         """Take in what is new; say whether anything was."""
@@ -262,19 +273,28 @@ class LogReader:
         stages = [_stage(each) for each in event["Stage Infos"]]
         # Spark's own jobs may name stages again that an earlier one has run.
         self._stages.update({stage.id: stage for stage in stages})
-        ours = event.get("aflint", {})
-        number = event["Job ID"]
+        ours, properties = event.get("aflint", {}), event.get("Properties", {})
+        number, query = event["Job ID"], properties.get("spark.sql.execution.id")
         job = Job(
             ours.get("job", f"{self.run.id}-{number}"),
-            event.get("Properties", {}).get("callSite.short", stages[-1].name if stages else ""),
+            properties.get("callSite.short", stages[-1].name if stages else ""),
             sorted(stages, key=lambda stage: stage.id),
             _seconds(event["Submission Time"]),
             ours.get("transport", ""),
             tuple(ours.get("targets", ())),
             predicted=Predicted(*ours["predicted"]) if ours.get("predicted") else None,
+            query=self._queries.get(int(query)) if query is not None else None,
         )
         self._jobs[number] = job
         self.run.jobs.append(job)
+
+    def _query_start(self, event: dict[str, Any]) -> None:
+        query = Query(event["description"], event["physicalPlanDescription"])
+        self._queries[event["executionId"]] = query
+
+    def _query_end(self, event: dict[str, Any]) -> None:
+        if (query := self._queries.get(event["executionId"])) is not None:
+            query.error = event.get("errorMessage") or ""
 
     def _job_end(self, event: dict[str, Any]) -> None:
         job = self._jobs[event["Job ID"]]
@@ -322,14 +342,19 @@ class LogReader:
 
 def _measured(task: Task, metrics: dict[str, Any], ours: dict[str, Any]) -> None:
     """Take in a task's metrics."""
-    fetched, shuffled = metrics["Shuffle Read Metrics"], metrics["Shuffle Write Metrics"]
-    read, written = metrics["Input Metrics"], metrics["Output Metrics"]
-    task.read, task.written = read["Bytes Read"], written["Bytes Written"]
-    task.fetched = fetched["Remote Bytes Read"] + fetched["Local Bytes Read"]
-    task.shuffled = shuffled["Shuffle Bytes Written"]
+    read, written = metrics.get("Input Metrics", {}), metrics.get("Output Metrics", {})
+    task.read, task.written = read.get("Bytes Read", 0), written.get("Bytes Written", 0)
+    fetched, waited_to_fetch = metrics.get("Shuffle Read Metrics", {}), 0.0
+    if fetched:
+        task.fetched = fetched["Remote Bytes Read"] + fetched["Local Bytes Read"]
+        waited_to_fetch = fetched["Fetch Wait Time"] / 1000
+    shuffled, waited_to_write = metrics.get("Shuffle Write Metrics", {}), 0.0
+    if shuffled:
+        task.shuffled = shuffled["Shuffle Bytes Written"]
+        waited_to_write = shuffled["Shuffle Write Time"] / 1e9
     task.spilled = metrics["Disk Bytes Spilled"]
     task.peak = metrics.get("Peak Execution Memory", 0)
-    task.records = read["Records Read"] + fetched["Total Records Read"]
+    task.records = read.get("Records Read", 0) + fetched.get("Total Records Read", 0)
     task.sent = shuffled.get("Shuffle Records Written", 0)
     task.objects = ours.get("objects_read", 0) + ours.get("objects_written", 0)
     task.cpu = metrics.get("Executor CPU Time", 0) / 1e9
@@ -337,8 +362,8 @@ def _measured(task: Task, metrics: dict[str, Any], ours: dict[str, Any]) -> None
     ran = metrics["Executor Run Time"] / 1000
     waits = {
         "read": ours.get("read", 0.0),
-        "fetch": ours.get("fetch", fetched["Fetch Wait Time"] / 1000),
-        "write": ours.get("write", shuffled["Shuffle Write Time"] / 1e9),
+        "fetch": ours.get("fetch", waited_to_fetch),
+        "write": ours.get("write", waited_to_write),
     }
     task.phases = {
         "queued": ours.get("queued", 0.0),
@@ -378,6 +403,7 @@ def _seconds(milliseconds: Any) -> Any:
     return None if milliseconds is None else milliseconds / 1000
 
 
+_OF_SQL: Final = "org.apache.spark.sql.execution.ui.SparkListenerSQL"
 _HANDLERS: Final = {
     "SparkListenerLogStart": LogReader._log_start,
     "SparkListenerApplicationStart": LogReader._application_start,
@@ -389,6 +415,8 @@ _HANDLERS: Final = {
     "SparkListenerStageSubmitted": LogReader._stage_changed,
     "SparkListenerStageCompleted": LogReader._stage_changed,
     "SparkListenerTaskEnd": LogReader._task_end,
+    f"{_OF_SQL}ExecutionStart": LogReader._query_start,
+    f"{_OF_SQL}ExecutionEnd": LogReader._query_end,
     "aflint.StageSkipped": LogReader._stage_skipped,
     "aflint.TaskLaunched": LogReader._launched,
     "aflint.TaskRefused": LogReader._refused,

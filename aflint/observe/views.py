@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any, Final
 
 from aflint.observe.reading import PHASES, Job, Run, Stage, Task, slowest
+from aflint.observe.tables import cut
 
 _MOMENTS: Final = 240
 """Points in time of the chart of what tasks are doing."""
@@ -56,6 +57,9 @@ def job_view(run: Run, job: Job, now: float) -> dict[str, Any]:
         "activity": activity(tasks, job.submitted, end),
         "timeline": timeline(job.stages, job.submitted, end),
         "failures": _failures(job.stages, first),
+        "query": None
+        if job.query is None
+        else {"name": job.query.name, "plan": cut(job.query.plan)},
     }
 
 

@@ -167,6 +167,8 @@ class Job:
     stages: tuple[Stage, ...]
     settings: TaskSettings
     predicted: Predicted | None = None
+    query: int | None = None
+    """Of the run's queries, the one that it runs for."""
 
     @property
     def result_stage(self) -> Stage:

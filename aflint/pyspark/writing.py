@@ -87,7 +87,8 @@ def _compute(frame: Any) -> None:
     jobs, name = context._engine_running().jobs, named_here("save")
 
     async def compute() -> None:
-        async with jobs.job(query.node, Count(), name) as job:
-            await job.values(range(job.partitions))
+        with jobs.query(name, query.plan) as number:
+            async with jobs.job(query.node, Count(), name, number) as job:
+                await job.values(range(job.partitions))
 
     context._act(compute)

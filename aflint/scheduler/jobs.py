@@ -20,7 +20,8 @@ def submitted(state: State, job: Job, recovery: Recovery) -> None:
     run = state.jobs[job.id] = new_job(job, state.policy, recovery, state.now)
     described = tuple(stage.info for stage in job.stages)
     transport = job.settings.transport[0] if job.settings.transport else ""
-    state.out.append(Emit(events.JobStarted(job.id, job.name, described, transport, job.predicted)))
+    started = events.JobStarted(job.id, job.name, described, transport, job.predicted, job.query)
+    state.out.append(Emit(started))
     for stage_id in sorted(skipped_stages(job.stages, recovery.kept)):
         state.out.append(Emit(events.StageSkipped(job.id, stage_id)))
     for (stage, _), links in recovery.results.items():

@@ -203,6 +203,7 @@ class Resources:
             past=self._past,
             survives=backend.transport.survives,
             before_pickling=self.user_modules.look,
+            emit=self.scheduler.events.emit,
             concurrent_readers=backend.transport.traits.rereadable,
             runs_on_s=backend.runs_on_s,
             default_parallelism=config.default_parallelism,

@@ -38,10 +38,12 @@ import org.apache.spark.sql.types.StructType;
  * its constructor's parameters. Compiled in the driver's JVM by the compiler that Spark brings along.
  *
  * A node is {"class", "fields", "children"}; a child among the fields is {"child": n}. Expressions also have
- * "type" and "nullable", named ones "exprId", plans "id" and "output". A plan that was written before, as
+ * "type" and "nullable", named ones "exprId", plans "id", "output", and "nodeName" and "text" to be shown. A plan that was written before, as
  * that of a reused exchange, is {"ref": id}.
  */
 public class PlanReader {
+  private static final int MOST_FIELDS = 25; // as in Spark's own descriptions of plans
+
   private final ObjectMapper mapper = new ObjectMapper();
   private IdentityHashMap plans;
   private final IdentityHashMap caches = new IdentityHashMap();
@@ -77,6 +79,8 @@ public class PlanReader {
       describe((Expression) node, json);
     } else if (node instanceof SparkPlan) {
       json.set("output", sequence(((SparkPlan) node).output(), new Object[0]));
+      json.put("nodeName", ((SparkPlan) node).nodeName());
+      json.put("text", node.simpleString(MOST_FIELDS));
     }
     ObjectNode fields = json.putObject("fields");
     scala.Product product = (scala.Product) node;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from aflint.config import Config
 from aflint.driver.callsite import named_here
@@ -18,6 +18,8 @@ from aflint.sql.plan import PlanNode
 from aflint.sql.queries import batches, compiled
 from aflint.sql.results import named
 from aflint.sql.stages import Settings
+
+_MOST_SHOWN: Final = 1000
 
 
 class Planner:
@@ -46,7 +48,8 @@ class Planner:
             room=room(self._config, memory_mb, self._slots, split_bytes),
         )
         ready = compiled(plan, self._runner, settings)
-        found = [each async for each in batches(ready, self._runner, named_here("sql"))]
+        given = batches(ready, self._runner, named_here("sql"), shown=query[:_MOST_SHOWN])
+        found = [each async for each in given]
         return await asyncio.to_thread(named, found, ready.names, ready.limit, ready.offset)
 
     async def _started(self) -> Catalyst:

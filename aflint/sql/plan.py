@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from aflint.events import PlanInfo
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.types import Type, parse_type
+
+_MOST_TEXT: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +69,7 @@ class PlanNode:
     children: tuple[PlanNode, ...]
     output: tuple[Expression, ...]
     fields: Mapping[str, Any] = field(repr=False)
+    info: PlanInfo = field(repr=False)
 
     @property
     def child(self) -> PlanNode:
@@ -107,6 +111,9 @@ class _Parser:
             children=children,
             output=tuple(map(self.expression, json["output"])),
             fields={name: self._value(value, children) for name, value in json["fields"].items()},
+            info=PlanInfo(
+                json["nodeName"], json["text"][:_MOST_TEXT], tuple(each.info for each in children)
+            ),
         )
         self._known[node.id] = node
         return node

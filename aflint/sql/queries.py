@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aflint.driver.jobs import JobRunner
+from aflint.events import PlanInfo
 from aflint.plan.lineage import Node
 from aflint.plan.program import Return
 from aflint.sql import one_task
@@ -24,6 +25,7 @@ class Query:
 
     node: Node
     names: tuple[Named, ...]
+    plan: PlanInfo
     limit: int = -1
     offset: int = 0
 
@@ -34,19 +36,19 @@ def compiled(plan: PlanNode, runner: JobRunner, settings: Settings) -> Query:
     threads = one_task.threads_for(plan, settings.room.threads) if alone else 1
     compiler = Compiler(runner, settings, one_task.reused(plan), threads)
     if plan.kind != "CollectLimitExec":
-        return Query(compiler.lineage(plan, alone), _names(plan))
+        return Query(compiler.lineage(plan, alone), _names(plan), plan.info)
     limit, offset = plan.fields["limit"], plan.fields.get("offset", 0)
     stage = Stage(compiler, alone)
     relation = in_order(stage.relation(plan.child), plan.output)
     rows = limited(relation, limit)
-    return Query(stage.lineage(str(plan), rows.sql), _names(plan), limit, offset)
+    return Query(stage.lineage(str(plan), rows.sql), _names(plan), plan.info, limit, offset)
 
 
 def whole(plan: PlanNode, runner: JobRunner, settings: Settings) -> Query:
     """Return a query all of whose rows are wanted, whatever its last step is, in the partitions
     that Spark gives it.
     """
-    return Query(Compiler(runner, settings).lineage(plan), _names(plan))
+    return Query(Compiler(runner, settings).lineage(plan), _names(plan), plan.info)
 
 
 def _names(plan: PlanNode) -> tuple[Named, ...]:
@@ -55,22 +57,23 @@ def _names(plan: PlanNode) -> tuple[Named, ...]:
 
 
 async def batches(
-    query: Query, runner: JobRunner, name: str, width: int = 0
+    query: Query, runner: JobRunner, name: str, width: int = 0, shown: str = ""
 ) -> AsyncIterator[bytes]:
     """Run a query and give its batches in the order of its partitions, of which `width` are
     computed at once, by default all.
 
     Where only the first rows are wanted, one partition is computed, then four times as many each
-    round, until there are enough.
+    round, until there are enough. Listeners are told of the query as `shown`, by default by `name`.
     """
-    async with runner.job(query.node, Return(all_batches), name) as job:
-        grows = query.limit >= 0
-        start, width = 0, 1 if grows else width or job.partitions
-        found = 0
-        while start < job.partitions and (query.limit < 0 or found < query.limit):
-            asked = range(start, min(start + width, job.partitions))
-            for part in await job.values(asked):
-                for batch in part:
-                    found += row_count(batch) if query.limit >= 0 else 0
-                    yield batch
-            start, width = asked.stop, width * 4 if grows else width
+    with runner.query(shown or name, query.plan) as number:
+        async with runner.job(query.node, Return(all_batches), name, number) as job:
+            grows = query.limit >= 0
+            start, width = 0, 1 if grows else width or job.partitions
+            found = 0
+            while start < job.partitions and (query.limit < 0 or found < query.limit):
+                asked = range(start, min(start + width, job.partitions))
+                for part in await job.values(asked):
+                    for batch in part:
+                        found += row_count(batch) if query.limit >= 0 else 0
+                        yield batch
+                start, width = asked.stop, width * 4 if grows else width

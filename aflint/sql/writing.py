@@ -8,6 +8,7 @@ from typing import Any
 
 from aflint.driver.commit import Mode
 from aflint.driver.jobs import JobRunner
+from aflint.events import PlanInfo
 from aflint.plan.lineage import Node
 from aflint.plan.program import Return
 from aflint.sql.errors import UnsupportedPlanError
@@ -34,6 +35,7 @@ class Write:
     node: Node
     target: str
     mode: Mode
+    plan: PlanInfo
     skips: bool = False
     """Nothing is to be written where anything is there."""
 
@@ -57,7 +59,7 @@ def compiled_write(plan: PlanNode, runner: JobRunner, settings: Settings) -> Wri
     if mode == "overwrite" and plan.fields["dynamic"]:
         mode = "overwrite_partitions"
     node = stage.lineage(f"write {target}", query, sink=sink)
-    return Write(node, target, mode, skips=plan.fields["mode"] == "Ignore")
+    return Write(node, target, mode, plan.info, skips=plan.fields["mode"] == "Ignore")
 
 
 def _sink(
@@ -117,7 +119,8 @@ async def run(write: Write, runner: JobRunner) -> None:
     begun = runner.past.saving(f"save to {write.target}")
     if write.skips and not begun and await runner.storage.exists(write.target):
         return
-    await runner.save(write.node, Return(_parts), write.target, write.mode)
+    with runner.query(f"save to {write.target}", write.plan) as query:
+        await runner.save(write.node, Return(_parts), write.target, write.mode, query)
 
 
 def _parts(partition: int, parts: Iterator[StagedPart]) -> list[StagedPart]:

@@ -17,6 +17,9 @@ from aflint.events import (
     Event,
     JobEnded,
     JobStarted,
+    PlanInfo,
+    QueryEnded,
+    QueryStarted,
     RunEnded,
     RunStarted,
     StageEnded,
@@ -30,6 +33,7 @@ from aflint.events import (
 from aflint.observe.eventlog import EventLog
 from aflint.observe.history import history_folder, logs, new_log, prune
 from aflint.observe.logfile import LogFile
+from aflint.observe.reading import LogReader
 from aflint.observe.recording import Recording
 from aflint.storage.base import FileWriter
 from aflint.task import TaskId, TaskMetrics
@@ -127,6 +131,41 @@ def test_each_stage_that_began_ends_and_one_that_is_skipped_does_not_begin() -> 
     assert submitted == [each["Stage ID"] for each in completed] == [1, 2]
     assert [each.get("Failure Reason") for each in completed] == ["cancelled", None]
     assert named(said, "aflint.StageSkipped")[0]["Stage ID"] == 0
+
+
+def test_a_query_is_written_with_its_plan_and_its_jobs_say_that_they_run_for_it(
+    tmp_path: Path,
+) -> None:
+    scans = PlanInfo("Scan parquet", "FileScan parquet [k#1]"), PlanInfo("Range", "Range (0, 3)")
+    plan = PlanInfo("Project", "Project [k#1]", (PlanInfo("Join", "Join Inner", scans),))
+    lines = told(
+        QueryStarted(0, "SELECT 1", plan),
+        JobStarted("r-1", "sql", STAGES, query=0),
+        JobEnded("r-1", "it failed"),
+        QueryEnded(0, "TaskError: it failed"),
+    )
+    (start,), (end,) = (
+        named(lines, f"org.apache.spark.sql.execution.ui.SparkListenerSQLExecution{each}")
+        for each in ("Start", "End")
+    )
+    assert start["physicalPlanDescription"].splitlines() == [
+        "== Physical Plan ==",
+        "Project [k#1]",
+        "+- Join Inner",
+        "   :- FileScan parquet [k#1]",
+        "   +- Range (0, 3)",
+    ]
+    assert start["sparkPlanInfo"]["children"][0]["children"][1]["nodeName"] == "Range"
+    assert (end["time"], end["errorMessage"]) == (4000, "TaskError: it failed")
+    (job,) = named(lines, "SparkListenerJobStart")
+    assert job["Properties"]["spark.sql.execution.id"] == "0"
+    # And so it is read back.
+    log = tmp_path / "log"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (reader := LogReader(log)).read()
+    query = reader.run.jobs[0].query
+    assert query is not None
+    assert (query.name, query.error) == ("SELECT 1", "TaskError: it failed")
 
 
 async def test_a_log_is_in_progress_until_it_is_closed(tmp_path: Path) -> None:

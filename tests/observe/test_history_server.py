@@ -27,6 +27,9 @@ pytestmark = [
 ]
 
 
+QUERY = "SELECT id % 3 AS k, count(*) AS n FROM range(0, 100, 1, 2) GROUP BY 1"
+
+
 def broken(record: int) -> int:
     raise ValueError(f"no {record}")
 
@@ -42,7 +45,7 @@ async def run(folder: Path) -> str:
         await sums.count()
         with pytest.raises(aflint.TaskError):
             await session.range(4, num_slices=2).map(broken).collect()
-        await session.sql("SELECT id % 3 AS k, count(*) AS n FROM range(100) GROUP BY 1")
+        await session.sql(QUERY)
         return session.id
 
 
@@ -128,6 +131,15 @@ async def test_the_history_server_shows_jobs_stages_tasks_and_executors(tmp_path
         # What was stopped as its job failed has no executor that told its name.
         assert sum(each["totalTasks"] for each in executors.values()) == ran
         assert all(worker["activeTasks"] == 0 for worker in workers)
+
+        (query,) = await asked(http, f"{app}/sql?details=true&planDescription=true")
+        assert (query["status"], query["description"]) == ("COMPLETED", QUERY)
+        assert query["successJobIds"] == list(range(3, len(jobs)))
+        assert query["planDescription"].startswith("== Physical Plan ==\nHashAggregate(keys=[")
+        assert "+- Exchange hashpartitioning(" in query["planDescription"]
+        names = [node["nodeName"] for node in query["nodes"]]
+        assert {"HashAggregate", "Exchange", "Range"} <= set(names)
+        assert len(query["edges"]) == len(names) - 1
 
         environment = await asked(http, f"{app}/environment")
         assert ["spark.aflint.workers", "2"] in environment["sparkProperties"]

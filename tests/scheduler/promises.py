@@ -555,7 +555,10 @@ def _job_of(instruction: Instruction) -> str:
         case Emit(event):
             if isinstance(event, events.TaskStarted | events.TaskEnded | events.TaskRecovered):
                 return event.id.job
-            assert not isinstance(event, events.RunStarted | events.RunEnded)
+            assert not isinstance(
+                event,
+                events.RunStarted | events.RunEnded | events.QueryStarted | events.QueryEnded,
+            )
             return event.job
         case _:
             return instruction.job

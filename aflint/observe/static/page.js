@@ -143,6 +143,10 @@ function drawJob(job) {
         ? `Each line is an attempt of a task, of which one in ${job.timeline.every} is shown, and the slowest of each stage.`
         : "Each line is an attempt of a task, by stage and start.")),
     section("Stages", scroll("graph of stages", graph(job)), scroll("table of stages", stages(job))));
+  if (job.query) {
+    parts.push(section("Query", h("pre", { tabindex: "0" }, job.query.name),
+      h("details", { "data-key": "plan", open: opened.has("plan") ? "" : null }, h("summary", {}, "Its physical plan"), h("pre", { tabindex: "0" }, job.query.plan))));
+  }
   if (job.stages.length) parts.push(stage(job, job.stages[Math.min(chosen.stage, job.stages.length - 1)], histogram));
   main.replaceChildren(...parts);
   drawActivity(activity, job);
