@@ -5,6 +5,8 @@ from __future__ import annotations
 import bisect
 import copy
 import heapq
+import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,6 +22,9 @@ from aflint.statistics import Stats
 T = TypeVar("T")
 U = TypeVar("U")
 Records = Iterator[Any]
+
+_NEARLY_ONE = 1 - 1e-12
+"""Of one itself there is no logarithm to draw by; a chance of 2 ** -53 makes one."""
 
 
 def collect(partition: int, records: Records) -> list[Any]:
@@ -121,13 +126,27 @@ def for_partition(function: Callable[[Records], Any], partition: int, records: R
     function(records)
 
 
-def sample_keys(
-    key: Callable[[Any], Any] | None, fraction: float, partition: int, pairs: Records
-) -> list[Any]:
-    """The sort keys of some of the pairs."""
-    chance = random.Random(partition).random
-    chosen = [pair[0] for pair in pairs if chance() < fraction]
-    return chosen if key is None else [key(found) for found in chosen]
+def sample_ranks(
+    rank: Callable[[Any], Any], size: int, partition: int, records: Records
+) -> tuple[int, list[Any]]:
+    """How many records there are, and what `size` of them, taken at random, are sorted by.
+
+    Most records are only counted: how many to leave out until the next one is taken is drawn at
+    once, as in Li's algorithm L. `rank` is called for those taken alone.
+    """
+    count = itertools.count()
+    numbered = zip(records, count, strict=False)  # asks `count` only after a record
+    kept = [record for record, _ in islice(numbered, size)]
+    chance = random.Random(partition)
+    weight = 1.0
+    while len(kept) == size:
+        weight *= math.exp(math.log(1 - chance.random()) / size)
+        left_out = int(math.log(1 - chance.random()) / math.log1p(-min(weight, _NEARLY_ONE)))
+        taken = next(islice(numbered, left_out, None), None)
+        if taken is None:
+            break
+        kept[chance.randrange(size)] = taken[0]
+    return next(count), [rank(record) for record in kept]
 
 
 def bucket_counts(borders: list[Any], even: bool, partition: int, numbers: Records) -> list[int]:

@@ -188,7 +188,8 @@ class Keyed:
         source = engine_rdd(self) if count == 1 else _pairs(self)  # as Spark, which moves no record
         bounds: tuple[Any, ...] = ()
         if count > 1:
-            bounds = self.ctx._act(lambda: sampling.range_bounds(source, count, key))
+            rank = partial(sampling.rank_of_pair, key)
+            bounds = self.ctx._act(lambda: sampling.range_bounds(source, count, rank))
         target = RangePartitioner(count, bounds, bool(ascending), key)
         made = source._shuffled("sort_by_key", target, ordering=Ordering(bool(ascending), key))
         return make_rdd(self.ctx, made._node, Partitioner(count, _ByRange(target)))

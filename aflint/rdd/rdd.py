@@ -510,6 +510,20 @@ class RDD(Generic[T]):
         where there are several partitions; equal keys share one.
         """
         _check_key(key_func, "sort_by_key")
+        rank = partial(sampling.rank_of_pair, key_func)
+        return self._sorted(self, rank, ascending, num_partitions, key_func)
+
+    def _sorted(
+        self: RDD[tuple[K, V]],
+        sampled: RDD[Any],
+        rank: Callable[[Any], Any],
+        ascending: bool,
+        num_partitions: int | None,
+        key_func: Callable[[K], Any] | None = None,
+    ) -> RDD[tuple[K, V]]:
+        """Sort pairs in ranges whose borders are found in another RDD, by what `rank` makes of its
+        records.
+        """
         runner, parent, name = self._runner, self._node, named_here("sort_by_key")
         ordering = Ordering(bool(ascending), key_func)
         asked = check_partitions(num_partitions)
@@ -519,7 +533,7 @@ class RDD(Generic[T]):
             # One partition needs no borders, and no job that finds them.
             bounds: tuple[Any, ...] = ()
             if count > 1:
-                bounds = await sampling.range_bounds(RDD(parent, runner), count, key_func)
+                bounds = await sampling.range_bounds(sampled, count, rank)
             target = RangePartitioner(count, bounds, bool(ascending), key_func)
             # Partitions follow one another in order, and each is sorted by the task that reads it.
             return Shuffled(name=name, parent=parent, target=target, ordering=ordering)
@@ -533,9 +547,9 @@ class RDD(Generic[T]):
         num_partitions: int | None = None,
     ) -> RDD[T]:
         """Sort records by a key made from each."""
-        # The key is made once for each record, and travels with it.
+        # The key is made once for each record, and travels with it; sampling makes it for some.
         keyed: RDD[Any] = self.key_by(key_func)
-        return keyed.sort_by_key(ascending, num_partitions).values()
+        return keyed._sorted(self, key_func, ascending, num_partitions).values()
 
     # ---- keeping
 

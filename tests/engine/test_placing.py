@@ -157,3 +157,26 @@ async def test_what_is_shown(session: Session) -> None:
     assert "2 tasks into 3 partitions" in stages[0]
     assert "3 tasks, after stage 0" in stages[1]
     rdd.unpersist()
+
+
+async def test_a_sort_reads_its_input_once_to_find_its_ranges_and_makes_few_keys(
+    session: Session,
+) -> None:
+    records, keys = session.accumulator(0), session.accumulator(0)
+
+    def read(x: int) -> int:
+        records.add(1)
+        return x
+
+    def key(x: int) -> int:
+        keys.add(1)
+        return -x
+
+    # A partition that is much larger than the others: each of its samples stands for more.
+    numbers = session.range(4_000, num_slices=1).union(session.range(100, num_slices=3)).map(read)
+    ordered = numbers.sort_by(key, num_partitions=4)
+    sizes = await ordered.glom().map(len).collect()
+    assert sum(sizes) == 4_100
+    assert max(sizes) < 2 * 4_100 / 4
+    assert records.value == 2 * 4_100  # once to sample, once to sort
+    assert 4_100 < keys.value < 2 * 4_100
