@@ -275,7 +275,8 @@ def _ramp(environments: int, rates: Rates) -> float:
 class StageSample:
     """A stage of a job of `tasks` tasks, of which a sample ran `ran`, and what those came to.
 
-    `seconds` are billed ones without cold starts. Of the `partitions` that it writes, the sample
+    `seconds` are billed ones without cold starts; of the `cpu_seconds` among them, each task takes
+    `fixed_s` whatever it reads. Of the `partitions` that it writes, the sample
     wrote `sampled_partitions`. `share` is how many times as much input the whole
     stage has as the sample had, by the sizes that were listed; 0 for a stage that reads shuffles
     alone. `listed_bytes` are those of all its input, 0 where they are not known. `combines`: what
@@ -312,12 +313,16 @@ FEW_KEYS: Final = 0.25
 
 
 def extrapolate(
-    samples: Sequence[StageSample], setup: Setup, *, few_keys: bool | None = None
+    samples: Sequence[StageSample],
+    setup: Setup,
+    *,
+    few_keys: bool | None = None,
+    rates: Rates = RATES,
 ) -> list[StageWork]:
     """Return what the stages of the whole job have to do, parents first, by what their sample did.
 
-    Work grows with the bytes that are read. What a stage writes grows with them, too, unless it has
-    one record for each of a few keys: `few_keys` says so of all that combine, or of none.
+    Computing grows with the bytes that are read. What a stage writes grows with them, too, unless
+    it has one record for each of a few keys: `few_keys` says so of all that combine, or of none.
     """
     found: dict[int, StageWork] = {}
     by_id = {sample.id: sample for sample in samples}
@@ -333,19 +338,25 @@ def extrapolate(
             share = (sample.share * sample.input_bytes + grown * sample.read_bytes) / taken
         settled = any(_has_few_keys(parent, few_keys) for parent in parents)
         written = 1.0 if settled else share
-        fixed = min(sample.fixed_s, sample.seconds / max(1, sample.ran))
         calls = _requests_of(sample, setup).writes * setup.write_s
         calls += (
             sum(_requests_of(parent, setup).reads(sample.ran) for parent in parents) * setup.read_s
         )
-        work = max(0.0, sample.seconds - fixed * sample.ran - calls)
+        # Computing grows with what is read. Waiting, beside that for requests, is for answers: it
+        # is each task's, however much there is in them, until their bytes take longer.
+        ran = max(1, sample.ran)
+        computing = min(sample.cpu_seconds, sample.seconds)
+        waiting = max(0.0, sample.seconds - computing - calls)
+        fixed = min(sample.fixed_s, computing / ran)
+        more = taken * (share - sample.tasks / ran)
+        work = (computing - fixed * ran) * share + max(0.0, more) / rates.s3_bytes_per_s.likely
         found[sample.id] = StageWork(
             sample.id,
             sample.name,
             0 if sample.skipped else sample.tasks,
             sample.parents,
-            overhead_s=fixed,
-            work_s=0.0 if sample.skipped else work * share,
+            overhead_s=fixed + waiting / ran,
+            work_s=0.0 if sample.skipped else work,
             cpu_share=min(1.0, sample.cpu_seconds / sample.seconds) if sample.seconds else 1.0,
             longest=sample.longest,
             input_bytes=0.0

@@ -391,17 +391,26 @@ class JobRunner:
         """Return what a job that counts the records of a node would cost and take, by a sample run
         over a part of each input. Raises what a run would.
         """
-        sampling = Sampling(self, counts=False)
-        token = SAMPLING.set(sampling)
-        try:
+
+        async def count() -> None:
             async with self.job(node, Count(), node.name) as job:
                 await job.values(range(job.partitions))
-        finally:
-            SAMPLING.reset(token)
-        last = sampling.predicted[-1]
+
+        found = await self.sample(count)
+        last = found.jobs[-1]
         while len(self._predicted) >= _MOST_PREDICTED:
             del self._predicted[next(iter(self._predicted))]
         self._predicted[node.id] = Predicted(last.dollars.likely, last.seconds.likely)
+        return found
+
+    async def sample(self, program: Callable[[], Awaitable[Any]]) -> Prediction:
+        """Return what the jobs of a program would cost and take, which run over a sample."""
+        sampling = Sampling(self, counts=False)
+        token = SAMPLING.set(sampling)
+        try:
+            await program()
+        finally:
+            SAMPLING.reset(token)
         return Prediction(tuple(sampling.predicted))
 
     async def save(

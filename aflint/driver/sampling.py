@@ -84,13 +84,13 @@ _MOST_PARTITIONS: Final = 32
 class Calibration:
     """What a backend takes whatever its tasks do, found out by trial jobs.
 
-    `cold_s` is what a new environment is billed before its first task, `fixed_s` what a task of
-    next to nothing is billed, and `latency_s` how much longer that takes. For each request to write
-    or read a shuffle, a task is billed `write_s` or `read_s`.
+    `cold_s` is what a new environment is billed before its first task, `fixed_cpu_s` what a task
+    of next to nothing computes, and `latency_s` how much longer it takes than is billed. For each
+    request to write or read a shuffle, a task is billed `write_s` or `read_s`.
     """
 
     cold_s: float
-    fixed_s: float
+    fixed_cpu_s: float
     latency_s: float
     write_s: float
     read_s: float
@@ -358,7 +358,7 @@ class Sampling:
             combines=isinstance(sink, WriteShuffle) and sink.aggregator is not None,
             skipped=stage.id in skipped,
             seconds=sum(warm),
-            fixed_s=calibration.fixed_s + summed.load_seconds / max(1, len(metrics)),
+            fixed_s=calibration.fixed_cpu_s,
             cpu_seconds=summed.cpu_seconds,
             peak_bytes=summed.peak_memory_bytes,
             input_bytes=summed.input_bytes,
@@ -394,6 +394,7 @@ class Sampling:
             for _ in range(_TRIALS)
         ]
         fixed = median(_billed(found[0]) for found, _ in simple)
+        fixed_cpu = median(found[0].cpu_seconds for found, _ in simple)
         latency = median(took - _billed(found[0]) for found, took in simple)
         written = median(_billed(found[0]) for found, _ in shuffled) - fixed
         read = median(_billed(found[1]) for found, _ in shuffled) - fixed
@@ -406,7 +407,7 @@ class Sampling:
         # One receive, and one call to give back what was received.
         return Calibration(
             cold_s,
-            fixed,
+            fixed_cpu,
             max(0.0, latency),
             max(0.0, written) / _TRIAL_PARTITIONS,
             max(0.0, read) / 2,

@@ -7,7 +7,7 @@ import itertools
 import logging
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,7 @@ from aflint.task import DataSplit, RangeSplit
 from aflint.variables import Accumulator, Broadcast
 
 if TYPE_CHECKING:
+    from aflint.cost.prediction import Prediction
     from aflint.localcloud import LocalCloud
     from aflint.sql.batches import Batches
     from aflint.sql.native import Planner
@@ -410,6 +411,14 @@ class Session:
         return rdd, Return(partial(in_tasks.call, function))
 
     # ---- jobs
+
+    async def predict(self, program: Callable[[], Awaitable[Any]]) -> Prediction:
+        """Return what a coroutine function that runs actions would cost and take.
+
+        It is called once, and its actions run over one split of each input, as jobs of their own:
+        what it makes of their answers is made of a sample, and what it saves is removed.
+        """
+        return await self._opened().jobs.sample(program)
 
     def cancel(self, job: str | None = None, reason: AflintError | None = None) -> bool:
         """Cancel one job, or all; say whether there was any to cancel. Its action raises `reason`,

@@ -83,7 +83,8 @@ def sample(id: int, **figures: Any) -> StageSample:
 
 def test_work_grows_with_the_bytes_that_were_listed() -> None:
     found = extrapolate([sample(0, share=50.0, seconds=2.0, fixed_s=0.5, input_bytes=10)], SETUP)
-    assert found[0].work_s == 75.0
+    assert found[0].work_s == 25.0  # of computing
+    assert found[0].overhead_s == 1.5  # with the waiting of each task
     assert found[0].input_bytes == 500
 
 
