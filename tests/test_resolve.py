@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def resolver(
             runs.append((node, sink))
         return [1, 2, 3]
 
-    return Resolver(run, parallelism, stored or {})
+    return Resolver(run, parallelism, stored=stored or {})
 
 
 async def test_partition_counts_are_filled_in() -> None:
@@ -56,10 +57,24 @@ async def test_partition_counts_are_filled_in() -> None:
 def test_the_placing_of_a_parent_is_taken_over() -> None:
     plain = source(2, placed_by=HashPartitioner(4))
     custom = source(9, placed_by=HashPartitioner(9, hash))
-    assert with_count(HashPartitioner(0), [source(8), plain], 3) == HashPartitioner(4)
-    assert with_count(HashPartitioner(0), [custom], None) == HashPartitioner(9)
-    assert with_count(HashPartitioner(0, hash), [plain], None) == HashPartitioner(2, hash)
-    assert with_count(RoundRobinPartitioner(0), [plain], 6) == RoundRobinPartitioner(6)
+
+    def six(parents: Sequence[Node]) -> int:
+        return 6
+
+    assert with_count(HashPartitioner(0), [source(8), plain], six) == HashPartitioner(4)
+    assert with_count(HashPartitioner(0), [custom], six) == HashPartitioner(6)
+    assert with_count(HashPartitioner(0, hash), [plain], six) == HashPartitioner(6, hash)
+    assert with_count(RoundRobinPartitioner(0), [plain], six) == RoundRobinPartitioner(6)
+
+
+async def test_the_partitions_that_nobody_asked_for_are_chosen_by_the_parents() -> None:
+    chosen = resolver()
+    chosen.choose = lambda parents: 10 * partition_count(parents[0])
+    by_parent = Shuffled(parent=source(5), target=HashPartitioner(0))
+    assert partition_count(await chosen.resolve(by_parent)) == 50
+    assert await chosen.default_partitions(source(2)) == 20
+    asked = Shuffled(parent=source(5), target=HashPartitioner(7))
+    assert partition_count(await chosen.resolve(asked)) == 7
 
 
 async def test_what_is_unresolved_is_asked_once() -> None:

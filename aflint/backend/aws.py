@@ -95,6 +95,7 @@ async def assemble(
         estimated=False,
         secret=found.secret,
         asked=asked,
+        memory_sizes_mb=sizes,
         runs_on_s=found.timeout_s,
     )
 

@@ -40,6 +40,8 @@ class Backend:
     localcloud: LocalCloud | None = None
     asked: Callable[[], Usage] = Usage
     """What the driver itself, beside its tasks, has asked of AWS so far."""
+    memory_sizes_mb: tuple[int, ...] = ()
+    """Those of the functions that there are, smallest first."""
     runs_on_s: float = 0.0
     """How long after its start an attempt may still run, and be billed, once it was stopped."""
 

@@ -11,7 +11,7 @@ from aflint.aws.bare.signing import Credentials
 from aflint.aws.clients import Aws
 from aflint.backend.aws import assemble
 from aflint.backend.base import Backend
-from aflint.config import Config
+from aflint.config import Auto, Config
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.status import Found
 from aflint.deploy.up import deploy
@@ -30,7 +30,7 @@ async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -
     As many functions run at once as `concurrency` says, or `workers` where that is not set: each is
     a process of this machine.
     """
-    asked = config.origin("concurrency") != "default"
+    asked = config.origin("concurrency") != "default" and not isinstance(config.concurrency, Auto)
     concurrency = config.concurrency if asked else config.workers
     cloud = await stack.enter_async_context(
         LocalCloud(

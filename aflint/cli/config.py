@@ -11,7 +11,7 @@ from rich.text import Text
 
 from aflint.cli.command import Json, command, console
 from aflint.cli.panels import Panel
-from aflint.config import Config, settings
+from aflint.config import Auto, Config, settings
 
 
 def table_of(config: Config) -> Table:
@@ -28,14 +28,18 @@ def table_of(config: Config) -> Table:
 
 def as_text(value: Any) -> str:
     """Write a value as the configuration file would, and None as `none`."""
-    return "none" if value is None else json.dumps(value)
+    return "none" if value is None else json.dumps(_as_written(value))
+
+
+def _as_written(value: Any) -> Any:
+    return str(value) if isinstance(value, Auto) else value
 
 
 def json_of(config: Config) -> str:
     """Return the settings as a JSON object: name -> {"value", "origin"}."""
     return json.dumps(
         {
-            name: {"value": getattr(config, name), "origin": config.origin(name)}
+            name: {"value": _as_written(getattr(config, name)), "origin": config.origin(name)}
             for name in settings()
         },
         indent=2,

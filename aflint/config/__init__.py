@@ -5,6 +5,7 @@ from aflint.config.config import cpu_count as cpu_count
 from aflint.config.config import load_config as load_config
 from aflint.config.config import resolve_config as resolve_config
 from aflint.config.config import settings as settings
+from aflint.config.setting import Auto as Auto
 from aflint.config.sources import FILE_NAME as FILE_NAME
 from aflint.config.sources import FILE_VARIABLE as FILE_VARIABLE
 from aflint.config.sources import PREFIX as PREFIX
@@ -15,6 +16,7 @@ __all__ = [
     "FILE_NAME",
     "FILE_VARIABLE",
     "PREFIX",
+    "Auto",
     "Config",
     "Found",
     "cpu_count",

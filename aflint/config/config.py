@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from aflint import limits
-from aflint.config.setting import Setting, suggest
+from aflint.config.setting import Auto, Setting, suggest
 from aflint.config.sources import Found, find_file, read_environment, read_file
 from aflint.errors import ConfigError
 
@@ -78,8 +78,10 @@ class Config:
     default_parallelism: int | None = _setting(
         None,
         "Partitions of an RDD or a shuffle where the program names no number. "
-        "None: the workers, or the parents' partitions.",
+        "None: the workers, or the parents' partitions. auto: for a shuffle, as many as its input "
+        "needs.",
         minimum=1,
+        auto=0,
     )
     split_mb: int = _setting(32, "Size of the pieces into which input files are split.", minimum=1)
     sql_one_task_mb: int | None = _setting(
@@ -252,12 +254,18 @@ class Config:
     )
     memory_mb: int = _setting(
         limits.LAMBDA_MEMORY_PER_VCPU_MB,
-        "Memory of the Lambda function; 1769 brings one whole vCPU.",
+        "Memory of the Lambda function; 1769 brings one whole vCPU. auto: for each job one of 885, "
+        "1770 and 3540, by what earlier jobs of the session computed, waited and held.",
+        auto=limits.LAMBDA_MEMORY_PER_VCPU_MB,
         minimum=limits.LAMBDA_MEMORY_MIN_MB,
         maximum=limits.LAMBDA_MEMORY_MAX_MB,
     )
     concurrency: int = _setting(
-        limits.LAMBDA_CONCURRENCY, "Lambda invocations in flight at once, at most.", minimum=1
+        limits.LAMBDA_CONCURRENCY,
+        "Lambda invocations in flight at once, at most. auto: for each job as many, up to 1000, as "
+        "its tasks are worth.",
+        minimum=1,
+        auto=limits.LAMBDA_CONCURRENCY,
     )
     bucket: str | None = _setting(
         None,
@@ -289,6 +297,12 @@ class Config:
         if self.transport == "auto":
             return "file" if self.backend == "local" else "hybrid"
         return self.transport
+
+    @property
+    def smallest_memory_mb(self) -> int:
+        """The memory of the smallest function: less than one vCPU where it is left to aflint."""
+        # Half a vCPU, rounded up, so that twice as much brings a whole one.
+        return -(-self.memory_mb // 2) if isinstance(self.memory_mb, Auto) else self.memory_mb
 
     def origin(self, name: str) -> str:
         """Return where the value of a setting came from, such as `aflint.toml, line 3`."""

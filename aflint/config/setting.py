@@ -20,9 +20,20 @@ _FALSE: Final = ("0", "false", "no", "off")
 _NOUNS: Final = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 
 
+AUTO: Final = "auto"
+
+
+class Auto(int):
+    """The value of a number that is left to aflint: what it begins with."""
+
+    def __str__(self) -> str:
+        return AUTO
+
+
 @dataclass(frozen=True)
 class Setting:
-    """What one setting may be. Numbers lie from `minimum` to `maximum`, both included.
+    """What one setting may be. Numbers lie from `minimum` to `maximum`, both included; where one
+    may be left to aflint, `auto` is what it begins with.
 
     `pattern` must match a whole string, and `hint` says in words what it asks for. A `path` may
     begin with `~`. An `optional` setting may be None, written `none` in text; `example` is what it
@@ -42,6 +53,7 @@ class Setting:
     pattern: str = ""
     hint: str = ""
     path: bool = False
+    auto: int | None = None
     example: Any = None
 
     def allowed(self) -> str:
@@ -50,7 +62,8 @@ class Setting:
             words = _either([f'"{choice}"' for choice in self.choices])
         else:
             words = self.hint or _NOUNS[self.type] + self._bounds()
-        return f"{words}, or none" if self.optional else words
+        others = ['"auto"'] * (self.auto is not None) + ["none"] * self.optional
+        return f"{words}, or {' or '.join(others)}" if others else words
 
     def _bounds(self) -> str:
         if self.minimum is not None and self.maximum is not None:
@@ -69,6 +82,8 @@ class Setting:
         """
         if value is None and self.optional:
             return None
+        if self.auto is not None and isinstance(value, str | Auto) and str(value) == AUTO:
+            return Auto(self.auto)
         converted = _convert(value, self.type)
         if converted is None or not self._admits(converted):
             raise ValueError(f"{self.name} = {_shown(value)}, but must be {self.allowed()}")

@@ -120,9 +120,11 @@ def wanted_functions(
                 PYTHON_TAG: target.python,
                 BUCKET_TAG: names.bucket,
             },
-            concurrency=options.reserved_concurrency if memory_mb == config.memory_mb else None,
+            concurrency=options.reserved_concurrency
+            if memory_mb == config.smallest_memory_mb
+            else None,
         )
-        for memory_mb in memory_sizes(config.memory_mb, options.sizes)
+        for memory_mb in memory_sizes(config.smallest_memory_mb, options.sizes)
     ]
 
 

@@ -119,7 +119,9 @@ async def find_deployment(config: Config, clients: Aws) -> Found:
     EndpointUnreachableError as its calls meet them.
     """
     names = await find_names(clients, config)
-    wanted = [function_name(config.function, size) for size in memory_sizes(config.memory_mb)]
+    wanted = [
+        function_name(config.function, size) for size in memory_sizes(config.smallest_memory_mb)
+    ]
     there = await read_functions(clients, wanted)
     functions = {state.settings.memory_mb: state.name for state in there}
     if not functions:

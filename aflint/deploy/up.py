@@ -113,7 +113,7 @@ async def _bring(
     sleep: Sleep,
 ) -> Deployment:
     code = Code(image_uri=options.image_uri or "") if bundle is None else Code(bundle.sha256)
-    sizes = memory_sizes(config.memory_mb, options.sizes)
+    sizes = memory_sizes(config.smallest_memory_mb, options.sizes)
     functions = {size: function_name(names.base, size) for size in sizes}
 
     def steps_from(there: Parts, secret: Secret) -> list[Step]:

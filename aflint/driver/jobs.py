@@ -6,7 +6,12 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -21,7 +26,7 @@ from aflint.driver import commit
 from aflint.driver.failed import FailedTasks
 from aflint.driver.programs import Programs
 from aflint.driver.recording import JobRecord, identity_of
-from aflint.driver.resolve import Resolver, nodes_to_cache
+from aflint.driver.resolve import Choose, Resolver, nodes_to_cache
 from aflint.driver.sampling import SAMPLING, Calibration, Sampling
 from aflint.driver.shuffles import JobShuffles, KeptShuffles
 from aflint.errors import (
@@ -77,7 +82,9 @@ class JobRunner:
     read one partition of a shuffle at once. `runs_on_s`: how long attempts may outlive their
     driver. `survives` says whether a shuffle of an earlier driver can still be read, and
     `before_pickling` is called before functions are pickled. `setup` tells on what jobs run, and
-    `asked` what the driver itself has asked of AWS; where `estimated`, nothing is billed.
+    `asked` what the driver itself has asked of AWS; where `estimated`, nothing is billed. `tuned`
+    gives the settings for a job's tasks, and `choose` the partitions of shuffles, where these are
+    left to aflint.
     """
 
     session: str
@@ -99,7 +106,9 @@ class JobRunner:
     estimated: bool
     setup: Callable[[], Setup]
     asked: Callable[[], Usage]
+    tuned: Callable[[Sequence[Stage], TaskSettings], AbstractContextManager[TaskSettings]]
     exchange: Exchange = lambda maps, partitions: 1
+    choose: Choose | None = None
     failed: FailedTasks | None = None
     """Where a task that failed a job is kept, if it is."""
     closed: bool = False
@@ -125,7 +134,7 @@ class JobRunner:
     def __post_init__(self) -> None:
         self._numbers = itertools.count(self.past.numbers + 1)
         self._listed = set(self.past.inputs)
-        self._resolver = Resolver(self._values, self.default_parallelism)
+        self._resolver = Resolver(self._values, self.default_parallelism, self.choose)
 
     @property
     def resolver(self) -> Resolver:
@@ -177,7 +186,10 @@ class JobRunner:
             record = JobRecord(self.journal, id, plan.writers, self._listed)
             record.begin(name, identity)
             cached = nodes_to_cache(resolved)
-            with self.kept.lent(plan) as shuffles:
+            with (
+                self.kept.lent(plan) as shuffles,
+                self.tuned(plan.stages, self.settings) as settings,
+            ):
                 # What an earlier driver counted is counted here before any task can run again.
                 for links in known.counted.values() if known else ():
                     for each in links:
@@ -192,16 +204,10 @@ class JobRunner:
                     if first:
                         self._accept(result, cached, counts=counts)
 
+                predicted = self._predicted.get(node.id)
                 try:
                     async with self.run_job(
-                        Job(
-                            id,
-                            name,
-                            plan.stages,
-                            self.settings,
-                            self._predicted.get(node.id),
-                            query,
-                        ),
+                        Job(id, name, plan.stages, settings, predicted, query),
                         on_accept=accept,
                         on_open=record.opened,
                         on_left=shuffles.left,

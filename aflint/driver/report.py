@@ -400,7 +400,9 @@ class Reporter:
                     self._charged += uncharged
                     _warn_of_rejected(report)
                     if self._setup is not None and not error:
-                        report.hint = _hint(report, self._setup())
+                        dollars = report.cost.total
+                        ran = measured(report)
+                        report.hint = hint(ran, self._setup(), report.seconds, dollars)
 
     def _ended(self, report: JobReport, event: TaskEnded) -> None:
         stage = report.stage(event.id.stage)
@@ -448,8 +450,9 @@ def sum_metrics(several: Sequence[TaskMetrics]) -> TaskMetrics:
     return TaskMetrics(rejected_frames=dict(rejected), **values)
 
 
-def _hint(report: JobReport, setup: Setup) -> str:
-    stages = [
+def measured(report: JobReport) -> list[Measured]:
+    """Return a job's stages as they ran."""
+    return [
         Measured(
             stage.id, stage.name, stage.tasks, stage.attempts, stage.parents, m.seconds,
             m.load_seconds, m.cpu_seconds, m.input_bytes, m.shuffle_read_bytes,
@@ -458,7 +461,6 @@ def _hint(report: JobReport, setup: Setup) -> str:
         for stage in report.stages
         for m in (stage.metrics,)
     ]  # fmt: skip
-    return hint(stages, setup, report.seconds, report.cost.total)
 
 
 def _warn_of_rejected(report: JobReport) -> None:

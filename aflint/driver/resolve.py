@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -40,15 +40,21 @@ RunNeed = Callable[[Node, Sink], Awaitable[list[Any]]]
 """Runs a job that an unresolved node needs: (node, sink) to the values of all partitions."""
 
 
+Choose = Callable[[Sequence[Node]], int]
+"""Given the parents of a shuffle, resolved, returns how many partitions it gets."""
+
+
 @dataclass(slots=True)
 class Resolver:
     """Resolves the lineage of one session, and remembers what cannot be found out twice.
 
-    `default_parallelism` is for shuffles that name no number of partitions.
+    `default_parallelism` is for shuffles that name no number of partitions; `choose`, where it is
+    given, for those that it has no number for: given the parents, it returns one.
     """
 
     run: RunNeed
     default_parallelism: int | None
+    choose: Choose | None = None
     # Nodes all of whose partitions are cached or checkpointed, as sources that read those.
     stored: dict[int, Source] = field(default_factory=dict)
     # Of nodes that are to be cached, the splits of the partitions that are.
@@ -80,7 +86,7 @@ class Resolver:
                 done[node.id] = await self.resolve(await self._answer(node))
             else:
                 with deep_recursion():
-                    done[node.id] = _with_parents(node, done, self.default_parallelism)
+                    done[node.id] = _with_parents(node, done, self._count_for)
         return done[root.id]
 
     async def _answer(self, node: Unresolved) -> Node:
@@ -101,7 +107,15 @@ class Resolver:
     async def default_partitions(self, node: Node) -> int:
         """Return how many partitions a shuffle of a node gets by default."""
         resolved = await self.resolve(node)
-        return self.default_parallelism or max(1, partition_count(resolved))
+        return self._count_for([resolved])
+
+    def _count_for(self, parents: Sequence[Node]) -> int:
+        """Return how many partitions a shuffle of these gets where it names no number."""
+        if self.default_parallelism:
+            return self.default_parallelism
+        if self.choose is not None and parents:
+            return max(1, self.choose(parents))
+        return max(1, max(map(partition_count, parents), default=1))
 
     # ---- cached partitions
 
@@ -165,7 +179,7 @@ def _parents_first(root: Node, stored: Mapping[int, Any]) -> Iterator[Node]:
                 waiting.extend((parent, False) for parent in node.parents)
 
 
-def _with_parents(node: Node, done: Mapping[int, Node], parallelism: int | None) -> Node:
+def _with_parents(node: Node, done: Mapping[int, Node], count_for: Choose) -> Node:
     match node:
         case Mapped(parent=parent) | Coalesced(parent=parent):
             return replace(node, parent=done[parent.id])
@@ -177,22 +191,20 @@ def _with_parents(node: Node, done: Mapping[int, Node], parallelism: int | None)
             return replace(node, left=done[left.id], right=done[right.id])
         case Shuffled(parent=parent, target=target):
             parent = done[parent.id]
-            target = with_count(target, [parent], parallelism)
+            target = with_count(target, [parent], count_for)
             return replace(node, parent=parent, target=target)
         case CoGrouped(members=members, target=target):
             placed = tuple(done[member.id] for member in members)
-            return replace(node, members=placed, target=with_count(target, placed, parallelism))
+            return replace(node, members=placed, target=with_count(target, placed, count_for))
         case _:
             return node
 
 
-def with_count(
-    target: Partitioner, parents: list[Node] | tuple[Node, ...], parallelism: int | None
-) -> Partitioner:
+def with_count(target: Partitioner, parents: Sequence[Node], count_for: Choose) -> Partitioner:
     """Return a partitioner that says how many partitions it makes.
 
     By default, the hash partitioner that already places a parent is taken over, which saves a
-    shuffle; else there are `parallelism` partitions, or as many as the largest parent has.
+    shuffle; else there are as many partitions as `count_for` the parents returns.
     """
     if target.partitions:
         return target
@@ -201,8 +213,7 @@ def with_count(
         plain = [p for p in known if p == HashPartitioner(p.partitions)]
         if plain:
             return max(plain, key=lambda partitioner: partitioner.partitions)
-    largest = max((partition_count(parent) for parent in parents), default=1)
-    return replace(target, partitions=parallelism or max(1, largest))
+    return replace(target, partitions=count_for(parents))
 
 
 def _zipped(node: Zipped) -> Zipped:

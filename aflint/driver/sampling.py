@@ -24,6 +24,7 @@ from aflint.cost.rates import RATES
 from aflint.driver import commit
 from aflint.driver.report import sum_metrics, task_usage
 from aflint.driver.resolve import Resolver, nodes_to_cache
+from aflint.driver.weights import FILES, size_of, weight
 from aflint.errors import InvalidArgumentError
 from aflint.plan.lineage import (
     AlignedUnion,
@@ -44,18 +45,15 @@ from aflint.plan.lineage import (
     Zipped,
     deep_recursion,
 )
-from aflint.plan.planner import Job, ManifestOf, Stage, partition_count, plan
+from aflint.plan.planner import Job, Stage, partition_count, plan
 from aflint.plan.program import Count, Program, Sink, WriteShuffle
 from aflint.scheduler.loop import RunningJob
 from aflint.scheduler.messages import Recovery
 from aflint.task import (
     Blob,
-    BlocksSplit,
-    FilesSplit,
     RangeSplit,
     TaskMetrics,
     TaskResult,
-    TextSplit,
 )
 from aflint.variables import noticing_broadcasts
 
@@ -68,8 +66,6 @@ Metrics = dict[int, list[TaskMetrics]]
 _LONG_S: Final = 2.0
 _MOST_REPEATS: Final = 4
 """A sample is run again, so often at most, until all runs together took so long."""
-
-_FILES: Final = (TextSplit, FilesSplit, BlocksSplit)
 
 _TRIALS: Final = 3
 """Of each trial job, whose median counts."""
@@ -109,7 +105,7 @@ class Sampling:
         counts: bool,
         tell: Callable[[PredictedJob], None] | None = None,
     ) -> None:
-        self.resolver = Resolver(runner._values, runner.default_parallelism)
+        self.resolver = Resolver(runner._values, runner.default_parallelism, runner.choose)
         self.resolver.know(runner.resolver)
         self.predicted: list[PredictedJob] = []
         self._runner = runner
@@ -353,8 +349,8 @@ class Sampling:
             stage.parents,
             partitions=stage.writes.partitions if stage.writes else 0,
             sampled_partitions=small.writes.partitions if small.writes else 0,
-            share=_weight(stage) / (_weight(small) or 1.0),
-            listed_bytes=_weight(stage, _FILES),
+            share=weight(stage) / (weight(small) or 1.0),
+            listed_bytes=weight(stage, FILES),
             combines=isinstance(sink, WriteShuffle) and sink.aggregator is not None,
             skipped=stage.id in skipped,
             seconds=sum(warm),
@@ -524,29 +520,8 @@ def _joined(node: Node, few: int) -> Node:
     return Coalesced(name=node.name, parent=node, partitions=few)
 
 
-def _weight(stage: Stage, kinds: type | tuple[type, ...] = object) -> float:
-    splits = (each.split for inputs in stage.inputs for each in inputs)
-    return float(sum(_size(split) for split in splits if isinstance(split, kinds)))
-
-
 def _longest(stage: Stage) -> float:
     """Return how many times as much as the mean the task with most input has."""
-    sizes = [sum(_size(each.split) for each in inputs) for inputs in stage.inputs]
+    sizes = [sum(size_of(each.split) for each in inputs) for inputs in stage.inputs]
     total = sum(sizes)
     return max(sizes) * len(sizes) / total if total else 1.0
-
-
-def _size(split: Any) -> int:
-    """Return a split's weight: bytes where they are known, else one as good as another."""
-    match split:
-        case TextSplit(start=start, end=end):
-            return end - start
-        case FilesSplit(sizes=sizes):
-            return sum(sizes)
-        case BlocksSplit(size=size):
-            return size
-        case RangeSplit(start, stop, step):
-            return len(range(start, stop, step))
-        case ManifestOf():
-            return 0
-    return 1

@@ -27,6 +27,9 @@ class Invoker(ABC):
         call. Cancelling the call stops the attempt.
         """
 
+    def limit(self, slots: int) -> None:  # noqa: B027 - what has no more to give keeps its slots
+        """Have at most so many attempts run at once, where fewer cost less."""
+
     async def warm(self, count: int) -> int:
         """Start executors before they are needed; return how many were started."""
         return 0

@@ -79,7 +79,7 @@ class LambdaInvoker(Invoker):
         self._functions = dict(sorted(functions.items()))
         self._storage = storage
         self._secret = secret
-        self._concurrency = concurrency
+        self._concurrency = self._limit = concurrency
         self._patience_s = patience_s
         self._endpoints = endpoints
         # Invocations that ran no task, to see that a function is there or to warm it; they cost.
@@ -88,7 +88,11 @@ class LambdaInvoker(Invoker):
 
     @property
     def slots(self) -> int:
-        return self._concurrency
+        return self._limit
+
+    def limit(self, slots: int) -> None:
+        """Have at most so many invocations under way, and never more than `concurrency`."""
+        self._limit = max(1, min(slots, self._concurrency))
 
     async def start(self) -> None:
         """Invoke the smallest function: see that it exists, may be used and fits this driver.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from aflint.aio import to_the_end
 from aflint.backend import Backend
 from aflint.backend.exchange import exchange_of
-from aflint.config import Config, settings
+from aflint.config import Auto, Config, settings
 from aflint.cost import price
 from aflint.cost.forecast import Setup
 from aflint.driver.budget import Watch
@@ -32,6 +32,7 @@ from aflint.driver.scratch import ScratchFolder
 from aflint.driver.shuffles import KeptShuffles, Left, OwnShuffles
 from aflint.driver.signals import SignalGuard
 from aflint.driver.tracebacks import hide_inside
+from aflint.driver.tuning import Tuning
 from aflint.errors import (
     AflintError,
     EndpointUnreachableError,
@@ -191,6 +192,14 @@ class Resources:
             _INLINE_BYTES,
             fingerprinted=not isinstance(journal, Unjournaled),
         )
+        tuning = Tuning(
+            config,
+            backend.memory_sizes_mb,
+            backend.invoker.slots,
+            partial(self._setup, backend),
+            backend.invoker.limit,
+            lambda: tuple(self.reporter.jobs.values()),
+        )
         self._jobs = JobRunner(
             session=self._id,
             run_job=self.scheduler.run,
@@ -207,6 +216,8 @@ class Resources:
             concurrent_readers=backend.transport.traits.rereadable,
             runs_on_s=backend.runs_on_s,
             default_parallelism=config.default_parallelism,
+            tuned=tuning.tuned,
+            choose=tuning.partitions if isinstance(config.default_parallelism, Auto) else None,
             checkpoint_dir=config.checkpoint_dir,
             estimated=backend.estimated,
             setup=partial(self._setup, backend),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import pickle
 from decimal import Decimal
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aflint.cli.config import as_text, json_of
 from aflint.config import Config, cpu_count, load_config, settings
 from aflint.errors import ConfigError
 from tools import docs
@@ -97,7 +99,7 @@ def test_a_file_that_is_not_toml(folder: Path, content: bytes) -> None:
         ("deadline_s = inf", "deadline_s = inf"),
         ("budget_usd = 0", "budget_usd = 0, but must be a number above 0"),
         ("message_limit_kib = 1025", "must be a whole number from 1 to 1024."),
-        ("memory_mb = 127", "must be a whole number from 128 to 10240."),
+        ("memory_mb = 127", 'must be a whole number from 128 to 10240, or "auto".'),
         ("backend = 'aw'", 'backend = "aw", but must be "local", "aws" or "localcloud".'),
         ("backend = 'AWS'", 'backend = "AWS", but must be'),
         ("bucket = 's3://mine'", "without s3://"),
@@ -296,3 +298,29 @@ def test_every_setting_is_documented_and_its_default_allowed(setting: Any) -> No
 def test_the_documented_table_is_current() -> None:
     page = (docs.DOCS / "configuration.md").read_text()
     assert docs.fill(page) == page, "run `make docs`"
+
+
+@pytest.mark.parametrize("name", ["memory_mb", "concurrency", "default_parallelism", "transport"])
+def test_what_can_be_left_to_aflint_is_auto_from_every_source(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert str(getattr(load_config(**{name: "auto"}), name)) == "auto"
+    write(folder / "aflint.toml", f'{name} = "auto"')
+    config = load_config()
+    assert str(getattr(config, name)) == "auto"
+    assert getattr(config.replace(split_mb=1), name) == getattr(config, name)
+    monkeypatch.setenv(f"AFLINT_{name.upper()}", "auto")
+    assert str(getattr(load_config(), name)) == "auto"
+    with pytest.raises(ConfigError, match=r'automatic.*"auto"'):
+        load_config(**{name: "automatic"})
+
+
+def test_auto_is_shown_as_it_is_written() -> None:
+    assert as_text(load_config(memory_mb="auto").memory_mb) == '"auto"'
+    shown = json.loads(json_of(load_config(concurrency="auto")))
+    assert shown["concurrency"]["value"] == "auto"
+
+
+def test_no_other_number_is_left_to_aflint() -> None:
+    with pytest.raises(ConfigError, match="a whole number of at least 1"):
+        load_config(workers="auto")
