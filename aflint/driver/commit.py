@@ -32,9 +32,15 @@ async def prepare(storage: Storage, target: str) -> None:
 
 
 async def commit(
-    storage: Storage, target: str, parts: Iterable[StagedPart], mode: Mode = "new", job: str = ""
+    storage: Storage,
+    target: str,
+    parts: Iterable[StagedPart],
+    mode: Mode = "new",
+    job: str = "",
+    within: str = "",
 ) -> None:
-    """Move the parts of the accepted attempts into place, drop all others, and write _SUCCESS.
+    """Move the parts of the accepted attempts into place, drop all others, and write _SUCCESS. An
+    overwrite replaces what is `within` a folder of the target, by default all.
 
     Parts that a driver before this one had moved are in place already: of other modes than "new",
     no other save's parts have their names.
@@ -50,16 +56,21 @@ async def commit(
             if not await storage.exists(target):
                 raise
 
-    await _make_room(storage, folder, [part.name for part in parts], mode)
+    await _make_room(storage, folder, [part.name for part in parts], mode, within)
     # In this order: readers take a folder with _SUCCESS for whole.
     await together(map(move, parts), MOVES)
     await _drop_staged(storage, folder, mode, job)
     await storage.write(f"{folder}/_SUCCESS", b"")
 
 
-async def _make_room(storage: Storage, folder: str, names: list[str], mode: Mode) -> None:
+async def _make_room(
+    storage: Storage, folder: str, names: list[str], mode: Mode, replaced: str
+) -> None:
     """Remove what the parts replace, which stays until all of them are written."""
-    if mode == "overwrite":
+    if mode == "overwrite" and replaced:
+        keep = {name.removeprefix(f"{replaced}/") for name in names}
+        await storage.clear(f"{folder}/{replaced}", keep)
+    elif mode == "overwrite":
         await storage.clear(folder, {"_temporary", *names})
     elif mode == "overwrite_partitions":
         kept: dict[str, set[str]] = {}

@@ -426,9 +426,11 @@ class JobRunner:
         target: str,
         mode: commit.Mode = "new",
         query: int | None = None,
+        within: str = "",
     ) -> None:
         """Run a saving job, each of whose tasks comes to a StagedPart or a list of them, and move
-        what its accepted attempts wrote into place.
+        what its accepted attempts wrote into place. An overwrite replaces what is `within` a folder
+        of the target.
 
         Where the run had begun it, but as a job that is not met again (what is cached may be other
         than it was, with several jobs at once), what that left is removed; if it was committed, it
@@ -455,7 +457,7 @@ class JobRunner:
                 await self.journal.flush()
                 for value in await job.values(range(job.partitions)):
                     parts += value if isinstance(value, list) else [value]
-                await commit.commit(self.storage, target, parts, mode, record.job)
+                await commit.commit(self.storage, target, parts, mode, record.job, within)
                 record.committed()
         except BaseException:
             if self.past.refused is None:  # else what is there is another driver's, or program's

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,12 @@ class Actions:
     def tail(self: Any, num: int) -> list[Any]:
         rows: list[Any] = self.collect()
         return rows[max(0, len(rows) - num) :] if num > 0 else []
+
+    def toJSON(self: Any, use_unicode: bool = True) -> Any:
+        from pyspark.sql import functions as F
+
+        texts = self.select(F.to_json(F.struct("*"))).rdd.map(itemgetter(0))
+        return texts if use_unicode else texts.map(str.encode)
 
     def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Any]:
         engine = self.sparkSession._sc._engine_running()
@@ -196,7 +204,8 @@ def in_jvm(frame: Any) -> Any:
     table = named(found, query.names, query.limit, query.offset)
     session = frame.sparkSession
     jvm, java_session = session._jvm, session._jsparkSession
-    schema = frame.schema.json()
+    # A column without a type is one of integers to DuckDB, all NULL
+    schema = _VOID.sub(r'\1:"integer"', frame.schema.json())
     with tempfile.NamedTemporaryFile(prefix="aflint-", suffix=".arrows") as file:
         Path(file.name).write_bytes(table.joined())
         # By a file, which the JVM reads at once: a row each through py4j would take long.
@@ -204,6 +213,7 @@ def in_jvm(frame: Any) -> Any:
         return jvm.PythonSQLUtils.toDataFrame(rows, schema, java_session)
 
 
+_VOID = re.compile(r'("(?:type|elementType|keyType|valueType)"):"void"')
 _ORIGINAL: dict[str, Any] = {}
 
 

@@ -31,12 +31,12 @@ def wanted(session: Any) -> bool:
     return checked(session.conf.get(FALLBACK, "none"))
 
 
-def on_spark(frame: Any, plan: PlanNode, refusal: UnsupportedPlanError) -> Any:
-    """Return a DataFrame of the rows that Spark's own engine gives for one that was refused.
+def say(refusal: UnsupportedPlanError, *, of_python: bool) -> None:
+    """Tell the user that what was refused runs on Spark, once of each.
 
-    Raises UnsupportedPlanError where these are made of rows of Python's, which the JVM has not.
+    Raises UnsupportedPlanError where its rows are `of_python`, which the JVM has not.
     """
-    if any(node.kind == "RDDScanExec" for node in plan.walk()):
+    if of_python:
         raise UnsupportedPlanError(
             refusal.what,
             refusal.node,
@@ -45,6 +45,14 @@ def on_spark(frame: Any, plan: PlanNode, refusal: UnsupportedPlanError) -> Any:
     if refusal.what not in _said:
         _said.add(refusal.what)
         _log.warning("This runs on Spark's own engine, in the driver: %s", refusal.what)
+
+
+def on_spark(frame: Any, plan: PlanNode, refusal: UnsupportedPlanError) -> Any:
+    """Return a DataFrame of the rows that Spark's own engine gives for one that was refused.
+
+    Raises UnsupportedPlanError where these are made of rows of Python's, which the JVM has not.
+    """
+    say(refusal, of_python=any(node.kind == "RDDScanExec" for node in plan.walk()))
     from pyspark.serializers import BatchedSerializer, CPickleSerializer
     from pyspark.util import _load_from_socket
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aflint.pyspark import names
 from aflint.pyspark.errors import translated
-from aflint.sql.catalyst import Catalyst, missing
+from aflint.sql.catalyst import Catalyst, missing, python_settings
 from aflint.sql.objects import Objects
 
 if TYPE_CHECKING:
@@ -16,21 +15,6 @@ if TYPE_CHECKING:
 
 _PARTITIONS = "spark.sql.shuffle.partitions"
 _TIME_ZONE = "spark.sql.session.timeZone"
-_OF_PYTHON = (
-    "spark.sql.session.timeZone",
-    "spark.sql.execution.arrow.maxRecordsPerBatch",
-    "spark.sql.execution.arrow.maxBytesPerBatch",
-    "spark.sql.execution.arrow.useLargeVarTypes",
-    "spark.sql.execution.pandas.convertToArrowArraySafely",
-    "spark.sql.execution.pyspark.binaryAsBytes",
-    "spark.sql.execution.pythonUDF.arrow.concurrency.level",
-    "spark.sql.execution.pythonUDF.mapInBatch.legacy.acceptAnyIterable.enabled",
-    "spark.sql.execution.pythonUDF.pandas.intToDecimalCoercionEnabled",
-    "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype",
-    "spark.sql.legacy.execution.pandas.groupedMap.assignColumnsByName",
-    "spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled",
-)
-"""What Spark tells PySpark's worker of its settings."""
 
 
 def available() -> bool:
@@ -66,7 +50,9 @@ def _started(context: Any) -> Catalyst:
     settings.setdefault(_PARTITIONS, str(2 * context.defaultParallelism))
     install_exception_handler()
     engine = context._engine_running()
-    return Catalyst(settings, Objects(engine.jobs.storage, engine.run))
+    made = Catalyst(settings, Objects(engine.jobs.storage, engine.run))
+    made.forbid_commands()
+    return made
 
 
 def _is_for_sql(key: str) -> bool:
@@ -91,12 +77,6 @@ def settings_of(session: Any) -> Settings:
         functions=context._functions,
         python=partial(python_settings, conf),
     )
-
-
-def python_settings(conf: Any) -> Mapping[str, str]:
-    """Return the settings that functions are called with, of a Java session's."""
-    found = ((name, conf.get(name)) for name in _OF_PYTHON)
-    return {name: value for name, value in found if value is not None}
 
 
 def _bytes(text: str) -> int:

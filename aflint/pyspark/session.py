@@ -443,6 +443,11 @@ def _with_sql(make: Any) -> Any:
 
 def install_session() -> None:
     """Put SparkSession over aflint's contexts."""
+    planned = planner.available() and not planner.missing_pyspark()
+    if planned:
+        from aflint.pyspark.commands import running_commands
+
+        SparkSession.sql = running_commands(SparkSession.sql)
     for name in _PLANNED:
         if name in vars(SparkSession):
             setattr(SparkSession, name, _asking_planner(name, vars(SparkSession)[name]))
@@ -451,7 +456,7 @@ def install_session() -> None:
     names.replace_members(SparkSession.Builder, Builder)
     UserDefinedTableFunction.__init__ = refuse("a user-defined function", "pyspark.sql")
     UserDefinedFunction.__init__ = _with_sql(UserDefinedFunction.__init__)
-    if planner.available() and not planner.missing_pyspark():
+    if planned:
         from aflint.pyspark.dataframes import install_dataframes
         from aflint.pyspark.functions import install_functions
 

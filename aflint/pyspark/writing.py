@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from aflint.driver.callsite import named_here
-from aflint.errors import OutputExistsError
 from aflint.plan.program import Count
-from aflint.pyspark.errors import as_spark, translated
-from aflint.pyspark.paths import absolute, spark_path
-from aflint.pyspark.planner import planner_of, settings_of
+from aflint.pyspark.commands import analysed, prepared, run_commands
+from aflint.pyspark.errors import as_spark
+from aflint.pyspark.planner import planner_of
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.writing import Write, compiled_write, run
 
 _FORMATS = ("csv", "json", "orc", "parquet", "text", "xml")
 REFUSED = {
-    "saveAsTable": "Save to a path, and read it from there.",
-    "insertInto": "Save to a path with mode('append').",
     "jdbc": "Collect the rows, or use foreachPartition.",
 }
 
@@ -26,10 +22,11 @@ class EngineWriter:
     run by the engine.
     """
 
-    def __init__(self, java: Any, frame: Any, source: str = "") -> None:
+    def __init__(self, java: Any, frame: Any, source: str = "", mode: str = "") -> None:
         self._java = java
         self._frame = frame
         self._source = source
+        self._mode = mode
 
     def __getattr__(self, name: str) -> Any:
         if name in REFUSED:
@@ -38,11 +35,11 @@ class EngineWriter:
         if name in _FORMATS:
             return lambda path: self.format(name).save(path)
         member = getattr(self._java, name)
-        return lambda *given: EngineWriter(member(*given), self._frame, self._source)
+        return lambda *given: EngineWriter(member(*given), self._frame, self._source, self._mode)
 
     def format(self, source: str) -> EngineWriter:
         """Say what is written."""
-        return EngineWriter(self._java.format(source), self._frame, source)
+        return EngineWriter(self._java.format(source), self._frame, source, self._mode)
 
     def save(self, path: str | None = None) -> None:
         """Write the rows. Raises AnalysisException as Spark does, before anything runs."""
@@ -51,31 +48,38 @@ class EngineWriter:
         if self._source.lower() == "noop":
             _compute(self._frame)
             return
-        command = self._java.saveCommand(planner.jvm.scala.Option.apply(path))
-        write_by(session, command)
+        option = planner.jvm.scala.Option.apply(path)
+        run_commands(
+            session,
+            [self._java.saveCommand(option)],
+            lambda: self._java.save(*([] if path is None else [path])),
+        )
 
+    def insertInto(self, table: str) -> None:
+        """Write the rows into a table of the catalog's."""
+        session = self._frame.sparkSession
+        command = analysed(session, self._java.insertIntoCommand(table))
+        run_commands(session, [command], lambda: self._java.insertInto(table))
 
-def write_by(session: Any, command: Any) -> None:
-    """Run a command of the JVM's that writes files."""
-    context = session._sc
-    jobs = context._engine_running().jobs
-    plan = planner_of(context).plan_command(session._jsparkSession, command)
-    settings = settings_of(session)
+    def saveAsTable(self, table: str) -> None:
+        """Write the rows as a table of the catalog's."""
+        session = self._frame.sparkSession
 
-    async def make() -> Write:
-        return compiled_write(plan, jobs, settings)
+        def on_spark() -> None:
+            self._java.saveAsTable(table)
 
-    with translated():
-        write: Write = context._engine_running().run(make)
-    try:
-        context._act(lambda: run(write, jobs))
-    except OutputExistsError as error:
-        from pyspark.errors import AnalysisException
+        # Spark drops a table that is replaced while it makes the command: refusals come before it.
+        if self._mode == "overwrite":
+            somewhere = planner_of(session._sc).jvm.scala.Option.apply("/aflint")
+            if prepared(session, [self._java.saveCommand(somewhere)], on_spark) is None:
+                return
+        command = analysed(session, self._java.saveAsTableCommand(table))
+        run_commands(session, [command], on_spark)
 
-        raise AnalysisException(
-            f"[PATH_ALREADY_EXISTS] Path {spark_path(absolute(write.target))} already exists. Set "
-            'mode as "overwrite" to overwrite the existing path. SQLSTATE: 42K04'
-        ) from error
+    def mode(self, mode: str) -> EngineWriter:
+        """Say what becomes of what is there."""
+        java = self._java.mode(mode)
+        return EngineWriter(java, self._frame, self._source, mode.lower())
 
 
 def _compute(frame: Any) -> None:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from aflint.cost.prediction import Prediction
     from aflint.localcloud import LocalCloud
     from aflint.sql.batches import Batches
-    from aflint.sql.native import Planner
+    from aflint.sql.native import DataFrame, Planner
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -370,6 +370,21 @@ class Session:
         Java, InvalidArgumentError for a query that Spark refuses, and UnsupportedPlanError, before
         anything runs, for one that aflint does not run.
         """
+        return await self._sql().run(query)
+
+    def dataframe(self, frame: Any) -> DataFrame:
+        """Return a DataFrame of PySpark's so that this session computes it: `collect()` of it is
+        awaited, and gives a table of Arrow's as `sql` does.
+
+        It may be of a SparkSession of Spark's own or of aflint's; its SparkSession plans it, and
+        runs nothing.
+        """
+        planner = self._sql()
+        from aflint.sql.native import DataFrame
+
+        return DataFrame(planner, frame)
+
+    def _sql(self) -> Planner:
         resources = self._opened()
         if self._planner is None:
             try:
@@ -378,7 +393,7 @@ class Session:
                 raise ConfigError(f"SQL needs {error.name}: pip install 'aflint[sql]'") from None
             self._planner = Planner(resources.jobs, self.config, self._slices())
             resources.at_end(self._planner.close)
-        return await self._planner.run(query)
+        return self._planner
 
     # ---- plain functions
 

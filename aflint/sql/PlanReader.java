@@ -224,6 +224,7 @@ public class PlanReader {
     fields.put("path", path.getFileSystem(conf).makeQualified(path).toString());
     fields.put("mode", command.mode().toString());
     fields.put("dynamic", command.dynamicPartitionOverwrite());
+    fields.set("static", value(command.staticPartitions(), new Object[0]));
     fields.put("bucketed", command.bucketSpec().isDefined());
     fields.set("columnNames", mapper.valueToTree(array(command.outputColumnNames())));
     fields.set("partitions", sequence(command.partitionColumns(), new Object[0]));

@@ -17,7 +17,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ SETTINGS: Mapping[str, str] = {
     # A union here is one partition after the other: it keeps no partitioning of its parts'
     "spark.sql.unionOutputPartitioning": "false",
     "spark.sql.catalogImplementation": "in-memory",
+    # A script runs whole in the JVM, its queries too
+    "spark.sql.scripting.enabled": "false",
 }
 """What every planning session is made with: plans are read once, and never change as they run."""
 
@@ -256,6 +259,7 @@ class Catalyst:
         try:
             self.jsc.setLogLevel("ERROR")
             self.session = jvm.org.apache.spark.sql.classic.SparkSession(self.jsc.sc())
+            self.commands = self._compiled("Commands").newInstance()
             self._reader = self._compiled("PlanReader").newInstance()
             if objects is not None:
                 self.see(objects)
@@ -276,30 +280,47 @@ class Catalyst:
             conf.set(f"fs.{scheme}.impl", kind.getName())
 
     def _compiled(self, name: str) -> Any:
-        """Return a class that the JVM compiles of a file here."""
-        source = files("aflint.sql").joinpath(f"{name}.java").read_text()
-        # A class of its own for each session: py4j knows classes by name, and not by their loader.
-        alone = f"{name}{next(_numbers)}"
-        source = re.sub(rf"\bclass {name} ", f"class {alone} ", source)
-        compiler = self.gateway.jvm.org.codehaus.janino.SimpleCompiler()
-        compiler.setParentClassLoader(self.session.getClass().getClassLoader())
-        compiler.cook(source)
-        return compiler.getClassLoader().loadClass(f"aflint.{alone}")
+        return compiled_class(self.jvm, self.session, name)
 
     def plan(self, frame: Any) -> PlanNode:
         """Return the physical plan of a Java DataFrame."""
         plan = frame.queryExecution().executedPlan()
         return parse_plan(json.loads(self._reader.read(plan, frame.schema())))
 
+    def analysed(self, session: Any, command: Any) -> Any:
+        """Return a command as the analyzer leaves it, which does not run it."""
+        with self.commands_open():
+            unwrapped = self.commands.unwrapped(session, command)
+            return self._skipped(session, unwrapped).analyzed()
+
+    def _skipped(self, session: Any, command: Any) -> Any:
+        skip = self.jvm.org.apache.spark.sql.execution.CommandExecutionMode.SKIP()
+        return session.sessionState().executePlan(command, skip)
+
     def plan_command(self, session: Any, command: Any) -> PlanNode:
         """Return the physical plan of a command that writes, which the JVM analyses but does not
         run.
         """
-        skip = self.jvm.org.apache.spark.sql.execution.CommandExecutionMode.SKIP()
-        execution = session.sessionState().executePlan(command, skip)
-        execution.assertAnalyzed()
-        plan = execution.executedPlan()
+        with self.commands_open():
+            execution = self._skipped(session, command)
+            execution.assertAnalyzed()
+            plan = execution.executedPlan()
         return parse_plan(json.loads(self._reader.read(plan, plan.schema())))
+
+    def forbid_commands(self) -> None:
+        """Have commands that compute raise in the planner, whose JVM would run them: see
+        `commands`. To be called before the first query, which makes the analyzer.
+        """
+        self.commands.forbidIn(self.session)
+
+    @contextmanager
+    def commands_open(self) -> Iterator[None]:
+        """Let the planner's session take commands that compute, within a block."""
+        self.commands.open(True)
+        try:
+            yield
+        finally:
+            self.commands.open(False)
 
     def close(self) -> None:
         """End the session."""
@@ -309,6 +330,53 @@ class Catalyst:
 
 
 _numbers = itertools.count(1)
+
+
+def compiled_class(jvm: Any, session: Any, name: str) -> Any:
+    """Return a class that the JVM of a session compiles of a file here."""
+    source = files("aflint.sql").joinpath(f"{name}.java").read_text()
+    # A class of its own for each session: py4j knows classes by name, and not by their loader.
+    alone = f"{name}{next(_numbers)}"
+    source = re.sub(rf"\bclass {name} ", f"class {alone} ", source)
+    compiler = jvm.org.codehaus.janino.SimpleCompiler()
+    compiler.setParentClassLoader(session.getClass().getClassLoader())
+    compiler.cook(source)
+    return compiler.getClassLoader().loadClass(f"aflint.{alone}")
+
+
+def plan_of(jvm: Any, frame: Any) -> PlanNode:
+    """Return the physical plan of a Java DataFrame of whichever session, as ours would plan it."""
+    session = frame.sparkSession().cloneSession()
+    for key, value in SETTINGS.items():
+        if session.conf().isModifiable(key):
+            session.conf().set(key, value)
+    reader = compiled_class(jvm, session, "PlanReader").newInstance()
+    planned = jvm.org.apache.spark.sql.classic.Dataset.ofRows(session, frame.logicalPlan())
+    plan = planned.queryExecution().executedPlan()
+    return parse_plan(json.loads(reader.read(plan, frame.schema())))
+
+
+_OF_PYTHON = (
+    "spark.sql.session.timeZone",
+    "spark.sql.execution.arrow.maxRecordsPerBatch",
+    "spark.sql.execution.arrow.maxBytesPerBatch",
+    "spark.sql.execution.arrow.useLargeVarTypes",
+    "spark.sql.execution.pandas.convertToArrowArraySafely",
+    "spark.sql.execution.pyspark.binaryAsBytes",
+    "spark.sql.execution.pythonUDF.arrow.concurrency.level",
+    "spark.sql.execution.pythonUDF.mapInBatch.legacy.acceptAnyIterable.enabled",
+    "spark.sql.execution.pythonUDF.pandas.intToDecimalCoercionEnabled",
+    "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype",
+    "spark.sql.legacy.execution.pandas.groupedMap.assignColumnsByName",
+    "spark.sql.legacy.execution.pythonUDF.pandas.conversion.enabled",
+)
+"""What Spark tells PySpark's worker of its settings."""
+
+
+def python_settings(conf: Any) -> Mapping[str, str]:
+    """Return the settings that functions are called with, of a Java session's."""
+    found = ((name, conf.get(name)) for name in _OF_PYTHON)
+    return {name: value for name, value in found if value is not None}
 
 
 def java_runs() -> bool:

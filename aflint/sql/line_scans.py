@@ -24,7 +24,7 @@ _STRICT = ("DROPMALFORMED", "FAILFAST")
 """Modes other than PERMISSIVE, which is every other word."""
 _LISTING = {
     "path", "basepath", "recursivefilelookup", "pathglobfilter", "modifiedbefore", "modifiedafter",
-    "mergeschema", "inferschema",
+    "mergeschema", "inferschema", "__partition_columns",
 }  # fmt: skip
 """What Spark's own listing of files has heeded."""
 

@@ -135,6 +135,11 @@ class StageTask:
             cursor.execute(f"SET TimeZone = '{self.time_zone}'")
             if "getvariable('partition')" in self.query:
                 cursor.execute(f"SET VARIABLE partition = {partition}")
+                if "aflint_" in self.query:
+                    from aflint.sql import spark_random  # which few queries need
+
+                    # By the connection that stays: a cursor lets go of its functions as it closes
+                    spark_random.register(_connection, self.query)
             for name, value in self.variables:
                 cursor.execute(f"SET VARIABLE {name} = $1", [value])
             for given, broadcast in self.broadcasts:

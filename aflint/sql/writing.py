@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from aflint.plan.program import Return
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.sinks import lines, parquet
-from aflint.sql.sinks.files import FOLDER, FileSink, WriteFile
+from aflint.sql.sinks.files import FOLDER, FileSink, WriteFile, folder_name
 from aflint.sql.sinks.options import Options
 from aflint.sql.stages import Compiler, Relation, Settings, Stage
 from aflint.sql.types import quoted
@@ -38,6 +39,8 @@ class Write:
     plan: PlanInfo
     skips: bool = False
     """Nothing is to be written where anything is there."""
+    within: str = ""
+    """Of what an overwrite replaces, the folder of the target that it is in: by default all."""
 
 
 def compiled_write(plan: PlanNode, runner: JobRunner, settings: Settings) -> Write:
@@ -59,7 +62,14 @@ def compiled_write(plan: PlanNode, runner: JobRunner, settings: Settings) -> Wri
     if mode == "overwrite" and plan.fields["dynamic"]:
         mode = "overwrite_partitions"
     node = stage.lineage(f"write {target}", query, sink=sink)
-    return Write(node, target, mode, plan.info, skips=plan.fields["mode"] == "Ignore")
+    skips, within = plan.fields["mode"] == "Ignore", _replaced(plan.fields["static"], sink.placed)
+    return Write(node, target, mode, plan.info, skips, within)
+
+
+def _replaced(static: Mapping[str, str], placed: tuple[str, ...]) -> str:
+    """Return the folder of the partition that an INSERT names, as far as it names one."""
+    named = tuple(itertools.takewhile(lambda column: column in static, placed))
+    return folder_name(named, [static[column] for column in named]).rstrip("/")
 
 
 def _sink(
@@ -120,7 +130,7 @@ async def run(write: Write, runner: JobRunner) -> None:
     if write.skips and not begun and await runner.storage.exists(write.target):
         return
     with runner.query(f"save to {write.target}", write.plan) as query:
-        await runner.save(write.node, Return(_parts), write.target, write.mode, query)
+        await runner.save(write.node, Return(_parts), write.target, write.mode, query, write.within)
 
 
 def _parts(partition: int, parts: Iterator[StagedPart]) -> list[StagedPart]:

@@ -28,6 +28,14 @@ async def main():
                 print(type(error).__name__, str(error).split(']')[0][:40])
     async with aflint.connect(workers=1, progress=False) as session:
         print(await one(session, 7))
+        out = f"insert overwrite directory '{sys.argv[1]}/out' using json select id from range(3)"
+        written = await session.sql(out)
+        read = await session.sql(f"select sum(id) from json.`{sys.argv[1]}/out`")
+        print(duckdb.sql("from read").fetchall(), len(duckdb.sql("from written")))
+        try:
+            await session.sql("analyze tables compute statistics")
+        except UnsupportedPlanError as error:
+            print(error.what)
 
 async def one(session, i):
     found = await session.sql(f"select {i} + id as n from range(1)")
@@ -40,7 +48,10 @@ asyncio.run(main())
 def test_a_session_gives_tables_of_arrow(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     done = subprocess.run(
-        [sys.executable, tmp_path / "program.py"], capture_output=True, text=True, timeout=300
+        [sys.executable, tmp_path / "program.py", tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.stdout.splitlines() == [
         "['k', 'n'] [(0, 4), (1, 3), (2, 3)]",
@@ -50,4 +61,45 @@ def test_a_session_gives_tables_of_arrow(tmp_path: Path) -> None:
         "UnsupportedPlanError aflint does not run the expression Sound",
         "QueryError [DIVIDE_BY_ZERO",
         "7",
+        "[(3,)] 0",
+        "ANALYZE TABLE",
+    ], done.stderr[-3000:]
+
+
+FRAMES = """
+import asyncio, duckdb
+import aflint.pyspark, aflint
+from pyspark.sql import SparkSession, functions as F
+
+spark = SparkSession.builder.getOrCreate()
+rows = spark.createDataFrame([(1, "a"), (2, "b"), (3, "a")], "n int, t string")
+twice = F.udf(lambda n: 2 * n, "int")
+
+async def main():
+    async with aflint.connect(workers=1, progress=False) as session:
+        for frame in (rows.groupBy("t").agg(F.sum(twice("n")).alias("s")).orderBy("t"),
+                      spark.range(4).where("id > 1")):
+            found = await session.dataframe(frame).collect()
+            print(duckdb.sql("from found").columns, duckdb.sql("from found").fetchall())
+        try:
+            await session.dataframe([1]).collect()
+        except aflint.InvalidArgumentError as error:
+            print(error)
+
+asyncio.run(main())
+print(spark.range(2).count())
+"""
+
+
+def test_a_session_computes_dataframes_of_pysparks(tmp_path: Path) -> None:
+    (tmp_path / "frames.py").write_text(FRAMES)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "frames.py"], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.splitlines() == [
+        "['t', 's'] [('a', 8), ('b', 4)]",
+        "['id'] [(2,), (3,)]",
+        "dataframe() takes a DataFrame of PySpark's, of a SparkSession with a JVM, and not "
+        "builtins.list",
+        "2",
     ], done.stderr[-3000:]

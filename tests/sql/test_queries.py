@@ -159,19 +159,38 @@ def test_rows_are_placed_where_spark_places_them(tables: Differential) -> None:
         assert placed == [row[0] for row in expected], keys
 
 
-def test_samples_and_random_numbers_come_of_their_seed_alone(tables: Differential) -> None:
-    thousand = "(SELECT id FROM range(1000) DISTRIBUTE BY id)"
-    sample = f"SELECT id FROM {thousand} TABLESAMPLE (30 PERCENT) REPEATABLE (7)"
-    rows = sorted(row[0] for row in tables.aflint(sample))
-    assert rows == sorted(row[0] for row in tables.aflint(sample))
-    assert 230 < len(set(rows)) < 370
-    random = f"SELECT rand(3) AS r, randn(3) AS n, uuid() AS u FROM {thousand}"
-    found = tables.aflint(random)
-    assert 0.45 < sum(row.r for row in found) / 1000 < 0.55
-    assert abs(sum(row.n for row in found) / 1000) < 0.15
-    assert len({row.u for row in found}) == len({row.r for row in found}) == 1000
-    kept = tables.aflint(f"SELECT count(*) FROM {thousand} WHERE rand(3) < 0.5")
-    assert kept[0][0] == sum(row.r < 0.5 for row in found)
+RANDOM = "range(0, 20000, 1, 3)"  # in the same partitions on both
+
+
+def test_a_seed_gives_sparks_own_random_numbers(tables: Differential) -> None:
+    tables.check(
+        "SELECT id, rand(3) AS r, rand(3) AS again, rand(-7) AS other, round(rand(3) * 10) AS ten, "
+        f"uniform(5, 105, 3) AS u FROM {RANDOM}"
+    )
+    tables.check(f"SELECT id, randn(3) AS n FROM {RANDOM}", digits=12)  # of a logarithm
+    tables.check(f"SELECT id FROM {RANDOM} WHERE rand(3) < 0.01")
+    tables.check(f"SELECT id, uuid(5) AS u, rand(1) AS r FROM {RANDOM} WHERE id % 100 = 7")
+    some = "IF(id % 7 = 3, NULL, sequence(0, id % 20))"
+    tables.check(f"SELECT id, shuffle({some}, 11) AS s FROM range(0, 200, 1, 3)")
+
+
+def test_a_seed_samples_the_rows_that_it_samples_on_spark(tables: Differential) -> None:
+    tables.check(
+        f"SELECT id FROM (SELECT id FROM {RANDOM}) TABLESAMPLE (10 PERCENT) REPEATABLE (7)"
+    )
+    frame = tables.frame(f"SELECT id, id * 7 % 13 AS h FROM {RANDOM}")
+    for place, part in enumerate(frame.randomSplit(tables.doubles([0.3, 0.7]), 5)):
+        part.createOrReplaceTempView(f"part{place}")
+        tables.check(f"SELECT * FROM part{place}")
+
+
+def test_a_sample_with_replacement_comes_of_its_seed_alone(tables: Differential) -> None:
+    sample = tables.frame(f"SELECT id FROM {RANDOM}").sample(True, 0.5, 7)
+    sample.createOrReplaceTempView("replaced")
+    rows = sorted(row[0] for row in tables.aflint("SELECT id FROM replaced"))
+    assert rows == sorted(row[0] for row in tables.aflint("SELECT id FROM replaced"))
+    assert 9500 < len(rows) < 10500
+    assert len(set(rows)) < len(rows)
 
 
 def test_parts_of_a_random_split_are_whole_together(tables: Differential) -> None:

@@ -1,7 +1,7 @@
 """Rows chosen at random: by a seed, the partition and a row's place in it.
 
-The same seed gives the same rows of the same partitions, and the parts of a `randomSplit` share no
-row; they are not the rows that Spark's generator chooses.
+Without replacement they are the rows that Spark chooses of the same partitions, and the parts of a
+`randomSplit` share no row. With replacement, the same seed gives the same rows, but not Spark's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LEAST = 1e-12
 def _sampled(node: PlanNode, stage: Stage) -> Relation:
     child = stage.relation(node.child)
     low, high = float(node.fields["lowerBound"]), float(node.fields["upperBound"])
-    place = uniform(str(int(node.fields["seed"])))
+    place = uniform(int(node.fields["seed"]))
     if not node.fields["withReplacement"]:
         chosen = f"{place} >= {low!r} AND {place} < {high!r}"
         return Relation(f"SELECT * FROM ({child.sql}) QUALIFY {chosen}", child.columns)
