@@ -18,8 +18,9 @@ import aflint
 from aflint.cost.load import JobLoad, Workload, load_of
 from aflint.cost.prices import US_EAST_1
 from aflint.cost.rates import RATES, Rate, Rates
-from aflint.cost.requests import checked, in_objects
+from aflint.cost.requests import checked, in_objects, of_reading, of_writing
 from aflint.cost.simulator import PARALLEL_GETS, PUTS, SENDS, Cloud, Forecast, simulate
+from aflint.limits import SQS_OLD_MESSAGE_BYTES
 from aflint.observe.finding import find_job
 from aflint.observe.loads import load_of_job
 from aflint.observe.reading import Job, Run, Task
@@ -181,10 +182,11 @@ def fit(recorded: Sequence[Measured], now: Sequence[Measured]) -> tuple[Workload
     writers, readers = (
         [task for each in now for task in each.job.stages[place].ended()] for place in (0, 1)
     )
-    sent = _sum(writers, "write") / sum(t.puts + t.sqs for t in writers)
-    received = _sum(readers, "fetch") / sum(t.gets + t.sqs for t in readers)
-    # What of a task's time is in none of its phases: the invocation, on both sides.
-    beside = median(
+    sent = _sum(writers, "write") / sum(_calls(each)[0] for each in now)
+    received = _sum(readers, "fetch") / sum(_calls(each)[1] for each in now)
+    # What of a task's time is in none of its phases: the invocation, on both sides. The least, as
+    # more of it is waiting for a processor, which others compute on meanwhile.
+    beside = min(
         t.seconds - sum(s for name, s in t.phases.items() if name != "queued") for t in tasks
     )
     first = loads[1]
@@ -210,6 +212,15 @@ def fit(recorded: Sequence[Measured], now: Sequence[Measured]) -> tuple[Workload
         straggler_share=0.0,
     )
     return workload, rates
+
+
+def _calls(each: Measured) -> tuple[float, float]:
+    """Return the calls that the map tasks and the reduce tasks of a sort waited for."""
+    maps, reduces = load_of_job(each.run, each.job).stages
+    transport = checked(each.case.transport)
+    written = of_writing(maps, transport, US_EAST_1, SQS_OLD_MESSAGE_BYTES)
+    read = of_reading(reduces, (maps,), transport, US_EAST_1)
+    return maps.tasks * (written.puts + written.sqs), reduces.tasks * (read.gets + read.sqs)
 
 
 def _sum(tasks: Sequence[Task], phase: str) -> float:
