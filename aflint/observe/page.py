@@ -157,8 +157,11 @@ Ask = Callable[[str, str], Future[dict[str, Any]]]
 """Runs code in the session of the page, sql or python, and returns what to show of its result."""
 
 
-def create_app(token: str, folder: Path, ask: Ask | None = None) -> Starlette:
-    """Return the page as an ASGI application, over the logs in a folder.
+def create_app(
+    token: str, folder: Path, ask: Ask | None = None, ending: Callable[[], bool] = lambda: False
+) -> Starlette:
+    """Return the page as an ASGI application, over the logs in a folder. Pages that are open are
+    told of changes until it is `ending`.
 
     With `ask` it has a box for queries and Python.
     """
@@ -185,23 +188,28 @@ def create_app(token: str, folder: Path, ask: Ask | None = None) -> Starlette:
         return _Json(found)
 
     async def changes(request: Request) -> Response:
-        """Send the list of jobs, and one job, whenever there is news of any."""
+        """Send the list of jobs, and one job, whenever there is news of any: of these what has
+        changed.
+        """
         wanted = request.query_params.get("job")
 
         async def events() -> AsyncIterator[str]:
-            sent = -1
-            while not await request.is_disconnected():
+            sent, known = -1, dict[str, str]()
+            while not ending() and not await request.is_disconnected():
                 version = await asyncio.to_thread(runs.refresh)
                 if version != sent:
                     sent = version
                     found = await asyncio.to_thread(runs.job, wanted) if wanted else None
-                    news = {
-                        "jobs": runs.jobs(),
-                        "job": found,
-                        "asks": ask is not None,
-                        "unread": runs.unread,
+                    now = {
+                        "jobs": json.dumps(runs.jobs()),
+                        "job": json.dumps(found),
+                        "asks": json.dumps(ask is not None),
+                        "unread": json.dumps(runs.unread),
                     }
-                    yield f"data: {json.dumps(news)}\n\n"
+                    news = [f'"{key}":{now[key]}' for key in now if now[key] != known.get(key)]
+                    known = now
+                    if news:
+                        yield f"data: {{{','.join(news)}}}\n\n"
                 await asyncio.sleep(_EVERY_S)
 
         return StreamingResponse(events(), media_type="text/event-stream")
@@ -256,10 +264,9 @@ class PageServer:
     def __init__(self, port: int | None = None, ask: Ask | None = None) -> None:
         self.token = secrets.token_urlsafe(16)
         self._socket = _bound(port)
-        app = create_app(self.token, history_folder(), ask)
-        # Open pages are told of changes for ever: no need to wait for them at the end.
+        app = create_app(self.token, history_folder(), ask, ending=lambda: self._server.should_exit)
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=1
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=2
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None

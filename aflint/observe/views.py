@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import accumulate
 from math import ceil
 from statistics import median
@@ -57,6 +58,7 @@ def job_view(run: Run, job: Job, now: float) -> dict[str, Any]:
         "activity": activity(tasks, job.submitted, end),
         "timeline": timeline(job.stages, job.submitted, end),
         "failures": _failures(job.stages, first),
+        "predicted": None if job.predicted is None else asdict(job.predicted),
         "query": None
         if job.query is None
         else {"name": job.query.name, "plan": cut(job.query.plan)},

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
-import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -137,11 +135,21 @@ async def test_a_session_serves_its_own_jobs_until_it_is_left(
         url = session.ui
         host, _, token = url.partition("/?token=")
         async with http.get(f"{host}/api/changes?token={token}") as answer:
-            while not (said := await news(answer))["jobs"]:
+            while not (said := await news(answer)).get("jobs"):
                 pass
         assert said["jobs"][0]["id"] == f"{session.id}-1"
     with pytest.raises(aiohttp.ClientConnectionError):
         await http.get(url)
+
+
+async def test_a_page_that_is_open_ends_with_its_session_and_without_a_word(
+    page: PageServer, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with http.get(f"{address(page, '/api/changes')}?token={page.token}") as answer:
+        assert (await news(answer))["jobs"]
+        await asyncio.to_thread(page.close)
+        assert await answer.content.read() == b""
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_session_without_a_page_has_no_address() -> None:
@@ -169,39 +177,3 @@ def test_a_port_in_use_is_said_and_the_next_one_is_taken_where_none_was_asked_fo
         assert f":{port}/" not in server.url
         server.start()
         server.close()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    not (shutil.which("chromium") and importlib.util.find_spec("playwright")),
-    reason="needs chromium and playwright",
-)
-@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark"), (3840, "light")])
-async def test_a_browser_shows_the_page_without_an_error(
-    page: PageServer, width: int, scheme: Any
-) -> None:
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        view: Any = {"width": width, "height": 900}
-        tab = await browser.new_page(viewport=view, color_scheme=scheme)
-        said: list[str] = []
-        tab.on("console", lambda message: said.append(message.text))
-        tab.on("pageerror", lambda error: said.append(str(error)))
-        await tab.goto(page.url)
-        await tab.wait_for_selector("text=What failed", timeout=120_000)
-        text = await tab.inner_text("main")
-        assert "in broken" in text
-        assert "it was 7" in text
-        assert "skew: it read 9.0 times the median bytes" in text
-        assert await tab.evaluate("document.documentElement.scrollWidth") <= width
-        # By the keyboard: to the first job, and into it.
-        await tab.keyboard.press("Tab")
-        assert await tab.evaluate("document.activeElement.dataset.job") == "3f0c9a12-1"
-        await tab.keyboard.press("Enter")
-        assert page.token not in tab.url
-        assert said == []
-        await browser.close()

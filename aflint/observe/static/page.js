@@ -164,6 +164,8 @@ function overview(job) {
     ["dollars", dollars(job)],
     ["executors", count(job.executors)],
   ];
+  if (job.predicted) figures.push(["predicted", `${dollars({ ...job, dollars: job.predicted.dollars })} in ${seconds(job.predicted.seconds)}`]);
+  if (throttles(job)) figures.push(["throttled", count(throttles(job))]);
   if (job.failed) figures.push(["failed attempts", count(job.failed)]);
   for (const [kind, moved] of Object.entries(job.transport)) if (moved) figures.push([`shuffled by ${kind}`, bytes(moved)]);
   return h("section", {},
@@ -438,8 +440,10 @@ hint();
 
 // ---- news
 
-function show(found) {
-  latest = found;
+function show(news) {
+  // It says only what has changed.
+  latest = { ...latest, ...news };
+  const found = latest;
   form.hidden = !found.asks;
   const unread = document.getElementById("unread");
   unread.hidden = !found.unread;
@@ -448,9 +452,10 @@ function show(found) {
     choose(found.jobs[0].id);
     return;
   }
+  if (document.hidden) return; // drawn once it is looked at
   const began = performance.now();
-  drawJobs();
-  if (found.job || !found.jobs.length) drawJob(found.job);
+  if (news.jobs) drawJobs();
+  if ("job" in news && (found.job || !found.jobs.length)) drawJob(found.job);
   window.drawnIn = performance.now() - began;
 }
 
@@ -463,6 +468,7 @@ function listen() {
   events.onmessage = (event) => show(JSON.parse(event.data));
 }
 
+document.addEventListener("visibilitychange", () => { if (!document.hidden) { drawJobs(); drawJob(latest.job); } });
 let resized = 0;
 addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(() => drawJob(latest.job), 150); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawJob(latest.job));
