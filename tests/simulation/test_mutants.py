@@ -18,10 +18,10 @@ def test_it_is_caught(name: str) -> None:
 
 
 def test_a_failure_is_made_small() -> None:
-    found = caught_after(MUTANTS["no_dedup"], MOST)
+    found = caught_after(MUTANTS["counts_of_another_attempt"], MOST)
     assert found is not None
     failing = found[1]
-    with MUTANTS["no_dedup"]():
+    with MUTANTS["counts_of_another_attempt"]():
         small = shrink(failing, most_runs=60)
     assert small.failure
     assert small.trace
