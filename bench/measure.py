@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from bench.engine import CannotError
 from bench.report import Sample
 from bench.usage import Usage
 from bench.workload import Peer, Say
@@ -22,26 +23,38 @@ class AnswersDifferError(Exception):
 
 
 async def compare(
-    cases: Sequence[str], peers: Sequence[Peer], rounds: int, say: Say
+    cases: Sequence[str],
+    peers: Sequence[Peer],
+    rounds: int,
+    say: Say,
+    gaps: dict[tuple[str, str], str] | None = None,
 ) -> list[Sample]:
     """Measure every peer on every case and return the samples.
 
     One round before the first is not counted; in it the answers are compared. Who begins changes
-    from round to round, so that no peer is always the one that finds the caches warm.
+    from round to round, so that no peer is always the one that finds the caches warm. A peer that
+    cannot do a case has no sample of it: `gaps` is told why.
 
     Raises AnswersDifferError.
     """
     seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
     cpu: dict[tuple[str, str], list[float]] = defaultdict(list)
     usage = Usage(os.getpid())
+    gaps = {} if gaps is None else gaps
     for number in range(rounds + 1):
         for case in cases:
             answers = {}
             for peer in rotated(peers, number):
+                if (case, peer.name) in gaps:
+                    continue
                 say(f"{round_name(number, rounds)}: {case}, {peer.name}")
                 gc.collect()
                 busy, started = usage.cpu(), time.perf_counter()
-                answers[peer.name] = await peer.answer(case)
+                try:
+                    answers[peer.name] = await peer.answer(case)
+                except CannotError as reason:
+                    gaps[case, peer.name] = str(reason)
+                    continue
                 wall, spent = time.perf_counter() - started, usage.cpu() - busy
                 if number:
                     seconds[case, peer.name].append(wall)
@@ -51,6 +64,7 @@ async def compare(
         Sample(case, peer.name, tuple(seconds[case, peer.name]), tuple(cpu[case, peer.name]))
         for case in cases
         for peer in peers
+        if (case, peer.name) not in gaps
     ]
 
 

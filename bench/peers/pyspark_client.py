@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
+from bench.engine import CannotError
 from bench.peers.pyspark_program import LEAST_JAVA, java_on_path
 
 ROOT = Path(__file__).parents[2]
@@ -90,4 +91,6 @@ class Pyspark:
         if not line:
             raise PysparkError("PySpark ended without an answer; what it said stands above")
         reply: dict[str, Any] = json.loads(line)
+        if "cannot" in reply:
+            raise CannotError(reply["cannot"])
         return reply
