@@ -48,9 +48,16 @@ _REFUSED: Final = {
     ),
     **dict.fromkeys(_JVM, "there is no JVM to reach into"),
     **REFUSED,
+    "bucketBy": "write without buckets, or use partitionBy",
+    "writeTo": "use df.write",
+    "writeStream": "run a job for each batch of new files",
     "allGather": "the tasks of a stage start one by one: none can wait for all",
     "withResources": "all tasks have the same CPUs and memory",
 }
+_REFUSED_SQL: Final = ("DELETE", "UPDATE", "MERGE", "ANALYZE", "BEGIN", "CALL")
+"""What a statement begins with that is refused."""
+_REFUSED_FORMATS: Final = ("orc", "xml")
+
 _DIFFERS: Final = {
     **dict.fromkeys(("countApprox", "sumApprox", "meanApprox"), "it waits for the exact answer"),
     **dict.fromkeys(
@@ -129,6 +136,11 @@ class _Reader(ast.NodeVisitor):
                 text = str(value.value) if isinstance(value, ast.Constant) else ""
                 if why := unheeded_reason(key.value, text):
                     self._add(node, key.value, "differs", why)
+        if _attribute(node.func) == "sql" and node.args and isinstance(node.args[0], ast.Constant):
+            words = str(node.args[0].value).split()
+            if words and words[0].upper() in _REFUSED_SQL:
+                why = "write a query's rows to a new table or path"
+                self._add(node, words[0].upper(), "refused", why)
         if _attribute(node.func) in ("persist", "cache") and (node.args or node.keywords):
             self._add(node, "persist", "differs", "there is one storage level: disk, or S3 on aws")
         self.generic_visit(node)
@@ -138,6 +150,8 @@ class _Reader(ast.NodeVisitor):
         owner = node.value.id if isinstance(node.value, ast.Name) else ""
         if name in _REFUSED:
             self._add(node, name, "refused", _REFUSED[name])
+        elif name in _REFUSED_FORMATS and _attribute(node.value) in ("read", "write"):
+            self._add(node, name, "refused", "use Parquet, CSV or JSON")
         elif name in LATER and owner in self.sessions:
             self._add(node, f"{owner}.{name}", "refused", "it needs what aflint does not run")
         elif name in _DIFFERS:

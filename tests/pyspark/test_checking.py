@@ -30,6 +30,9 @@ session = SparkSession.builder.getOrCreate()
 session.readStream.load("x")
 reader.client.readStream
 frame.write.saveAsTable("t")
+frame.write.bucketBy(2, "k").saveAsTable("t")
+session.sql(" delete from t")
+session.read.orc("t")
 """
 
 
@@ -45,7 +48,9 @@ def test_a_program_is_told_by_line_what_differs_and_what_is_refused() -> None:
         (11, "refused", "_jsc"),
         (13, "refused", "barrier"),
         (15, "refused", "session.readStream"),
-        (17, "refused", "saveAsTable"),
+        (18, "refused", "bucketBy"),
+        (19, "refused", "DELETE"),
+        (20, "refused", "orc"),
     ]
     assert {"textFile", "flatMap", "mapPartitions", "barrier"} <= {
         what for _, verdict, what in found if verdict == "works"
@@ -66,7 +71,7 @@ def test_the_command_says_why_and_ends_with_1_where_anything_is_refused(tmp_path
     assert done.exit_code == 1
     assert f"{program}:10: refused: saveAsSequenceFile: Hadoop's formats" in done.output
     assert "4 differ" not in done.output
-    assert "3 differ, 7 are refused" in done.output
+    assert "3 differ, 9 are refused" in done.output
     done = CliRunner().invoke(app, ["check", str(program), "--json"])
     assert json.loads(done.output)[0] == {
         "line": 3, "what": "pyspark.ml.feature", "verdict": "refused",
