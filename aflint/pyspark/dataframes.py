@@ -12,6 +12,7 @@ from typing import Any
 
 from pyspark import StorageLevel
 
+from aflint.cost.prediction import Prediction
 from aflint.driver.callsite import named_here
 from aflint.plan.lineage import Mapped, PerPartition
 from aflint.pyspark import names
@@ -42,6 +43,12 @@ class Actions:
 
     def isEmpty(self: Any) -> bool:
         return not self.limit(1).collect()
+
+    def explain(self, extended: bool | str | None = None, mode: str | None = None) -> None:
+        """As PySpark's; the mode "cost" says, too, what its rows will cost, by a sampled run."""
+        _ORIGINAL["explain"](self, extended, mode)
+        if "cost" in (extended, mode):
+            print(_predicted(self))
 
     def tail(self: Any, num: int) -> list[Any]:
         rows: list[Any] = self.collect()
@@ -198,6 +205,19 @@ def _run(frame: Any, name: str) -> tuple[Query, list[bytes]]:
     return query, found
 
 
+def _predicted(frame: Any) -> Prediction:
+    query = _query(frame)
+    context = frame.sparkSession._sc
+    jobs, name = context._engine_running().jobs, named_here("explain")
+
+    async def run() -> None:
+        async for _ in batches(query, jobs, name):
+            pass
+
+    found: Prediction = context._act(lambda: jobs.sample(run))
+    return found
+
+
 def in_jvm(frame: Any) -> Any:
     """Return a DataFrame of the JVM's that holds the rows of a small one."""
     query, found = _run(frame, "show")
@@ -222,6 +242,7 @@ def install_dataframes() -> None:
     from pyspark.sql.classic.dataframe import DataFrame
 
     _ORIGINAL["_show_string"] = DataFrame._show_string
+    _ORIGINAL["explain"] = DataFrame.explain
     names.replace_members(DataFrame, Actions)
     install_eager(names.replace_members)
     if "rdd" in vars(DataFrame):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -103,3 +105,24 @@ def test_a_pyspark_program_is_known_by_its_imports(tmp_path: Path, words: Path) 
     assert found.exit_code == 0, found.output
     (job,) = json.loads(found.stdout)["jobs"]
     assert [stage["tasks"] for stage in job["stages"]] == [4, 1]  # take() reads one partition
+
+
+@pytest.mark.slow  # a JVM of its own
+def test_a_dataframe_explains_its_cost(tmp_path: Path) -> None:
+    pytest.importorskip("pyspark")
+    (tmp_path / "app.py").write_text(
+        "from pyspark.sql import SparkSession\n"
+        "spark = SparkSession.builder.getOrCreate()\n"
+        "frame = spark.range(0, 1000, 1, 4).groupBy('id').count()\n"
+        "frame.explain()\n"
+        "print('-----')\n"
+        "frame.explain(mode='cost')\n"
+    )
+    words = [sys.executable, "-m", "aflint", "submit", str(tmp_path / "app.py")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    plain, cost = done.stdout.split("-----")
+    assert "likely $" not in plain
+    assert "== Physical Plan ==" in cost
+    assert "likely $" in cost
+    assert "EMR Serverless" in cost
