@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import aflint
+from aflint.config import cpu_count
 from aflint.cost.prediction import Prediction
 from examples.taxi.generate import generate
 from examples.taxi.queries import QUERIES
@@ -37,6 +38,7 @@ class Round:
     predicted: Prediction
     dollars: float
     seconds: float
+    tasks: int
 
     @property
     def ratios(self) -> tuple[float, float]:
@@ -51,14 +53,20 @@ async def measure(session: aflint.Session, program: Callable[[], Awaitable[Any]]
     before = len(session.jobs)
     await program()
     jobs = session.jobs[before:]
-    return Round(predicted, sum(j.cost.total for j in jobs), sum(j.seconds for j in jobs))
+    return Round(
+        predicted,
+        sum(j.cost.total for j in jobs),
+        sum(j.seconds for j in jobs),
+        sum(j.tasks for j in jobs),
+    )
 
 
 @pytest.mark.slow
 async def test_what_is_predicted_from_one_split_is_billed_within_a_quarter(tmp_path: Path) -> None:
     """Q0 to Q6 and three jobs that shuffle all they read, each predicted and run in turn.
 
-    The median of the rounds counts, as this machine has other things to do, too.
+    The median of the rounds counts. On a machine that is busy otherwise, seconds differ by more
+    than that between two runs of one program: there, the ratios are printed and not judged.
     """
     generate(tmp_path, trips=200_000, seed=7, jobs=1)
     async with aflint.connect(
@@ -86,5 +94,11 @@ async def test_what_is_predicted_from_one_split_is_billed_within_a_quarter(tmp_p
         took = median(r.seconds for r in found)
         print(f"{name:8}{billed:12.6f}{likely:12.6f}{dollars:7.2f}{took:9.2f}{seconds:7.2f}")
         medians[name] = (dollars, seconds)
+        likely_tasks = sum(
+            s.work.tasks for job in found[0].predicted.jobs for s in job.likely.stages
+        )
+        assert likely_tasks == pytest.approx(found[0].tasks, rel=0.05), name
+    if os.getloadavg()[0] > 1.5 * cpu_count():
+        pytest.skip("this machine has too much else to do: what is billed is by the clock")
     off = {n: r for n, r in medians.items() if max(abs(ratio - 1) for ratio in r) > WITHIN}
     assert not off
