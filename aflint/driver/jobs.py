@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -23,12 +23,13 @@ from aflint.cost import Usage
 from aflint.cost.forecast import Setup
 from aflint.cost.prediction import Prediction
 from aflint.driver import commit
+from aflint.driver.adapting import Adapting
 from aflint.driver.failed import FailedTasks
 from aflint.driver.programs import Programs
 from aflint.driver.recording import JobRecord, identity_of
 from aflint.driver.resolve import Choose, Resolver, nodes_to_cache
 from aflint.driver.sampling import SAMPLING, Calibration, Sampling
-from aflint.driver.shuffles import JobShuffles, KeptShuffles
+from aflint.driver.shuffles import JobShuffles, KeptShuffles, Outputs
 from aflint.errors import (
     AflintError,
     ConfigError,
@@ -37,9 +38,11 @@ from aflint.errors import (
 )
 from aflint.events import Event, PlanInfo, Predicted, QueryEnded, QueryStarted
 from aflint.journal import JobIdentity, Journal, Past, PastJob, Unjournaled
-from aflint.plan.lineage import Node, deep_recursion
+from aflint.plan.adaptive import Sizes
+from aflint.plan.lineage import Node, Shuffled, Union, deep_recursion
 from aflint.plan.planner import Exchange, Job, Plan, Stage, TaskSettings, plan, shuffled_side
 from aflint.plan.program import Count, Program, Sink
+from aflint.scheduler.jobs import statuses_of
 from aflint.scheduler.loop import RunningJob
 from aflint.scheduler.messages import Recovery
 from aflint.storage.base import Storage
@@ -122,6 +125,7 @@ class JobRunner:
     _resolver: Resolver = field(init=False)
     # What was predicted of the jobs over a node, by its id.
     _predicted: dict[int, Predicted] = field(default_factory=dict)
+    adapting: Adapting = field(init=False)
     _numbers: itertools.count[int] = field(init=False)
     _queries: itertools.count[int] = field(default_factory=itertools.count)
     # The inputs, by their digests, whose files stand in the journal.
@@ -135,6 +139,7 @@ class JobRunner:
         self._numbers = itertools.count(self.past.numbers + 1)
         self._listed = set(self.past.inputs)
         self._resolver = Resolver(self._values, self.default_parallelism, self.choose)
+        self.adapting = Adapting(self._made, self.concurrent_readers)
 
     @property
     def resolver(self) -> Resolver:
@@ -160,14 +165,46 @@ class JobRunner:
             async with sampling.job(node, sink, name) as sampled:
                 yield sampled
             return
-        async with self._started(node, sink, name, query) as (running, _, _):
+        async with self._started(node, sink, name, query) as (running, *_):
             yield running
+
+    async def adapted(self, node: Node) -> Node:
+        """Return lineage whose adaptive shuffles have been made, and are read in portions that fit
+        what they hold. Only whole lineage is to be adapted: what an action runs over.
+        """
+        resolved = await self.resolver.resolve(node)
+        if (SAMPLING.get() or self.sampling) is not None:
+            return resolved  # nothing is made for what is only predicted
+        return await self.adapting.adapted(resolved)
+
+    async def _made(self, shuffles: Sequence[Shuffled]) -> list[Sizes]:
+        """Run the map stages of shuffles, as a job of their own, and return what they hold.
+
+        They are kept for the job that reads them, whatever their size.
+        """
+        name = f"{shuffles[0].name} (shuffling)"
+        root = Union(name=name, members=tuple(shuffles))
+        async with self._started(root, Count(), name, shuffling=True) as started:
+            running, _, known, plan = started
+            made = _made_before(known, plan) if known is not None else None
+            if made is None:
+                made = await running.shuffles()
+        return [_sizes(node, made[_number(node, plan)]) for node in shuffles]
 
     @asynccontextmanager
     async def _started(
-        self, node: Node, sink: Sink, name: str, query: int | None
-    ) -> AsyncIterator[tuple[RunningJob, JobRecord, PastJob | None]]:
-        """Run a job; the PastJob is what the run had come to in it under an earlier driver."""
+        self,
+        node: Node,
+        sink: Sink,
+        name: str,
+        query: int | None = None,
+        *,
+        shuffling: bool = False,
+    ) -> AsyncIterator[tuple[RunningJob, JobRecord, PastJob | None, Plan]]:
+        """Run a job; the PastJob is what the run had come to in it under an earlier driver.
+
+        One that is `shuffling` has no tasks of its own: it makes what its result stage would read.
+        """
         if self.past.refused is not None:
             raise self.past.refused
         self._check_open()
@@ -178,7 +215,7 @@ class JobRunner:
                 resolved = await self._prepare(node)
             finally:
                 _query.reset(token)
-            plan, identity = self._plan(resolved, sink, name)
+            plan, identity = self._plan(resolved, sink, name, shuffling)
             known = self.past.meet(identity, name, alone=len(self._asking) == 1)
             # A job that is met again keeps its id, by which its frames' key and its objects are
             # found.
@@ -187,7 +224,7 @@ class JobRunner:
             record.begin(name, identity)
             cached = nodes_to_cache(resolved)
             with (
-                self.kept.lent(plan) as shuffles,
+                self.kept.lent(plan, shuffling) as shuffles,
                 self.tuned(plan.stages, self.settings) as settings,
             ):
                 # What an earlier driver counted is counted here before any task can run again.
@@ -216,7 +253,7 @@ class JobRunner:
                     ) as running:
                         error_type = ""
                         try:
-                            yield running, record, known
+                            yield running, record, known, plan
                         except BaseException as error:
                             error_type = type(error).__name__
                             raise
@@ -327,7 +364,9 @@ class JobRunner:
             resolved = await self.resolver.resolve(resolved)
         return resolved
 
-    def _plan(self, resolved: Node, sink: Sink, name: str) -> tuple[Plan, JobIdentity]:
+    def _plan(
+        self, resolved: Node, sink: Sink, name: str, shuffling: bool
+    ) -> tuple[Plan, JobIdentity]:
         """Return the plan of a job, and what it computes, where a journal is kept."""
         fingerprints: dict[str, str] = {}
 
@@ -348,6 +387,8 @@ class JobRunner:
                 checkpoint_folder=f"{self.checkpoint_dir}/{self.session}",
                 exchange=self.exchange,
             )
+        if shuffling:
+            planned = planned.without_result()
         if isinstance(self.journal, Unjournaled):
             return planned, JobIdentity()
         return planned, identity_of(planned.stages, fingerprints)
@@ -446,7 +487,7 @@ class JobRunner:
         record: JobRecord | None = None
         parts: list[StagedPart] = []
         try:
-            async with self._started(node, sink, name, query) as (job, record, known):
+            async with self._started(node, sink, name, query) as (job, record, known, _):
                 if known is not None and known.committed:
                     return
                 if begun and known is None:
@@ -494,6 +535,36 @@ class JobRunner:
             )
 
 
+def _made_before(known: PastJob, plan: Plan) -> Mapping[int, Outputs] | None:
+    """Return what an earlier driver found shuffles to hold that are gone by now: what read them may
+    have its answer, and then they are not made again.
+    """
+    made: dict[int, Outputs] = {}
+    for parent in plan.stages[-1].parents:
+        stage = plan.stages[parent]
+        places = [(stage.id, partition) for partition in range(stage.tasks)]
+        assert stage.writes is not None
+        if stage.writes.shuffle in known.handles or not all(p in known.results for p in places):
+            return None
+        made[stage.writes.shuffle] = {p[1]: statuses_of(known.results[p]) for p in places}
+    return made
+
+
+def _number(node: Node, plan: Plan) -> int:
+    """Return the number of the shuffle that a node reads."""
+    return next(number for number, readers in plan.readers.items() if node.lifetime in readers)
+
+
+def _sizes(node: Shuffled, outputs: Outputs) -> Sizes:
+    by_map = []
+    for map in sorted(outputs):
+        links = [memoryview(status.sizes).cast("I") for status in outputs[map]]
+        # Of a chained task each link has written some.
+        one = links[0] if len(links) == 1 else [sum(each) for each in zip(*links, strict=True)]
+        by_map.append(one)
+    return Sizes(node.target.partitions, tuple(by_map))
+
+
 def _decode(data: bytes, blob: Blob) -> Any:
     if blob.data is None:
         checked_blob(data, blob)
@@ -505,4 +576,4 @@ def _describe(stage: Stage, skipped: bool) -> str:
     after = f", after stage {', '.join(map(str, stage.parents))}" if stage.parents else ""
     into = "" if stage.writes is None else f" into {stage.writes.partitions} partitions"
     skip = ", skipped: its output is kept" if skipped else ""
-    return f"stage {stage.id} ({role}): {stage.name}: {stage.tasks} tasks{into}{after}{skip}"
+    return f"stage {stage.id} ({role}): {stage.info.name}: {stage.tasks} tasks{into}{after}{skip}"

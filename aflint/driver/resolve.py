@@ -25,6 +25,7 @@ from aflint.plan.lineage import (
     Mapped,
     Node,
     Partitioner,
+    Regrouped,
     Shuffled,
     Source,
     Union,
@@ -193,6 +194,10 @@ def _with_parents(node: Node, done: Mapping[int, Node], count_for: Choose) -> No
             parent = done[parent.id]
             target = with_count(target, [parent], count_for)
             return replace(node, parent=parent, target=target)
+        case Regrouped(parent=parent):
+            shuffled = done[parent.id]
+            assert isinstance(shuffled, Shuffled)
+            return replace(node, parent=shuffled)
         case CoGrouped(members=members, target=target):
             placed = tuple(done[member.id] for member in members)
             return replace(node, members=placed, target=with_count(target, placed, count_for))

@@ -53,6 +53,8 @@ class KeptShuffle:
     bytes: int
     s3_bytes: int
     since: float
+    # Made ahead for a job that has not read it yet: it stays, whatever its size.
+    awaited: bool = False
     # Jobs that hold it now: until they have ended, nothing of it is removed.
     jobs: int = 0
     # All jobs that held it. Each numbers its attempts by this, as no two attempts that write one
@@ -143,8 +145,11 @@ class KeptShuffles:
     # ---- jobs
 
     @contextmanager
-    def lent(self, plan: Plan) -> Iterator[JobShuffles]:
-        """Hold the shuffles of a plan that are there already, for as long as its job runs."""
+    def lent(self, plan: Plan, shuffling: bool = False) -> Iterator[JobShuffles]:
+        """Hold the shuffles of a plan that are there already, for as long as its job runs.
+
+        What a job leaves that is `shuffling` is awaited by another, which reads it.
+        """
         self._forget_unread()
         held = self._there(plan)
         for kept in held.values():
@@ -153,10 +158,11 @@ class KeptShuffles:
             # To the end of the dict, which keeps its order: used last, given up last.
             self._recent[kept] = self._recent.pop(kept)
         try:
-            yield JobShuffles(self, plan, held)
+            yield JobShuffles(self, plan, held, shuffling)
         finally:
             for kept in held.values():
                 kept.jobs -= 1
+                kept.awaited &= shuffling
                 self._remove_unless_used(kept)
             self._shrink()
 
@@ -171,7 +177,10 @@ class KeptShuffles:
             known = self._find(stage.writes.content)
             if known is not None and known.kept is not None:
                 self._add_readers(known, plan.readers[shuffle])
-                if known.kept.loans < MOST_LOANS:
+                if len(known.kept.outputs) != stage.tasks:
+                    # Its map stage was cut into other tasks, whose output is not to be mixed.
+                    self.give_up(known.kept)
+                elif known.kept.loans < MOST_LOANS:
                     found[shuffle] = known.kept
                 else:  # there are no numbers left for the attempts of another job
                     self.give_up(known.kept)
@@ -188,15 +197,24 @@ class KeptShuffles:
         self._add_readers(known, readers)
         return known
 
-    def keep(self, known: KnownShuffle, handle: ShuffleHandle, outputs: Outputs, size: int) -> bool:
+    def keep(
+        self,
+        known: KnownShuffle,
+        handle: ShuffleHandle,
+        outputs: Outputs,
+        size: int,
+        awaited: bool = False,
+    ) -> bool:
         """Keep a whole shuffle of a job that has ended; returns whether it was taken.
 
-        It is not if it is too large, or if an equal one is kept already: of two jobs that ran side
-        by side, each may have made its own.
+        It is not if it is too large, unless it is `awaited`, or if an equal one is kept already: of
+        two jobs that ran side by side, each may have made its own.
         """
-        if not self._open or size > self._most_bytes or known.kept is not None:
+        fits = awaited or size <= self._most_bytes
+        if not self._open or not fits or known.kept is not None:
             return False
-        kept = KeptShuffle(known, handle, outputs, size, _s3_bytes(outputs), self._clock())
+        since = self._clock()
+        kept = KeptShuffle(known, handle, outputs, size, _s3_bytes(outputs), since, awaited)
         known.kept = kept
         self._recent[kept] = None
         _log.debug("%s shuffle %d is kept: %d bytes", handle.job, handle.shuffle, size)
@@ -271,7 +289,8 @@ class KeptShuffles:
         for kept in list(self._recent):
             if total <= self._most_bytes:
                 return
-            if not kept.jobs:  # what a job reads stays, even past the bound
+            # What a job reads, or is about to, stays, even past the bound.
+            if not kept.jobs and not kept.awaited:
                 total -= kept.bytes
                 self.give_up(kept)
 
@@ -309,6 +328,7 @@ class JobShuffles:
     session: KeptShuffles
     plan: Plan
     held: Mapping[int, KeptShuffle]
+    shuffling: bool = False
     # What the job need not compute again, by the number of the shuffle in its plan.
     kept: dict[int, KeptOutput] = field(init=False)
     _bytes: Counter[int] = field(default_factory=Counter)
@@ -348,7 +368,8 @@ class JobShuffles:
         if outputs is None or writes is None or writes.content is None or writes.passing:
             return False
         known = self.session.know(writes.content, self.plan.readers[shuffle])
-        return self.session.keep(known, handle, outputs, self._bytes[shuffle])
+        size = self._bytes[shuffle]
+        return self.session.keep(known, handle, outputs, size, self.shuffling)
 
 
 def _latest(known: Outputs, others: Outputs) -> Outputs:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from aflint.plan.adaptive import Adaptive, Reading
+
 _ids = itertools.count(1)
 
 _DEEP = 50_000
@@ -256,9 +258,14 @@ class Union(Node):
 
 @dataclass(eq=False, kw_only=True)
 class AlignedUnion(Node):
-    """Partition p is the partitions p of all members, which are all placed by one partitioner."""
+    """Partition p is the partitions p of all members, which are all placed by one partitioner.
+
+    `splittable` are the members whose partitions may be cut, as long as every cut meets the whole
+    partition of the others.
+    """
 
     members: tuple[Node, ...]
+    splittable: frozenset[int] = frozenset()
 
     @property
     def parents(self) -> tuple[Node, ...]:
@@ -314,12 +321,14 @@ class Shuffled(Node):
     """Records of the parent moved to where a partitioner places them, then aggregated or sorted.
 
     A `target` of 0 partitions gets as many as `default_parallelism` says, or as the parent has.
+    With `adaptive`, its readers may read the partitions in other portions: see `driver.adapting`.
     """
 
     parent: Node
     target: Partitioner
     aggregator: Aggregator | Grouping | None = None
     ordering: Ordering | None = None
+    adaptive: Adaptive | None = None
 
     @property
     def parents(self) -> tuple[Node, ...]:
@@ -345,6 +354,18 @@ class CoGrouped(Node):
     @property
     def partitioner(self) -> Partitioner | None:
         return self.target
+
+
+@dataclass(eq=False, kw_only=True)
+class Regrouped(Node):
+    """The partitions of a shuffle in other portions: each piece of the reading is a partition."""
+
+    parent: Shuffled
+    reading: Reading
+
+    @property
+    def parents(self) -> tuple[Node, ...]:
+        return (self.parent,)
 
 
 @contextmanager

@@ -7,12 +7,13 @@ moved to other partitions.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from aflint.errors import InternalError
 from aflint.events import Predicted, RddInfo, StageInfo
+from aflint.plan.adaptive import DECIDED
 from aflint.plan.lineage import (
     Aggregator,
     AlignedUnion,
@@ -28,6 +29,7 @@ from aflint.plan.lineage import (
     Ordering,
     Partitioner,
     RangePartitioner,
+    Regrouped,
     Shuffled,
     Source,
     Union,
@@ -56,7 +58,7 @@ from aflint.task import AwsEndpoints, Blob, FilesSplit, Input, TextSplit
 
 @dataclass(frozen=True, slots=True)
 class ManifestOf:
-    """In an Input, in place of a split: the manifest of that partition of a shuffle.
+    """In an Input, in place of a split: the manifest of its partition of a shuffle.
 
     The scheduler puts the manifest here when it launches the task, as only then the map tasks have
     said what they wrote.
@@ -153,9 +155,10 @@ class Stage:
     def info(self) -> StageInfo:
         """What listeners are told of it."""
         writes = self.writes is not None
-        return StageInfo(
-            self.id, self.name, self.tasks, self.parents, writes, self.rdds, self.target
-        )
+        # What was decided as the query ran is part of the name, wherever that is shown.
+        decided = (rdd.name for rdd in self.rdds if rdd.name.startswith(DECIDED))
+        name = ", ".join(dict.fromkeys((self.name, *decided)))
+        return StageInfo(self.id, name, self.tasks, self.parents, writes, self.rdds, self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +249,11 @@ class Plan:
         """The stages that write shuffles, by the number of the shuffle."""
         return {stage.writes.shuffle: stage for stage in self.stages if stage.writes}
 
+    def without_result(self) -> Plan:
+        """Return the plan of a job that makes the shuffles that its result stage would read."""
+        *maps, result = self.stages
+        return replace(self, stages=(*maps, replace(result, inputs=(), rdds=())))
+
 
 def plan(
     root: Node,
@@ -283,6 +291,8 @@ def partition_count(node: Node) -> int:
             return partition_count(members[0])
         case Coalesced(parent=parent, partitions=partitions):
             return min(partitions, partition_count(parent))
+        case Regrouped(reading=reading):
+            return len(reading)
         case Zipped(left=left):
             return partition_count(left)
         case Cartesian(left=left, right=right):
@@ -437,6 +447,8 @@ class _StageBuilder:
                 return self._aligned(members)
             case Coalesced():
                 return self._coalesced(node)
+            case Regrouped():
+                return self._regrouped(node)
             case Zipped(left=left, right=right):
                 (a, of_left), (b, of_right) = self.build(left), self.build(right)
                 # A task reads what both sides read; their leaves have different numbers.
@@ -492,6 +504,20 @@ class _StageBuilder:
             ends = list(accumulate(node.sizes, initial=0))
         groups = tuple(tuple(range(start, end)) for start, end in pairwise(ends))
         return Merge(step, groups), [sum((inputs[p] for p in group), ()) for group in groups]
+
+    def _regrouped(self, node: Regrouped) -> tuple[Step, Inputs]:
+        step, inputs = self.build(node.parent)
+        groups: list[tuple[int, ...]] = []
+        for piece in node.reading:
+            if piece.maps is None:
+                groups.append(tuple(range(piece.first, piece.last)))
+                continue
+            # A part of a partition is one more partition of the leaf, with a number of its own.
+            ((whole,),) = inputs[piece.first : piece.last]
+            part = replace(whole.split, partition=piece.first, maps=piece.maps)
+            groups.append((len(inputs),))
+            inputs.append((replace(whole, partition=len(inputs), split=part),))
+        return Merge(step, tuple(groups)), [sum((inputs[p] for p in group), ()) for group in groups]
 
     def _shuffled(self, node: Shuffled) -> tuple[Step, Inputs]:
         if node.parent.partitioner is not None and node.parent.partitioner == node.target:

@@ -68,6 +68,8 @@ class RuntimeSettings:
             return found
         if default:
             return default[0]
+        if key.startswith("spark.sql.") and planner.available():  # Spark's own default, or error
+            return planner.planner_of(self._context).session.conf().get(key)
         raise AflintSparkError(f"[SQL_CONF_NOT_FOUND] The configuration {key} is not set")
 
     def set(self, key: str, value: Any) -> None:

@@ -45,6 +45,8 @@ from aflint.scheduler.messages import (
     ShuffleClosed,
     ShuffleOpened,
     ShuffleOpenFailed,
+    ShufflesDone,
+    ShufflesRequested,
     SlotsChanged,
     Stimulus,
     Stop,
@@ -63,6 +65,8 @@ it was taken over.
 """
 ReadValue = Callable[[TaskResult], Awaitable[Any]]
 """Returns the value that a result holds, or says where it lies."""
+Made = Mapping[int, Mapping[int, tuple[MapStatus, ...]]]
+"""By shuffle, the statuses of its map partitions."""
 _Answer = tuple[int, TaskResult]
 _Outcome = AttemptEnded | AttemptLost
 
@@ -203,8 +207,12 @@ class Scheduler:
         self._post(JobCancelled(job_id, reason or JobCancelledError(f"job {job_id} was cancelled")))
         return True
 
-    def _request(self, job: str, partitions: tuple[int, ...]) -> None:
-        self._post(PartitionsRequested(job, partitions))
+    def _request(self, job: str, partitions: tuple[int, ...] | None) -> None:
+        """Ask for partitions of the result stage, or for the shuffles that it reads."""
+        if partitions is None:
+            self._post(ShufflesRequested(job))
+        else:
+            self._post(PartitionsRequested(job, partitions))
 
     def _post(self, stimulus: Stimulus, due: float = 0.0) -> None:
         """Have a stimulus decided and its instructions carried out, before returning.
@@ -264,6 +272,8 @@ class Scheduler:
                     self._tell(job, self._jobs[job].on_accept, result, first)
                 case PartitionDone(job, partition, result):
                     self._jobs[job].deliver(partition, result)
+                case ShufflesDone(job, outputs):
+                    self._jobs[job].made(outputs)
                 case Stop(id):
                     self._stop(id)
                 case WakeAt(time):
@@ -351,7 +361,7 @@ class RunningJob:
     def __init__(
         self,
         job: Job,
-        request: Callable[[str, tuple[int, ...]], None],
+        request: Callable[[str, tuple[int, ...] | None], None],
         on_accept: Acceptor,
         on_open: Callable[[ShuffleHandle], None],
         on_left: TakeOver,
@@ -367,7 +377,9 @@ class RunningJob:
         self._request = request
         self._read = read
         self._waiting: dict[int, list[asyncio.Queue[_Answer | BaseException]]] = {}
-        self._readers: set[asyncio.Queue[_Answer | BaseException]] = set()
+        self._awaiting: list[asyncio.Queue[Made | BaseException]] = []
+        # All that wait for anything.
+        self._readers: set[asyncio.Queue[Any]] = set()
 
     @property
     def partitions(self) -> int:
@@ -409,6 +421,29 @@ class RunningJob:
             del answer  # an error holds this frame, which must not hold the error
             self._readers.discard(answers)
             self._forget(wanted, answers)
+
+    async def shuffles(self) -> Made:
+        """Have the shuffles made that the result stage reads, and return what they hold, by their
+        numbers in the job. Raises the error of the job as soon as it fails.
+        """
+        answers: asyncio.Queue[Made | BaseException] = asyncio.Queue()
+        self._readers.add(answers)
+        self._awaiting.append(answers)
+        answer: Made | BaseException | None = None
+        try:
+            self._request(self.job.id, None)
+            answer = await answers.get() if self.error is None else self.error
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+        finally:
+            del answer  # as in `results`
+            self._readers.discard(answers)
+
+    def made(self, outputs: Made) -> None:
+        """Hand what the shuffles hold to every `shuffles` that waits for it."""
+        while self._awaiting:
+            self._awaiting.pop().put_nowait(outputs)
 
     def deliver(self, partition: int, result: TaskResult) -> None:
         """Hand a finished partition to every `results` that waits for it."""

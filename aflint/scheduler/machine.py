@@ -17,6 +17,7 @@ from aflint.scheduler.messages import (
     ShuffleClosed,
     ShuffleOpened,
     ShuffleOpenFailed,
+    ShufflesRequested,
     SlotsChanged,
     Stimulus,
     Tick,
@@ -100,6 +101,8 @@ class StateMachine:
                 jobs.submitted(state, submitted, recovery)
             case PartitionsRequested(job, partitions):
                 stages.requested(state, job, partitions)
+            case ShufflesRequested(job):
+                stages.shuffles_requested(state, job)
             case ShuffleOpened(job, shuffle, handle):
                 stages.shuffle_opened(state, job, shuffle, handle)
             case ShuffleOpenFailed(job, shuffle, error):
@@ -160,8 +163,8 @@ def gist(stimulus: Stimulus) -> tuple[object, ...]:
             return "ShuffleOpenFailed", job_id, shuffle, type(error).__name__
         case JobCancelled(job_id, error):
             return "JobCancelled", job_id, type(error).__name__
-        case JobReleased(job_id):
-            return "JobReleased", job_id
+        case JobReleased(job_id) | ShufflesRequested(job_id):
+            return type(stimulus).__name__, job_id
         case SlotsChanged(slots):
             return "SlotsChanged", slots
         case Tick():

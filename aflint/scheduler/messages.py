@@ -88,6 +88,13 @@ class PartitionsRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ShufflesRequested:
+    """The shuffles that the result stage reads are wanted; answered by ShufflesDone."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShuffleOpened:
     """An OpenShuffle succeeded."""
 
@@ -169,6 +176,7 @@ class Tick:
 Stimulus = (
     JobSubmitted
     | PartitionsRequested
+    | ShufflesRequested
     | ShuffleOpened
     | ShuffleOpenFailed
     | ShuffleClosed
@@ -246,6 +254,16 @@ class PartitionDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ShufflesDone:
+    """All shuffles that the result stage reads are there: `outputs` has the statuses of their map
+    partitions, by shuffle.
+    """
+
+    job: str
+    outputs: Mapping[int, Mapping[int, tuple[MapStatus, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
 class FailJob:
     """Raise this to the job's callers. The loop turns a TaskFailure into an error."""
 
@@ -281,6 +299,7 @@ Instruction = (
     | Stop
     | Deliver
     | PartitionDone
+    | ShufflesDone
     | FailJob
     | JobOver
     | WakeAt

@@ -16,6 +16,7 @@ from aflint.scheduler.messages import (
     OpenShuffle,
     PartitionDone,
     Recovery,
+    ShufflesDone,
 )
 from aflint.scheduler.queues import admit, release_waiters
 from aflint.scheduler.state import JobRun, StageRun, State, TaskRun, TaskState
@@ -49,6 +50,30 @@ def requested(state: State, id: str, partitions: Iterable[int]) -> None:
     _need(state, job, tasks)
     for task in tasks:
         admit(state, task)
+
+
+def shuffles_requested(state: State, id: str) -> None:
+    """Have the shuffles made that the result stage reads, and none of its own tasks run."""
+    job = state.jobs.get(id)
+    if job is None or job.ending:
+        return
+    job.awaits_shuffles = True
+    read = _read_by_result(job)
+    _need_stages(state, job, [stage for stage in read if not stage.needed])
+    _answer_if_made(state, job)
+
+
+def _read_by_result(job: JobRun) -> list[StageRun]:
+    return [job.stages[id] for id in job.result.stage.parents]
+
+
+def _answer_if_made(state: State, job: JobRun) -> None:
+    """Answer a ShufflesRequested once the last of the shuffles is complete."""
+    read = _read_by_result(job) if job.awaits_shuffles else []
+    if job.awaits_shuffles and all(stage.complete for stage in read):
+        job.awaits_shuffles = False
+        made = {stage.stage.writes.shuffle: stage.outputs for stage in read if stage.stage.writes}
+        state.out.append(ShufflesDone(job.id, made))
 
 
 def shuffle_opened(state: State, job: str, shuffle: int, handle: ShuffleHandle) -> None:
@@ -86,6 +111,7 @@ def completed(state: State, stage: StageRun) -> None:
         stage.ended = True
         state.out.append(Emit(events.StageEnded(stage.job.id, stage.stage.id)))
     release_waiters(state, stage)
+    _answer_if_made(state, stage.job)
 
 
 def rerun_maps(state: State, stage: StageRun, maps: Iterable[int], epoch: int) -> bool:
@@ -236,8 +262,11 @@ def _need(state: State, job: JobRun, tasks: list[TaskRun]) -> None:
 
     What was recovered is not opened, nor is what only accepted tasks read.
     """
+    _need_stages(state, job, [p for task in tasks for p in task.reads if not p.needed])
+
+
+def _need_stages(state: State, job: JobRun, waiting: list[StageRun]) -> None:
     found: dict[int, StageRun] = {}
-    waiting = [parent for task in tasks for parent in task.reads if not parent.needed]
     while waiting:
         stage = waiting.pop()
         if stage.needed:

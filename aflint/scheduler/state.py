@@ -206,6 +206,8 @@ class JobRun:
     stages: dict[int, StageRun] = field(default_factory=dict)
     # The stages that write a shuffle, by the shuffle's id.
     writers: dict[int, StageRun] = field(default_factory=dict)
+    # A ShufflesRequested is not answered yet.
+    awaits_shuffles: bool = False
     # READY tasks, next one first.
     ready: deque[TaskRun] = field(default_factory=deque)
     # Tasks that may get a second attempt when nothing is ready; checked again when taken.

@@ -18,15 +18,19 @@ import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan;
 import org.apache.spark.sql.catalyst.trees.TreeNode;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.catalyst.util.MapData;
+import org.apache.spark.sql.classic.SparkSession;
 import org.apache.spark.sql.execution.CommandResultExec;
 import org.apache.spark.sql.execution.FileSourceScanExec;
 import org.apache.spark.sql.execution.LocalTableScanExec;
+import org.apache.spark.sql.execution.QueryExecution;
 import org.apache.spark.sql.execution.SparkPlan;
 import org.apache.spark.sql.execution.columnar.InMemoryRelation;
 import org.apache.spark.sql.execution.columnar.InMemoryTableScanExec;
 import org.apache.spark.sql.execution.datasources.HadoopFsRelation;
 import org.apache.spark.sql.execution.datasources.InsertIntoHadoopFsRelationCommand;
 import org.apache.spark.sql.execution.datasources.PartitionDirectory;
+import org.apache.spark.sql.internal.SQLConf;
+import org.apache.spark.sql.internal.SQLConf$;
 import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.MapType;
@@ -47,16 +51,77 @@ public class PlanReader {
   private final ObjectMapper mapper = new ObjectMapper();
   private IdentityHashMap plans;
   private final IdentityHashMap caches = new IdentityHashMap();
+  private final java.util.WeakHashMap planners = new java.util.WeakHashMap();
 
-  /** Writes a plan; the "names" of the result's columns are among the fields of its root. */
-  public String read(SparkPlan plan, StructType schema) throws Exception {
+  /**
+   * Writes the plan of a query; the "names" of the result's columns, by default its own, and the
+   * settings of adaptive execution are among the fields of its root.
+   */
+  public String read(SparkSession session, LogicalPlan query, Object mode, StructType given)
+      throws Exception {
+    SQLConf asked = session.sessionState().conf();
+    QueryExecution execution = planner(session, asked).sessionState().executePlan(
+        query, (scala.Enumeration.Value) mode);
+    execution.assertAnalyzed();
+    SparkPlan plan = execution.executedPlan();
+    StructType schema = given == null ? plan.schema() : given;
     plans = new IdentityHashMap();
     ObjectNode root = node(plan);
+    adaptive(asked, (ObjectNode) root.get("fields"));
     ArrayNode names = ((ObjectNode) root.get("fields")).putArray("names");
     for (int i = 0; i < schema.fields().length; i++) {
       names.add(schema.fields()[i].name());
     }
     return mapper.writeValueAsString(root);
+  }
+
+  /**
+   * A session like another one, in which plans are not adaptive: Spark's own adaptive plan hides the
+   * steps, and is made while it runs.
+   */
+  private synchronized SparkSession planner(SparkSession session, SQLConf asked) {
+    SparkSession planner = (SparkSession) planners.get(session);
+    if (planner == null) {
+      planner = session.cloneSession();
+      planners.put(session, planner);
+    }
+    SQLConf conf = planner.sessionState().conf();
+    conf.clear();
+    scala.collection.Iterator settings = asked.getAllConfs().iterator();
+    while (settings.hasNext()) {
+      scala.Tuple2 setting = (scala.Tuple2) settings.next();
+      conf.setConfString((String) setting._1(), (String) setting._2());
+    }
+    conf.setConfString("spark.sql.adaptive.enabled", "false");
+    conf.setConfString("spark.sql.shuffle.partitions", String.valueOf(asked.numShufflePartitions()));
+    return planner;
+  }
+
+  private void adaptive(SQLConf conf, ObjectNode fields) {
+    SQLConf$ all = SQLConf$.MODULE$;
+    ObjectNode json = fields.putObject("adaptive");
+    json.put("enabled", conf.adaptiveExecutionEnabled());
+    setting(json, "coalesces", conf.getConf(all.COALESCE_PARTITIONS_ENABLED()));
+    setting(json, "parallelism_first", conf.getConf(all.COALESCE_PARTITIONS_PARALLELISM_FIRST()));
+    setting(json, "least_partitions", conf.getConf(all.COALESCE_PARTITIONS_MIN_PARTITION_NUM()));
+    setting(json, "least_bytes", conf.getConf(all.COALESCE_PARTITIONS_MIN_PARTITION_SIZE()));
+    setting(json, "advisory_bytes", conf.getConf(all.ADVISORY_PARTITION_SIZE_IN_BYTES()));
+    setting(json, "splits", conf.getConf(all.SKEW_JOIN_ENABLED()));
+    setting(json, "skew_factor", conf.getConf(all.SKEW_JOIN_SKEWED_PARTITION_FACTOR()));
+    setting(json, "skew_bytes", conf.getConf(all.SKEW_JOIN_SKEWED_PARTITION_THRESHOLD()));
+    setting(json, "broadcast_bytes", conf.getConf(all.AUTO_BROADCASTJOIN_THRESHOLD()));
+    setting(json, "broadcast_bytes", conf.getConf(all.ADAPTIVE_AUTO_BROADCASTJOIN_THRESHOLD()));
+    setting(json, "nonempty_ratio",
+        conf.getConf(all.NON_EMPTY_PARTITION_RATIO_FOR_BROADCAST_JOIN()));
+  }
+
+  /** Sets what a setting is set to, if it is. */
+  private void setting(ObjectNode json, String name, Object value) {
+    Object found = value instanceof scala.Option
+        ? (((scala.Option) value).isDefined() ? ((scala.Option) value).get() : null) : value;
+    if (found != null) {
+      json.set(name, mapper.valueToTree(found));
+    }
   }
 
   private ObjectNode node(TreeNode node) throws Exception {
@@ -152,6 +217,10 @@ public class PlanReader {
       fields.put("cache", ((Integer) caches.get(builder)).intValue());
       fields.set("cached", node(relation.cachedPlan()));
       fields.set("cachedOutput", sequence(relation.output(), new Object[0]));
+    } else if (node instanceof org.apache.spark.sql.execution.exchange.ShuffleExchangeExec) {
+      SparkPlan child = (SparkPlan) ((SparkPlan) node).children().head();
+      fields.put("bytes", child.logicalLink().isDefined()
+          ? ((LogicalPlan) child.logicalLink().get()).stats().sizeInBytes().toDouble() : -1.0);
     } else if (node instanceof org.apache.spark.sql.execution.RangeExec) {
       org.apache.spark.sql.execution.RangeExec range =
           (org.apache.spark.sql.execution.RangeExec) node;

@@ -56,7 +56,8 @@ SETTINGS: Mapping[str, str] = {
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.sql.adaptive.enabled": "false",
+    # Cached plans are planned like others: see PlanReader.
+    "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
     "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
@@ -67,7 +68,7 @@ SETTINGS: Mapping[str, str] = {
     # A script runs whole in the JVM, its queries too
     "spark.sql.scripting.enabled": "false",
 }
-"""What every planning session is made with: plans are read once, and never change as they run."""
+"""What every planning session is made with."""
 
 
 def java_home() -> str:
@@ -284,8 +285,9 @@ class Catalyst:
 
     def plan(self, frame: Any) -> PlanNode:
         """Return the physical plan of a Java DataFrame."""
-        plan = frame.queryExecution().executedPlan()
-        return parse_plan(json.loads(self._reader.read(plan, frame.schema())))
+        # Planned anew: the frame's own plan may be older than its caching, or Spark's adaptive one.
+        query = frame.queryExecution().commandExecuted()
+        return self._read(frame.sparkSession(), query, "ALL", frame.schema())
 
     def analysed(self, session: Any, command: Any) -> Any:
         """Return a command as the analyzer leaves it, which does not run it."""
@@ -302,10 +304,12 @@ class Catalyst:
         run.
         """
         with self.commands_open():
-            execution = self._skipped(session, command)
-            execution.assertAnalyzed()
-            plan = execution.executedPlan()
-        return parse_plan(json.loads(self._reader.read(plan, plan.schema())))
+            return self._read(session, command, "SKIP", None)
+
+    def _read(self, session: Any, query: Any, mode: str, schema: Any) -> PlanNode:
+        modes = self.jvm.org.apache.spark.sql.execution.CommandExecutionMode
+        read = self._reader.read(session, query, getattr(modes, mode)(), schema)
+        return parse_plan(json.loads(read))
 
     def forbid_commands(self) -> None:
         """Have commands that compute raise in the planner, whose JVM would run them: see

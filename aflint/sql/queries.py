@@ -34,21 +34,22 @@ def compiled(plan: PlanNode, runner: JobRunner, settings: Settings) -> Query:
     """Return a query for a physical plan. Raises UnsupportedPlanError, before anything runs."""
     alone = one_task.fits(plan, settings.room)
     threads = one_task.threads_for(plan, settings.room.threads) if alone else 1
-    compiler = Compiler(runner, settings, one_task.reused(plan), threads)
+    compiler = Compiler.of(plan, runner, settings, one_task.reused(plan), threads)
     if plan.kind != "CollectLimitExec":
         return Query(compiler.lineage(plan, alone), _names(plan), plan.info)
     limit, offset = plan.fields["limit"], plan.fields.get("offset", 0)
     stage = Stage(compiler, alone)
     relation = in_order(stage.relation(plan.child), plan.output)
     rows = limited(relation, limit)
-    return Query(stage.lineage(str(plan), rows.sql), _names(plan), plan.info, limit, offset)
+    node = compiler.adapted(stage.lineage(str(plan), rows.sql, ends=True))
+    return Query(node, _names(plan), plan.info, limit, offset)
 
 
 def whole(plan: PlanNode, runner: JobRunner, settings: Settings) -> Query:
     """Return a query all of whose rows are wanted, whatever its last step is, in the partitions
     that Spark gives it.
     """
-    return Query(Compiler(runner, settings).lineage(plan), _names(plan), plan.info)
+    return Query(Compiler.of(plan, runner, settings).lineage(plan), _names(plan), plan.info)
 
 
 def _names(plan: PlanNode) -> tuple[Named, ...]:

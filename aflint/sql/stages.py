@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from operator import index, itemgetter
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from aflint.codec import closure, frame
 from aflint.driver.jobs import JobRunner
 from aflint.executor.blockfile import pack_block
+from aflint.plan.adaptive import Adaptive
 from aflint.plan.lineage import (
     AlignedUnion,
     HashPartitioner,
@@ -66,8 +67,36 @@ class Settings:
 
 
 @dataclass(slots=True)
+class Exchanged:
+    """An exchange of the plan: the RDD of its batches, and what else may be made of it."""
+
+    node: Node
+    # The shuffle that `node` reads, where that may be read in other portions.
+    shuffled: Shuffled | None = None
+    # How many bytes Spark expects.
+    expected: float = -1.0
+    # Gives the RDD of the rows where they are before the exchange.
+    unplaced: Callable[[], Node] | None = None
+    uses: int = 0
+
+
+def adaptive_of(plan: PlanNode, parallelism: int) -> Adaptive | None:
+    """Return the settings of adaptive execution that a plan was made with, if it is enabled."""
+    given = dict(plan.fields.get("adaptive", {}))
+    if not given.pop("enabled", False):
+        return None
+    first = given.pop("parallelism_first")
+    given.setdefault("least_partitions", parallelism if first else 1)
+    known = {each.name for each in fields(Adaptive)}
+    return Adaptive(**{name: value for name, value in given.items() if name in known})
+
+
+@dataclass(slots=True)
 class Compiler:
-    """Makes the lineage of one query. An exchange that is used twice becomes one node."""
+    """Makes the lineage of one query. An exchange that is used twice becomes one node.
+
+    Where `adaptive`, the parts of a query that are run whole are adapted before they are planned.
+    """
 
     runner: JobRunner
     settings: Settings
@@ -75,32 +104,79 @@ class Compiler:
     """The exchanges that stand in several places of the plan."""
     threads: int = 1
     """How many threads a task has that does the whole query."""
-    _exchanges: dict[int, Node] = field(default_factory=dict)
+    adaptive: Adaptive | None = None
+    _exchanges: dict[int, Exchanged] = field(default_factory=dict)
+    _adapted: dict[int, Node] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        plan: PlanNode,
+        runner: JobRunner,
+        settings: Settings,
+        reused: frozenset[int] = frozenset(),
+        threads: int = 1,
+    ) -> Compiler:
+        """Return what compiles the plan of a query."""
+        return cls(runner, settings, reused, threads, adaptive_of(plan, settings.partitions))
 
     def lineage(self, plan: PlanNode, whole: bool = False) -> Node:
         """Return the RDD of a plan's batches. Raises UnsupportedPlanError, before anything runs."""
         stage = Stage(self, whole)
         relation = stage.relation(plan)
-        return stage.lineage(str(plan), in_order(relation, plan.output).sql)
+        query = in_order(relation, plan.output).sql
+        return self.adapted(stage.lineage(str(plan), query, ends=True))
 
-    def shuffled(self, exchange: PlanNode, placed: Node, partitions: int) -> Node:
-        """Return the RDD of an exchange's batches, given that of its (partition, batch) pairs."""
-        if exchange.id not in self._exchanges:
-            shuffled = Shuffled(
-                name=str(exchange), parent=placed, target=HashPartitioner(partitions, index)
-            )
-            self._exchanges[exchange.id] = Mapped(
-                name=str(exchange), parent=shuffled, operator=PerPartition(_batches)
-            )
-        return self._exchanges[exchange.id]
+    def adapted(self, node: Node) -> Node:
+        """Return an RDD whose shuffles are made, and looked at, before it is planned. It is to be
+        one that is computed whole, or that nothing but an action reads.
+        """
+        if self.adaptive is None:
+            return node
+        if node.id not in self._adapted:
+            adapt = partial(self.runner.adapted, node)
+            self._adapted[node.id] = Unresolved(name=node.name, resolve=adapt)
+        return self._adapted[node.id]
+
+    def shuffled(
+        self,
+        exchange: PlanNode,
+        placed: Node,
+        partitions: int,
+        unplaced: Callable[[], Node] | None = None,
+    ) -> Node:
+        """Return the RDD of an exchange's batches, given that of its (partition, batch) pairs.
+
+        `unplaced` gives the RDD of the batches before the exchange.
+        """
+        fixed = exchange.fields.get("shuffleOrigin", {}).get("opaque") in _FIXED
+        shuffled = Shuffled(
+            name=str(exchange),
+            parent=placed,
+            target=HashPartitioner(partitions, index),
+            adaptive=None if fixed or partitions == 1 else self.adaptive,
+        )
+        node = Mapped(name=str(exchange), parent=shuffled, operator=PerPartition(_batches))
+        self.remember(exchange, node)
+        if shuffled.adaptive is not None:
+            expected = float(exchange.fields.get("bytes", -1.0))
+            self._exchanges[exchange.id] = Exchanged(node, shuffled, expected, unplaced)
+        return node
 
     def known(self, exchange: PlanNode) -> Node | None:
         """Return the RDD of an exchange that was met before."""
-        return self._exchanges.get(exchange.id)
+        found = self._exchanges.get(exchange.id)
+        return found.node if found is not None else None
 
     def remember(self, exchange: PlanNode, node: Node) -> None:
         """Keep the RDD of an exchange, for its next use."""
-        self._exchanges[exchange.id] = node
+        self._exchanges[exchange.id] = Exchanged(node)
+
+    def used(self, exchange: PlanNode) -> Exchanged:
+        """Return what is known of an exchange, which is read once more."""
+        found = self._exchanges[exchange.id]
+        found.uses += 1
+        return found
 
     def broadcast(self, batches: list[bytes]) -> Broadcast[list[bytes]]:
         """Return batches as a value that tasks read."""
@@ -112,6 +188,38 @@ class Compiler:
         """Return an RDD of payloads, one partition for each list."""
         blobs = (self.runner.programs.blob(pack_block(split)) for split in splits)
         return Source(name=name, splits=tuple(DataSplit((blob,)) for blob in blobs))
+
+
+_FIXED = ("REPARTITION_BY_NUM", "REQUIRED_BY_STATEFUL_OPERATOR")
+"""Why there is an exchange, where the number of its partitions was asked for."""
+
+_ROW_BY_ROW = frozenset(
+    {
+        "BroadcastHashJoinExec",
+        "BroadcastNestedLoopJoinExec",
+        "ColumnarToRowExec",
+        "ExpandExec",
+        "FilterExec",
+        "GenerateExec",
+        "InputAdapter",
+        "ProjectExec",
+        "ReusedExchangeExec",
+        "ShuffleExchangeExec",
+        "ShuffledHashJoinExec",
+        "SortExec",
+        "SortMergeJoinExec",
+        "WholeStageCodegenExec",
+    }
+)
+"""Steps whose answer does not depend on which rows are in one partition. Joins say for which side
+that is so.
+"""
+
+
+def _is_row_by_row(node: PlanNode) -> bool:
+    if node.kind in ("HashAggregateExec", "ObjectHashAggregateExec", "SortAggregateExec"):
+        return node.fields["requiredChildDistributionExpressions"] is None  # in part
+    return node.kind in _ROW_BY_ROW
 
 
 def in_order(relation: Relation, output: tuple[Expression, ...]) -> Relation:
@@ -132,6 +240,10 @@ def _tagged(tag: int, partition: int, payloads: Iterator[Any]) -> Iterator[tuple
     return ((tag, payload) for payload in payloads)
 
 
+def _as_they_are(partition: int, batches: Iterator[bytes]) -> Iterator[bytes]:
+    return batches
+
+
 def all_batches(partition: int, batches: Iterator[bytes]) -> list[bytes]:
     """Return the batches of a partition, as a task's value."""
     return list(batches)
@@ -142,6 +254,9 @@ class Stage:
     """One stage while its query is written: what the query reads.
 
     What is written while it is `whole` has no exchanges: every task does all of it by itself.
+
+    `splittable` are the inputs, by their places, whose partitions might be cut: every cut beside
+    the whole partition of the others, the answers together are the same.
     """
 
     compiler: Compiler
@@ -156,6 +271,8 @@ class Stage:
     shared: dict[int, tuple[str, Relation]] = field(default_factory=dict)
     """The name and the rows of each exchange without one that is used several times."""
     joins: bool = False
+    splittable: set[int] = field(default_factory=set)
+    exchanged: dict[int, Exchanged] = field(default_factory=dict)
     _names: int = 0
 
     def __post_init__(self) -> None:
@@ -168,10 +285,18 @@ class Stage:
         write = OPERATORS.get(node.kind)
         if write is None:
             raise UnsupportedPlanError(f"the step {node}")
+        before = len(self.inputs)
         try:
-            return write(node, self)
+            relation = write(node, self)
         except UnsupportedPlanError as error:
             raise error.within(str(node)) from None
+        if not _is_row_by_row(node):
+            self.keep(before)
+        return relation
+
+    def keep(self, start: int, end: int | None = None) -> None:
+        """Have the inputs from one place to another read by whole partitions."""
+        self.splittable -= set(range(start, len(self.inputs) if end is None else end))
 
     def name(self, prefix: str) -> str:
         """Return a name that nothing else in the stage's query has."""
@@ -211,6 +336,14 @@ class Stage:
         self.inputs.append((given, node))
         return Relation(f"SELECT * FROM {given.name}", columns)
 
+    def read_exchange(self, exchange: PlanNode, columns: Mapping[str, str]) -> Relation:
+        """Read the batches of an exchange that the compiler knows."""
+        used = self.compiler.used(exchange)
+        if used.shuffled is not None:
+            self.exchanged[len(self.inputs)] = used
+            self.splittable.add(len(self.inputs))
+        return self.read(used.node, columns)
+
     def read_variables(self, node: Node) -> None:
         """Have an RDD's records set variables of the query."""
         self.inputs.append((Input(self.name("input")), node))
@@ -227,19 +360,76 @@ class Stage:
         query: str,
         placing: Placing | None = None,
         sink: FileSink | None = None,
+        *,
+        ends: bool = False,
     ) -> Node:
         """Return the RDD of the query's batches, of its placed batches, or of the parts that its
-        sink writes.
+        sink writes. `ends`: where its rows are does not matter to what reads them, as it does not
+        where they are placed or written.
         """
+        lineage = partial(self._lineage, name, query, placing, sink)
+        if not ends and placing is None and sink is None:
+            self.keep(0)
+        if (order := self._broadcastable()) is None:
+            return lineage(self.inputs, self.broadcasts)
+        small, streamed = order
+        resolve = partial(self._by_size, lineage, small, streamed)
+        return Unresolved(name=name, resolve=resolve)
+
+    def _broadcastable(self) -> tuple[int, int] | None:
+        """Return the places of the two sides of the stage's one shuffled join, first the one that
+        may be broadcast if it is small; the one that Spark expects to be smaller, if both may be.
+        """
+        if len(self.inputs) != 2 or len(self.exchanged) != 2:
+            return None
+        pairs = [(1 - place, place) for place in self.splittable if self.exchanged[place].unplaced]
+        return min(pairs, key=lambda pair: self.exchanged[pair[0]].expected, default=None)
+
+    async def _by_size(self, lineage: Callable[..., Node], small: int, streamed: int) -> Node:
+        """Make one side of a join first, and broadcast it if it is small: the other need not be
+        shuffled then.
+        """
+        compiler, side, other = self.compiler, self.exchanged[small], self.exchanged[streamed]
+        assert side.shuffled is not None
+        assert other.shuffled is not None
+        assert other.unplaced is not None
+        assert compiler.adaptive is not None
+        adapting = compiler.runner.adapting
+        # What is shuffled anyway, for another reader or by an earlier job, is not to be read twice.
+        if other.uses == 1 and adapting.sizes(other.shuffled) is None:
+            read = await compiler.runner.adapted(side.node)
+            sizes = adapting.sizes(side.shuffled)
+            if sizes is not None and compiler.adaptive.broadcasts(sizes.by_partition):
+                joined = Mapped(
+                    name=f"BroadcastHashJoin, as one side has {sizes.total} bytes",
+                    parent=other.unplaced(),
+                    operator=PerPartition(_as_they_are),
+                )
+                given, _ = self.inputs[small]
+                return lineage(
+                    [(self.inputs[streamed][0], joined)], [*self.broadcasts, (given, read)]
+                )
+        return lineage(self.inputs, self.broadcasts)
+
+    def _lineage(
+        self,
+        name: str,
+        query: str,
+        placing: Placing | None,
+        sink: FileSink | None,
+        inputs: list[tuple[Input, Node]],
+        broadcasts: list[tuple[Input, Node]],
+    ) -> Node:
         compiler, scalars = self.compiler, list(self.emit.scalars.items())
         prelude: tuple[tuple[str, str], ...] = ()
         if self.whole:
             prelude, scalars = tuple(self._scalars()), []
-        if not self.inputs:
+        if not inputs:
             self.read_variables(compiler.source(name, [[]]))
+            inputs = self.inputs
         task = StageTask(
             self._with_shared(query),
-            tuple(given for given, _ in self.inputs),
+            tuple(given for given, _ in inputs),
             placing,
             compiler.settings.time_zone,
             given=tuple(self.variables.items()),
@@ -248,8 +438,7 @@ class Stage:
             threads=compiler.threads if self.whole else 1,
             joins=self.joins,
         )
-        parent = self._parent(name)
-        broadcasts = self.broadcasts
+        parent = self._parent(name, inputs)
         if not broadcasts and not scalars:
             return Mapped(name=name, parent=parent, operator=PerPartition(task))
 
@@ -269,7 +458,7 @@ class Stage:
             )
             return Mapped(name=name, parent=parent, operator=PerPartition(filled))
 
-        nodes = [node for _, node in broadcasts]
+        nodes = [compiler.adapted(node) for _, node in broadcasts]
         nodes += [compiler.lineage(plan) for _, (plan, _) in scalars]
         needs = tuple((node, Return(all_batches)) for node in nodes)
         return Unresolved(name=name, needs=needs, resolve=ready)
@@ -290,14 +479,14 @@ class Stage:
             self.variables |= alone.variables
             yield name, alone._with_shared(relation.sql)
 
-    def _parent(self, name: str) -> Node:
+    def _parent(self, name: str, inputs: list[tuple[Input, Node]]) -> Node:
         tagged = tuple(
             Mapped(name=name, parent=node, operator=PerPartition(partial(_tagged, tag)))
-            for tag, (_, node) in enumerate(self.inputs)
+            for tag, (_, node) in enumerate(inputs)
         )
         if len(tagged) == 1:
             return tagged[0]
-        return AlignedUnion(name=name, members=tagged)
+        return AlignedUnion(name=name, members=tagged, splittable=frozenset(self.splittable))
 
 
 def scalar_of(batches: list[bytes], name: str) -> Any:

@@ -53,7 +53,8 @@ def compiled_write(plan: PlanNode, runner: JobRunner, settings: Settings) -> Wri
         )
     if plan.fields["bucketed"]:
         raise UnsupportedPlanError("bucketBy", instead="Leave it out, or use partitionBy.")
-    stage = Stage(Compiler(runner, settings))
+    compiler = Compiler.of(plan, runner, settings)
+    stage = Stage(compiler)
     child = plan.child.child if plan.child.kind == "WriteFilesExec" else plan.child
     relation = stage.relation(child)
     query, sink = _sink(plan, child, relation, stage)
@@ -61,7 +62,7 @@ def compiled_write(plan: PlanNode, runner: JobRunner, settings: Settings) -> Wri
     mode = _MODES[plan.fields["mode"]]
     if mode == "overwrite" and plan.fields["dynamic"]:
         mode = "overwrite_partitions"
-    node = stage.lineage(f"write {target}", query, sink=sink)
+    node = compiler.adapted(stage.lineage(f"write {target}", query, sink=sink))
     skips, within = plan.fields["mode"] == "Ignore", _replaced(plan.fields["static"], sink.placed)
     return Write(node, target, mode, plan.info, skips, within)
 

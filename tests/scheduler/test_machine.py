@@ -20,6 +20,7 @@ from aflint.scheduler.messages import (
     ShuffleClosed,
     ShuffleOpened,
     ShuffleOpenFailed,
+    ShufflesRequested,
     SlotsChanged,
     Stimulus,
     Tick,
@@ -50,6 +51,7 @@ STIMULI: list[Stimulus] = [
     ShuffleClosed("j", 7),
     JobCancelled("j", ValueError("boom")),
     JobReleased("j"),
+    ShufflesRequested("j"),
     SlotsChanged(3),
     Tick(),
 ]

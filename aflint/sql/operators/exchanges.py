@@ -40,10 +40,11 @@ def _exchange(node: PlanNode, stage: Stage) -> Relation:
         return stage.inlined(node)
     below = Stage(stage.compiler)
     relation = in_order(below.relation(node.child), node.child.output)
-    known = stage.compiler.known(node)
-    if known is None:
+    if stage.compiler.known(node) is None:
         known = _placed(node, below, relation)
-    return stage.read(known, relation.columns)
+        if isinstance(known, Unresolved):  # until keys are sampled, there is no shuffle
+            stage.compiler.remember(node, known)
+    return stage.read_exchange(node, relation.columns)
 
 
 def _placed(node: PlanNode, below: Stage, relation: Relation) -> Node:
@@ -63,7 +64,9 @@ def _placed(node: PlanNode, below: Stage, relation: Relation) -> Node:
         added = ", ".join(f"{sql} AS {key}" for key, _, sql in keys)
         query = f"SELECT *, {added} FROM ({relation.sql})"
         placing = Placing(partitions, columns, "hash", tuple((k, t) for k, t, _ in keys))
-        return compiler.shuffled(node, below.lineage(name, query, placing), partitions)
+        placed = below.lineage(name, query, placing)
+        unplaced = partial(below.lineage, name, relation.sql, ends=True)
+        return compiler.shuffled(node, placed, partitions, unplaced)
     if kind == "RoundRobinPartitioning":
         placed = below.lineage(name, relation.sql, Placing(partitions, columns, "turn"))
         return compiler.shuffled(node, placed, partitions)
@@ -91,7 +94,7 @@ def _ranged(
     columns = tuple(relation.columns)
     query = f"SELECT *, {key} AS sort_key FROM ({relation.sql})"
     name, compiler = str(node), below.compiler
-    samples = below.lineage(f"{name} (sampling)", sampled)
+    samples = compiler.adapted(below.lineage(f"{name} (sampling)", sampled, ends=True))
 
     def ready(answers: list[list[tuple[bytes, float]]]) -> Node:
         bounds = bounds_of([each for answer in answers for each in answer], partitions)
@@ -169,7 +172,7 @@ def broadcast(node: PlanNode, stage: Stage) -> Relation:
     relation = in_order(below.relation(node.child), node.child.output)
     known = compiler.known(node)
     if known is None:
-        known = below.lineage(str(node), relation.sql)
+        known = below.lineage(str(node), relation.sql, ends=True)
         compiler.remember(node, known)
     return stage.read_broadcast(known, relation.columns)
 
@@ -185,7 +188,7 @@ def _union(node: PlanNode, stage: Stage) -> Relation:
         items = ", ".join(f"CAST({old.column} AS {kind}) AS {new}" for (new, kind), old in pairs)
         queries.append(f"SELECT {items} FROM ({relation.sql})" if items else relation.sql)
         if below is not stage:
-            members.append(below.lineage(str(node), queries[-1]))
+            members.append(below.lineage(str(node), queries[-1], ends=True))
     columns = columns or {"nothing": "INTEGER"}
     if not members:
         return Relation(" UNION ALL ".join(f"({query})" for query in queries), columns)
@@ -197,7 +200,7 @@ def _coalesced(node: PlanNode, stage: Stage) -> Relation:
     relation = in_order(below.relation(node.child), node.child.output)
     merged = Coalesced(
         name=str(node),
-        parent=below.lineage(str(node), relation.sql),
+        parent=below.lineage(str(node), relation.sql, ends=True),
         partitions=int(node.fields["numPartitions"]),
     )
     return stage.read(merged, relation.columns)

@@ -23,6 +23,11 @@ _WORDS = {
 }
 
 
+_LEFT_IN_PARTS = ("Inner", "Cross", "LeftOuter", "LeftSemi", "LeftAnti")
+_RIGHT_IN_PARTS = ("Inner", "Cross", "RightOuter")
+"""Joins whose rows of that side may be joined part by part with all rows of the other."""
+
+
 def _by_keys(node: PlanNode, stage: Stage) -> str:
     pairs = zip(node.expressions("leftKeys"), node.expressions("rightKeys"), strict=True)
     return " AND ".join(f"{stage.emit(left)} = {stage.emit(right)}" for left, right in pairs)
@@ -95,7 +100,15 @@ def _streamed(node: PlanNode, side: PlanNode, stage: Stage, alone: bool) -> Rela
 
 
 def _shuffled_join(node: PlanNode, stage: Stage) -> Relation:
-    left, right = (stage.relation(unsorted(child)) for child in node.children)
+    start = len(stage.inputs)
+    left = stage.relation(unsorted(node.children[0]))
+    middle = len(stage.inputs)
+    right = stage.relation(unsorted(node.children[1]))
+    kind = node.fields.get("joinType", "Inner")
+    if kind not in _LEFT_IN_PARTS:
+        stage.keep(start, middle)
+    if kind not in _RIGHT_IN_PARTS:
+        stage.keep(middle)
     return _joined(node, stage, left, right)
 
 
@@ -105,7 +118,7 @@ def _product(node: PlanNode, stage: Stage) -> Relation:
     below = stage.below()
     whole = below.relation(right)
     if below is not stage:
-        whole = stage.read_broadcast(below.lineage(str(node), whole.sql), whole.columns)
+        whole = stage.read_broadcast(below.lineage(str(node), whole.sql, ends=True), whole.columns)
     product = stage.relation(left)
     return _joined(node, stage, product, whole)
 
