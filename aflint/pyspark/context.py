@@ -138,6 +138,8 @@ class Life:
         self._planner = None
         self._tables: dict[str, Any] = {}
         self._cached: dict[int, Any] = {}
+        # How often something was cached, or was no longer.
+        self._caching = 0
         self._functions: dict[str, bytes] = {}
         self._engine.jobs.programs.wrap = self._prepared
         atexit.register(self._stop_at_exit)

@@ -10,8 +10,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from pyspark import StorageLevel
-
 from aflint.cost.prediction import Prediction
 from aflint.driver.callsite import named_here
 from aflint.plan.lineage import Mapped, PerPartition
@@ -19,6 +17,7 @@ from aflint.pyspark import names
 from aflint.pyspark.eager import install_eager
 from aflint.pyspark.errors import translated
 from aflint.pyspark.fallback import on_spark, wanted
+from aflint.pyspark.keeping import Keeping
 from aflint.pyspark.planner import planner_of, settings_of
 from aflint.pyspark.writing import EngineWriter
 from aflint.sql.arrow_types import batches_of
@@ -62,7 +61,7 @@ class Actions:
 
     def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Any]:
         engine = self.sparkSession._sc._engine_running()
-        query = _query(self, rooted=False)
+        query = query_of(self, rooted=False)
         name = named_here("toLocalIterator")
         with translated():
             made = engine.iterate(
@@ -106,7 +105,7 @@ class Actions:
         """The rows, as an RDD of the engine's."""
         found = vars(self).get("_rows_rdd")
         if found is None:
-            query = _query(self, rooted=False)
+            query = query_of(self, rooted=False)
             to_rows = PerPartition(partial(_rows, query.names))
             node = Mapped(name=named_here("rdd"), parent=query.node, operator=to_rows)
             # Kept, as PySpark keeps it: `df.rdd` is one RDD, with one shuffle below.
@@ -129,33 +128,6 @@ class Actions:
     def writeTo(self, table: str) -> Any:
         raise _refused("DataFrame.writeTo", "Use df.write.")
 
-    def persist(self: Any, storageLevel: Any = StorageLevel.MEMORY_AND_DISK_DESER) -> Any:
-        self.is_cached = True
-        level = self.sparkSession._jvm.org.apache.spark.storage.StorageLevel
-        parts = ("useDisk", "useMemory", "useOffHeap", "deserialized", "replication")
-        self._jdf.persist(level(*(getattr(storageLevel, part) for part in parts)))
-        return self
-
-    def unpersist(self: Any, blocking: bool = False) -> Any:
-        context = self.sparkSession._sc
-        # A plan made anew sees what is cached; the frame's own may be older than its caching.
-        for node in planner_of(context).plan(self.select("*")._jdf).walk():
-            if node.kind == "InMemoryTableScanExec":
-                kept = context._cached.pop(node.fields["cache"], None)
-                if kept is not None:
-                    context._engine_running().jobs.forget(kept)
-                break
-        # Ours first: the plan that names it is gone once Spark has forgotten it.
-        self.is_cached = False
-        self._jdf.unpersist(blocking)
-        return self
-
-    def checkpoint(self, eager: bool = True) -> Any:
-        raise _refused("DataFrame.checkpoint", "Leave it out.")
-
-    def localCheckpoint(self, eager: bool = True, storageLevel: Any = None) -> Any:
-        raise _refused("DataFrame.localCheckpoint", "Leave it out.")
-
 
 def _refused(what: str, instead: str) -> Exception:
     from aflint.pyspark.errors import as_spark
@@ -166,6 +138,19 @@ def _refused(what: str, instead: str) -> Exception:
 def _rows(columns: tuple[Named, ...], partition: int, found: Iterator[bytes]) -> Iterator[Any]:
     for batch in found:
         yield from as_rows([batch], columns)
+
+
+def query_of(frame: Any, *, rooted: bool = True) -> Query:
+    """Return the query of a DataFrame: the same one for each action over it, with the shuffles that
+    it has left, until something else is cached.
+    """
+    context = frame.sparkSession._sc
+    known: dict[bool, tuple[int, Query]] = vars(frame).setdefault("_queries", {})
+    version, query = known.get(rooted, (-1, None))
+    if query is None or version != context._caching:
+        query = _query(frame, rooted=rooted)
+        known[rooted] = context._caching, query
+    return query
 
 
 def _query(frame: Any, *, rooted: bool = True, fallen: bool = False) -> Query:
@@ -194,7 +179,7 @@ def _query(frame: Any, *, rooted: bool = True, fallen: bool = False) -> Query:
 
 
 def _run(frame: Any, name: str) -> tuple[Query, list[bytes]]:
-    query = _query(frame)
+    query = query_of(frame)
     context = frame.sparkSession._sc
     jobs, named_job = context._engine_running().jobs, named_here(name)
 
@@ -244,6 +229,7 @@ def install_dataframes() -> None:
     _ORIGINAL["_show_string"] = DataFrame._show_string
     _ORIGINAL["explain"] = DataFrame.explain
     names.replace_members(DataFrame, Actions)
+    names.replace_members(DataFrame, Keeping)
     install_eager(names.replace_members)
     if "rdd" in vars(DataFrame):
         DataFrame.rdd = Actions.rdd

@@ -448,8 +448,10 @@ def install_session() -> None:
     planned = planner.available() and not planner.missing_pyspark()
     if planned:
         from aflint.pyspark.commands import running_commands
+        from aflint.pyspark.keeping import install_keeping
 
         SparkSession.sql = running_commands(SparkSession.sql)
+        install_keeping()
     for name in _PLANNED:
         if name in vars(SparkSession):
             setattr(SparkSession, name, _asking_planner(name, vars(SparkSession)[name]))

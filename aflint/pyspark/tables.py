@@ -67,6 +67,11 @@ def _scanned(session: Any, batches: list[Any], schema: Any) -> Any:
         for low, high in itertools.pairwise(cuts)
     ]
     node = Source(name="createDataFrame", splits=tuple(DataSplit((blob,)) for blob in blobs))
+    return new_frame(session, node, schema)
+
+
+def new_frame(session: Any, node: Any, schema: Any) -> DataFrame:
+    """Return a DataFrame that reads an RDD of batches, whose columns are named by their places."""
     return frame_of(session, f"{BATCHES}{next(_numbers)}", node, schema)
 
 

@@ -84,9 +84,9 @@ class EngineWriter:
 
 def _compute(frame: Any) -> None:
     """Compute all rows, and keep none."""
-    from aflint.pyspark.dataframes import _query
+    from aflint.pyspark.dataframes import query_of
 
-    query = _query(frame, rooted=False)
+    query = query_of(frame, rooted=False)
     context = frame.sparkSession._sc
     jobs, name = context._engine_running().jobs, named_here("save")
 

@@ -125,6 +125,11 @@ public class PlanReader {
   }
 
   private ObjectNode node(TreeNode node) throws Exception {
+    if (node instanceof org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanExec) {
+      // What is cached was planned in the user's own session: as it was before anything ran.
+      return node(((org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanExec) node)
+          .initialPlan());
+    }
     ObjectNode json = mapper.createObjectNode();
     if (node instanceof SparkPlan) {
       Object known = plans.get(node);

@@ -56,8 +56,6 @@ SETTINGS: Mapping[str, str] = {
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    # Cached plans are planned like others: see PlanReader.
-    "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
     "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",

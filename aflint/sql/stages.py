@@ -240,6 +240,12 @@ def _tagged(tag: int, partition: int, payloads: Iterator[Any]) -> Iterator[tuple
     return ((tag, payload) for payload in payloads)
 
 
+def as_input(node: Node, place: int, name: str = "") -> Node:
+    """Return an RDD's records as what a StageTask takes for the input at a place."""
+    operator = PerPartition(partial(_tagged, place))
+    return Mapped(name=name or node.name, parent=node, operator=operator)
+
+
 def _as_they_are(partition: int, batches: Iterator[bytes]) -> Iterator[bytes]:
     return batches
 
@@ -480,10 +486,7 @@ class Stage:
             yield name, alone._with_shared(relation.sql)
 
     def _parent(self, name: str, inputs: list[tuple[Input, Node]]) -> Node:
-        tagged = tuple(
-            Mapped(name=name, parent=node, operator=PerPartition(partial(_tagged, tag)))
-            for tag, (_, node) in enumerate(inputs)
-        )
+        tagged = tuple(as_input(node, tag, name) for tag, (_, node) in enumerate(inputs))
         if len(tagged) == 1:
             return tagged[0]
         return AlignedUnion(name=name, members=tagged, splittable=frozenset(self.splittable))

@@ -6,6 +6,7 @@ import datetime
 from importlib.util import find_spec
 from typing import Any
 
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Observation, Row, SparkSession
 from pyspark.sql import functions as F
 
@@ -31,7 +32,49 @@ def frame_checks(spark: SparkSession) -> Checks:
         rows.select("n").foreachPartition(lambda part: total.add(sum(row.n for row in part)))
         return total.value
 
+    def made_once(keep: Any) -> Any:
+        """Say what is left of a frame, and whether its rows are made again."""
+        made = spark.sparkContext.accumulator(0)
+        numbers = spark.sparkContext.parallelize(range(10), 2)
+        frame = spark.createDataFrame(
+            numbers.map(lambda n: (made.add(1) or n % 3, n)), "k int, n int"
+        )
+        kept = keep(frame.groupBy("k").agg(F.sum("n").alias("s"), F.count("*").alias("s")))
+        first = kept.count()
+        before = made.value
+        return first, sorted(kept.collect()), kept.columns, made.value == before
+
+    def table(named: str) -> Any:
+        def keep(frame: Any) -> Any:
+            frame.toDF("k", "s", "c").createOrReplaceTempView("kept")
+            spark.sql(named) if " " in named else spark.catalog.cacheTable(named)
+            return spark.table("kept")
+
+        answer = made_once(keep), spark.catalog.isCached("kept")
+        spark.catalog.uncacheTable("kept")
+        return answer, spark.catalog.isCached("kept")
+
+    def cleared() -> Any:
+        spark.sql("CACHE TABLE other AS SELECT id % 2 AS k, count(*) AS n FROM range(9) GROUP BY 1")
+        cached = spark.catalog.isCached("other"), sorted(spark.table("other").collect())
+        spark.sql("CLEAR CACHE")
+        return cached, spark.catalog.isCached("other"), sorted(spark.table("other").collect())
+
+    def rounds() -> Any:
+        frame = spark.range(5).toDF("x")
+        for _ in range(3):
+            frame = frame.withColumn("x", F.col("x") * 2).localCheckpoint()
+        return frame.orderBy("x").collect()
+
     checks: Checks = {
+        "local checkpoint": lambda: made_once(lambda frame: frame.localCheckpoint()),
+        "local checkpoint, lazily": lambda: made_once(lambda frame: frame.localCheckpoint(False)),
+        "cached by level": lambda: made_once(lambda f: f.persist(StorageLevel.DISK_ONLY)),
+        "cached table": lambda: table("kept"),
+        "cached table of SQL": lambda: table("CACHE TABLE kept"),
+        "cleared cache": cleared,
+        "rounds of checkpoints": rounds,
+        "asked twice": lambda: made_once(lambda frame: (frame.collect(), frame)[1].limit(9))[:3],
         "is a DataFrame": lambda: (isinstance(rows, DataFrame), isinstance(full, DataFrame)),
         "the same by transform": lambda: rows.transform(lambda frame: frame).count(),
         "in a frame": lambda: sorted(rows.where(rows.k.isin(spark.range(3))).collect()),
