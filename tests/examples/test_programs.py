@@ -36,7 +36,7 @@ SUBMITTED = {
     "pyspark_averages": "[('card', 20.0), ('cash', 5.0)]\n",
     "pyspark_top": "[('mon', [7, 5]), ('tue', [9, 2])]\n[9, 7]\n",
 }
-ELSEWHERE = {"folder_transport", "taxi_pyspark"}
+ELSEWHERE = {"folder_transport", "taxi_dataframes", "taxi_pyspark"}
 """Examples that other tests run: tests/docs, tests/pyspark/test_taxi.py."""
 
 
