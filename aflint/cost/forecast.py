@@ -75,8 +75,10 @@ class Setup:
 
     @property
     def slowdown(self) -> float:
-        """How many times longer computing takes than on one whole vCPU."""
-        return max(1.0, limits.LAMBDA_MEMORY_PER_VCPU_MB / self.memory_mb)
+        """How many times longer computing takes than on one whole vCPU; 1 where the memory, 0, is
+        not known.
+        """
+        return max(1.0, limits.LAMBDA_MEMORY_PER_VCPU_MB / (self.memory_mb or math.inf))
 
 
 @dataclass(frozen=True, slots=True)

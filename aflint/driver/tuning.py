@@ -49,10 +49,17 @@ class Tuning:
     @contextmanager
     def tuned(self, stages: Sequence[Stage], settings: TaskSettings) -> Iterator[TaskSettings]:
         """Run a job of these stages: yields the settings for its tasks."""
+        sizes, concurrency = (
+            isinstance(asked, Auto) and bool(self.sizes_mb)
+            for asked in (self.config.memory_mb, self.config.concurrency)
+        )
+        if not sizes and not concurrency:
+            yield settings
+            return
         setup, known = self.setup(), self._known()
-        if isinstance(self.config.memory_mb, Auto) and self.sizes_mb:
+        if sizes:
             settings = replace(settings, memory_mb=self._memory(known, setup))
-        if not isinstance(self.config.concurrency, Auto) or not self.sizes_mb:
+        if not concurrency:
             yield settings
             return
         # More than there are tasks are as good to the model, and would be no bound to other jobs.

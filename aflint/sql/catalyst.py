@@ -284,8 +284,7 @@ class Catalyst:
     def plan(self, frame: Any) -> PlanNode:
         """Return the physical plan of a Java DataFrame."""
         # Planned anew: the frame's own plan may be older than its caching, or Spark's adaptive one.
-        query = frame.queryExecution().commandExecuted()
-        return self._read(frame.sparkSession(), query, "ALL", frame.schema())
+        return _read(self.jvm, self._reader, frame.sparkSession(), *_executed(frame))
 
     def analysed(self, session: Any, command: Any) -> Any:
         """Return a command as the analyzer leaves it, which does not run it."""
@@ -302,12 +301,7 @@ class Catalyst:
         run.
         """
         with self.commands_open():
-            return self._read(session, command, "SKIP", None)
-
-    def _read(self, session: Any, query: Any, mode: str, schema: Any) -> PlanNode:
-        modes = self.jvm.org.apache.spark.sql.execution.CommandExecutionMode
-        read = self._reader.read(session, query, getattr(modes, mode)(), schema)
-        return parse_plan(json.loads(read))
+            return _read(self.jvm, self._reader, session, command, "SKIP")
 
     def forbid_commands(self) -> None:
         """Have commands that compute raise in the planner, whose JVM would run them: see
@@ -353,9 +347,21 @@ def plan_of(jvm: Any, frame: Any) -> PlanNode:
         if session.conf().isModifiable(key):
             session.conf().set(key, value)
     reader = compiled_class(jvm, session, "PlanReader").newInstance()
-    planned = jvm.org.apache.spark.sql.classic.Dataset.ofRows(session, frame.logicalPlan())
-    plan = planned.queryExecution().executedPlan()
-    return parse_plan(json.loads(reader.read(plan, frame.schema())))
+    return _read(jvm, reader, session, *_executed(frame))
+
+
+def _executed(frame: Any) -> tuple[Any, str, Any]:
+    """Return what is planned of a Java DataFrame, whose commands have run, in which mode, and the
+    schema of its rows.
+    """
+    return frame.queryExecution().commandExecuted(), "ALL", frame.schema()
+
+
+def _read(
+    jvm: Any, reader: Any, session: Any, query: Any, mode: str, schema: Any = None
+) -> PlanNode:
+    modes = jvm.org.apache.spark.sql.execution.CommandExecutionMode
+    return parse_plan(json.loads(reader.read(session, query, getattr(modes, mode)(), schema)))
 
 
 _OF_PYTHON = (

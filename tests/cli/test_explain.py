@@ -42,7 +42,10 @@ NATIVE = """
 """
 
 
-def test_a_program_is_predicted_and_leaves_nothing(tmp_path: Path, words: Path) -> None:
+def test_a_program_is_predicted_and_leaves_nothing(
+    tmp_path: Path, words: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # without other tests' jobs
     target = tmp_path / "out"
     found = explain(tmp_path, NATIVE, str(words), str(target), options=("--json",))
     assert found.exit_code == 0, found.output
