@@ -21,6 +21,7 @@ from aflint.plan.lineage import (
     Regrouped,
     Shuffled,
     Union,
+    parents_first,
 )
 
 Make = Callable[[Sequence[Shuffled]], Awaitable[list[Sizes]]]
@@ -68,7 +69,7 @@ class _Rewriting:
     _waiting: set[int] = field(default_factory=set)
 
     def rewritten(self, root: Node) -> Node:
-        for node in _parents_first(root):
+        for node in parents_first(root):
             if any(parent.id in self._waiting for parent in node.parents):
                 self._waiting.add(node.id)
             self._done[node.id] = self._with_parents(node)
@@ -160,16 +161,3 @@ def described(node: Shuffled, reading: Reading) -> str:
 
 def _over(node: Node, name: str, before: Node, after: Node) -> Node:
     return node if after is before else replace(node, **{name: after})  # type: ignore[arg-type]
-
-
-def _parents_first(root: Node) -> Iterator[Node]:
-    seen: set[int] = set()
-    waiting: list[tuple[Node, bool]] = [(root, False)]
-    while waiting:
-        node, expanded = waiting.pop()
-        if expanded:
-            yield node
-        elif node.id not in seen:
-            seen.add(node.id)
-            waiting.append((node, True))
-            waiting.extend((parent, False) for parent in node.parents)

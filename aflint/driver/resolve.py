@@ -32,6 +32,7 @@ from aflint.plan.lineage import (
     Unresolved,
     Zipped,
     deep_recursion,
+    parents_first,
 )
 from aflint.plan.planner import partition_count
 from aflint.plan.program import Sink
@@ -79,7 +80,7 @@ class Resolver:
         together.
         """
         done: dict[int, Node] = {}
-        for node in _parents_first(root, self.stored):
+        for node in parents_first(root, self._needs):
             if node.id in self.stored:
                 done[node.id] = self.stored[node.id]
             elif isinstance(node, Unresolved):
@@ -89,6 +90,10 @@ class Resolver:
                 with deep_recursion():
                     done[node.id] = _with_parents(node, done, self._count_for)
         return done[root.id]
+
+    def _needs(self, node: Node) -> tuple[Node, ...]:
+        # Nothing is needed below what is stored; what is unresolved has its own needs met first.
+        return () if isinstance(node, Unresolved) or node.id in self.stored else node.parents
 
     async def _answer(self, node: Unresolved) -> Node:
         async with self._answering.setdefault(node.lifetime, asyncio.Lock()):
@@ -161,23 +166,6 @@ def nodes_to_cache(root: Node) -> dict[int, Node]:
                 found[node.id] = node
             waiting.extend(node.parents)
     return found
-
-
-def _parents_first(root: Node, stored: Mapping[int, Any]) -> Iterator[Node]:
-    """Yield all nodes that `root` needs, parents before children; not past those that are stored,
-    or have needs of their own to be met first.
-    """
-    seen: set[int] = set()
-    waiting: list[tuple[Node, bool]] = [(root, False)]
-    while waiting:
-        node, expanded = waiting.pop()
-        if expanded:
-            yield node
-        elif node.id not in seen:
-            seen.add(node.id)
-            waiting.append((node, True))
-            if not isinstance(node, Unresolved) and node.id not in stored:
-                waiting.extend((parent, False) for parent in node.parents)
 
 
 def _with_parents(node: Node, done: Mapping[int, Node], count_for: Choose) -> Node:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 
 from aflint.plan.adaptive import Adaptive, Reading
@@ -380,6 +381,24 @@ def deep_recursion() -> Iterator[None]:
         yield
     finally:
         sys.setrecursionlimit(before)
+
+
+def parents_first(
+    root: Node, needs: Callable[[Node], Iterable[Node]] = attrgetter("parents")
+) -> Iterator[Node]:
+    """Yield all nodes that `root` needs, once each, parents before children; `needs` returns those
+    that a node does.
+    """
+    seen: set[int] = set()
+    waiting: list[tuple[Node, bool]] = [(root, False)]
+    while waiting:
+        node, expanded = waiting.pop()
+        if expanded:
+            yield node
+        elif node.id not in seen:
+            seen.add(node.id)
+            waiting.append((node, True))
+            waiting.extend((each, False) for each in needs(node))
 
 
 def draw_lineage(root: Node) -> str:
