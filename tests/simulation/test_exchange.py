@@ -48,10 +48,11 @@ def test_at_30_by_30_two_levels_give_the_same_by_half_the_requests() -> None:
 
 @pytest.mark.slow
 def test_at_200_by_200_two_levels_take_a_third_of_the_requests_at_most() -> None:
+    before = threading.active_count()  # other tests of this process may have left some
     answer, by_two = run("two", 200)
     assert answer == [(key, 200 * 199 // 2) for key in range(200)]
     assert by_two < 200 * 200 / 3
-    assert threading.active_count() < 10
+    assert threading.active_count() < before + 10  # not one for each task
 
 
 @pytest.mark.parametrize("seed", [3, 7, 8, 12])
