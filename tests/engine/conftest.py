@@ -12,6 +12,13 @@ import aflint
 from aflint import Session
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _rdds_that_are_gone_are_seen_at_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aflint.driver.shuffles._LOOK_S", 0.02)
+        yield
+
+
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("scratch")

@@ -12,6 +12,8 @@ from aflint import Session
 
 def shuffles(session: Session) -> list[Path]:
     folder = Path(session._opened().backend.folder) / "shuffle"
+    if not folder.exists():  # no job has shuffled yet
+        return []
     return sorted(path for path in folder.iterdir() if "-closed" not in path.name)
 
 
