@@ -20,6 +20,7 @@ from aflint.cli.command import Given, command
 from aflint.cli.panels import Panel
 from aflint.config import Config
 from aflint.executor.io_loop import IOLoop
+from aflint.pyspark.calls import Calls
 
 T = TypeVar("T")
 
@@ -63,22 +64,20 @@ def run_until_interrupted(io: IOLoop, coroutine: Coroutine[Any, Any, T]) -> T:
 
     A second Ctrl-C leaves it to itself and is raised.
     """
-    tasks: list[asyncio.Task[Any] | None] = []
 
-    async def noted() -> T | _Ending:
-        tasks.append(asyncio.current_task())
+    async def guarded() -> T | _Ending:
         try:
             return await coroutine
         except (SystemExit, KeyboardInterrupt) as error:  # which would end the loop
             return _Ending(error)
 
-    future = io.submit(noted())
+    call = Calls(io.loop).call(guarded)
     try:
-        result = future.result()
+        call.start()
+        result = call.result()
     except KeyboardInterrupt:
-        for task in filter(None, tasks):
-            io.loop.call_soon_threadsafe(task.cancel)
-        result = future.result()
+        call.cancel()
+        result = call.result()
     if isinstance(result, _Ending):
         raise result.error
     return result

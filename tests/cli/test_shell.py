@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import sys
@@ -11,8 +12,9 @@ from typing import Any
 import pexpect
 import pytest
 
-from aflint.cli.shell import _Console, prompt
+from aflint.cli.shell import _Console, prompt, run_until_interrupted
 from aflint.executor.io_loop import IOLoop
+from aflint.pyspark.calls import Call
 
 PROMPT = r"In \[\d+\]: "
 
@@ -74,6 +76,28 @@ def test_pyspark_has_its_context(tmp_path: Path) -> None:
         child.expect(pexpect.EOF)
         child.wait()
         assert child.exitstatus == 0
+
+
+def test_ctrl_c_while_a_cell_is_being_started_cancels_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, start = asyncio.Event(), Call.start
+    ended: list[str] = []
+
+    def interrupted(call: Call[Any]) -> None:
+        start(call)
+        bridge.run(started.wait())
+        raise KeyboardInterrupt
+
+    async def cell() -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cell")
+
+    monkeypatch.setattr(Call, "start", interrupted)
+    with IOLoop() as bridge, pytest.raises(asyncio.CancelledError):
+        run_until_interrupted(bridge, cell())
+    assert ended == ["cell"]
 
 
 def test_without_ipython_pythons_own_prompt_awaits(monkeypatch: pytest.MonkeyPatch) -> None:
