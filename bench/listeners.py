@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
+import shutil
 import time
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
@@ -30,7 +32,7 @@ ROUNDS = 5
 REPLAYS = 20
 TRIPS = 3_000_000
 QUICK_TRIPS = 2_000
-MOST_US = 20.0  # a task, with a log
+MOST_US = 20.0  # a task
 MOST_RATIO = 1.05  # times the CPU of a run that nobody sees
 
 _EXTRAS = {"otel": "opentelemetry", "openlineage": "openlineage"}
@@ -51,8 +53,12 @@ async def run(options: Options, say: Say) -> Report:
         events = await _events(tasks)
         sets = {"report": {"history_mb": 0}, "report, log": log, "all": everything}
         samples, each = [], {}
+        if importlib.util.find_spec("opentelemetry.sdk"):
+            sets["all, with an SDK"] = everything
         for name, settings in sets.items():
             say(f"replayed to {name}")
+            if name == "all, with an SDK":
+                _record_spans()
             found = [
                 await _replayed(events, settings, Path(folder))
                 for _ in range(2 if options.quick else REPLAYS)
@@ -73,13 +79,14 @@ async def run(options: Options, say: Say) -> Report:
         for peer in ("all", "unseen")
     )
     goals = (
-        Goal("report and log, µs of CPU for a task", MOST_US, each["report, log"]),
+        Goal("all listeners, µs of CPU for a task", MOST_US, each["all"]),
         Goal("all listeners on taxi, times the CPU without", MOST_RATIO, seen / unseen),
     )
     notes = (
         "Replays are CPU seconds, of threads that write as well. `log` is the history that each "
         "run leaves, or an event log; `all` adds OpenTelemetry and OpenLineage where they are "
-        "installed.",
+        "installed. With an SDK, spans are recorded, and an exporter drops them: most of that is "
+        "the SDK's own.",
         *(f"{name}: {value:.1f} µs for a task" for name, value in each.items()),
     )
     command = "python -m bench listeners"
@@ -107,6 +114,21 @@ class _Taxi(AsyncExitStack):
         return await query.answer(*rdds)
 
 
+def _record_spans() -> None:
+    """Have OpenTelemetry's spans recorded from now on, and dropped where they would be sent."""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+    class Dropped(SpanExporter):  # type: ignore[misc]  # where its types are not installed
+        def export(self, spans: object) -> SpanExportResult:
+            return SpanExportResult.SUCCESS
+
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(Dropped()))
+    trace.set_tracer_provider(provider)
+
+
 def nothing(records: Iterable[object]) -> None:
     """Do nothing with a partition."""
 
@@ -124,6 +146,9 @@ async def _events(tasks: int) -> list[Event]:
 
 async def _replayed(events: list[Event], settings: dict[str, Any], folder: Path) -> float:
     """Return the CPU seconds that the listeners of some settings take for events."""
+    # What earlier replays left is no part of this one.
+    shutil.rmtree(folder, ignore_errors=True)
+    gc.collect()
     async with AsyncExitStack() as stack:
         config = aflint.load_config(**settings)
         reporter = Reporter(config.memory_mb, estimate=True)

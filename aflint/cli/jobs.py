@@ -109,7 +109,8 @@ def as_dict(run: Run, job: Job, *, whole: bool) -> dict[str, Any]:
     if whole:
         for shown, stage in zip(stages, job.stages, strict=True):
             shown["rdds"], shown["error"] = stage.rdds, stage.error
-            shown["tasks"] = [asdict(task) for task in stage.tasks.values()]
+            tasks = sorted(stage.tasks.values(), key=lambda task: task.id)
+            shown["tasks"] = [asdict(task) for task in tasks]
     return {
         "job": job.id, "run": run.id, "program": run.name, "backend": run.backend,
         "name": job.name, "state": run.state(job), "error": job.error, "began": job.submitted,

@@ -1,12 +1,12 @@
-"""A listener that writes what happens as Spark's event log, which Spark's History Server reads.
+"""What happens in a run as Spark's event log, which Spark's History Server reads.
 
 One format serves all: the History Server reads it, and so do `aflint jobs` and the page. What Spark
 has no word for stands beside its own, under the key "aflint", and in events of the class
 "aflint.*": Spark skips both.
 
 Spark's TaskStart names the executor. Which environment of a function runs a task is known when its
-result comes back, so TaskStart is written together with TaskEnd; that it was launched says an
-"aflint.TaskLaunched" meanwhile.
+result comes back, so TaskStart is written together with TaskEnd. Of an attempt that has not ended
+by the time that the lines are taken, an "aflint.TaskLaunched" says meanwhile that it runs.
 """
 
 from __future__ import annotations
@@ -17,15 +17,13 @@ import os
 import platform
 import re
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
 from aflint import __version__
-from aflint.cost import price
-from aflint.driver.report import Reporter, sum_metrics, task_usage
+from aflint.driver.report import sum_metrics, task_dollars
 from aflint.events import (
     Event,
     JobEnded,
@@ -62,33 +60,37 @@ def _writer(takes: str, *events: dict[str, Any]) -> Callable[..., str]:
     """Return a function of the parameters `takes` that gives events as lines.
 
     A value such as "= m.input_bytes" is an expression whose value is JSON, one such as "text = x"
-    an expression for a text. All of it becomes one f-string: encoding such an event anew for each
-    task takes several times as long.
+    an expression for a text, and "3 = x" one for a number of so many decimals. All of it becomes
+    one f-string: encoding such an event anew for each task takes several times as long.
     """
     text = "".join(json.dumps(event, separators=(",", ":")) + "\n" for event in events)
     text = text.replace("{", "{{").replace("}", "}}")
     text = re.sub(r'"= ([^"]+)"', r"{\1}", text)
     text = re.sub(r'"text = ([^"]+)"', r'"{\1}"', text)
-    made: Callable[..., str] = eval(f"lambda {takes}: f{text!r}", {"int": int})
+    # Most of these are 0, which takes a tenth of the time.
+    text = re.sub(r'"(\d) = ([^"]+)"', r"{'%.\1f' % \2 if \2 else '0.0'}", text)
+    made: Callable[..., str] = eval(f'lambda {takes}: f"""{text}"""', {"int": int})
     return made
 
 
-_INFO: Final = {
-    "Task ID": "= t.id",
-    "Index": "= t.index",
-    "Attempt": "= t.attempt",
-    "Partition ID": "= t.index",
-    "Launch Time": "= t.launched",
-    "Executor ID": "= executor",
-    "Host": "= host",
-    "Locality": "ANY",
-    "Speculative": "= t.speculative",
-    "Getting Result Time": 0,
-    "Finish Time": 0,
-    "Failed": False,
-    "Killed": False,
-    "Accumulables": [],
-}
+_info: Final = _writer(
+    "t, executor",
+    {
+        "Task ID": "= t.id",
+        "Index": "= t.index",
+        "Attempt": "= t.attempt",
+        "Partition ID": "= t.index",
+        "Launch Time": "= t.launched",
+        # And its host, and where that was.
+        "Executor ID": "= executor",
+        "Speculative": "= t.speculative",
+        "Getting Result Time": 0,
+    },
+)
+_INFO: Final = slice(len('{"Task ID":'), -len("}\n"))
+"""What is kept of `_info`'s text, so that as the value of "Task ID" it brings all that follows in
+the description that both events of a task have.
+"""
 _launched_line: Final = _writer(
     "t",
     {
@@ -127,36 +129,48 @@ _TRANSFERS: Final[dict[str, dict[str, Any]]] = {
 
 
 @cache
-def _task_writer(*whether: bool) -> Callable[..., str]:
-    """Return what writes a task that has those of the transfers; most have one or two."""
+def _task_writer(
+    fetched: bool, shuffled: bool, read: bool, written: bool, spilled: bool, asked: bool
+) -> Callable[..., str]:
+    """Return what writes a task that read or wrote so, that spilled, that asked AWS for something.
+
+    What it did not is constant, or left out where Spark leaves it out: most did one or two of them.
+    """
+    has = (fetched, shuffled, read, written)
     transfers = {
-        name: value for (name, value), has in zip(_TRANSFERS.items(), whether, strict=True) if has
+        name: value for (name, value), there in zip(_TRANSFERS.items(), has, strict=True) if there
     }
     return _writer(
-        "t, m, now, reason, failed, killed, executor, host, dollars, logs",
+        "t, s, m, info, now, reason, failed, killed, dollars, spent, logs",
         {
             "Event": "SparkListenerTaskStart",
-            "Stage ID": "= t.stage.id",
+            "Stage ID": "= s.id",
             "Stage Attempt ID": 0,
-            "Task Info": _INFO,
+            "Task Info": {
+                "Task ID": "= info",
+                "Finish Time": 0,
+                "Failed": False,
+                "Killed": False,
+                "Accumulables": [],
+            },
         },
         {
             "Event": "SparkListenerTaskEnd",
-            "Stage ID": "= t.stage.id",
+            "Stage ID": "= s.id",
             "Stage Attempt ID": 0,
-            "Task Type": "= t.stage.type",
+            "Task Type": "= s.type",
             "Task End Reason": "= reason",
             "Task Info": {
-                **_INFO,
+                "Task ID": "= info",
                 "Finish Time": "= now",
                 "Failed": "= failed",
                 "Killed": "= killed",
                 "Accumulables": [
                     {
-                        "ID": "= t.stage.id",
+                        "ID": "= s.id",
                         "Name": "dollars",
-                        "Update": "text = dollars:.9f",
-                        "Value": "text = t.stage.dollars:.9f",
+                        "Update": "text = dollars",
+                        "Value": "text = spent",
                         "Internal": False,
                         "Count Failed Values": True,
                     }
@@ -172,26 +186,26 @@ def _task_writer(*whether: bool) -> Callable[..., str]:
                 "Result Size": "= m.result_bytes",
                 "JVM GC Time": 0,
                 "Result Serialization Time": 0,
-                "Memory Bytes Spilled": "= m.spilled_bytes",
-                "Disk Bytes Spilled": "= m.spilled_bytes",
+                "Memory Bytes Spilled": "= m.spilled_bytes" if spilled else 0,
+                "Disk Bytes Spilled": "= m.spilled_bytes" if spilled else 0,
                 **transfers,
                 "Updated Blocks": [],
             },
             "aflint": {
                 "link": "= t.link",
-                "queued": "= t.queued:.3f",
-                "cold": "= m.init_seconds:.3f",
-                "read": "= m.read_seconds:.4f",
-                "fetch": "= m.fetch_seconds:.4f",
-                "write": "= m.write_seconds:.4f",
-                "objects_read": "= m.shuffle_read_object_bytes",
-                "objects_written": "= m.shuffle_write_object_bytes",
-                "sqs": "= m.sqs_requests",
-                "puts": "= m.s3_puts",
-                "gets": "= m.s3_gets",
-                "billed": "= m.billed_seconds:.3f",
-                "memory_mb": "= m.memory_mb",
-                "dollars": "= dollars:.9f",
+                "queued": "3 = t.queued",
+                "cold": "3 = m.init_seconds" if asked else 0,
+                "read": "4 = m.read_seconds",
+                "fetch": "4 = m.fetch_seconds" if fetched else 0,
+                "write": "4 = m.write_seconds" if shuffled else 0,
+                "objects_read": "= m.shuffle_read_object_bytes" if fetched else 0,
+                "objects_written": "= m.shuffle_write_object_bytes" if shuffled else 0,
+                "sqs": "= m.sqs_requests" if asked else 0,
+                "puts": "= m.s3_puts" if asked else 0,
+                "gets": "= m.s3_gets" if asked else 0,
+                "billed": "3 = m.billed_seconds" if asked else 0,
+                "memory_mb": "= m.memory_mb" if asked else 0,
+                "dollars": "= dollars",
                 "logs": "= logs",
             },
         },
@@ -222,9 +236,11 @@ class _Attempt:
     attempt: int
     link: int
     launched: int
-    queued: float = 0.0
+    queued: float
     # As JSON.
-    speculative: str = "false"
+    speculative: str
+    said: bool = False
+    """Whether a line says that it was launched."""
 
 
 @dataclass(slots=True)
@@ -236,35 +252,33 @@ class _Job:
 
 
 class EventLog:
-    """Writes a line for each event to `write`, beginning with those of the run itself.
+    """Turns events into the lines of a log, beginning with those of the run itself.
 
-    `reporter` is called with each event first; it knows what jobs cost. `attempt` numbers the runs
-    of one id, from 1; None where there is only one.
+    `take` each event, then `text` gives the lines that are new. `attempt` numbers the runs of one
+    id, from 1; None where there is only one.
     """
 
-    def __init__(
-        self,
-        write: Callable[[str], None],
-        reporter: Reporter | None = None,
-        attempt: int | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._write = write
-        self._reporter = reporter
+    def __init__(self, attempt: int | None = None) -> None:
         self._attempt = attempt
-        self._clock = clock
+        self._now = 0
+        self._lines: list[str] = []
         self._run: RunStarted | None = None
         self._jobs: dict[str, _Job] = {}
-        self._numbers = {"jobs": 0, "stages": 0, "tasks": 0}
-        # The executors that were met, each as JSON.
+        # The next number of each.
+        self._job = self._stage = self._task = 0
+        # What tasks say of each executor that was met, as JSON.
         self._executors: dict[str, str] = {}
         self._host_text = '""'
 
-    def __call__(self, event: Event) -> None:
-        """Take in an event."""
+    def take(self, event: Event, now: int, dollars: float | None = None) -> None:
+        """Take in an event of a time, in milliseconds since the epoch.
+
+        `dollars` are what the job is billed that it ends, with the driver's own requests.
+        """
+        self._now = now
         match event:
             case TaskStarted():
-                self._launched(event)
+                self._start(event)
             case TaskEnded():
                 self._ended(event)
             case JobStarted():
@@ -279,27 +293,28 @@ class EventLog:
             case TaskRecovered():
                 self._recovered(event)
             case JobEnded(job, error):
-                self._job_ended(self._jobs.pop(job), job, error)
+                self._job_ended(self._jobs.pop(job), error, dollars)
             case QueryStarted():
                 self._query_started(event)
             case QueryEnded(query, error):
-                ended = {"executionId": query, "time": self._now(), "errorMessage": error}
+                ended = {"executionId": query, "time": now, "errorMessage": error}
                 self._put({"Event": f"{_OF_SQL}ExecutionEnd", **ended})
             case RunStarted():
                 self._run_started(event)
             case RunEnded():
-                self._put({"Event": "SparkListenerApplicationEnd", "Timestamp": self._now()})
+                self._put({"Event": "SparkListenerApplicationEnd", "Timestamp": now})
 
-    def _now(self) -> int:
-        return int(self._clock() * 1000)
+    def text(self) -> str:
+        """Return the lines since the last call, each with its end."""
+        for job in self._jobs.values():
+            for attempt in job.running.values():
+                self._say_launched(attempt)
+        text = "".join(self._lines)
+        self._lines.clear()
+        return text
 
     def _put(self, event: dict[str, Any]) -> None:
-        self._write(json.dumps(event, separators=(",", ":")) + "\n")
-
-    def _next(self, kind: str, count: int = 1) -> int:
-        number = self._numbers[kind]
-        self._numbers[kind] += count
-        return number
+        self._lines.append(json.dumps(event, separators=(",", ":")) + "\n")
 
     # ---- the run
 
@@ -323,7 +338,7 @@ class EventLog:
             "Event": "SparkListenerApplicationStart",
             "App Name": run.name,
             "App ID": app_id(run.run),
-            "Timestamp": self._now(),
+            "Timestamp": self._now,
             "User": _user(),
         }
         if self._attempt is not None:
@@ -352,29 +367,28 @@ class EventLog:
         self._add_executor("driver", 0)
 
     def _add_executor(self, id: str, cores: int = 1) -> str:
-        """Return the executor's id as JSON, written down the first time that it is met."""
-        if id not in self._executors:
-            self._executors[id] = json.dumps(id)
-            now = self._now()
+        """Write down an executor that is met the first time; return what its tasks say of it."""
+        now = self._now
+        self._put(
+            {
+                "Event": "SparkListenerBlockManagerAdded",
+                "Block Manager ID": {"Executor ID": id, "Host": self._host, "Port": 1},
+                "Maximum Memory": 0,
+                "Timestamp": now,
+            }
+        )
+        if cores:
+            info = {"Host": self._host, "Total Cores": cores, "Log Urls": {}}
             self._put(
                 {
-                    "Event": "SparkListenerBlockManagerAdded",
-                    "Block Manager ID": {"Executor ID": id, "Host": self._host, "Port": 1},
-                    "Maximum Memory": 0,
+                    "Event": "SparkListenerExecutorAdded",
                     "Timestamp": now,
+                    "Executor ID": id,
+                    "Executor Info": {**info, "Attributes": {}, "Resources": {}},
                 }
             )
-            if cores:
-                info = {"Host": self._host, "Total Cores": cores, "Log Urls": {}}
-                self._put(
-                    {
-                        "Event": "SparkListenerExecutorAdded",
-                        "Timestamp": now,
-                        "Executor ID": id,
-                        "Executor Info": {**info, "Attributes": {}, "Resources": {}},
-                    }
-                )
-        return self._executors[id]
+        ran = self._executors[id] = f'{json.dumps(id)},"Host":{self._host_text},"Locality":"ANY"'
+        return ran
 
     @property
     def _host(self) -> str:
@@ -383,14 +397,15 @@ class EventLog:
     # ---- jobs and stages
 
     def _job_started(self, event: JobStarted) -> None:
-        first = self._next("stages", len(event.stages))
+        first, self._stage = self._stage, self._stage + len(event.stages)
         stages = {
             info.id: _Stage(
                 info, first + place, '"ShuffleMapTask"' if info.writes_shuffle else '"ResultTask"'
             )
             for place, info in enumerate(event.stages)
         }
-        job = self._jobs[event.job] = _Job(self._next("jobs"), event.name, stages)
+        job = self._jobs[event.job] = _Job(self._job, event.name, stages)
+        self._job += 1
         properties = {"callSite.short": event.name, "spark.job.description": event.name}
         if event.query is not None:
             properties["spark.sql.execution.id"] = str(event.query)
@@ -399,7 +414,7 @@ class EventLog:
             {
                 "Event": "SparkListenerJobStart",
                 "Job ID": job.id,
-                "Submission Time": self._now(),
+                "Submission Time": self._now,
                 "Stage Infos": [self._described(stage, stages) for stage in stages.values()],
                 "Stage IDs": [stage.id for stage in stages.values()],
                 "Properties": properties,
@@ -424,7 +439,7 @@ class EventLog:
                 "details": "",
                 "physicalPlanDescription": f"== Physical Plan ==\n{event.plan.tree()}\n",
                 "sparkPlanInfo": _plan(event.plan),
-                "time": self._now(),
+                "time": self._now,
                 "modifiedConfigs": {},
                 "jobTags": [],
             }
@@ -456,7 +471,7 @@ class EventLog:
         return next(job for job in self._jobs.values() if job.stages.get(stage.info.id) is stage)
 
     def _submit(self, stage: _Stage) -> None:
-        stage.submitted = self._now()
+        stage.submitted = self._now
         stages = self._job_of(stage).stages
         described = self._described(stage, stages, **{"Submission Time": stage.submitted})
         self._put(
@@ -468,7 +483,7 @@ class EventLog:
         if stage.submitted is None:  # an earlier driver ran all of it
             self._submit(stage)
         stage.completed = True
-        times: dict[str, Any] = {"Submission Time": stage.submitted, "Completion Time": self._now()}
+        times: dict[str, Any] = {"Submission Time": stage.submitted, "Completion Time": self._now}
         if error:
             times["Failure Reason"] = error
         self._put(
@@ -478,43 +493,54 @@ class EventLog:
             }
         )
 
-    def _job_ended(self, job: _Job, id: str, error: str) -> None:
+    def _job_ended(self, job: _Job, error: str, dollars: float | None) -> None:
+        for attempt in job.running.values():  # cut off
+            self._say_launched(attempt)
         for stage in job.stages.values():
             if stage.submitted is not None and not stage.completed:
                 self._complete(stage, error or "no longer needed", job)
         result: dict[str, Any] = {"Result": "JobSucceeded"}
         if error:
             result = {"Result": "JobFailed", "Exception": {"Message": error, "Stack Trace": []}}
-        report = self._reporter.jobs.get(id) if self._reporter is not None else None
         self._put(
             {
                 "Event": "SparkListenerJobEnd",
                 "Job ID": job.id,
-                "Completion Time": self._now(),
+                "Completion Time": self._now,
                 "Job Result": result,
-                "aflint": {"dollars": report.cost.total if report is not None else None},
+                "aflint": {"dollars": dollars},
             }
         )
 
     # ---- tasks
 
-    def _begun(self, id: TaskId, stage: _Stage) -> _Attempt:
-        number = id.attempt % (1 << LOAN_BITS)
-        return _Attempt(self._next("tasks"), stage, id.partition, number, id.link, self._now())
+    def _begun(
+        self, id: TaskId, stage: _Stage, queued: float = 0.0, speculative: bool = False
+    ) -> _Attempt:
+        number = self._task
+        self._task += 1
+        attempt = id.attempt % (1 << LOAN_BITS)
+        return _Attempt(
+            number, stage, id.partition, attempt, id.link, self._now, queued,
+            "true" if speculative else "false",
+        )  # fmt: skip
 
-    def _launched(self, event: TaskStarted) -> None:
+    def _start(self, event: TaskStarted) -> None:
         job = self._jobs[event.id.job]
-        attempt = self._begun(event.id, job.stages[event.id.stage])
-        attempt.queued = event.queued
-        if event.speculative:
-            attempt.speculative = "true"
-        job.running[event.id] = attempt
-        self._write(_launched_line(attempt))
+        job.running[event.id] = self._begun(
+            event.id, job.stages[event.id.stage], event.queued, event.speculative
+        )
+
+    def _say_launched(self, attempt: _Attempt) -> None:
+        if not attempt.said:
+            attempt.said = True
+            self._lines.append(_launched_line(attempt))
 
     def _ended(self, event: TaskEnded) -> None:
         attempt = self._jobs[event.id.job].running.pop(event.id)
         if event.refused:
-            self._write(_refused_line(attempt, self._now()))
+            self._say_launched(attempt)
+            self._lines.append(_refused_line(attempt, self._now))
             return
         reason = _SUCCESS if event.accepted else _reason(event)
         failed = "true" if event.error else "false"
@@ -539,7 +565,7 @@ class EventLog:
     ) -> None:
         run, dollars = self._run, 0.0
         if run is not None:
-            dollars = price(task_usage(metrics, run.memory_mb, estimate=run.estimated)).total
+            dollars = task_dollars(metrics, run.memory_mb, estimate=run.estimated)
             attempt.stage.dollars += dollars
         m = metrics
         task_lines = _task_writer(
@@ -547,18 +573,24 @@ class EventLog:
             m.shuffle_write_bytes > 0 or m.write_seconds > 0,
             m.input_bytes > 0 or m.input_records > 0,
             m.output_bytes > 0 or m.output_records > 0,
+            m.spilled_bytes > 0,
+            (m.billed_seconds or m.sqs_requests or m.s3_gets or m.s3_puts or m.memory_mb) > 0,
         )
-        self._write(
+        executor = executor or _NO_EXECUTOR
+        by = self._executors.get(executor) or self._add_executor(executor)
+        info = _info(attempt, by)[_INFO]
+        self._lines.append(
             task_lines(
                 attempt,
-                metrics,
-                self._now(),
+                attempt.stage,
+                m,
+                info,
+                self._now,
                 reason,
                 failed,
                 killed,
-                self._add_executor(executor or _NO_EXECUTOR),
-                self._host_text,
-                dollars,
+                f"{dollars:.9f}",
+                f"{attempt.stage.dollars:.9f}",
                 json.dumps(logs[-_MOST_LOG:]) if logs else '""',
             )
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -38,15 +38,15 @@ def failed_folder(environ: Mapping[str, str] = os.environ) -> Path:
     return history_folder(environ).with_name("failed")
 
 
-def new_log(folder: Path, run: str) -> tuple[Path, int | None]:
-    """Return a path for a run's log that no log has, and which run of its id it is, if not the
-    first.
+def new_log(folders: Sequence[Path], run: str) -> tuple[str, int | None]:
+    """Return a name for a run's log that no log in these folders has, and which run of its id it
+    is, if not the first.
     """
-    path, attempt = folder / app_id(run), 1
-    while path.exists() or path.with_name(path.name + IN_PROGRESS).exists():
+    name, attempt = app_id(run), 1
+    while any((f / n).exists() for f in folders for n in (name, name + IN_PROGRESS)):
         attempt += 1
-        path = folder / f"{app_id(run)}_{attempt}"
-    return path, attempt if attempt > 1 else None
+        name = f"{app_id(run)}_{attempt}"
+    return name, attempt if attempt > 1 else None
 
 
 def logs(folder: Path) -> Iterator[Path]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
+
+from aflint.events import Event, JobEnded
+from aflint.observe.eventlog import EventLog
 
 _log = logging.getLogger("aflint.observe")
 
@@ -14,54 +18,129 @@ IN_PROGRESS: Final = ".inprogress"
 _EVERY_S: Final = 0.25
 
 
-class LogFile:
-    """A file of lines, written in threads, one write after the other: no disk holds the loop up.
+class Lines(Protocol):
+    """Takes the lines of a log. What keeps it from doing so it warns of, once, and no job fails."""
 
-    What is written is in the file a quarter of a second later. A folder that cannot be written to
-    is warned of once, with what `what` is, and nothing more is written: no job fails for its log.
-    `opened` is called with the path once the file is there.
+    async def append(self, text: str) -> None:
+        """Take in lines, each with its end. Called with one text at a time."""
+
+    async def finish(self) -> None:
+        """Complete the log."""
+
+
+class LogWriter:
+    """A listener that has a log written to several places, each event being encoded once.
+
+    What happened is handed on a quarter of a second later, and encoded in a thread, one batch after
+    the other: neither encoding nor a disk holds the loop up. `dollars_of` says what a job is billed
+    that has just ended.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        places: Sequence[Lines],
+        dollars_of: Callable[[str], float | None] = lambda job: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._log = log
+        self._places = places
+        self._dollars_of = dollars_of
+        self._clock = clock
+        self._events: list[tuple[Event, int, float | None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        # The batch under way, which waits for those before it. By the loop's own threads, as a pool
+        # cannot be used once the interpreter ends: then sessions are closed that a program forgot.
+        self._last: asyncio.Task[None] | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event."""
+        dollars = self._dollars_of(event.job) if isinstance(event, JobEnded) else None
+        self._events.append((event, int(self._clock() * 1000), dollars))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_EVERY_S, self.hand_over)
+
+    async def aclose(self) -> None:
+        """Write the rest, and complete the log everywhere."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.hand_over()
+        if self._last is not None:
+            await self._last
+        for place in self._places:
+            await place.finish()
+
+    def hand_over(self) -> None:
+        """Have what happened so far written."""
+        self._timer = None
+        if self._events:
+            events, self._events = self._events, []
+            self._last = asyncio.get_running_loop().create_task(
+                self._write_after(self._last, events)
+            )
+
+    async def _write_after(
+        self, before: asyncio.Task[None] | None, events: list[tuple[Event, int, float | None]]
+    ) -> None:
+        if before is not None:
+            await before
+        text = await asyncio.to_thread(self._encode, events)
+        for place in self._places:
+            await place.append(text)
+
+    def _encode(self, events: list[tuple[Event, int, float | None]]) -> str:
+        take = self._log.take
+        for event, now, dollars in events:
+            take(event, now, dollars)
+        return self._log.text()
+
+
+class FromFirstJob:
+    """Passes a log on once it has a job: one of a run without jobs is not kept."""
+
+    def __init__(self, place: Lines) -> None:
+        self._place = place
+        self._held: list[str] | None = []
+
+    async def append(self, text: str) -> None:
+        """Take in lines."""
+        if self._held is not None:
+            self._held.append(text)
+            # Within a text of JSON's, quotes are escaped: this is nothing but an event's name.
+            if '"Event":"SparkListenerJobStart"' not in text:
+                return
+            text, self._held = "".join(self._held), None
+        await self._place.append(text)
+
+    async def finish(self) -> None:
+        """Complete the log, if it has a job."""
+        if self._held is None:
+            await self._place.finish()
+
+
+class LogFile:
+    """A file of lines. `opened` is called with the path once the file is there.
+
+    A folder that cannot be written to is warned of once, with what `what` is, and nothing more is
+    written.
     """
 
     def __init__(self, path: Path, what: str, opened: Callable[[], object] = lambda: None) -> None:
         self.path = path
         self._what = what
         self._opened = opened
-        self._lines: list[str] = []
-        self._timer: asyncio.TimerHandle | None = None
-        # The write under way, which waits for those before it. By the loop's own threads, as a pool
-        # cannot be used once the interpreter ends: then sessions are closed that a program forgot.
-        self._last: asyncio.Task[None] | None = None
         # Used by one thread at a time.
         self._file: IO[str] | None = None
         self.broken = False
 
-    def write(self, line: str) -> None:
-        """Add lines, each with its end."""
-        self._lines.append(line)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_EVERY_S, self._hand_over)
-
-    async def aclose(self) -> None:
-        """Write the rest, and take `.inprogress` off the file's name."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._hand_over()
-        if self._last is not None:
-            await self._last
-        await asyncio.to_thread(self._finish)
-
-    def _hand_over(self) -> None:
-        self._timer = None
-        text, self._lines = "".join(self._lines), []
+    async def append(self, text: str) -> None:
+        """Add lines, in a thread."""
         if text and not self.broken:
-            self._last = asyncio.get_running_loop().create_task(
-                self._append_after(self._last, text)
-            )
+            await asyncio.to_thread(self._append, text)
 
-    async def _append_after(self, before: asyncio.Task[None] | None, text: str) -> None:
-        if before is not None:
-            await before
-        await asyncio.to_thread(self._append, text)
+    async def finish(self) -> None:
+        """Take `.inprogress` off the file's name."""
+        await asyncio.to_thread(self._finish)
 
     def _append(self, text: str) -> None:
         try:

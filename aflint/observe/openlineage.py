@@ -32,7 +32,7 @@ from openlineage.client.facet_v2 import (
 from openlineage.client.uuid import generate_new_uuid
 
 from aflint import __version__
-from aflint.events import Event, JobEnded, JobStarted, RunEnded, RunStarted
+from aflint.events import Event, JobEnded, JobStarted, RunEnded, RunStarted, TaskEnded, TaskStarted
 
 _log = logging.getLogger("aflint.observe")
 
@@ -63,6 +63,8 @@ class OpenLineageEvents:
     def __call__(self, event: Event) -> None:
         """Take in an event."""
         match event:
+            case TaskStarted() | TaskEnded():  # most events
+                pass
             case RunStarted(name=name):
                 self._run = (Run(_new_id(), _engine()), Job(NAMESPACE, name, _type("APPLICATION")))
                 self._send(RunState.START, *self._run)

@@ -1,7 +1,8 @@
 """A listener that makes OpenTelemetry spans: jobs, in them stages, in these the attempts of tasks.
 
 A job is within the span that is current where its action was called. Where spans go is for the
-program to say, by a tracer provider of the SDK's, or by `opentelemetry-instrument`.
+program to say, by a tracer provider of the SDK's, or by `opentelemetry-instrument`. A job that is
+not recorded, as there is no SDK or its sampler leaves the job out, has no spans below it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
 
 from aflint import __version__
-from aflint.cost import price
-from aflint.driver.report import task_usage
+from aflint.driver.report import task_dollars
 from aflint.events import (
     Event,
     JobEnded,
@@ -38,6 +39,8 @@ class _Job:
     stages: dict[int, Span] = field(default_factory=dict)
     # When each attempt was launched, and how long it had been queued.
     launched: dict[TaskId, tuple[int, float]] = field(default_factory=dict)
+    # Of each stage, of which spans of its tasks are made.
+    contexts: dict[int, Context] = field(default_factory=dict)
 
 
 class OtelSpans:
@@ -56,21 +59,25 @@ class OtelSpans:
     def __call__(self, event: Event) -> None:
         """Take in an event."""
         match event:
-            case RunStarted():
-                self._run = event
+            case TaskStarted():
+                if (job := self._jobs.get(event.id.job)) is not None:
+                    job.launched[event.id] = (self._clock(), event.queued)
+            case TaskEnded():
+                if (job := self._jobs.get(event.id.job)) is not None:
+                    self._task_ended(event, job)
+            case StageStarted():
+                if (job := self._jobs.get(event.job)) is not None:
+                    self._stage_started(job, event.stage)
+            case StageEnded():
+                if (job := self._jobs.get(event.job)) is not None and event.stage in job.stages:
+                    job.stages[event.stage].end(self._clock())
             case JobStarted():
                 self._job_started(event)
-            case StageStarted(job, stage):
-                self._stage_started(self._jobs[job], stage)
-            case TaskStarted(id):
-                self._jobs[id.job].launched[id] = (self._clock(), event.queued)
-            case TaskEnded():
-                self._task_ended(event)
-            case StageEnded(job, stage):
-                if (span := self._jobs[job].stages.get(stage)) is not None:
-                    span.end(self._clock())
-            case JobEnded(job, error):
-                self._job_ended(self._jobs.pop(job), error)
+            case JobEnded():
+                if (job := self._jobs.pop(event.job, None)) is not None:
+                    self._job_ended(job, event.error)
+            case RunStarted():
+                self._run = event
 
     def _job_started(self, event: JobStarted) -> None:
         attributes: dict[str, Any] = {
@@ -84,7 +91,8 @@ class OtelSpans:
         span = self._tracer.start_span(
             f"job {event.name}", attributes=attributes, start_time=self._clock()
         )
-        self._jobs[event.job] = _Job(span, {info.id: info for info in event.stages})
+        if span.is_recording():
+            self._jobs[event.job] = _Job(span, {info.id: info for info in event.stages})
 
     def _stage_started(self, job: _Job, number: int) -> None:
         info = job.infos[number]
@@ -97,9 +105,10 @@ class OtelSpans:
             links=[Link(span.get_span_context()) for span in read],
             start_time=self._clock(),
         )
+        job.contexts[number] = trace.set_span_in_context(job.stages[number])
 
-    def _task_ended(self, event: TaskEnded) -> None:
-        job, id, m = self._jobs[event.id.job], event.id, event.metrics
+    def _task_ended(self, event: TaskEnded, job: _Job) -> None:
+        id, m = event.id, event.metrics
         launched, queued = job.launched.pop(id)
         attributes: dict[str, Any] = {
             "aflint.task.partition": id.partition,
@@ -117,8 +126,8 @@ class OtelSpans:
         }
         remote = False
         if (run := self._run) is not None:
-            usage = task_usage(m, run.memory_mb, estimate=run.estimated)
-            attributes["aflint.dollars"] = price(usage).total
+            dollars = task_dollars(m, run.memory_mb, estimate=run.estimated)
+            attributes["aflint.dollars"] = dollars
             remote = run.backend != "local"
         if event.executor and not remote:
             attributes["aflint.executor"] = event.executor
@@ -132,7 +141,7 @@ class OtelSpans:
                 attributes["faas.instance"] = event.executor
         span = self._tracer.start_span(
             f"task {id.partition}",
-            trace.set_span_in_context(job.stages[id.stage]),
+            job.contexts[id.stage],
             kind=SpanKind.CLIENT if remote else SpanKind.INTERNAL,
             attributes=attributes,
             start_time=launched,

@@ -6,16 +6,17 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from aflint.config import Config
 from aflint.driver.report import Reporter
 from aflint.errors import AflintError, ConfigError
-from aflint.events import Event, JobStarted, Listener
-from aflint.observe.eventlog import EventLog, app_id
+from aflint.events import Listener
+from aflint.observe.eventlog import EventLog
 from aflint.observe.history import history_folder, new_log, prune
-from aflint.observe.logfile import LogFile
+from aflint.observe.logfile import FromFirstJob, Lines, LogFile, LogWriter
 from aflint.storage.base import Storage
 
 _log = logging.getLogger("aflint.observe")
@@ -41,15 +42,9 @@ class Recording:
         Raises ConfigError where what one of them needs is not installed.
         """
         found: list[Listener] = []
-        if self._config.history_mb:
-            try:
-                folder = history_folder()
-            except ConfigError as error:
-                _log.warning("this run leaves no history: %s", error)
-            else:
-                found.append(self._history(folder, stack))
-        if self._config.event_log is not None:
-            found.append(self._event_log(self._config.event_log, stack))
+        if (writer := self._log_writer(stack)) is not None:
+            stack.push_async_callback(writer.aclose)
+            found.append(writer)
         if self._config.otel:
             with _installed("otel"):
                 from aflint.observe.otel import OtelSpans
@@ -62,24 +57,45 @@ class Recording:
             found.append(lineage)
         return found
 
-    def _history(self, folder: Path, stack: AsyncExitStack) -> Listener:
-        path, attempt = new_log(folder, self._run)
-        most = self._config.history_mb << 20
-        file = LogFile(
-            path, f"the history of this run ({path})", lambda: prune(folder, most, time.time())
-        )
-        stack.push_async_callback(file.aclose)
-        return _FromFirstJob(EventLog(file.write, self._reporter, attempt))
+    def _log_writer(self, stack: AsyncExitStack) -> LogWriter | None:
+        """Return what writes the log into the history and where it is asked for, the same lines to
+        both; None where neither is wanted.
+        """
+        history, target = self._history_folder(), self._config.event_log
+        folders = [folder for folder in (history,) if folder is not None]
+        in_s3 = target is not None and target.startswith("s3://")
+        if target is not None and not in_s3:
+            folders.append(Path(target.removeprefix("file://")))
+        name, attempt = new_log(folders, self._run)
+        places: list[Lines] = []
+        if history is not None:
+            path = history / name
+            prunes = partial(self._prune, history)
+            what = f"the history of this run ({path})"
+            places.append(FromFirstJob(LogFile(path, what, opened=prunes)))
+        if target is not None:
+            folder = self._scratch / "eventlog" if in_s3 else folders[-1]
+            places.append(LogFile(folder / name, f"the event log ({target})"))
+            if in_s3:
+                to = f"{target.rstrip('/')}/{name}"
+                stack.push_async_callback(self._upload, folder / name, to)
+        return LogWriter(EventLog(attempt), places, self._dollars_of) if places else None
 
-    def _event_log(self, target: str, stack: AsyncExitStack) -> Listener:
-        if target.startswith("s3://"):
-            path, attempt = self._scratch / "eventlog" / app_id(self._run), None
-            stack.push_async_callback(self._upload, path, f"{target.rstrip('/')}/{path.name}")
-        else:
-            path, attempt = new_log(Path(target.removeprefix("file://")), self._run)
-        file = LogFile(path, f"the event log ({target})")
-        stack.push_async_callback(file.aclose)
-        return EventLog(file.write, self._reporter, attempt)
+    def _history_folder(self) -> Path | None:
+        if not self._config.history_mb:
+            return None
+        try:
+            return history_folder()
+        except ConfigError as error:
+            _log.warning("this run leaves no history: %s", error)
+            return None
+
+    def _prune(self, folder: Path) -> None:
+        prune(folder, self._config.history_mb << 20, time.time())
+
+    def _dollars_of(self, job: str) -> float | None:
+        report = self._reporter.jobs.get(job)
+        return None if report is None else report.cost.total
 
     async def _upload(self, path: Path, target: str) -> None:
         """Put a complete log into S3; a bucket that takes none is warned of."""
@@ -101,21 +117,3 @@ def _installed(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise ConfigError(f"{extra} needs {error.name}: pip install 'aflint[{extra}]'") from None
-
-
-class _FromFirstJob:
-    """Holds a run's first event back until it has a job."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._held: list[Event] | None = []
-
-    def __call__(self, event: Event) -> None:
-        if self._held is not None:
-            if not isinstance(event, JobStarted):
-                self._held.append(event)
-                return
-            held, self._held = self._held, None
-            for each in held:
-                self._listener(each)
-        self._listener(event)

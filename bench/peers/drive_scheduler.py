@@ -27,7 +27,7 @@ from aflint.events import Listener, RunStarted
 from aflint.invoker.base import Invoker
 from aflint.journal import JobIdentity, open_journal
 from aflint.observe.eventlog import EventLog
-from aflint.observe.logfile import LogFile
+from aflint.observe.logfile import LogFile, LogWriter
 from aflint.plan.planner import Job, ManifestOf, PlannedShuffle, Stage, TaskSettings
 from aflint.scheduler.loop import Scheduler
 from aflint.scheduler.policy import Policy
@@ -121,8 +121,7 @@ async def drive(maps: int, reduces: int, folder: Path) -> int:
     journal, _ = await open_journal(
         str(folder / "journal"), storage, secret.key("journal", "run"), "run", alone=True
     )
-    log = LogFile(folder / "log", "the event log")
-    events = EventLog(log.write, reporter)
+    events = LogWriter(EventLog(), [LogFile(folder / "log", "the event log")])
     job = job_of(maps, reduces)
     record = JobRecord(journal, job.id, {0: job.stages[0]}, set())
     accepted = 0
@@ -145,7 +144,7 @@ async def drive(maps: int, reduces: int, folder: Path) -> int:
     record.closed("")
     await journal.end()
     await journal.aclose()
-    await log.aclose()
+    await events.aclose()
     return accepted
 
 

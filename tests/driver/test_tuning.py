@@ -34,7 +34,7 @@ def job(metrics: TaskMetrics, tasks: int = 10) -> JobReport:
     stage = StageReport(0, "s", tasks, done=tasks, attempts=tasks)
     stage.count(metrics)
     found = JobReport("j", "j", (stage,), 0.0, seconds=1.0, running=False)
-    found.count(Usage(gb_seconds=1.0))
+    found.charge(Usage(gb_seconds=1.0))
     return found
 
 

@@ -145,14 +145,14 @@ async def test_code_is_typed_and_its_jobs_and_failures_are_shown_as_they_come(
 
 def many(path: Path, tasks: int) -> None:
     """Write the log of a job of so many tasks, which has not ended."""
-    lines: list[str] = []
     now = [1000.0]
     reporter = Reporter(1769, estimate=True)
-    log = EventLog(lines.append, reporter, clock=lambda: now[0])
+    log = EventLog()
 
     def tell(event: Event) -> None:
         reporter(event)
-        log(event)
+        dollars = reporter.jobs[event.job].cost.total if isinstance(event, JobEnded) else None
+        log.take(event, int(now[0] * 1000), dollars)
 
     tell(RunStarted("b", "trips.py", "aws", "here", False, 1769, {}))
     tell(JobStarted("b-1", "collect at trips.py:9", (StageInfo(0, "map", tasks + 1),)))
@@ -167,7 +167,7 @@ def many(path: Path, tasks: int) -> None:
     tell(StageEnded("b-1", 0))
     tell(JobEnded("b-1", ""))
     path.parent.mkdir(parents=True)
-    path.write_text("".join(lines))
+    path.write_text(log.text())
 
 
 async def test_ten_thousand_tasks_are_drawn_quickly(

@@ -44,14 +44,12 @@ STAGES = (StageInfo(0, "map", 2, writes_shuffle=True), StageInfo(1, "collect", 1
 
 def told(*events: Event) -> list[dict[str, Any]]:
     """Return what a log says of events, a second apart, behind those that begin a run."""
-    lines: list[str] = []
-    now = [0.0]
-    log = EventLog(lines.append, clock=lambda: now[0])
-    log(RUN)
-    lines.clear()
-    for now[0], event in enumerate(events, 1):
-        log(event)
-    return [json.loads(line) for text in lines for line in text.splitlines()]
+    log = EventLog()
+    log.take(RUN, 0)
+    log.text()
+    for second, event in enumerate(events, 1):
+        log.take(event, second * 1000)
+    return [json.loads(line) for line in log.text().splitlines()]
 
 
 def named(events: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
@@ -70,10 +68,12 @@ def test_a_task_is_written_with_its_times_its_bytes_and_its_dollars() -> None:
         TaskStarted(id, False, queued=0.75),
         TaskEnded(id, True, "", metrics, 'printed "x"\n', executor="env1"),
     )
-    (launched,) = named(said, "aflint.TaskLaunched")
     (start,) = named(said, "SparkListenerTaskStart")
     (end,) = named(said, "SparkListenerTaskEnd")
-    assert launched["Task ID"] == start["Task Info"]["Task ID"] == end["Task Info"]["Task ID"]
+    assert named(said, "aflint.TaskLaunched") == []  # it has ended before anything was written
+    for event in (start["Task Info"], end["Task Info"]):
+        assert (event["Task ID"], event["Index"], event["Launch Time"]) == (0, 1, 3000)
+        assert (event["Executor ID"], event["Speculative"]) == ("env1", False)
     info, spark, ours = end["Task Info"], end["Task Metrics"], end["aflint"]
     assert (info["Launch Time"], info["Finish Time"]) == (3000, 4000)
     assert (info["Executor ID"], info["Host"]) == ("env1", "aflint-1769")
@@ -84,6 +84,27 @@ def test_a_task_is_written_with_its_times_its_bytes_and_its_dollars() -> None:
     assert ours["logs"] == 'printed "x"\n'
     assert ours["dollars"] == float(info["Accumulables"][0]["Update"]) > 0
     assert [e["Executor ID"] for e in named(said, "SparkListenerExecutorAdded")] == ["env1"]
+
+
+def test_tasks_that_run_when_lines_are_taken_are_written_as_launched_once() -> None:
+    log = EventLog()
+    ids = [TaskId("r-1", 0, partition, 0) for partition in range(3)]
+    events: list[Event] = [
+        RUN,
+        JobStarted("r-1", "collect", STAGES),
+        *(TaskStarted(id, False) for id in ids),
+        TaskEnded(ids[0], True, "", TaskMetrics(), "", executor="env1"),
+        TaskEnded(ids[1], False, "ThrottledError: busy", TaskMetrics(), "", refused=True),
+    ]
+    for event in events:
+        log.take(event, 7)
+    first = [json.loads(line) for line in log.text().splitlines()]
+    # Of what was throttled, too: it is known by nothing else.
+    launched = [each["Index"] for each in named(first, "aflint.TaskLaunched")]
+    assert launched == [1, 2]
+    assert log.text() == ""
+    log.take(TaskEnded(ids[2], True, "", TaskMetrics(), "", executor="env1"), 8)
+    assert "aflint.TaskLaunched" not in log.text()
 
 
 def test_what_did_not_count_says_why_and_what_was_throttled_is_no_task() -> None:
@@ -172,11 +193,11 @@ async def test_a_log_is_in_progress_until_it_is_closed(tmp_path: Path) -> None:
     opened = asyncio.Event()
     loop = asyncio.get_running_loop()
     file = LogFile(tmp_path / "new" / "log", "it", lambda: loop.call_soon_threadsafe(opened.set))
-    file.write("a\n")
+    await file.append("a\n")
     await asyncio.wait_for(opened.wait(), 60)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["log.inprogress"]
-    file.write("b\n")
-    await file.aclose()
+    await file.append("b\n")
+    await file.finish()
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["log"]
     assert (tmp_path / "new" / "log").read_text() == "a\nb\n"
 
@@ -187,9 +208,8 @@ async def test_a_full_disk_is_warned_of_once_and_no_job_fails(
     (tmp_path / "aflint-full.inprogress").symlink_to("/dev/full")
     file = LogFile(tmp_path / "aflint-full", "the log")
     for _ in range(3):
-        file.write("x" * 100_000 + "\n")
-        file._hand_over()
-    await file.aclose()
+        await file.append("x" * 100_000 + "\n")
+    await file.finish()
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == 1
     assert "the log is not written any further" in warnings[0]
@@ -232,10 +252,14 @@ async def test_a_run_is_in_the_history_once_it_has_a_job(
 
 
 def test_runs_of_one_id_have_logs_of_their_own(tmp_path: Path) -> None:
-    assert new_log(tmp_path, "r") == (tmp_path / "aflint-r", None)
-    (tmp_path / "aflint-r").touch()
-    (tmp_path / "aflint-r_2.inprogress").touch()
-    assert new_log(tmp_path, "r") == (tmp_path / "aflint-r_3", 3)
+    history, other = tmp_path / "history", tmp_path / "other"
+    assert new_log([], "r") == new_log([history, other], "r") == ("aflint-r", None)
+    history.mkdir()
+    other.mkdir()
+    (history / "aflint-r").touch()
+    (other / "aflint-r_2.inprogress").touch()
+    assert new_log([history], "r") == ("aflint-r_2", 2)
+    assert new_log([history, other], "r") == ("aflint-r_3", 3)
 
 
 def test_the_oldest_runs_go_first_and_never_one_that_runs(tmp_path: Path) -> None:

@@ -43,16 +43,16 @@ STAGES = (
 
 def written(path: Path, *, run: str = "3f0c9a12", fails: bool = True, ends: bool = True) -> Path:
     """Write the log of a run with a straggler and a failure; return its path."""
-    lines: list[str] = []
     now = [1000.0]
     reporter = Reporter(1769, estimate=True)
-    log = EventLog(lines.append, reporter, clock=lambda: now[0])
+    log = EventLog()
     job = f"{run}-1"
 
     def tell(*events: Event) -> None:
         for event in events:
             reporter(event)
-            log(event)
+            dollars = reporter.jobs[event.job].cost.total if isinstance(event, JobEnded) else None
+            log.take(event, int(now[0] * 1000), dollars)
 
     tell(RunStarted(run, "words.py", "local", "here", True, 1769, {"workers": "2"}))
     tell(JobStarted(job, "collect at words.py:9", STAGES, "file"), StageStarted(job, 0))
@@ -69,7 +69,7 @@ def written(path: Path, *, run: str = "3f0c9a12", fails: bool = True, ends: bool
     if ends:
         tell(StageEnded(job, 0), JobEnded(job, error if fails else ""), RunEnded(run))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(lines))
+    path.write_text(log.text())
     return path
 
 
