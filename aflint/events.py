@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from aflint.frozen import quick
 from aflint.task import TaskId, TaskMetrics
 
 _log = logging.getLogger("aflint.scheduler")  # most events are its own
@@ -144,6 +145,7 @@ class StageStarted:
     stage: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
     """One attempt was handed to the invoker; `memory_mb` is what it asks for, 0 for any.
@@ -157,6 +159,7 @@ class TaskStarted:
     queued: float = 0.0
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
     """One attempt ended: accepted, failed (`error` says why), or superseded by another.

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aflint.frozen import quick
 from aflint.wire import shared, wire
 
 
 @shared
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class Blob:
     """Bytes known by their content: inline while small, else in storage at `location`."""
@@ -44,6 +46,7 @@ class DataSplit:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class TextSplit:
     """Lines that begin in bytes (start, end] of a text file of `size` bytes, and at byte 0.
@@ -103,6 +106,7 @@ class StagedPart:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class Extent:
     """A run of whole frames in a shuffle file or object: `length` bytes from `offset`."""
@@ -112,6 +116,7 @@ class Extent:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class MapStatus:
     """Where one accepted attempt of a map task left its output.
@@ -136,6 +141,7 @@ class MapStatus:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class MapOutput:
     """One line of a manifest: what a map attempt, or a link of it, wrote for one partition."""
@@ -162,6 +168,7 @@ class ShuffleHandle:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """All that a reduce task may read of one shuffle: these frames, and no other."""
@@ -172,6 +179,7 @@ class Manifest:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class Input:
     """What one leaf of a stage's tree reads for one of its partitions."""
@@ -217,6 +225,7 @@ class Continuation:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class TaskId:
     """One attempt of one task. `link` counts the invocations of a chained task, from 0."""
@@ -252,6 +261,7 @@ class AwsEndpoints:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class TaskDescription:
     """All that an executor needs to run one attempt."""
@@ -275,6 +285,7 @@ class TaskDescription:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class TaskMetrics:
     """What one attempt did, in the units that AWS bills and that people look at.
@@ -355,6 +366,7 @@ class TaskFailure:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class TaskResult:
     """What came of one attempt: exactly one of value, map_status, continuation or failure.

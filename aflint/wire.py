@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _by_name: dict[str, type] = {}
 _values: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
-"""By class, what returns the values of an object's fields."""
+"""By class, what returns its name and the values of an object's fields, by one call of C."""
 _latest: dict[type, tuple[Any, msgpack.ExtType]] = {}
 """Of each class whose objects are shared, the last one that was packed, and what it came to."""
 _CLASS = 1
@@ -48,7 +48,7 @@ def wire(cls: type[T]) -> type[T]:
     names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
     _by_name[cls.__name__] = cls
     # An attrgetter of one name gives no tuple.
-    _values[cls] = attrgetter(*names) if len(names) > 1 else _each_of(names)
+    _values[cls] = attrgetter("__class__.__name__", *names) if names else _name_alone
     return cls
 
 
@@ -60,8 +60,8 @@ def shared(cls: type[T]) -> type[T]:
     return cls
 
 
-def _each_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    return lambda value: tuple(getattr(value, name) for name in names)
+def _name_alone(value: Any) -> tuple[Any, ...]:
+    return (type(value).__name__,)
 
 
 def _default(value: Any) -> msgpack.ExtType:
@@ -69,13 +69,14 @@ def _default(value: Any) -> msgpack.ExtType:
     if cls is int:  # of more than 64 bits
         size = value.bit_length() // 8 + 1
         return msgpack.ExtType(_BIG_INT, value.to_bytes(size, "big", signed=True))
-    if _by_name.get(cls.__name__) is not cls:
+    values_of = _values.get(cls)
+    if values_of is None:
         raise TypeError(f"{cls.__qualname__} is not a wire type")
     known = _latest.get(cls)
     if known is not None and known[0] is value:
         return known[1]
     # As `ExtType(...)`, without its checks.
-    packed = tuple.__new__(msgpack.ExtType, (_CLASS, pack((cls.__name__, *_values[cls](value)))))
+    packed = tuple.__new__(msgpack.ExtType, (_CLASS, pack(values_of(value))))
     if known is not None and len(packed.data) <= _KEPT_BYTES:
         _latest[cls] = value, packed
     return packed
@@ -88,13 +89,15 @@ def _ext_hook(depth: int, code: int, data: bytes) -> Any:
         raise FrameError(f"unknown wire extension {code}")
     if depth == _DEEPEST:
         raise FrameError(f"not a wire value: classes lie within each other {depth} deep")
-    name, *fields = _unpack(data, depth + 1)
-    cls = _by_name.get(name)
+    # What is wrong within is wrong with the whole: the outermost call says so.
+    fields = _unpackb(data, ext_hook=_HOOKS[depth + 1])
+    cls = _by_name.get(fields[0])
     if cls is None:
-        raise FrameError(f"unknown wire type {name!r}: driver and executor differ in version")
-    return cls(*fields)
+        raise FrameError(f"unknown wire type {fields[0]!r}: driver and executor differ in version")
+    return cls(*fields[1:])
 
 
+_unpackb = partial(msgpack.unpackb, use_list=False, strict_map_key=False, unicode_errors=_PATHS)
 _HOOKS = [partial(_ext_hook, depth) for depth in range(_DEEPEST + 1)]
 
 
@@ -118,19 +121,9 @@ def unpack(data: bytes | memoryview) -> Any:
 
     Raises FrameError for bytes that are not such a value.
     """
-    return _unpack(data, 0)
-
-
-def _unpack(data: bytes | memoryview, depth: int) -> Any:
     try:
-        return msgpack.unpackb(
-            data,
-            use_list=False,
-            strict_map_key=False,
-            ext_hook=_HOOKS[depth],
-            unicode_errors=_PATHS,
-        )
+        return _unpackb(data, ext_hook=_HOOKS[0])
     except FrameError:
         raise
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise FrameError(f"not a wire value: {error}") from error

@@ -44,12 +44,14 @@ def tag(key: bytes, *parts: bytes | bytearray | memoryview, size: int, use: byte
 class Secret:
     """Bytes that no repr, log, event or pickle may hold. Raises ValueError for fewer than 16."""
 
-    __slots__ = ("_bytes",)
+    __slots__ = ("_bytes", "_latest")
 
     def __init__(self, value: bytes) -> None:
         if len(value) < 16:
             raise ValueError(f"a secret of {len(value)} bytes can be guessed; it takes 16 or more")
         self._bytes = bytes(value)
+        # The key that was asked for last, by its name: that of one job, time and again.
+        self._latest: tuple[tuple[str, str], bytes] = ("", ""), b""
 
     @classmethod
     def fresh(cls) -> Secret:
@@ -86,8 +88,13 @@ class Secret:
 
         Keys of different purposes or names tell nothing of each other, or of the secret.
         """
-        words = f"{len(purpose)}:{purpose}:{name}".encode()
-        return tag(self._bytes[:64], words, size=_KEY_BYTES)
+        known, key = self._latest
+        if not key or known != (purpose, name):
+            words = f"{len(purpose)}:{purpose}:{name}".encode()
+            key = tag(self._bytes[:64], words, size=_KEY_BYTES)
+            # One assignment: threads that ask at once never see the key of another name.
+            self._latest = (purpose, name), key
+        return key
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and hmac.compare_digest(self._bytes, other._bytes)

@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -293,7 +294,7 @@ class Scheduler:
     def _launch(self, described: TaskDescription) -> None:
         task = self._group.create_task(self._invoke(described))
         self._tasks[described.id] = task
-        task.add_done_callback(lambda done: self._invoked(described.id, done))
+        task.add_done_callback(partial(self._invoked, described.id))
 
     async def _invoke(self, task: TaskDescription) -> _Outcome:
         try:

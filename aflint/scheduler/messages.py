@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aflint import events
+from aflint.frozen import quick
 from aflint.plan.planner import Job
 from aflint.task import (
     MapStatus,
@@ -216,6 +217,7 @@ class CloseShuffle:
     outputs: Mapping[int, tuple[MapStatus, ...]] | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Launch:
     """Run an attempt; answered by AttemptEnded, AttemptLost or AttemptStopped."""
@@ -231,6 +233,7 @@ class Stop:
     id: TaskId
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Deliver:
     """A result was accepted; the links of a chained task come in order, when the last is.
@@ -244,6 +247,7 @@ class Deliver:
     first: bool
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PartitionDone:
     """A requested partition of the result stage is there."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 import math
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heappush, heappushpop
 from typing import Final
 
 from aflint import errors, limits
@@ -92,16 +92,45 @@ class Policy:
         """Say whether tasks of a stage may be run twice at once."""
         return self.speculation and (self.rereadable or not reads_shuffle)
 
-    def straggles_after(self, durations: Sequence[float], tasks: int) -> float | None:
+    def straggles_after(self, durations: Durations, tasks: int) -> float | None:
         """Return the age at which an attempt is a straggler, or None while that is unknown.
 
-        `durations` are those of the stage's accepted attempts, ascending; `tasks` how many tasks
-        of it are wanted.
+        `durations` are those of the stage's accepted attempts; `tasks` how many tasks of it are
+        wanted.
         """
         if len(durations) < max(1.0, self.speculation_quantile * tasks):
             return None
-        median = durations[len(durations) // 2]
-        return max(self.speculation_min_s, self.speculation_multiplier * median)
+        return max(self.speculation_min_s, self.speculation_multiplier * durations.median)
+
+
+class Durations:
+    """Seconds that attempts took, and their median: the larger one, of two in the middle.
+
+    Two heaps, the lower half negated: a sorted row takes longer to insert into with every duration
+    that is there already, and a stage may have a million tasks.
+    """
+
+    __slots__ = ("_high", "_low")
+
+    def __init__(self) -> None:
+        self._low: list[float] = []
+        self._high: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._low) + len(self._high)
+
+    def add(self, seconds: float) -> None:
+        """Take in one more."""
+        # Of an odd number, the upper half has the one in the middle.
+        if len(self._high) > len(self._low):
+            heappush(self._low, -heappushpop(self._high, seconds))
+        else:
+            heappush(self._high, -heappushpop(self._low, -seconds))
+
+    @property
+    def median(self) -> float:
+        """The one in the middle. There must be one."""
+        return self._high[0]
 
 
 class Concurrency:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import insort
-
 from aflint.plan.planner import ManifestOf
 from aflint.scheduler.state import (
     Attempt,
@@ -129,7 +127,7 @@ def learn(state: State, attempt: Attempt) -> None:
     """Note how long an accepted attempt took."""
     stage = attempt.task.stage
     if stage.speculates:
-        insort(stage.durations, state.now - attempt.launched)
+        stage.durations.add(state.now - attempt.launched)
         _schedule(state, stage)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import enum
 import heapq
 import math
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from aflint.frozen import quick
 from aflint.plan.planner import Job, Stage
 from aflint.scheduler.messages import NOTHING, Instruction, KeptOutput, Recovery
-from aflint.scheduler.policy import Concurrency, Policy
+from aflint.scheduler.policy import Concurrency, Durations, Policy
 from aflint.task import Continuation, Input, MapStatus, ShuffleHandle, TaskId, TaskResult
 
 
@@ -47,6 +47,7 @@ ReducePartition = tuple[str, int, int]
 """The job that opened a shuffle, its number in that job, and one of its reduce partitions."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
     """Where one link of an attempt begins, and the links of the chain before it."""
@@ -182,8 +183,8 @@ class StageRun:
     speculates: bool = False
     # A timer will look for stragglers.
     speculation_due: bool = False
-    # Seconds that accepted attempts took, ascending.
-    durations: array[float] = field(default_factory=lambda: array("d"))
+    # Seconds that accepted attempts took.
+    durations: Durations = field(default_factory=Durations)
     # First attempts that run and have no second one beside them, oldest first.
     candidates: dict[TaskId, Attempt] = field(default_factory=dict)
 

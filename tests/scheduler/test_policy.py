@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aflint import errors
-from aflint.scheduler.policy import Concurrency, Policy, Verdict
+from aflint.scheduler.policy import Concurrency, Durations, Policy, Verdict
 
 
 @pytest.mark.parametrize(
@@ -51,10 +53,22 @@ def test_memory_stays_where_there_are_no_sizes() -> None:
 
 def test_a_straggler_is_known_only_past_the_quantile() -> None:
     policy = Policy(speculation=True, speculation_quantile=0.5, speculation_multiplier=3)
-    assert policy.straggles_after([4.0], 4) is None
-    assert policy.straggles_after([4.0, 5.0], 4) == 15.0
-    assert policy.straggles_after([0.01, 0.01], 4) == policy.speculation_min_s
-    assert policy.straggles_after([], 0) is None
+    assert policy.straggles_after(durations(4.0), 4) is None
+    assert policy.straggles_after(durations(5.0, 4.0), 4) == 15.0
+    assert policy.straggles_after(durations(0.01, 0.01), 4) == policy.speculation_min_s
+    assert policy.straggles_after(durations(), 0) is None
+
+
+@given(st.lists(st.floats(0, 10), min_size=1))
+def test_the_median_of_durations_is_the_one_in_the_middle(seconds: list[float]) -> None:
+    assert durations(*seconds).median == sorted(seconds)[len(seconds) // 2]
+
+
+def durations(*seconds: float) -> Durations:
+    found = Durations()
+    for each in seconds:
+        found.add(each)
+    return found
 
 
 def fill(concurrency: Concurrency, now: float) -> int:
