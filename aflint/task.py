@@ -87,11 +87,13 @@ class BlocksSplit:
     """Blocks of the record codec that an earlier task stored: cached or checkpointed partitions.
 
     `tagged`: its reader must find the tags that only this deployment's, or session's, tasks make.
+    `any_order`: had another attempt stored them, they might lie in another order.
     """
 
     path: str
     size: int
     tagged: bool = False
+    any_order: bool = False
 
 
 @wire

@@ -101,8 +101,46 @@ def test_a_stage_is_one_readable_line_at_any_width(width: int, name: str) -> Non
     line = shown(stage, width, ascii=False)
     assert len(line) <= width
     assert line.startswith(f"7.3 {name[:2]}")
-    assert line.endswith("1,234/4,000, 2 retried 1:00" if width >= 40 else " 1,234/4,000")
+    told = "1,234/4,000, 2 retried 1:00" + (", 2:14 left" if width in (71, 80, 200) else "")
+    assert line.endswith(told if width >= 40 else " 1,234/4,000")
     assert ("\N{BOX DRAWINGS HEAVY HORIZONTAL}" in line) == (width >= 72)
+
+
+def test_a_wide_line_tells_all_that_went_on() -> None:
+    stage = StageReport(
+        0, "map", 9, done=3, failed=4, retries=2, running=5, speculated=1, throttled=6, started=40.0
+    )
+    stage.count(TaskMetrics(input_bytes=3 << 20, shuffle_read_bytes=1 << 20))
+    stage.count(TaskMetrics(shuffle_write_bytes=5 << 10))
+    told = (
+        "3/9, 2 retried, 4 failed, 6 throttled, 1 speculated, 5 running, 4.0 MB in, 5.0 KB out "
+        "1:00, 2:00 left"
+    )
+    assert shown(stage, 180).endswith(told)
+    for width in range(20, 180):
+        line = shown(stage, width)
+        assert len(line) <= width
+        assert " 3/9" in line
+
+
+def test_what_is_left_counts_the_tasks_of_this_driver_alone() -> None:
+    stage = StageReport(0, "map", 10, done=6, recovered=4, started=40.0)
+    assert stage.left(100.0) == 120.0
+    assert StageReport(0, "map", 10, done=4, recovered=4, started=40.0).left(100.0) is None
+    assert StageReport(0, "map", 10, done=10, started=40.0).left(100.0) is None
+    assert StageReport(0, "map", 10).left(100.0) is None
+
+
+async def test_attempts_are_counted_by_what_became_of_them(scene: Scene) -> None:
+    scene.job()
+    stage = scene.reporter.jobs["s-7"].stage(0)
+    first, second = TaskId("s-7", 0, 0, 0), TaskId("s-7", 0, 0, 1)
+    scene.tell(TaskStarted(first, False), TaskStarted(second, True))
+    assert (stage.running, stage.speculated) == (2, 1)
+    scene.tell(TaskEnded(second, True, "", TaskMetrics(), ""))
+    scene.tell(TaskEnded(first, False, "", TaskMetrics(), ""))  # not needed further
+    scene.tell(TaskStarted(first, False), TaskEnded(first, False, "429", TaskMetrics(), "", True))
+    assert (stage.running, stage.failed, stage.throttled) == (0, 0, 1)
 
 
 def test_a_stage_that_waits_shows_no_clock() -> None:
@@ -131,14 +169,18 @@ async def test_stages_are_drawn_and_each_job_leaves_one_line(scene: Scene) -> No
     assert display.lines() == [
         "7.0 map at taxi.py.. 1/2, 1 retried 1:01",
         "7.1 collect at taxi.py:12           0/40",
+        "would cost $0.0000756 so far",
     ]
     scene.job("s-8", "count")
     assert paper.calls == ["begin"]
-    assert len(display.lines()) == 4
+    assert len(display.lines()) == 5  # there is no room for the fourth stage
     scene.tell(JobEnded("s-8", "TaskError: it failed\nTraceback ..."))
     assert paper.calls == ["begin"]
     scene.tell(StageEnded("s-7", 0))
-    assert display.lines() == ["7.1 collect at taxi.py:12           0/40"]
+    assert display.lines() == [
+        "7.1 collect at taxi.py:12           0/40",
+        "would cost $0.0000756 so far",
+    ]
     scene.tell(JobEnded("s-7", ""))
     assert paper.calls == ["begin", "end"]
     assert paper.kept == [
@@ -159,8 +201,8 @@ async def test_stages_that_run_come_first_where_there_is_little_room(scene: Scen
     scene.tell(JobStarted("s-1", "x", tuple(StageInfo(n, f"stage {n}", 1) for n in range(9))))
     scene.tell(StageStarted("s-1", 8))
     lines = display.lines()
-    assert [line.split(" ")[0] for line in lines] == ["1.8", "1.0", "1.1", "1.2", "and"]
-    assert lines[-1] == "and 5 more stages"
+    assert [line.split(" ")[0] for line in lines] == ["1.8", "1.0", "1.1", "and", "would"]
+    assert lines[-2] == "and 6 more stages"
     display.close()
 
 
@@ -196,8 +238,10 @@ def test_a_log_gets_lines_where_they_are_asked_for(
     scene.task(attempt=1)
     scene.tell(StageEnded("s-7", 0), JobEnded("s-7", ""))
     assert capsys.readouterr().err.splitlines() == [
-        "job 7 stage 0 map at taxi.py:10: 1/2 tasks in 12.0 s",
-        "job 7 stage 0 map at taxi.py:10: 2/2 tasks in 17.0 s, 1 retried",
+        "job 7 stage 0 map at taxi.py:10: 1/2 tasks in 12.0 s, 1 failed, 2.0 MB out, "
+        "about 12.0 s left, $0.0000756 so far",
+        "job 7 stage 0 map at taxi.py:10: 2/2 tasks in 17.0 s, 1 retried, 3.0 MB out, "
+        "$0.000113 so far",
         "job 7 collect at taxi.py:12: 17.0 s, 2 of 42 tasks, 1 retry, 3.0 MB shuffled, "
         "would cost $0.000113 on Lambda",
     ]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from aflint.driver.report import JobReport, Reporter, StageReport, format_seconds
+from aflint.cost import format_dollars
+from aflint.driver.report import (
+    JobReport,
+    Reporter,
+    StageReport,
+    format_bytes,
+    format_seconds,
+)
 from aflint.events import Event, JobEnded, JobStarted, StageEnded, TaskEnded
 from aflint.task import TaskId
 
@@ -23,6 +30,8 @@ _SELDOM_S: Final = 10.0
 _BAR_FROM_COLUMNS: Final = 72
 _BAR: Final = 24
 _LEAST_NAME: Final = 8
+_NAME: Final = 12
+"""Columns that a stage's name keeps when there is more to say of it."""
 
 
 class Screen(Protocol):
@@ -112,7 +121,7 @@ class ProgressDisplay:
 
         Where there is too little room, running stages come before waiting ones.
         """
-        now, room = self._reporter.clock(), max(1, self._screen.height - 2)
+        now, room = self._reporter.clock(), max(1, self._screen.height - 3)
         open_stages = [
             (job, stage)
             for job in self._running.values()
@@ -128,7 +137,16 @@ class ProgressDisplay:
         ]
         if len(open_stages) > room:
             lines.append(f"and {len(open_stages) - room} more stages")
+        if self._running:
+            lines.append(self._so_far())
         return lines
+
+    def _so_far(self) -> str:
+        """Return what the running jobs have cost until now."""
+        jobs = self._running.values()
+        dollars = format_dollars(sum(job.cost.total for job in jobs))
+        estimated = any(job.estimated for job in jobs)
+        return f"{'would cost ' if estimated else ''}{dollars} so far"
 
 
 class PlainLines:
@@ -168,8 +186,11 @@ class PlainLines:
         stage = report.stage(number)
         seconds = format_seconds(stage.elapsed(self._reporter.clock()) or 0.0)
         done = f"{min(stage.done, stage.tasks):,}/{stage.tasks:,} tasks"
-        retried = f", {stage.retries:,} retried" if stage.retries else ""
-        _write(f"job {_number(report)} stage {number} {stage.name}: {done} in {seconds}{retried}")
+        details = "".join(_details(stage))
+        if (left := stage.left(self._reporter.clock())) is not None:
+            details += f", about {format_seconds(left)} left"
+        details += f", {format_dollars(report.cost.total)} so far"
+        _write(f"job {_number(report)} stage {number} {stage.name}: {done} in {seconds}{details}")
 
 
 class Terminal:
@@ -266,26 +287,53 @@ def in_notebook() -> bool:
 
 
 def stage_line(job: JobReport, stage: StageReport, now: float, width: int, ascii: bool) -> str:
-    """Return a stage in one line of at most `width` columns: what it is, how far it is, since when.
+    """Return a stage in one line of at most `width` columns: what it is, how far it is, what went
+    wrong, since when it runs and how long it still takes. Pure.
 
-    The time is left out until a task of it runs, and the bar where there are too few columns. Pure.
+    The times are left out until a task of it runs, and where there are too few columns, the bar,
+    and then what matters less.
     """
-    seconds = stage.elapsed(now)
     counts = f"{min(stage.done, stage.tasks):,}/{stage.tasks:,}"
-    retried = f", {stage.retries:,} retried" if stage.retries else ""
+    seconds, left = stage.elapsed(now), stage.left(now)
     clock = "" if seconds is None else f" {_clock(seconds)}"
-    right = counts + retried + clock
+    bar = ""
     if width >= _BAR_FROM_COLUMNS:
         full, empty = ("#", "-") if ascii else ("\N{BOX DRAWINGS HEAVY HORIZONTAL}", " ")
         filled = _BAR * min(stage.done, stage.tasks) // max(1, stage.tasks)
-        right = f"{full * filled}{empty * (_BAR - filled)} {right:<20}"
-    elif width - len(right) <= _LEAST_NAME:
-        right = counts
+        bar = f"{full * filled}{empty * (_BAR - filled)} "
+    right = f"{bar}{counts}"
+    for detail in _details(stage):
+        if width - len(right) - len(detail) - len(clock) > _NAME:
+            right += detail
+    if width - len(right) - len(clock) > _LEAST_NAME:
+        right += clock
+    if left is not None and width - len(right) > _NAME + len(rest := f", {_clock(left)} left"):
+        right += rest
+    if bar:
+        right = f"{right:<{_BAR + 21}}"
     name = f"{_number(job)}.{stage.id} {stage.name}"
     room = max(_LEAST_NAME, width - len(right) - 1)
     if len(name) > room:
         name = name[: room - 2] + ".."
     return f"{name:<{room}} {right}"[:width].rstrip()
+
+
+def _details(stage: StageReport) -> Iterator[str]:
+    """Yield what else is to be said of a stage, what matters most first."""
+    for count, what in (
+        (stage.retries, "retried"),
+        (stage.failed if stage.failed != stage.retries else 0, "failed"),
+        (stage.throttled, "throttled"),
+        (stage.speculated, "speculated"),
+        (stage.running, "running"),
+    ):
+        if count > 0:
+            yield f", {count:,} {what}"
+    metrics = stage.metrics
+    read = metrics.input_bytes + metrics.shuffle_read_bytes
+    for size, what in ((read, "in"), (metrics.shuffle_write_bytes, "out")):
+        if size:
+            yield f", {format_bytes(size)} {what}"
 
 
 def _clock(seconds: float) -> str:

@@ -56,7 +56,8 @@ class StageReport:
 
     `done` counts accepted tasks, a second time where one had to be run again because its output was
     lost. A driver before this one had accepted `recovered` of them. `retries` counts attempts that
-    followed a failed one. `started` is None until a task runs.
+    followed a failed one, `speculated` those beside another, `failed` those that ended with an
+    error, and `throttled` how often Lambda refused one. `started` is None until a task runs.
     """
 
     id: int
@@ -67,6 +68,10 @@ class StageReport:
     attempts: int = 0
     failed_attempts: int = 0
     retries: int = 0
+    running: int = 0
+    failed: int = 0
+    speculated: int = 0
+    throttled: int = 0
     started: float | None = None
     ended: float | None = None
     skipped: bool = False
@@ -89,6 +94,18 @@ class StageReport:
         self._unsummed.append(metrics)
         if len(self._unsummed) >= _SUMMED_AT_ONCE:
             _ = self.metrics
+
+    def left(self, now: float) -> float | None:
+        """Return about how many seconds it goes on: as many for each task as for those done so far.
+
+        None before the first is done, and at the end.
+        """
+        seconds = self.elapsed(now)
+        # What a driver before this one had done took none of this one's time.
+        done = self.done - self.recovered
+        if seconds is None or done <= 0 or self.done >= self.tasks:
+            return None
+        return seconds * (self.tasks - self.done) / done
 
     def elapsed(self, now: float) -> float | None:
         """Return the seconds since its first task started, or None before that."""
@@ -367,6 +384,8 @@ class Reporter:
                 task = event.id
                 if (report := self.jobs.get(task.job)) is not None:
                     stage = report.stage(task.stage)
+                    stage.running += 1
+                    stage.speculated += speculative
                     stage.attempts += 1
                     # The upper bits count drivers and jobs: see `aflint.scheduler.messages`.
                     if task.attempt % (1 << LOAN_BITS) and not (event.speculative or task.link):
@@ -425,6 +444,10 @@ class Reporter:
 
     def _ended(self, report: JobReport, event: TaskEnded) -> None:
         stage = report.stage(event.id.stage)
+        stage.running -= 1
+        stage.throttled += event.refused
+        # Without an error: superseded by another attempt, or gone on in its next link.
+        stage.failed += not event.accepted and not event.refused and bool(event.error)
         stage.done += event.accepted
         stage.failed_attempts += not event.accepted
         if event.refused and event.id.attempt % (1 << LOAN_BITS) and not event.id.link:

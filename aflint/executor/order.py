@@ -42,8 +42,10 @@ def comes_in_any_order(step: Step) -> bool:
     match step:
         case ReadShuffle() | CoGroup():
             return True
-        case ReadSplit():
-            return False
+        case ReadSplit(any_order=any_order):
+            # What is dealt out of a cached partition must be dealt as out of its lineage: a task
+            # may run by the one, and again, when its output is lost, by the other.
+            return any_order
         case Anew(parent):  # without a parent it reads a shuffle
             return parent is None or comes_in_any_order(parent)
         case Transform(parent) | Aggregate(parent) | Merge(parent) | Store(parent):

@@ -15,6 +15,7 @@ from aflint.executor.chaining import is_plain_read
 from aflint.executor.fusion import fuse
 from aflint.executor.inputs import Inputs
 from aflint.executor.io_loop import IOLoop
+from aflint.executor.order import comes_in_any_order
 from aflint.executor.reading import (
     aggregate,
     count_split,
@@ -90,6 +91,7 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
                 inputs.io,
                 lambda split: inputs.stored.append((node, partition, split)),
                 inputs.file_key if ours else None,
+                comes_in_any_order(parent),
             )
 
 
@@ -168,7 +170,8 @@ def _stored(
     storage: Storage,
     io: IOLoop,
     done: Callable[[BlocksSplit], None],
-    key_of: Callable[[str], bytes] | None = None,
+    key_of: Callable[[str], bytes] | None,
+    any_order: bool,
 ) -> Iterator[Any]:
     """Yield records, and keep them in a file; `done` is called with it once all have been yielded.
 
@@ -186,4 +189,4 @@ def _stored(
             most = max(1, min(_MOST_RECORDS, most * _BLOCK_BYTES // written, most * 4))
             yield from block
     # A consumer that stops early never comes here: half a partition is not kept.
-    done(BlocksSplit(path, file.size, tagged=key is not None))
+    done(BlocksSplit(path, file.size, key is not None, any_order))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ from aflint.plan.program import (
     WriteShuffle,
     Zip,
 )
-from aflint.task import AwsEndpoints, Blob, FilesSplit, Input, TextSplit
+from aflint.task import AwsEndpoints, Blob, BlocksSplit, FilesSplit, Input, TextSplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,7 +435,9 @@ class _StageBuilder:
     def _build(self, node: Node) -> tuple[Step, Inputs]:
         match node:
             case Source(splits=splits):
-                return self._leaf(ReadSplit, splits)
+                stored = (split for split in splits if isinstance(split, BlocksSplit))
+                any_order = any(split.any_order for split in stored)
+                return self._leaf(partial(ReadSplit, any_order=any_order), splits)
             case Mapped(parent=parent, operator=operator):
                 step, inputs = self.build(parent)
                 # Fused: neighbouring narrow steps become one.

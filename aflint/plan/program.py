@@ -15,9 +15,13 @@ from aflint.plan.lineage import Aggregator, Grouping, Operator, Ordering, Partit
 
 @dataclass(frozen=True, slots=True)
 class ReadSplit:
-    """The records of the split that the task has for this leaf."""
+    """The records of the split that the task has for this leaf.
+
+    `any_order`: they were stored in an order that another attempt might not have come by.
+    """
 
     leaf: int
+    any_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+import pexpect
 import pytest
 from typer.testing import CliRunner
 
@@ -111,3 +113,23 @@ def test_a_program_that_is_not_there_is_one_line(program: str, tmp_path: Path) -
     assert process.returncode == 1
     assert len(err.splitlines()) == 1
     assert err.startswith("error: ")
+
+
+def test_submit_shows_progress_in_a_terminal_of_forty_columns(tmp_path: Path) -> None:
+    pytest.importorskip("pyspark")
+    (tmp_path / "app.py").write_text(
+        "import time\nfrom pyspark import SparkContext\n"
+        "sc = SparkContext()\n"
+        "print(sc.range(2).map(lambda x: time.sleep(0.7) or x).sum())\n"
+    )
+    out = pexpect.run(
+        f"{sys.executable} -m aflint submit --conf spark.aflint.workers=1 app.py",
+        cwd=str(tmp_path),
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "40"},
+        timeout=90,
+        encoding="utf-8",
+    )
+    drawn = [line for line in re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", out) if "0/" in line]
+    assert drawn
+    assert all(len(line) <= 40 and "1 running" in line for line in drawn if ":0" in line)
+    assert "would cost" in out

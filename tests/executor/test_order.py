@@ -112,6 +112,7 @@ def test_whose_turn_is_next() -> None:
         (Product(SPLIT, SHUFFLE, 2), True),
         (CoGroup((SPLIT, SPLIT)), True),
         (Store(SHUFFLE, 1, "folder"), True),
+        (ReadSplit(0, any_order=True), True),
     ],
 )
 def test_which_steps_come_in_any_order(step: Step, expected: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from aflint.testing.simulation import Fault, run_seed
 from aflint.testing.simulation.workloads import NUMBERS, PAIRS, Step, Workload
 
@@ -25,3 +27,17 @@ def test_jobs_that_sort_at_once_cut_at_the_same_bounds() -> None:
         workload = Workload(root, ACTIONS, together=True)
         outcome = run_seed(seed, rates, workload=workload)
         assert not outcome.failure
+
+
+@pytest.mark.parametrize("kept", ["cache", "checkpoint"])
+def test_records_are_dealt_out_of_what_is_kept_as_out_of_its_lineage(kept: str) -> None:
+    """The first job deals out what arrives from a shuffle, and keeps it; when a part of the deal is
+    lost for the next job, it is made again from what was kept.
+    """
+    rates = {Fault.LOST_KEPT: 0.5}
+    for seed in range(6):
+        numbers = tuple(Random(seed).sample(range(10_000), 30))
+        lines = Step("text_file", NUMBERS, (numbers, 2))
+        root = Step("distinct", NUMBERS, (2,), (lines,))
+        root = Step("repartition", NUMBERS, (3,), (Step(kept, NUMBERS, (1,), (root,)),))
+        assert not run_seed(seed, rates, workload=Workload(root, (("sum", 0), ("sum", 0)))).failure
