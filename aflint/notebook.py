@@ -10,6 +10,7 @@ import shlex
 from typing import Any, Final
 
 from aflint.config import Found, parse_text, resolve_config, settings
+from aflint.driver.tracebacks import hide_inside_in_cells
 from aflint.errors import ConfigError
 
 _EXTENSION: Final = "_aflint"
@@ -18,6 +19,7 @@ _EXTENSION: Final = "_aflint"
 def load(shell: Any) -> Extension:
     """Add the cells to a shell."""
     extension = Extension(shell)
+    hide_inside_in_cells()
     shell.input_transformers_cleanup.append(extension.transform)
     shell.user_ns[_EXTENSION] = extension
     return extension

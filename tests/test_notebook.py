@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,76 @@ def test_a_table_of_rows_has_html() -> None:
     assert shown.count("<tr>") == 21
     assert "<td>0</td><td>&lt;i&gt;</td><td>NULL</td>" in shown
     assert "the first 20 rows" in shown
+
+
+STAND_STILL = """\
+%%aflint workers=1 progress=true
+import os, signal, threading
+from pathlib import Path
+
+def wait(x):
+    Path("begun").touch()
+    threading.Event().wait()
+
+def interrupt():
+    while not Path("begun").exists():
+        pass
+    threading.Event().wait(1)  # until its progress is drawn
+    os.kill(os.getpid(), signal.SIGINT)
+
+def go():
+    return session.range(3, num_slices=3).map(wait).collect()
+
+threading.Thread(target=interrupt).start()
+await go()"""
+
+
+def _errors(cell: Any) -> list[str]:
+    """Return the tracebacks that a cell shows, without their colours."""
+    return [
+        re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(each.traceback))
+        for each in cell.outputs
+        if each.output_type == "error"
+    ]
+
+
+@pytest.mark.slow
+def test_progress_is_drawn_below_a_cell_and_ctrl_c_shows_the_lines_of_the_cell_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbformat: Any = pytest.importorskip("nbformat")
+    from nbclient import NotebookClient
+
+    monkeypatch.chdir(tmp_path)
+    new = nbformat.v4.new_code_cell
+    cells = [
+        "%load_ext aflint",
+        STAND_STILL,
+        "await session.range(2).map(lambda x: 1 // x).collect()",
+        "await session.range(4).sum()",
+        "await session.aclose()",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=list(map(new, cells)))
+    drawn: list[str] = []
+
+    class Client(NotebookClient):
+        def process_message(self, message: Any, cell: Any, index: int) -> Any:
+            if message["msg_type"] == "update_display_data":
+                drawn.append(message["content"]["data"]["text/html"])
+            return super().process_message(message, cell, index)
+
+    client = Client(notebook, timeout=120, kernel_name="python3", allow_errors=True)
+    client.execute()
+    _, interrupted, failed, went_on, _ = notebook.cells
+    assert any('<progress style="width: 12em" max="3" value="0"' in each for each in drawn)
+    (shown,) = (each.data["text/html"] for each in interrupted.outputs if "data" in each)
+    assert "<summary>job 1 collect at line 19 of a cell: failed" in shown
+    for cell, last in ((interrupted, "await go()"), (failed, "1 // x).collect()")):
+        (text,) = _errors(cell)
+        assert last in text
+        assert "aflint/" not in text.replace("aflint/errors", "")
+    assert "ZeroDivisionError" in _errors(failed)[0]
+    assert went_on.outputs[-1].data["text/plain"] == "6"
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from aflint.driver.progress import (
     stage_line,
 )
 from aflint.driver.report import JobReport, Reporter, StageReport
+from aflint.driver.widget import progress_html
 from aflint.events import (
     Event,
     JobEnded,
@@ -73,11 +74,11 @@ class Paper:
     def begin(self) -> None:
         self.calls.append("begin")
 
-    def draw(self, lines: Sequence[str]) -> None:
+    def draw(self, lines: Sequence[str], running: Sequence[JobReport]) -> None:
         self.drawn = list(lines)
 
-    def keep(self, line: str) -> None:
-        self.kept.append(line)
+    def keep(self, job: JobReport) -> None:
+        self.kept += job.closing_lines()
 
     def end(self) -> None:
         self.calls.append("end")
@@ -307,6 +308,34 @@ async def test_a_notebook_shows_progress_in_the_cell_of_its_job(
         first[-1] == "job 7 collect at taxi.py:12: 0.00 s, 0 of 42 tasks, would cost $0 on Lambda"
     )
     display.close()
+
+
+def test_a_notebook_has_a_bar_for_each_stage_and_a_line_for_each_job_that_ended(
+    scene: Scene,
+) -> None:
+    scene.job(name="<collect>")
+    scene.tell(StageStarted("s-7", 0))
+    scene.task(accepted=False)
+    scene.task(attempt=1)
+    scene.now += 3
+    job = scene.reporter.jobs["s-7"]
+    shown = progress_html([], [job], scene.now)
+    assert "&lt;collect&gt;: 3.00 s, would have cost $0.0000" in shown
+    assert 'max="2" value="1" aria-label="map at taxi.py:10: 1 of 2 tasks"' in shown
+    assert "1 retried" in shown
+    assert "2.0 MB out" in shown
+    assert "about 3.00 s left" in shown
+    assert shown.count("<progress") == 2
+    scene.tell(StageEnded("s-7", 0))
+    assert progress_html([], [job], scene.now).count("<progress") == 1
+    scene.tell(JobEnded("s-7", "ValueError: <b>"))
+    shown = progress_html([job], [], scene.now)
+    assert (
+        "<details><summary>job 7 &lt;collect&gt;: failed after 3.00 s (ValueError: &lt;b&gt;)"
+        in shown
+    )
+    assert "<progress" not in shown
+    assert "<collect>" not in shown
 
 
 async def test_a_job_that_is_over_at_once_is_not_drawn(scene: Scene) -> None:

@@ -19,6 +19,8 @@ import typer
 from aflint.cli.command import Given, command
 from aflint.cli.panels import Panel
 from aflint.config import Config
+from aflint.driver.tracebacks import hide_inside_in_cells, show_in_cell
+from aflint.errors import AflintError
 from aflint.executor.io_loop import IOLoop
 from aflint.pyspark.calls import Calls
 
@@ -48,7 +50,9 @@ def prompt(names: dict[str, Any], banner: str, io: IOLoop | None = None) -> None
     app.initialize(argv=[])
     if io is not None:
         app.shell.loop_runner = partial(run_until_interrupted, io)
-        app.shell.set_custom_exc((asyncio.CancelledError,), _show_interrupt)
+        app.shell.set_custom_exc((asyncio.CancelledError, AflintError), _show_end)
+    else:
+        hide_inside_in_cells()
     app.start()
 
 
@@ -83,8 +87,11 @@ def run_until_interrupted(io: IOLoop, coroutine: Coroutine[Any, Any, T]) -> T:
     return result
 
 
-def _show_interrupt(shell: Any, *error: Any, tb_offset: int | None = None) -> None:
-    typer.echo(_INTERRUPT, err=True)
+def _show_end(shell: Any, kind: type, error: Any, trace: Any, tb_offset: Any = None) -> None:
+    if issubclass(kind, AflintError):
+        show_in_cell(shell, kind, error, trace, tb_offset)
+    else:
+        typer.echo(_INTERRUPT, err=True)
 
 
 class _Console(code.InteractiveConsole):

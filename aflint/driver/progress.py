@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aflint.cost import format_dollars
 from aflint.driver.report import (
     JobReport,
     Reporter,
     StageReport,
-    format_bytes,
     format_seconds,
 )
+from aflint.driver.widget import Notebook
 from aflint.events import Event, JobEnded, JobStarted, StageEnded, TaskEnded
 from aflint.task import TaskId
 
@@ -56,12 +56,12 @@ class Screen(Protocol):
         """Make ready, in the context of what started a job."""
         ...
 
-    def draw(self, lines: Sequence[str]) -> None:
-        """Show these lines in place of those drawn before."""
+    def draw(self, lines: Sequence[str], running: Sequence[JobReport]) -> None:
+        """Show these lines, of these jobs, in place of those drawn before."""
         ...
 
-    def keep(self, line: str) -> None:
-        """Show a line that stays, above what is drawn."""
+    def keep(self, job: JobReport) -> None:
+        """Show a job that is over, to stay above what is drawn."""
         ...
 
     def end(self) -> None:
@@ -97,9 +97,7 @@ class ProgressDisplay:
                     # picture.
                     self._draw_in(_FIRST_S)
             case JobEnded(id) if (report := self._running.pop(id, None)) is not None:
-                self._screen.keep(report.summary())
-                if report.hint:
-                    self._screen.keep(f"better: {report.hint}")
+                self._screen.keep(report)
                 if not self._running:
                     self._stop()
 
@@ -107,7 +105,7 @@ class ProgressDisplay:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._draw)
 
     def _draw(self) -> None:
-        self._screen.draw(self.lines())
+        self._screen.draw(self.lines(), list(self._running.values()))
         self._draw_in(_AGAIN_S)
 
     def _stop(self) -> None:
@@ -126,7 +124,7 @@ class ProgressDisplay:
             (job, stage)
             for job in self._running.values()
             for stage in job.stages
-            if not stage.skipped and stage.ended is None and stage.done < stage.tasks
+            if not (stage.skipped or stage.over)
         ]
         if len(open_stages) > room:
             # A stable sort: within each of the two kinds the order stays.
@@ -176,17 +174,15 @@ class PlainLines:
                     self._write(*place)
             case JobEnded(id) if id in self._reporter.jobs:
                 self._written = {p: at for p, at in self._written.items() if p[0] != id}
-                report = self._reporter.jobs[id]
-                _write(report.summary())
-                if report.hint:
-                    _write(f"better: {report.hint}")
+                for line in self._reporter.jobs[id].closing_lines():
+                    _write(line)
 
     def _write(self, job: str, number: int) -> None:
         report = self._reporter.jobs[job]
         stage = report.stage(number)
         seconds = format_seconds(stage.elapsed(self._reporter.clock()) or 0.0)
         done = f"{min(stage.done, stage.tasks):,}/{stage.tasks:,} tasks"
-        details = "".join(_details(stage))
+        details = "".join(stage.details())
         if (left := stage.left(self._reporter.clock())) is not None:
             details += f", about {format_seconds(left)} left"
         details += f", {format_dollars(report.cost.total)} so far"
@@ -220,7 +216,7 @@ class Terminal:
             self._live.stop()
             self._live = None
 
-    def draw(self, lines: Sequence[str]) -> None:
+    def draw(self, lines: Sequence[str], running: Sequence[JobReport]) -> None:
         from rich.live import Live
         from rich.text import Text
 
@@ -229,35 +225,9 @@ class Terminal:
             self._live.start()
         self._live.update(Text("\n".join(lines), no_wrap=True, overflow="crop"), refresh=True)
 
-    def keep(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-class Notebook:
-    """The output of the cell that started a job: it is written over until the last job ends."""
-
-    width = 100
-    height = 40
-    ascii = False
-
-    def __init__(self) -> None:
-        self._kept: list[str] = []
-        self._shown: Any = None
-
-    def begin(self) -> None:
-        from IPython.display import display
-
-        self._kept = []
-        self._shown = display({"text/plain": ""}, raw=True, display_id=True)
-
-    def end(self) -> None:
-        self.draw(())
-
-    def draw(self, lines: Sequence[str]) -> None:
-        self._shown.update({"text/plain": "\n".join([*self._kept, *lines])}, raw=True)
-
-    def keep(self, line: str) -> None:
-        self._kept.append(line)
+    def keep(self, job: JobReport) -> None:
+        for line in job.closing_lines():
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def open_progress(reporter: Reporter, asked: bool | None) -> ProgressDisplay | PlainLines | None:
@@ -268,7 +238,7 @@ def open_progress(reporter: Reporter, asked: bool | None) -> ProgressDisplay | P
     if asked is False:
         return None
     if in_notebook():
-        return ProgressDisplay(Notebook(), reporter)
+        return ProgressDisplay(Notebook(reporter.clock), reporter)
     if sys.stderr.isatty() and not (console := _console()).is_dumb_terminal:
         return ProgressDisplay(Terminal(console), reporter)
     return PlainLines(reporter) if asked else None
@@ -302,7 +272,7 @@ def stage_line(job: JobReport, stage: StageReport, now: float, width: int, ascii
         filled = _BAR * min(stage.done, stage.tasks) // max(1, stage.tasks)
         bar = f"{full * filled}{empty * (_BAR - filled)} "
     right = f"{bar}{counts}"
-    for detail in _details(stage):
+    for detail in stage.details():
         if width - len(right) - len(detail) - len(clock) > _NAME:
             right += detail
     if width - len(right) - len(clock) > _LEAST_NAME:
@@ -316,24 +286,6 @@ def stage_line(job: JobReport, stage: StageReport, now: float, width: int, ascii
     if len(name) > room:
         name = name[: room - 2] + ".."
     return f"{name:<{room}} {right}"[:width].rstrip()
-
-
-def _details(stage: StageReport) -> Iterator[str]:
-    """Yield what else is to be said of a stage, what matters most first."""
-    for count, what in (
-        (stage.retries, "retried"),
-        (stage.failed if stage.failed != stage.retries else 0, "failed"),
-        (stage.throttled, "throttled"),
-        (stage.speculated, "speculated"),
-        (stage.running, "running"),
-    ):
-        if count > 0:
-            yield f", {count:,} {what}"
-    metrics = stage.metrics
-    read = metrics.input_bytes + metrics.shuffle_read_bytes
-    for size, what in ((read, "in"), (metrics.shuffle_write_bytes, "out")):
-        if size:
-            yield f", {format_bytes(size)} {what}"
 
 
 def _clock(seconds: float) -> str:

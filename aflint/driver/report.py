@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Final
@@ -106,6 +106,28 @@ class StageReport:
         if seconds is None or done <= 0 or self.done >= self.tasks:
             return None
         return seconds * (self.tasks - self.done) / done
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it is left to do."""
+        return self.ended is not None or self.done >= self.tasks
+
+    def details(self) -> Iterator[str]:
+        """Yield what else is to be said of a stage, what matters most first."""
+        for count, what in (
+            (self.retries, "retried"),
+            (self.failed if self.failed != self.retries else 0, "failed"),
+            (self.throttled, "throttled"),
+            (self.speculated, "speculated"),
+            (self.running, "running"),
+        ):
+            if count > 0:
+                yield f", {count:,} {what}"
+        metrics = self.metrics
+        read = metrics.input_bytes + metrics.shuffle_read_bytes
+        for size, what in ((read, "in"), (metrics.shuffle_write_bytes, "out")):
+            if size:
+                yield f", {format_bytes(size)} {what}"
 
     def elapsed(self, now: float) -> float | None:
         """Return the seconds since its first task started, or None before that."""
@@ -218,6 +240,12 @@ class JobReport:
         """Return the job in one line."""
         number = self.id.rpartition("-")[2]
         return f"job {number} {self.name}: {', '.join([self._outcome(), *self._figures()])}"
+
+    def closing_lines(self) -> list[str]:
+        """Return what stays of it on a screen: its summary, and which setting would have been
+        better.
+        """
+        return [self.summary(), *([f"better: {self.hint}"] if self.hint else [])]
 
     def _outcome(self) -> str:
         if self.running:
@@ -385,7 +413,7 @@ class Reporter:
                 if (report := self.jobs.get(task.job)) is not None:
                     stage = report.stage(task.stage)
                     stage.running += 1
-                    stage.speculated += speculative
+                    stage.speculated += event.speculative
                     stage.attempts += 1
                     # The upper bits count drivers and jobs: see `aflint.scheduler.messages`.
                     if task.attempt % (1 << LOAN_BITS) and not (event.speculative or task.link):

@@ -48,6 +48,24 @@ def hide_inside_at_exit() -> None:
     sys.excepthook = partial(_show, sys.excepthook)
 
 
+def hide_inside_in_cells() -> None:
+    """Have `hide_inside` called for an error that ends a cell, where IPython runs the program.
+
+    A program that has a handler of its own for some exceptions keeps it: IPython has one for all.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is not None and not shell.custom_exceptions:
+        shell.set_custom_exc((AflintError, BaseExceptionGroup, *_INTERRUPTS), show_in_cell)
+
+
+def show_in_cell(
+    shell: Any, kind: type[BaseException], error: BaseException, trace: Any, tb_offset: Any = None
+) -> None:
+    """Show an error that ends a cell, with the program's own lines alone."""
+    hide_inside(error)
+    shell.showtraceback((kind, error, trace), tb_offset=tb_offset, running_compiled_code=True)
+
+
 def _show(hook: Any, kind: type[BaseException], error: BaseException, trace: Any) -> None:
     hide_inside(error)
     hook(kind, error, error.__traceback__)

@@ -9,7 +9,7 @@ import warnings
 from typing import Any
 
 from aflint.driver.callsite import add_front
-from aflint.driver.tracebacks import hide_inside_at_exit
+from aflint.driver.tracebacks import hide_inside_at_exit, hide_inside_in_cells
 from aflint.errors import ConfigError
 
 OLDEST, NEWEST = (3, 5), (4, 3)
@@ -37,6 +37,7 @@ def install() -> None:
     # Jobs and errors name the line that called PySpark, and none within it.
     add_front(os.path.dirname(__file__), os.path.dirname(pyspark.__file__))
     hide_inside_at_exit()
+    hide_inside_in_cells()
     check_release(names.VERSION)
     _install_rdd(names)
     _install_context(names)

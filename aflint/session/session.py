@@ -24,7 +24,7 @@ from aflint.driver.explaining import explained_to
 from aflint.driver.keeper import Keeper
 from aflint.driver.report import JobReport
 from aflint.driver.splits import Paths
-from aflint.driver.tracebacks import hide_inside
+from aflint.driver.tracebacks import hide_inside, hide_inside_in_cells
 from aflint.errors import (
     AflintError,
     ClosureError,
@@ -79,6 +79,7 @@ async def open(config: str | Path | Config | None = None, **overrides: Any) -> S
     when its loop or the interpreter ends, with a ResourceWarning.
     """
     session = connect(config, **overrides)
+    hide_inside_in_cells()
     # Entered and left by a task of its own: a notebook runs each cell in another one.
     session._keeper = Keeper(f"session {session.id}", session)
     await session._keeper.open()
