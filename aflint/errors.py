@@ -75,6 +75,10 @@ class ConfigError(AflintError):
     """A setting that is unknown, of the wrong type or out of range."""
 
 
+class UnpricedRegionError(ConfigError):
+    """Dollars were asked for, and there are no prices for the region."""
+
+
 class InvalidArgumentError(AflintError, ValueError):
     """An argument of an API call that cannot be right."""
 

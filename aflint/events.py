@@ -21,8 +21,8 @@ _log = logging.getLogger("aflint.scheduler")  # most events are its own
 class RunStarted:
     """A session is open. `host` is where its tasks run: this machine's name, or the function's.
 
-    Where `estimated`, nothing is billed: dollars are what the run would cost on Lambda. `settings`
-    are the configuration's.
+    Where `estimated`, nothing is billed: dollars are what the run would cost on Lambda. They are
+    told at the prices of `region`. `settings` are the configuration's.
     """
 
     run: str
@@ -32,6 +32,7 @@ class RunStarted:
     estimated: bool
     memory_mb: int
     settings: Mapping[str, str]
+    region: str = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)

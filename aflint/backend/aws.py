@@ -96,6 +96,7 @@ async def assemble(
         secret=found.secret,
         asked=asked,
         memory_sizes_mb=sizes,
+        region=aws.region,
         runs_on_s=found.timeout_s,
     )
 

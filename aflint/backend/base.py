@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aflint.codec.secret import Secret
 from aflint.config import Config
-from aflint.cost import Usage
+from aflint.cost import US_EAST_1, Usage
 from aflint.invoker.base import Invoker
 from aflint.plan.planner import TaskSettings
 from aflint.scheduler.policy import Policy
@@ -17,6 +17,9 @@ from aflint.transport.base import Transport
 
 if TYPE_CHECKING:
     from aflint.localcloud import LocalCloud
+
+
+DEFAULT_REGION: Final = US_EAST_1.region
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Backend:
     """What the driver itself, beside its tasks, has asked of AWS so far."""
     memory_sizes_mb: tuple[int, ...] = ()
     """Those of the functions that there are, smallest first."""
+    region: str = DEFAULT_REGION
+    """Where jobs run; of jobs on this machine, where they might."""
     runs_on_s: float = 0.0
     """How long after its start an attempt may still run, and be billed, once it was stopped."""
 

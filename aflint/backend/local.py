@@ -6,7 +6,7 @@ import logging
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from aflint.backend.base import Backend, policy_of
+from aflint.backend.base import DEFAULT_REGION, Backend, policy_of
 from aflint.codec.secret import SECRET_FILE, Secret
 from aflint.config import Config
 from aflint.invoker.local import LocalInvoker
@@ -54,4 +54,5 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
         parallelism=config.workers,
         estimated=True,
         secret=secret,
+        region=config.region or DEFAULT_REGION,
     )

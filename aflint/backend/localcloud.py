@@ -10,7 +10,7 @@ from typing import Final
 from aflint.aws.bare.signing import Credentials
 from aflint.aws.clients import Aws
 from aflint.backend.aws import assemble
-from aflint.backend.base import Backend
+from aflint.backend.base import DEFAULT_REGION, Backend
 from aflint.config import Auto, Config
 from aflint.deploy.options import DeployOptions
 from aflint.deploy.status import Found
@@ -34,6 +34,7 @@ async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -
     concurrency = config.concurrency if asked else config.workers
     cloud = await stack.enter_async_context(
         LocalCloud(
+            region=config.region or DEFAULT_REGION,
             message_limit_bytes=config.message_limit_kib * 1024,
             concurrency=concurrency + _SPARE,
         )

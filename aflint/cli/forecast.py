@@ -20,8 +20,11 @@ def wanted_load(
     tasks: int | None,
     reducers: int | None,
     concurrency: int,
-) -> JobLoad:
-    """Return the load of a workload or of a recorded job. Raises InvalidArgumentError."""
+) -> tuple[JobLoad, str]:
+    """Return the load of a workload or of a recorded job, and the region at whose prices that was
+    told. Raises InvalidArgumentError.
+    """
+    from aflint.cost import US_EAST_1
     from aflint.cost.load import load_of, parse_size, scaled
     from aflint.cost.workloads import workload_named
 
@@ -32,7 +35,8 @@ def wanted_load(
         known = workload_named(workload)
         if size is None:
             raise InvalidArgumentError(f"--workload {workload} needs a --size, such as 100TB")
-        return load_of(workload, known, parse_size(size), tasks, reducers, concurrency)
+        load = load_of(workload, known, parse_size(size), tasks, reducers, concurrency)
+        return load, US_EAST_1.region
     if tasks is not None or reducers is not None:
         raise InvalidArgumentError(
             "--tasks and --reducers are for workloads: a recorded job has as many tasks for its "
@@ -41,12 +45,13 @@ def wanted_load(
     from aflint.observe.finding import find_job
     from aflint.observe.loads import load_of_job
 
-    load = load_of_job(*find_job(recorded))
+    run, job = find_job(recorded)
+    load = load_of_job(run, job)
     if size is None:
-        return load
+        return load, run.region
     if not load.input_bytes:
         raise InvalidArgumentError(f"job {recorded} read no files: it has no size to change")
-    return scaled(load, parse_size(size) / load.input_bytes)
+    return scaled(load, parse_size(size) / load.input_bytes), run.region
 
 
 def write(found: Forecast, low: Forecast, high: Forecast) -> None:

@@ -35,7 +35,8 @@ def jobs_table(found: list[tuple[Run, Job]], now: float, width: int) -> Table:
     for column in columns:
         table.add_column(column, no_wrap=column == "job", overflow="fold")
     for run, job in found:
-        dollars = format_dollars(job.dollars)
+        known = run.dollars(job)
+        dollars = "unknown" if known is None else format_dollars(known)
         done, asked = (sum(getattr(s, n) for s in job.stages) for n in ("done", "asked"))
         cells = {
             "job": job.id,
@@ -43,7 +44,7 @@ def jobs_table(found: list[tuple[Run, Job]], now: float, width: int) -> Table:
             "began": f"{age(now - job.submitted)} ago",
             "took": "" if job.completed is None else format_seconds(job.completed - job.submitted),
             "tasks": f"{done}/{asked}",
-            "dollars": f"({dollars})" if run.estimated else dollars,
+            "dollars": f"({dollars})" if run.estimated and known is not None else dollars,
             "name": f"{job.name} in {run.name}",
         }
         table.add_row(*(Text(cells[column]) for column in columns))
@@ -66,7 +67,10 @@ def show(run: Run, job: Job) -> None:
 
     out = console()
     took = "" if job.completed is None else f" in {format_seconds(job.completed - job.submitted)}"
-    cost = f"{'would cost ' if run.estimated else ''}{format_dollars(job.dollars)}"
+    dollars = run.dollars(job)
+    cost = f"{'would cost ' if run.estimated else ''}{format_dollars(dollars or 0.0)}"
+    if dollars is None:
+        cost = f"dollars unknown (there are no prices for {run.region})"
     if job.predicted is not None:
         cost += f" ({format_predicted(job.predicted)} predicted)"
     out.print(f"job {job.id} {job.name}: {run.state(job)}{took}, {cost}", markup=False)
@@ -80,7 +84,7 @@ def show(run: Run, job: Job) -> None:
         table.add_row(
             str(number), stage.state, f"{stage.done}/{stage.asked}",
             str(len(stage.ended("failed")) or ""), *(format_bytes(s) if s else "" for s in sizes),
-            format_dollars(stage.sum("dollars")), Text(stage.name),
+            "" if dollars is None else format_dollars(stage.dollars), Text(stage.name),
         )  # fmt: skip
     out.print(table)
     for number, stage in enumerate(job.stages):
@@ -114,7 +118,7 @@ def as_dict(run: Run, job: Job, *, whole: bool) -> dict[str, Any]:
     return {
         "job": job.id, "run": run.id, "program": run.name, "backend": run.backend,
         "name": job.name, "state": run.state(job), "error": job.error, "began": job.submitted,
-        "ended": job.completed, "dollars": job.dollars, "estimated": run.estimated,
+        "ended": job.completed, "dollars": run.dollars(job), "estimated": run.estimated,
         "predicted": None if job.predicted is None else asdict(job.predicted),
         "stages": stages,
     }  # fmt: skip

@@ -56,7 +56,10 @@ def register(app: typer.Typer) -> None:
         reducers: Annotated[
             int | None, _job_option("--reducers", min=1, help="Reduce tasks.")
         ] = None,
-        region: Annotated[str, _job_option("--region", help="Whose prices.")] = "us-east-1",
+        region: Annotated[
+            str | None, _job_option("--region", help="Whose prices.",
+                                    show_default="that of the job, or us-east-1"),
+        ] = None,
         seeds: Annotated[int, _fault_option("--seeds", min=1, help="How many seeds to run.")] = 100,
         start: Annotated[int, _fault_option("--start", help="The first seed.")] = 0,
         faults: Annotated[
@@ -78,8 +81,11 @@ def register(app: typer.Typer) -> None:
             from aflint.cost.prices import prices_of
             from aflint.cost.simulator import Cloud
 
-            load = forecast.wanted_load(workload, recorded, size, tasks, reducers, concurrency)
-            cloud = Cloud(concurrency, memory_mb, transport, prices=prices_of(region))
+            load, ran_in = forecast.wanted_load(
+                workload, recorded, size, tasks, reducers, concurrency
+            )
+            prices = prices_of(region or ran_in)
+            cloud = Cloud(concurrency, memory_mb, transport, prices=prices)
             _run_job(load, cloud, levels, as_json=as_json)
         elif size is not None:
             raise InvalidArgumentError(

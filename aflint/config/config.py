@@ -220,6 +220,14 @@ class Config:
         hint="a region such as us-east-1",
         example="us-east-1",
     )
+    price_region: str | None = _setting(
+        None,
+        "Region at whose list prices dollars are told. None: the one that jobs run in, and of jobs "
+        "on this machine `region`, or else us-east-1.",
+        pattern=r"[a-z]{2}(-[a-z0-9]+)+",
+        hint="a region such as us-east-1",
+        example="us-east-1",
+    )
     profile: str | None = _setting(None, "Profile in AWS's own settings.", example="default")
     endpoint_url: str | None = _setting(
         None,

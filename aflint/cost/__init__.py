@@ -17,7 +17,7 @@ from aflint.cost.bill import (
     sqs_shuffle_cost,
     storage_usage,
 )
-from aflint.cost.prices import US_EAST_1, Architecture, PriceTable
+from aflint.cost.prices import US_EAST_1, Architecture, PriceTable, is_priced, prices_of
 
 __all__ = [
     "BASE64_EXPANSION",
@@ -30,8 +30,10 @@ __all__ = [
     "billed_sqs_requests",
     "dollars",
     "format_dollars",
+    "is_priced",
     "lambda_usage",
     "price",
+    "prices_of",
     "s3_break_even_bytes",
     "s3_shuffle_cost",
     "sqs_shuffle_cost",

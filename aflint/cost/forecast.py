@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from aflint import limits
-from aflint.cost.bill import BASE64_EXPANSION, Cost, Usage, price, s3_break_even_bytes
+from aflint.cost.bill import (
+    BASE64_EXPANSION,
+    Cost,
+    Usage,
+    dollars,
+    price,
+    s3_break_even_bytes,
+)
 from aflint.cost.prices import US_EAST_1, Architecture, PriceTable
 from aflint.cost.rates import RATES, Rates
 
@@ -72,6 +79,7 @@ class Setup:
     journal_s: float = 0.0
     message_bytes: int = limits.SQS_OLD_MESSAGE_BYTES
     architecture: Architecture = "x86_64"
+    prices: PriceTable = US_EAST_1
 
     @property
     def slowdown(self) -> float:
@@ -99,15 +107,18 @@ class Forecast:
     seconds: float
     usage: Usage
     cold: int
+    prices: PriceTable = US_EAST_1
+    architecture: Architecture = "x86_64"
 
-    def cost(self, prices: PriceTable = US_EAST_1, architecture: Architecture = "x86_64") -> Cost:
-        """Return its dollars."""
-        return price(self.usage, prices, architecture)
+    @property
+    def cost(self) -> Cost:
+        """Its dollars."""
+        return price(self.usage, self.prices, self.architecture)
 
     @property
     def dollars(self) -> float:
         """All of them together."""
-        return self.cost().total
+        return dollars(self.usage, self.prices, self.architecture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +237,12 @@ def forecast(stages: Sequence[StageWork], setup: Setup, rates: Rates = RATES) ->
         gb_seconds=cold * setup.cold_s * setup.memory_mb / 1024, s3_put=entries, s3_get=entries
     )
     return Forecast(
-        tuple(found.values()), free, sum((each.usage for each in found.values()), beside), cold
+        tuple(found.values()),
+        free,
+        sum((each.usage for each in found.values()), beside),
+        cold,
+        setup.prices,
+        setup.architecture,
     )
 
 

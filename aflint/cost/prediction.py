@@ -97,7 +97,11 @@ class Prediction:
 
     jobs: tuple[PredictedJob, ...]
     notes: tuple[str, ...] = ()
-    prices: PriceTable = US_EAST_1
+
+    @property
+    def prices(self) -> PriceTable:
+        """Those of the region that its jobs are to run in."""
+        return self.jobs[0].setup.prices if self.jobs else US_EAST_1
 
     @property
     def dollars(self) -> Span:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from aflint.errors import InvalidArgumentError
+from aflint.errors import InvalidArgumentError, UnpricedRegionError
 
 Architecture = Literal["x86_64", "arm64"]
 
@@ -72,11 +72,21 @@ US_EAST_1: Final = PriceTable(
 """
 
 
+_TABLES: Final = {table.region: table for table in (US_EAST_1,)}
+
+
+def is_priced(region: str) -> bool:
+    """Say whether there are prices for a region."""
+    return region in _TABLES
+
+
 def prices_of(region: str) -> PriceTable:
-    """Return the prices of a region. Raises InvalidArgumentError where there are none here."""
-    tables = {table.region: table for table in (US_EAST_1,)}
-    if region not in tables:
-        raise InvalidArgumentError(
-            f"there are no prices for region {region!r}; there are those of {', '.join(tables)}"
-        )
-    return tables[region]
+    """Return the prices of a region. Raises UnpricedRegionError where there are none here."""
+    try:
+        return _TABLES[region]
+    except KeyError:
+        raise UnpricedRegionError(
+            f"there are no prices for region {region!r}, so its dollars are not known; there are "
+            f"those of {', '.join(_TABLES)}. To be told dollars at these in its place, set "
+            f'price_region = "{next(iter(_TABLES))}"'
+        ) from None

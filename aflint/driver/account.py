@@ -6,14 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from aflint.cost import Usage, price
+from aflint.cost import US_EAST_1, PriceTable, Usage, price
 from aflint.task import TaskId
 
 _BEGUN_S: Final = 0.001
 """An invocation is billed by the begun millisecond."""
-
-_GB_SECOND_USD: Final = price(Usage(gb_seconds=1)).total
-_INVOCATION_USD: Final = price(Usage(lambda_requests=1)).total
 
 
 @dataclass(slots=True)
@@ -49,6 +46,7 @@ class Account:
     Work for each call does not grow with the number of attempts.
     """
 
+    prices: PriceTable = US_EAST_1
     runs_on_s: float = 0.0
     ended: float = 0.0
     silent: int = 0
@@ -71,7 +69,7 @@ class Account:
     def entry(self, stage: int, memory_mb: int) -> float:
         """Return the least that one more attempt of a stage will cost."""
         tally = self._stages.get(stage)
-        return _dollars(0.0, memory_mb) + (tally.each if tally is not None else 0.0)
+        return self._dollars(0.0, memory_mb) + (tally.each if tally is not None else 0.0)
 
     def started(self, id: TaskId, now: float, memory_mb: int) -> None:
         """Count an attempt in."""
@@ -89,10 +87,10 @@ class Account:
         if usage is None:
             self._tally(id.stage, -1)
             self.silent += 1
-            self.ended += _dollars(now - start, memory_mb)
+            self.ended += self._dollars(now - start, memory_mb)
             self._tail += self._left(start, now, memory_mb)
         else:
-            cost = price(usage)
+            cost = price(usage, self.prices)
             self.ended += cost.total
             requests = cost.sqs + cost.s3_put + cost.s3_get
             self._tally(id.stage, -1, requests if usage.lambda_requests else None)
@@ -126,12 +124,12 @@ class Account:
         return self._tail + math.fsum(left)
 
     def _left(self, start: float, now: float, memory_mb: int) -> float:
-        return _rate(memory_mb) * max(0.0, start + self.runs_on_s - now)
+        return self._rate_of(memory_mb) * max(0.0, start + self.runs_on_s - now)
 
     def _add(self, start: float, memory_mb: int, sign: int) -> None:
-        rate = _rate(memory_mb)
+        rate = self._rate_of(memory_mb)
         self._rate += sign * rate
-        self._fixed += sign * (_dollars(0.0, memory_mb) - rate * start)
+        self._fixed += sign * (self._dollars(0.0, memory_mb) - rate * start)
 
     def _tally(self, stage: int, change: int, requests: float | None = None) -> None:
         tally = self._stages.setdefault(stage, _StageTally())
@@ -143,12 +141,10 @@ class Account:
             tally.dollars += requests
         self._expected += tally.expected
 
+    def _rate_of(self, memory_mb: int) -> float:
+        """Return what one second costs."""
+        return memory_mb / 1024 * self.prices.gb_second("x86_64")
 
-def _rate(memory_mb: int) -> float:
-    """Return what one second costs."""
-    return memory_mb / 1024 * _GB_SECOND_USD
-
-
-def _dollars(seconds: float, memory_mb: int) -> float:
-    """Return what an invocation has cost after some time."""
-    return _INVOCATION_USD + (seconds + _BEGUN_S) * _rate(memory_mb)
+    def _dollars(self, seconds: float, memory_mb: int) -> float:
+        """Return what an invocation has cost after some time."""
+        return self.prices.lambda_request + (seconds + _BEGUN_S) * self._rate_of(memory_mb)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from aflint.cost import Usage, format_dollars, price
+from aflint.cost import US_EAST_1, PriceTable, Usage, dollars, format_dollars
 from aflint.driver.account import Account
 from aflint.driver.report import task_usage
 from aflint.errors import AflintError, BudgetExceededError, DeadlineExceededError
@@ -67,6 +67,7 @@ class Watch:
     runs_on_s: float
     driver_usd: Callable[[], float]
     cancel: Callable[[str, AflintError], object]
+    prices: PriceTable = US_EAST_1
     _jobs: dict[str, _Watched] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
@@ -74,7 +75,7 @@ class Watch:
         match event:
             case JobStarted(id, name, stages):
                 tasks = sum(stage.tasks for stage in stages)
-                account = Account(self.runs_on_s)
+                account = Account(self.prices, self.runs_on_s)
                 job = self._jobs[id] = _Watched(name, tasks, _clock(), account)
                 self._look(id, job)
             case TaskStarted(id=task):
@@ -121,7 +122,7 @@ class Watch:
     ) -> None:
         if job is not None:
             usages = (task_usage(m, self.memory_mb, estimate=self.estimate) for m in links)
-            job.account.ended += sum(price(usage).total for usage in usages)
+            job.account.ended += sum(dollars(usage, self.prices) for usage in usages)
             job.done.add(place)
 
     def _committed(self, job: _Watched, now: float) -> float:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from aflint.aio import to_the_end
 from aflint.codec import closure, frame, records
 from aflint.codec.digest import checked_blob
-from aflint.cost import Usage
+from aflint.cost import US_EAST_1, Usage
 from aflint.cost.forecast import Setup
 from aflint.cost.prediction import Prediction
 from aflint.driver import commit
@@ -115,6 +115,8 @@ class JobRunner:
     failed: FailedTasks | None = None
     """Where a task that failed a job is kept, if it is."""
     closed: bool = False
+    region: str = US_EAST_1.region
+    """The one at whose prices dollars are told."""
     sampling: Sampling | None = None
     """By which every job is sampled, and not run: see `aflint explain`."""
     # What a trial job found out about the backend, once one was needed.

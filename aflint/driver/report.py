@@ -12,13 +12,17 @@ from typing import Any, Final
 
 from aflint import html
 from aflint.cost import (
+    US_EAST_1,
     Cost,
+    PriceTable,
     Usage,
     billed_gb_seconds,
     billed_sqs_requests,
     dollars,
     format_dollars,
+    is_priced,
     price,
+    prices_of,
 )
 from aflint.cost.forecast import Setup
 from aflint.driver.advising import Measured, hint
@@ -167,6 +171,8 @@ class JobReport:
     """What `explain(predict=True)` had said of it."""
     memory_mb: int = 0
     """That of functions which do not say how much they have."""
+    region: str = US_EAST_1.region
+    """The one at whose prices dollars are told."""
     _used: Usage = field(default_factory=Usage)
     # Of attempts, not in the sum yet, as in StageReport.
     _unsummed: list[TaskMetrics] = field(default_factory=list)
@@ -233,8 +239,16 @@ class JobReport:
 
     @property
     def cost(self) -> Cost:
-        """Dollars by the price table of `aflint.cost`."""
-        return price(self.usage)
+        """Dollars by the price table of `aflint.cost`.
+
+        Raises UnpricedRegionError where that has no prices for the region.
+        """
+        return price(self.usage, prices_of(self.region))
+
+    @property
+    def dollars(self) -> float | None:
+        """All of its cost together, or None where there are no prices for the region."""
+        return self.cost.total if is_priced(self.region) else None
 
     def summary(self) -> str:
         """Return the job in one line."""
@@ -266,7 +280,8 @@ class JobReport:
             figures.append(_count_of(self.retries, "retry", "retries"))
         if shuffled := self.metrics.shuffle_write_bytes:
             figures.append(f"{format_bytes(shuffled)} shuffled")
-        total = self.cost.total
+        if (total := self.dollars) is None:
+            return [*figures, f"dollars unknown ({self.region} has no prices here)"]
         told = "less than $0.0001" if 0 < total < 0.0001 else format_dollars(total)
         bill = f"would cost {told} on Lambda" if self.estimated else told
         if self.predicted is not None:
@@ -285,6 +300,11 @@ class JobReport:
         return f"{html.table(head, rows, self.summary())}<p>{html.escape(self._bill())}</p>"
 
     def _bill(self) -> str:
+        if not is_priced(self.region):
+            return (
+                f"used {self.usage.gb_seconds:,.1f} GB-seconds; dollars unknown: there are no "
+                f"prices for {self.region} (see the setting price_region)"
+            )
         bill = f"would cost {self.cost} on Lambda" if self.estimated else f"cost {self.cost}"
         predicted = (
             "" if self.predicted is None else f", predicted {format_predicted(self.predicted)}"
@@ -393,6 +413,7 @@ class Reporter:
         estimate: bool,
         asked: Callable[[], Usage] = Usage,
         setup: Callable[[], Setup] | None = None,
+        region: str = US_EAST_1.region,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.jobs: dict[str, JobReport] = {}
@@ -404,6 +425,7 @@ class Reporter:
         self._used = Usage()
         self._memory_mb = memory_mb
         self._estimate = estimate
+        self._region = region
 
     def __call__(self, event: Event) -> None:
         """Take in an event."""
@@ -438,6 +460,7 @@ class Reporter:
                     estimated=self._estimate,
                     predicted=predicted,
                     memory_mb=self._memory_mb,
+                    region=self._region,
                 )
             case StageSkipped(id, number):
                 if id in self.jobs:
@@ -466,9 +489,9 @@ class Reporter:
                     report.charge(uncharged)
                     self._charged += uncharged
                     _warn_of_rejected(report)
-                    if self._setup is not None and not error:
-                        ran = measured(report)
-                        report.hint = hint(ran, self._setup(), report.seconds, report.cost.total)
+                    total = report.dollars
+                    if self._setup is not None and not error and total is not None:
+                        report.hint = hint(measured(report), self._setup(), report.seconds, total)
 
     def _ended(self, report: JobReport, event: TaskEnded) -> None:
         stage = report.stage(event.id.stage)
@@ -499,6 +522,11 @@ class Reporter:
         """All that was used so far, by every job and by the driver itself."""
         running = (job.usage for job in self.jobs.values() if job.running)
         return sum(running, self._used) + self._asked()
+
+    @property
+    def cost(self) -> Cost:
+        """What `usage` costs. Raises UnpricedRegionError."""
+        return price(self.usage, prices_of(self._region))
 
 
 def sum_metrics(several: Sequence[TaskMetrics]) -> TaskMetrics:
@@ -546,9 +574,11 @@ def task_usage(metrics: TaskMetrics, memory_mb: int, *, estimate: bool) -> Usage
     return Usage._make(_task_figures(metrics, memory_mb, estimate))
 
 
-def task_dollars(metrics: TaskMetrics, memory_mb: int, *, estimate: bool) -> float:
+def task_dollars(
+    metrics: TaskMetrics, memory_mb: int, *, estimate: bool, prices: PriceTable
+) -> float:
     """Return what `task_usage` costs."""
-    return dollars(_task_figures(metrics, memory_mb, estimate))
+    return dollars(_task_figures(metrics, memory_mb, estimate), prices)
 
 
 def _task_figures(m: TaskMetrics, memory_mb: int, estimate: bool) -> tuple[float, ...]:

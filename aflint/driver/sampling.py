@@ -17,12 +17,12 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from aflint.cost import Usage, price
+from aflint.cost import Usage, prices_of
 from aflint.cost.forecast import Setup, StageSample
 from aflint.cost.prediction import PredictedJob
 from aflint.cost.rates import RATES
 from aflint.driver import commit
-from aflint.driver.report import sum_metrics, task_usage
+from aflint.driver.report import sum_metrics, task_dollars
 from aflint.driver.resolve import Resolver, nodes_to_cache
 from aflint.driver.weights import FILES, size_of, weight
 from aflint.errors import InvalidArgumentError
@@ -105,6 +105,7 @@ class Sampling:
         counts: bool,
         tell: Callable[[PredictedJob], None] | None = None,
     ) -> None:
+        prices_of(runner.region)  # raises where what is predicted could not be told
         self.resolver = Resolver(runner._values, runner.default_parallelism, runner.choose)
         self.resolver.know(runner.resolver)
         self.predicted: list[PredictedJob] = []
@@ -204,7 +205,7 @@ class Sampling:
             beside_s=max(0.0, took - _busy(metrics.values(), setup)),
             asked=_driver_usage(asked, small.stages, setup),
             sample_usd=sum(
-                price(task_usage(each, setup.memory_mb, estimate=runner.estimated)).total
+                task_dollars(each, setup.memory_mb, estimate=runner.estimated, prices=setup.prices)
                 for run in runs
                 for several in run.values()
                 for each in several

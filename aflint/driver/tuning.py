@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aflint.config import Auto, Config
+from aflint.cost import dollars
 from aflint.cost.advice import best_concurrency, best_memory, best_partitions
 from aflint.cost.forecast import Setup, StageWork
 from aflint.driver.advising import work_of
@@ -104,7 +105,7 @@ class Tuning:
         ended = [job for job in self.jobs() if not job.running and not job.error and job.tasks]
         if not ended:
             return []
-        dearest = max(ended, key=lambda job: job.cost.total)
+        dearest = max(ended, key=lambda job: dollars(job.usage))
         return work_of(measured(dearest), self.setup())
 
     def _planned(self, stages: Sequence[Stage], known: Sequence[StageWork]) -> list[StageWork]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aflint.cost import prices_of
 from aflint.cost.forecast import Setup
 from aflint.driver.advising import Measured
 from aflint.errors import InvalidArgumentError
@@ -13,7 +14,10 @@ _COMPUTING = ("load", "read", "fetch", "write", "compute")
 
 
 def setup_of(run: Run, job: Job) -> Setup:
-    """Return what a job ran on, by its run's settings."""
+    """Return what a job ran on, by its run's settings.
+
+    Raises UnpricedRegionError where there are no prices for its region.
+    """
     slots = _number(run, "concurrency", 1000)
     if run.backend == "local" or (run.backend == "localcloud" and slots >= 1000):
         slots = _number(run, "workers", slots)
@@ -22,6 +26,7 @@ def setup_of(run: Run, job: Job) -> Setup:
         job.transport or "file",
         slots,
         message_bytes=_number(run, "message_limit_kib", 256) << 10,
+        prices=prices_of(run.region),
     )
 
 

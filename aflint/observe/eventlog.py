@@ -23,6 +23,7 @@ from functools import cache
 from typing import Any, Final
 
 from aflint import __version__
+from aflint.cost import PriceTable, is_priced, prices_of
 from aflint.driver.report import sum_metrics, task_dollars
 from aflint.events import (
     Event,
@@ -52,6 +53,8 @@ SPARK_VERSION: Final = "3.5.0"
 """The version of Spark's event log that is written."""
 
 _MOST_LOG: Final = 4096
+_UNKNOWN: Final = "unknown"
+"""Stands for dollars of a region that has no prices."""
 _NO_EXECUTOR: Final = "lost"
 """Stands for the executor of attempts of which no result came back."""
 
@@ -269,6 +272,7 @@ class EventLog:
         # What tasks say of each executor that was met, as JSON.
         self._executors: dict[str, str] = {}
         self._host_text = '""'
+        self._prices: PriceTable | None = None
 
     def take(self, event: Event, now: int, dollars: float | None = None) -> None:
         """Take in an event of a time, in milliseconds since the epoch.
@@ -321,6 +325,7 @@ class EventLog:
     def _run_started(self, run: RunStarted) -> None:
         self._run = run
         self._host_text = json.dumps(run.host)
+        self._prices = prices_of(run.region) if is_priced(run.region) else None
         about = {"format": FORMAT, "version": __version__, "estimated": run.estimated}
         self._put(
             {
@@ -330,6 +335,7 @@ class EventLog:
                     **about,
                     "run": run.run,
                     "backend": run.backend,
+                    "region": run.region,
                     "driver": [socket.gethostname(), os.getpid()],
                 },
             }
@@ -563,11 +569,11 @@ class EventLog:
         executor: str,
         logs: str = "",
     ) -> None:
-        run, dollars = self._run, 0.0
-        if run is not None:
-            dollars = task_dollars(metrics, run.memory_mb, estimate=run.estimated)
-            attempt.stage.dollars += dollars
-        m = metrics
+        run, m, dollars, spent = self._run, metrics, "null", _UNKNOWN
+        if run is not None and self._prices is not None:
+            billed = task_dollars(m, run.memory_mb, estimate=run.estimated, prices=self._prices)
+            attempt.stage.dollars += billed
+            dollars, spent = f"{billed:.9f}", f"{attempt.stage.dollars:.9f}"
         task_lines = _task_writer(
             m.shuffle_read_frames > 0 or m.fetch_seconds > 0,
             m.shuffle_write_bytes > 0 or m.write_seconds > 0,
@@ -589,8 +595,8 @@ class EventLog:
                 reason,
                 failed,
                 killed,
-                f"{dollars:.9f}",
-                f"{attempt.stage.dollars:.9f}",
+                dollars,
+                spent,
                 json.dumps(logs[-_MOST_LOG:]) if logs else '""',
             )
         )

@@ -17,6 +17,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
 
 from aflint import __version__
+from aflint.cost import is_priced, prices_of
 from aflint.driver.report import task_dollars
 from aflint.events import (
     Event,
@@ -126,8 +127,10 @@ class OtelSpans:
         }
         remote = False
         if (run := self._run) is not None:
-            dollars = task_dollars(m, run.memory_mb, estimate=run.estimated)
-            attributes["aflint.dollars"] = dollars
+            if is_priced(run.region):
+                attributes["aflint.dollars"] = task_dollars(
+                    m, run.memory_mb, estimate=run.estimated, prices=prices_of(run.region)
+                )
             remote = run.backend != "local"
         if event.executor and not remote:
             attributes["aflint.executor"] = event.executor

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, Literal
 
+from aflint.cost import US_EAST_1, is_priced
 from aflint.errors import EventLogError
 from aflint.events import Predicted
 from aflint.observe.eventlog import FORMAT
@@ -114,6 +115,11 @@ class Stage:
         return [task for task in self.tasks.values() if task.status == status]
 
     @property
+    def dollars(self) -> float:
+        """What its attempts have cost so far."""
+        return self.sum("dollars")
+
+    @property
     def done(self) -> int:
         """How many of its tasks are done."""
         return len(self._done)
@@ -154,9 +160,7 @@ class Job:
     @property
     def dollars(self) -> float:
         """What it has cost so far."""
-        return (
-            self.billed if self.billed is not None else sum(s.sum("dollars") for s in self.stages)
-        )
+        return self.billed if self.billed is not None else sum(s.dollars for s in self.stages)
 
 
 @dataclass(slots=True)
@@ -168,6 +172,8 @@ class Run:
     backend: str = "spark"
     estimated: bool = False
     version: str = ""
+    region: str = US_EAST_1.region
+    """The one at whose prices dollars are told."""
     began: float = 0.0
     ended: float | None = None
     driver: tuple[str, int] | None = None
@@ -175,6 +181,10 @@ class Run:
     settings: dict[str, str] = field(default_factory=dict)
     executors: list[str] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
+
+    def dollars(self, job: Job | Stage) -> float | None:
+        """Return what a job, or a stage, has cost so far; None without prices for the region."""
+        return job.dollars if is_priced(self.region) else None
 
     def state(self, job: Job) -> str:
         """Say in one word what has become of a job: `lost` where its driver was killed."""
@@ -253,6 +263,7 @@ class LogReader:
         run.backend = ours.get("backend", run.backend)
         run.estimated = ours.get("estimated", False)
         run.id = ours.get("run", "")
+        run.region = ours.get("region", run.region)
         run.driver = tuple(ours["driver"]) if "driver" in ours else None
 
     def _application_start(self, event: dict[str, Any]) -> None:
@@ -333,7 +344,7 @@ class LogReader:
             task.error = _why(reason)
         else:
             task.status = "done"
-        task.logs, task.dollars = ours.get("logs", ""), ours.get("dollars", 0.0)
+        task.logs, task.dollars = ours.get("logs", ""), ours.get("dollars") or 0.0
         if metrics:
             _measured(task, metrics, ours)
         if stage is not None:

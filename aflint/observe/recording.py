@@ -95,7 +95,7 @@ class Recording:
 
     def _dollars_of(self, job: str) -> float | None:
         report = self._reporter.jobs.get(job)
-        return None if report is None else report.cost.total
+        return None if report is None else report.dollars
 
     async def _upload(self, path: Path, target: str) -> None:
         """Put a complete log into S3; a bucket that takes none is warned of."""

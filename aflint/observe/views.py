@@ -35,7 +35,7 @@ def job_row(run: Run, job: Job) -> dict[str, Any]:
         "done": sum(stage.done for stage in job.stages),
         "tasks": sum(stage.asked for stage in job.stages if stage.state != "skipped"),
         "failed": sum(stage.failures for stage in job.stages),
-        "dollars": job.dollars,
+        "dollars": run.dollars(job),
         "estimated": run.estimated,
     }
 
@@ -54,7 +54,9 @@ def job_view(run: Run, job: Job, now: float) -> dict[str, Any]:
         "error": job.error[:_MOST_TEXT],
         "executors": len({task.executor for task in tasks if task.executor}),
         "transport": _by_transport(job.transport, objects, moved - objects),
-        "stages": [_stage_view(stage, first) for stage in job.stages],
+        "stages": [
+            {**_stage_view(stage, first), "dollars": run.dollars(stage)} for stage in job.stages
+        ],
         "activity": activity(tasks, job.submitted, end),
         "timeline": timeline(job.stages, job.submitted, end),
         "failures": _failures(job.stages, first),
@@ -102,7 +104,6 @@ def _summed(stage: Stage) -> dict[str, Any]:
         "throttled": len(stage.ended("throttled")),
         **{name: stage.sum(name) for name in ("read", "fetched", "shuffled", "written", "spilled")},
         "records": stage.sum("records"),
-        "dollars": stage.sum("dollars"),
         "peak": max((task.peak for task in done), default=0),
         "phases": [sum(task.phases.get(phase, 0.0) for task in done) for phase in PHASES],
         "median": middle,

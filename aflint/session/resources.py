@@ -16,7 +16,7 @@ from aflint.aio import to_the_end
 from aflint.backend import Backend
 from aflint.backend.exchange import exchange_of
 from aflint.config import Auto, Config, settings
-from aflint.cost import price
+from aflint.cost import US_EAST_1, dollars, is_priced, prices_of
 from aflint.cost.forecast import Setup
 from aflint.driver.budget import Watch
 from aflint.driver.command import this_driver
@@ -159,6 +159,7 @@ class Resources:
             estimate=backend.estimated,
             asked=lambda: backend.asked() + kept.usage,
             setup=partial(self._setup, backend),
+            region=self._price_region(backend),
         )
         # Before progress, which shows what the reporter has taken in.
         self._listeners.append(self.reporter)
@@ -220,6 +221,7 @@ class Resources:
             choose=tuning.partitions if isinstance(config.default_parallelism, Auto) else None,
             checkpoint_dir=config.checkpoint_dir,
             estimated=backend.estimated,
+            region=self._price_region(backend),
             setup=partial(self._setup, backend),
             asked=backend.asked,
             exchange=exchange_of(config.shuffle_levels, backend.transport),
@@ -231,12 +233,14 @@ class Resources:
 
     def _setup(self, backend: Backend) -> Setup:
         """Return what jobs run on now."""
+        region = self._price_region(backend)
         return Setup(
             backend.settings.memory_mb if not backend.estimated else self._config.memory_mb,
             str(backend.settings.transport[0]),
             backend.invoker.slots,
             journal_s=0.0 if backend.estimated or self._config.journal is False else PAUSE_S,
             message_bytes=self._config.message_limit_kib << 10,
+            prices=prices_of(region) if is_priced(region) else US_EAST_1,
         )
 
     async def _open_journal(
@@ -294,17 +298,32 @@ class Resources:
             backend.estimated,
             config.memory_mb,
             {name: str(getattr(config, name)) for name in settings()},
+            self._price_region(backend),
         )
 
+    def _price_region(self, backend: Backend) -> str:
+        """Return the region at whose prices dollars are told.
+
+        Raises UnpricedRegionError where it was asked for and has none, or a budget needs them.
+        """
+        asked, region = self._config.price_region, backend.region
+        if asked is not None or self._config.budget_usd is not None:
+            region = prices_of(asked or region).region
+        return region
+
     def _watch(self, backend: Backend) -> Watch:
+        region = self._price_region(backend)
+        # Without a budget, they only say in dollars how far a job has come.
+        prices = prices_of(region) if is_priced(region) else US_EAST_1
         return Watch(
             self._config.budget_usd,
             self._config.deadline_s,
             self._config.memory_mb,
             backend.estimated,
             backend.runs_on_s,
-            driver_usd=lambda: price(self.reporter.uncharged).total,
+            driver_usd=lambda: dollars(self.reporter.uncharged, prices),
             cancel=self.scheduler.cancel,
+            prices=prices,
         )
 
     # ---- closing

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from aflint.backend import Backend, open_backend
 from aflint.codec import closure, frame
 from aflint.config import Config, load_config
-from aflint.cost import Cost, price
+from aflint.cost import Cost
 from aflint.driver import splits
 from aflint.driver.callsite import named_here
 from aflint.driver.explaining import explained_to
@@ -457,9 +457,10 @@ class Session:
     def cost(self) -> Cost:
         """What this session cost so far: its jobs, and what the driver asked of AWS beside them.
 
-        On `local`: what it would have cost.
+        On `local`: what it would have cost. Raises UnpricedRegionError where there are no prices
+        for the region.
         """
-        return price(self._opened().reporter.usage)
+        return self._opened().reporter.cost
 
     @property
     def ui(self) -> str | None:

@@ -15,6 +15,7 @@ const count = (n) => n.toLocaleString("en-US");
 
 function dollars(job) {
   const value = job.dollars;
+  if (value === null) return "dollars unknown"; // of a region without prices
   const text = value === 0 ? "$0" : value >= 0.01 ? `$${value.toFixed(2)}` : `$${value.toPrecision(2)}`;
   return job.estimated ? `would be ${text}` : text;
 }
