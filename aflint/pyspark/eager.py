@@ -1,7 +1,5 @@
-"""Members of DataFrame that ask for rows as they are called.
-
-Spark's own code computes them, over rows that the engine brings to the driver: of the columns that
-count, where they are named.
+"""Members of DataFrame that ask for rows as they are called: by aggregates on the engine, in place
+of jobs in the JVM.
 """
 
 from __future__ import annotations
@@ -13,34 +11,58 @@ class Eager:
     """Members of DataFrame."""
 
     def approxQuantile(self: Any, col: Any, probabilities: Any, relativeError: Any) -> Any:
+        from pyspark.sql import functions as F
+
+        _refuse(self, "approxQuantile", col, probabilities, relativeError)
         names = [col] if isinstance(col, str) else list(col)
-        return _on_driver(self, names, "approxQuantile", col, probabilities, relativeError)
+        numbered = self.select(*names).toDF(*map(str, range(len(names))))
+        numbers = (F.col(name).cast("double") for name in numbered.columns)
+        ranks = [float(each) for each in probabilities] or [0.5]
+        # Exact, and so within any error.
+        asked = (F.percentile_approx(F.when(~F.isnan(each), each), ranks) for each in numbers)
+        found = [(each or [])[: len(probabilities)] for each in numbered.select(*asked).first()]
+        return found[0] if isinstance(col, str) else found
 
     def corr(self: Any, col1: str, col2: str, method: str | None = None) -> float:
-        found: float = _on_driver(self, [col1, col2], "corr", col1, col2, method)
-        return found
+        of_none = _refuse(self, "corr", col1, col2, method)
+        return _of_pair(self, "corr", col1, col2, of_none)
 
     def cov(self: Any, col1: str, col2: str) -> float:
-        found: float = _on_driver(self, [col1, col2], "cov", col1, col2)
-        return found
+        of_none = _refuse(self, "cov", col1, col2)
+        return _of_pair(self, "covar_samp", col1, col2, of_none)
 
     def crosstab(self: Any, col1: str, col2: str) -> Any:
-        return _on_driver(self, [col1, col2], "crosstab", col1, col2)
+        from pyspark.sql import functions as F
+
+        _refuse(self, "crosstab", col1, col2)
+        texts = (F.coalesce(F.col(name).cast("string"), F.lit("null")) for name in (col1, col2))
+        named = self.select(*texts).toDF("row", "column")
+        named = named.withColumn("column", F.regexp_replace("column", "`", ""))
+        counts = named.groupBy("row").pivot("column").count()
+        return counts.toDF(f"{col1}_{col2}", *counts.columns[1:]).na.fill(0)
 
     def transpose(self: Any, indexColumn: Any = None) -> Any:
-        return _on_driver(self, ["*"], "transpose", indexColumn)
+        from aflint.pyspark.dataframes import in_jvm
+
+        return ORIGINAL["transpose"](type(self)(in_jvm(self), self.sparkSession), indexColumn)
 
 
 ORIGINAL: dict[str, Any] = {}
 
 
-def _on_driver(frame: Any, columns: list[Any], name: str, *arguments: Any) -> Any:
-    from aflint.pyspark.dataframes import in_jvm
+def _refuse(frame: Any, name: str, *arguments: Any) -> Any:
+    """Have Spark's own code raise what it raises; returns its answer for the frame without rows."""
+    return ORIGINAL[name](frame.limit(0), *arguments)
 
-    # What PySpark's own code refuses by type, it refuses before anything runs.
-    known = all(isinstance(column, str) for column in columns)
-    chosen = in_jvm(frame.select(*columns)) if known else frame._jdf
-    return ORIGINAL[name](type(frame)(chosen, frame.sparkSession), *arguments)
+
+def _of_pair(frame: Any, function: str, col1: str, col2: str, of_none: float) -> float:
+    """Aggregate two columns, whose NULLs count as zero here."""
+    from pyspark.sql import functions as F
+
+    pair = frame.select(col1, col2).toDF("x", "y")
+    numbers = (F.coalesce(F.col(name).cast("double"), F.lit(0.0)) for name in pair.columns)
+    found = pair.select(getattr(F, function)(*numbers)).first()[0]
+    return of_none if found is None else float(found)  # one row has none, either
 
 
 class Grouping:

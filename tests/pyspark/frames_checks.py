@@ -79,7 +79,24 @@ def frame_checks(spark: SparkSession) -> Checks:
         "the same by transform": lambda: rows.transform(lambda frame: frame).count(),
         "in a frame": lambda: sorted(rows.where(rows.k.isin(spark.range(3))).collect()),
         "correlation": lambda: (full.corr("v", "n"), full.cov("k", "n")),
+        "of NULLs, of one row and of none": lambda: [
+            str(each)
+            for frame in (rows, rows.limit(1), rows.limit(0))
+            for each in (frame.corr("v", "k"), frame.cov("n", "v"))
+        ],
+        "crosstab of numbers and NULLs": lambda: (
+            rows.withColumn("a`b.c", rows.v).crosstab("v", "`a``b.c`").orderBy(F.lit(1))
+            .collect()
+        ),
         "crosstab": lambda: rows.crosstab("k", "t").orderBy("k_t").collect(),
+        "quantiles of NULLs, NaN and none": lambda: (
+            rows.withColumn("v", F.when(F.col("k") == 3, float("nan")).otherwise(F.col("v")))
+            .approxQuantile("v", [0.5, 1.0], 0.0),
+            rows.limit(0).approxQuantile(("k", "v"), (0.5,), 0.0),
+        ),
+        "many quantiles": lambda: spark.range(1001).approxQuantile(
+            "id", [i / 16 for i in range(17)], 0.0
+        ),
         "quantiles": lambda: rows.approxQuantile(["n", "v"], [0.0, 0.5, 1.0], 0.0),
         "pivot": lambda: rows.groupBy("k").pivot("t").sum("n").orderBy("k").collect(),
         "transpose": lambda: rows.select("t", "k", "n").where("t = 'b'").transpose().collect(),
