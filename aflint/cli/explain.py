@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ import typer
 from aflint.cli.command import Given, Json, command, write_json
 from aflint.cli.panels import Panel
 from aflint.cli.run import OPTIONS_FIRST
-from aflint.errors import InvalidArgumentError
+from aflint.errors import ConfigError, InvalidArgumentError
 
 
 def register(app: typer.Typer) -> None:
@@ -36,10 +37,12 @@ def register(app: typer.Typer) -> None:
         """Say what a program will cost and take, and what would be better, before it runs.
 
         It runs over one split of each input, billed as such; what it prints goes to standard
-        error, and what it saves is removed again.
+        error, and what it saves is removed again. Its next run tells this beside the bill.
         """
         from aflint.cost.prediction import Prediction
         from aflint.driver.explaining import EXPLAIN_VARIABLE, read
+        from aflint.driver.foreseen import Foreseen, keep
+        from aflint.observe.history import predictions_folder
 
         spark = _imports_pyspark(program) if pyspark is None else pyspark
         module = "aflint.pyspark" if spark else "aflint.driver.script"
@@ -51,6 +54,9 @@ def register(app: typer.Typer) -> None:
             # Only what is predicted belongs on standard output.
             status = subprocess.run(words, env=variables, stdout=sys.__stderr__).returncode
             found = Prediction(tuple(read(target)))
+        if found.jobs and not status:
+            with suppress(ConfigError):  # without a home, nothing is kept
+                keep(predictions_folder(), program, arguments or (), map(Foreseen.of, found.jobs))
         if not found.jobs and not status:
             raise InvalidArgumentError(
                 f"{program} ended without an action, so there is nothing to predict"

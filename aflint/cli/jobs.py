@@ -26,12 +26,14 @@ _NARROW = 80
 def jobs_table(found: list[tuple[Run, Job]], now: float, width: int) -> Table:
     """Return jobs, a row each."""
     from aflint.cost import format_dollars
-    from aflint.driver.report import format_seconds
+    from aflint.driver.report import format_predicted, format_seconds
 
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     columns = ["job", "state", "took", "dollars"]
     if width >= _NARROW:
-        columns = ["job", "state", "began", "took", "tasks", "dollars", "name"]
+        columns = ["job", "state", "began", "took", "tasks", "dollars", "predicted", "name"]
+        if all(job.predicted is None for _, job in found):
+            columns.remove("predicted")
     for column in columns:
         table.add_column(column, no_wrap=column == "job", overflow="fold")
     for run, job in found:
@@ -45,6 +47,7 @@ def jobs_table(found: list[tuple[Run, Job]], now: float, width: int) -> Table:
             "took": "" if job.completed is None else format_seconds(job.completed - job.submitted),
             "tasks": f"{done}/{asked}",
             "dollars": f"({dollars})" if run.estimated and known is not None else dollars,
+            "predicted": "" if job.predicted is None else format_predicted(job.predicted),
             "name": f"{job.name} in {run.name}",
         }
         table.add_row(*(Text(cells[column]) for column in columns))

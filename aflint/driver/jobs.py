@@ -25,6 +25,7 @@ from aflint.cost.prediction import Prediction
 from aflint.driver import commit
 from aflint.driver.adapting import Adapting
 from aflint.driver.failed import FailedTasks
+from aflint.driver.foreseen import Foreseen, Predictions
 from aflint.driver.programs import Programs
 from aflint.driver.recording import JobRecord, identity_of
 from aflint.driver.resolve import Choose, Resolver, nodes_to_cache
@@ -125,8 +126,11 @@ class JobRunner:
     executors: set[str] = field(default_factory=set)
     """The workers, or the functions' environments, that have run tasks."""
     _resolver: Resolver = field(init=False)
+    foreseen: Predictions = field(default_factory=Predictions)
     # What was predicted of the jobs over a node, by its id.
     _predicted: dict[int, Predicted] = field(default_factory=dict)
+    # The queries whose shuffles are made by jobs of their own.
+    _adapted: set[int | None] = field(default_factory=set)
     adapting: Adapting = field(init=False)
     _numbers: itertools.count[int] = field(init=False)
     _queries: itertools.count[int] = field(default_factory=itertools.count)
@@ -243,7 +247,7 @@ class JobRunner:
                     if first:
                         self._accept(result, cached, counts=counts)
 
-                predicted = self._predicted.get(node.id)
+                predicted = self._predicted_of(node, name, query, shuffling)
                 try:
                     async with self.run_job(
                         Job(id, name, plan.stages, settings, predicted, query),
@@ -268,6 +272,17 @@ class JobRunner:
                         await self.failed.keep(error, self.storage)
                     await self._check_own(error)
                     raise
+
+    def _predicted_of(
+        self, node: Node, name: str, query: int | None, shuffling: bool
+    ) -> Predicted | None:
+        """Return what was predicted of a job that begins."""
+        if shuffling:
+            self._adapted.add(query)
+            return None
+        found = self._predicted.get(node.id) or self.foreseen.take(name, self.setup())
+        # What was predicted of a query includes the shuffles that were jobs of their own.
+        return None if query is not None and query in self._adapted else found
 
     def _check_open(self) -> None:
         if self.closed:
@@ -445,7 +460,7 @@ class JobRunner:
             async with self.job(node, Count(), node.name) as job:
                 await job.values(range(job.partitions))
 
-        found = await self.sample(count)
+        found = await self._sampled(count)
         last = found.jobs[-1]
         while len(self._predicted) >= _MOST_PREDICTED:
             del self._predicted[next(iter(self._predicted))]
@@ -453,7 +468,15 @@ class JobRunner:
         return found
 
     async def sample(self, program: Callable[[], Awaitable[Any]]) -> Prediction:
-        """Return what the jobs of a program would cost and take, which run over a sample."""
+        """Return what the jobs of a program would cost and take, which run over a sample.
+
+        It is told beside their bills, should they be run.
+        """
+        found = await self._sampled(program)
+        self.foreseen.add(map(Foreseen.of, found.jobs))
+        return found
+
+    async def _sampled(self, program: Callable[[], Awaitable[Any]]) -> Prediction:
         sampling = Sampling(self, counts=False)
         token = SAMPLING.set(sampling)
         try:

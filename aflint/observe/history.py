@@ -33,6 +33,13 @@ def history_folder(environ: Mapping[str, str] = os.environ) -> Path:
         ) from None
 
 
+def predictions_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where predictions wait for their runs: beside the history. Raises as
+    `history_folder`.
+    """
+    return history_folder(environ).with_name("predictions")
+
+
 def failed_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Return where failed tasks are kept: beside the history. Raises as `history_folder`."""
     return history_folder(environ).with_name("failed")

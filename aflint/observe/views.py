@@ -37,6 +37,7 @@ def job_row(run: Run, job: Job) -> dict[str, Any]:
         "failed": sum(stage.failures for stage in job.stages),
         "dollars": run.dollars(job),
         "estimated": run.estimated,
+        "predicted": None if job.predicted is None else asdict(job.predicted),
     }
 
 
@@ -60,7 +61,6 @@ def job_view(run: Run, job: Job, now: float) -> dict[str, Any]:
         "activity": activity(tasks, job.submitted, end),
         "timeline": timeline(job.stages, job.submitted, end),
         "failures": _failures(job.stages, first),
-        "predicted": None if job.predicted is None else asdict(job.predicted),
         "query": None
         if job.query is None
         else {"name": job.query.name, "plan": cut(job.query.plan)},

@@ -23,6 +23,7 @@ from aflint.driver.command import this_driver
 from aflint.driver.explaining import explained_to
 from aflint.driver.explaining import write as write_explained
 from aflint.driver.failed import FailedTasks
+from aflint.driver.foreseen import kept as kept_predictions
 from aflint.driver.jobs import JobRunner
 from aflint.driver.programs import Programs
 from aflint.driver.progress import open_progress, show_task_logs
@@ -35,6 +36,7 @@ from aflint.driver.tracebacks import hide_inside
 from aflint.driver.tuning import Tuning
 from aflint.errors import (
     AflintError,
+    ConfigError,
     EndpointUnreachableError,
     JournalVersionError,
     RunInUseError,
@@ -51,7 +53,7 @@ from aflint.journal import (
     folder_of,
     open_journal,
 )
-from aflint.observe.history import failed_folder
+from aflint.observe.history import failed_folder, predictions_folder
 from aflint.observe.recording import Recording
 from aflint.scheduler.loop import Scheduler
 from aflint.user_modules import UserModules
@@ -227,7 +229,10 @@ class Resources:
             exchange=exchange_of(config.shuffle_levels, backend.transport),
             failed=FailedTasks(failed_folder()) if config.keep_failed else None,
         )
-        if (explained := explained_to()) is not None:
+        if (explained := explained_to()) is None:
+            with suppress(ConfigError):  # there is no home, and so no prediction in it
+                self._jobs.foreseen.add(kept_predictions(predictions_folder()))
+        else:
             tell = partial(write_explained, explained)
             self._jobs.sampling = Sampling(self._jobs, counts=True, tell=tell)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -58,6 +61,44 @@ def test_a_program_is_predicted_and_leaves_nothing(
     assert told["athena_dollars"] == pytest.approx(2 * 5 * 10e6 / 1e12)
     assert not target.exists()
     assert "no run" in CliRunner().invoke(main.app, ["jobs"]).output.lower()
+
+
+def test_the_next_run_of_a_program_tells_the_prediction_beside_the_bill(
+    tmp_path: Path, words: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def run(*more: str) -> list[dict[str, Any]]:
+        """Run the program, and return its jobs as they are listed, the first one first."""
+        command = [sys.executable, "-m", "aflint", "run", str(tmp_path / "app.py"), str(words)]
+        env = {**os.environ, "AFLINT_WORKERS": "1"}
+        subprocess.run(
+            [*command, *more], check=True, timeout=300, env=env, stdout=subprocess.DEVNULL
+        )
+        listed = json.loads(CliRunner().invoke(main.app, ["jobs", "--json"]).stdout)
+        return [job for job in reversed(listed) if job["run"] == listed[0]["run"]]
+
+    target = str(tmp_path / "out")
+    found = explain(tmp_path, NATIVE, str(words), target, options=("--json",))
+    told = json.loads(found.stdout)["jobs"]
+    ran = run(target)
+    assert [job["name"] for job in ran] == [job["name"] for job in told]
+    for job, before in zip(ran, told, strict=True):
+        likely = {"dollars": before["dollars"]["likely"], "seconds": before["seconds"]["likely"]}
+        assert job["predicted"] == likely
+        assert job["dollars"] > 0
+        shown = CliRunner().invoke(main.app, ["jobs", job["job"]]).stdout
+        assert "predicted)" in " ".join(shown.split())
+    # Of other arguments, other functions or another program nothing was predicted.
+    assert {job["predicted"] for job in run(str(tmp_path / "other"))} == {None}
+    shutil.rmtree(target)
+    with monkeypatch.context() as patch:
+        patch.setenv("AFLINT_MEMORY_MB", "885")
+        assert {job["predicted"] for job in run(target)} == {None}
+    shutil.rmtree(target)
+    with (tmp_path / "app.py").open("a") as file:
+        file.write("# changed")
+    assert {job["predicted"] for job in run(target)} == {None}
 
 
 def test_an_error_is_shown_as_a_run_would_show_it_and_what_came_before_is_told(

@@ -60,6 +60,24 @@ async def test_a_prediction_has_the_stages_and_the_bytes_of_the_run(
     assert all(each.stages[0].tasks == 1 for each in sampled)
 
 
+async def test_what_a_program_was_predicted_stands_beside_the_bills_of_its_jobs_once(
+    session: aflint.Session, lines: Path
+) -> None:
+    async def program() -> None:
+        for _ in range(2):
+            await words(session, lines).count()
+        await words(session, lines).first()
+
+    found = await session.predict(program)
+    before = len(session.jobs)
+    await program()
+    ran = [job.predicted for job in session.jobs[before:]]
+    assert [each and each.dollars for each in ran] == [j.dollars.likely for j in found.jobs]
+    assert len(ran) == 3
+    await program()
+    assert [job.predicted for job in session.jobs[before + 3 :]] == [None] * 3
+
+
 async def test_predicting_leaves_no_trace_in_what_runs_later(
     session: aflint.Session, lines: Path
 ) -> None:
