@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 
 from aflint.errors import OutputExistsError
 from aflint.pyspark import fallback
-from aflint.pyspark.errors import translated
+from aflint.pyspark.errors import analysis_exception, translated
 from aflint.pyspark.paths import absolute, spark_path
 from aflint.pyspark.planner import planner_of, settings_of
 from aflint.sql import commands
@@ -101,9 +101,7 @@ def write_now(session: Any, write: Write) -> None:
     try:
         context._act(lambda: run(write, jobs))
     except OutputExistsError as error:
-        from pyspark.errors import AnalysisException
-
-        raise AnalysisException(
+        raise analysis_exception(
             f"[PATH_ALREADY_EXISTS] Path {spark_path(absolute(write.target))} already exists. Set "
             'mode as "overwrite" to overwrite the existing path. SQLSTATE: 42K04'
         ) from error

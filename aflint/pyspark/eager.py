@@ -4,7 +4,13 @@ of jobs in the JVM.
 
 from __future__ import annotations
 
+import random
+import sys
 from typing import Any
+
+from pyspark.sql.types import BooleanType, NumericType, StringType
+
+from aflint.pyspark.errors import analysis_exception
 
 
 class Eager:
@@ -41,12 +47,29 @@ class Eager:
         counts = named.groupBy("row").pivot("column").count()
         return counts.toDF(f"{col1}_{col2}", *counts.columns[1:]).na.fill(0)
 
+    def sampleBy(self: Any, col: Any, fractions: Any, seed: int | None = None) -> Any:
+        """Compare Spark's own random numbers with each row's fraction."""
+        from pyspark.sql import functions as F
+
+        ORIGINAL["sampleBy"](self, col, fractions, seed)  # which raises
+        column = F.col(col) if isinstance(col, str) else col
+        kind = self.select(column).schema[0].dataType
+        chosen: Any = F  # a stratum of another type is no row's
+        for stratum, fraction in fractions.items():
+            if isinstance(kind, _KINDS.get(type(stratum), NumericType)):
+                chosen = chosen.when(column == F.lit(stratum), F.lit(fraction))
+        if chosen is F:
+            return self.where(F.lit(False))
+        seed = random.randint(0, sys.maxsize) if seed is None else seed
+        return self.where(F.rand(seed) < chosen.otherwise(F.lit(0.0)))
+
     def transpose(self: Any, indexColumn: Any = None) -> Any:
         from aflint.pyspark.dataframes import in_jvm
 
         return ORIGINAL["transpose"](type(self)(in_jvm(self), self.sparkSession), indexColumn)
 
 
+_KINDS = {str: StringType, bool: BooleanType}
 ORIGINAL: dict[str, Any] = {}
 
 
@@ -78,9 +101,7 @@ class Grouping:
         most = int(self.session.conf.get("spark.sql.pivotMaxValues"))
         found = self._df.select(pivot_col).distinct().limit(most + 1).sort(pivot_col).collect()
         if len(found) > most:
-            from pyspark.errors import AnalysisException
-
-            raise AnalysisException(
+            raise analysis_exception(
                 f"[_LEGACY_ERROR_TEMP_1324] The pivot column {pivot_col} has more than {most} "
                 "distinct values, this could indicate an error. If this was intended, set "
                 f"spark.sql.pivotMaxValues to at least the number of distinct values of the pivot "

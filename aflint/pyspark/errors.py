@@ -130,6 +130,11 @@ def _absolute(path: str) -> str:
     return path if "://" in path else f"file:{os.path.abspath(path)}"
 
 
+def analysis_exception(message: str) -> spark_errors.AnalysisException:
+    """Return Spark's error of a query or path, whose class the message names first, in brackets."""
+    return spark_errors.AnalysisException(message, message[1 : message.index("]")])
+
+
 _QUERIES: Mapping[str, Any] = {
     "CAST_INVALID_INPUT": spark_errors.NumberFormatException,
     "ARITHMETIC_OVERFLOW": spark_errors.ArithmeticException,
@@ -141,7 +146,7 @@ _QUERIES: Mapping[str, Any] = {
     "CANNOT_PARSE_TIMESTAMP": spark_errors.DateTimeException,
     "DATETIME_FIELD_OUT_OF_BOUNDS": spark_errors.DateTimeException,
 }
-"""PySpark's exceptions by the class of error in Spark, where they are not plain runtime errors."""
+"""PySpark's exceptions by the class of error in Spark, where they are no SparkRuntimeException."""
 
 
 def _spark_class(error: AflintError) -> Any:
@@ -150,7 +155,7 @@ def _spark_class(error: AflintError) -> Any:
         # From 4.3 on, where there is a SparkSession, Spark's error of a task is a PythonException.
         return PythonException
     if isinstance(error, QueryError):
-        return _QUERIES.get(error.error_class)
+        return _QUERIES.get(error.error_class, spark_errors.SparkRuntimeException)
     return None
 
 

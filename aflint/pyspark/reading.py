@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrameReader
 
 from aflint.driver.callsite import named_here
@@ -14,7 +13,7 @@ from aflint.errors import PathNotFoundError
 from aflint.plan.lineage import Coalesced, Node, Source
 from aflint.pyspark.conf import byte_size
 from aflint.pyspark.engine import Engine
-from aflint.pyspark.errors import translated
+from aflint.pyspark.errors import analysis_exception, translated
 from aflint.pyspark.frame import RowsFrame
 from aflint.pyspark.names import make_rdd
 from aflint.pyspark.paths import absolute, engine_path, spark_path
@@ -146,7 +145,7 @@ class RowsReader:
                 with translated():
                     found = engine.listed(path, "read" if recursive else "skip")
             except PathNotFoundError as error:
-                raise AnalysisException(
+                raise analysis_exception(
                     f"[PATH_NOT_FOUND] Path does not exist: {spark_path(absolute(path))}. "
                     "SQLSTATE: 42K03"
                 ) from error

@@ -50,7 +50,8 @@ _CLASSES = (
         "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER",
     ),
     (r"More than one row returned by a subquery", "SCALAR_SUBQUERY_TOO_MANY_ROWS"),
-    (r"Overflow in|Out of Range Error", "ARITHMETIC_OVERFLOW"),
+    # No type of Spark's has 128 bits: it is a sum that is cast.
+    (r"Overflow in|Out of Range Error|Type INT128 with value", "ARITHMETIC_OVERFLOW"),
     (r"out of range for the destination type", "CAST_OVERFLOW"),
     (
         r"Could not convert string|Could not cast value|invalid .* field format",

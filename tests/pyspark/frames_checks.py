@@ -98,6 +98,11 @@ def frame_checks(spark: SparkSession) -> Checks:
             "id", [i / 16 for i in range(17)], 0.0
         ),
         "quantiles": lambda: rows.approxQuantile(["n", "v"], [0.0, 0.5, 1.0], 0.0),
+        "sampled by strata": lambda: (
+            spark.range(200).sampleBy(F.col("id") % 3, {0: 0.5, 1.0: 0.1, "2": 1}, 7).collect(),
+            rows.sampleBy("t", {"a": 0.9, 1: 1.0}, 3).orderBy("n").collect(),
+            rows.sampleBy("t", {}, 3).collect(),
+        ),
         "pivot": lambda: rows.groupBy("k").pivot("t").sum("n").orderBy("k").collect(),
         "transpose": lambda: rows.select("t", "k", "n").where("t = 'b'").transpose().collect(),
         "observed": observed,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkRuntimeError
+from pyspark.errors import PySparkRuntimeError, SparkRuntimeException
 
 from aflint.errors import (
     AttemptError,
@@ -21,7 +21,8 @@ from aflint.errors import (
     SerializationError,
     TaskError,
 )
-from aflint.pyspark.errors import as_spark
+from aflint.pyspark.errors import analysis_exception, as_spark
+from aflint.sql.errors import QueryError
 
 HERE = Path(__file__).name
 
@@ -243,3 +244,11 @@ def test_an_output_that_is_there_is_said_as_hadoop_says_it(numbers: Any, tmp_pat
         ) as caught:
             save(str(tmp_path / "out"))
         assert isinstance(caught.value, OutputExistsError)
+
+
+def test_an_error_of_a_query_is_told_apart_as_on_spark() -> None:
+    raised = as_spark(QueryError("[USER_RAISED_EXCEPTION] boo"))
+    assert isinstance(raised, SparkRuntimeException)
+    assert raised.getCondition() == "USER_RAISED_EXCEPTION"
+    missing = analysis_exception("[PATH_NOT_FOUND] Path does not exist: file:/a")
+    assert (missing.getCondition(), str(missing)[:16]) == ("PATH_NOT_FOUND", "[PATH_NOT_FOUND]")

@@ -97,9 +97,16 @@ def test_every_row_is_placed_once_and_equal_keys_lie_together(task: TaskContext,
         assert {sum(place == p for p, _ in placed) for place in range(4)} == {250}
 
 
-def test_an_error_of_the_query_has_sparks_class(task: TaskContext) -> None:
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 9223372036854775807 + range FROM range(2)",
+        "SELECT sum(9223372036854775807)::BIGINT FROM range(2)",
+    ],
+)
+def test_an_error_of_the_query_has_sparks_class(task: TaskContext, query: str) -> None:
     with pytest.raises(QueryError) as raised:
-        list(StageTask("SELECT 9223372036854775807 + range FROM range(2)", ())(0, iter(())))
+        list(StageTask(query, ())(0, iter(())))
     assert raised.value.error_class == "ARITHMETIC_OVERFLOW"
 
 
