@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from aflint.codec.hashing import portable_hash, unportable
+from aflint.codec.hashing import portable_hash
+from aflint.executor.fusion import Ending, Flow, fuse_into
 from aflint.executor.group import Group, GroupBuilder, pieces
-from aflint.executor.memory import MemoryWatch, chunks, give_back
+from aflint.executor.memory import MemoryWatch, give_back
 from aflint.executor.spill import Runs, SpillFolder, Triple
 from aflint.plan.lineage import Aggregator, Ordering
 
@@ -22,7 +24,6 @@ Pair = tuple[Any, Any]
 Table = dict[Any, Any]
 
 _first = itemgetter(0)
-_ABSENT = object()
 
 
 def identity(value: Any) -> Any:
@@ -30,87 +31,34 @@ def identity(value: Any) -> Any:
     return value
 
 
+def keep(first: Any, second: Any) -> Any:
+    """Return the first of two: the `merge` of an aggregator of which the first value stays."""
+    return first
+
+
 def combine_into(
     table: Table, pairs: Iterable[Pair], create: Callable[[Any], Any], merge: Callable[..., Any]
 ) -> None:
-    """Fold pairs into a table of combiners by key.
-
-    The loops do the same; they are spelled out because this is where aggregation spends its time
-    outside the user's functions. A record is unpacked in a line of its own, here and below, so that
-    an error can show one that is not a pair: see `failure.hint_for`.
-    """
-    get, key = table.get, None
-    try:
-        if create is not identity:
-            for pair in pairs:
-                key, value = pair
-                sofar = get(key, _ABSENT)
-                table[key] = create(value) if sofar is _ABSENT else merge(sofar, value)
-        elif merge is operator.add:
-            for pair in pairs:
-                key, value = pair
-                sofar = get(key, _ABSENT)
-                table[key] = value if sofar is _ABSENT else sofar + value
-        elif merge is min:
-            for pair in pairs:
-                key, value = pair
-                sofar = get(key, _ABSENT)
-                if sofar is _ABSENT or value < sofar:  # of equal ones `min` keeps the first
-                    table[key] = value
-        elif merge is max:
-            for pair in pairs:
-                key, value = pair
-                sofar = get(key, _ABSENT)
-                if sofar is _ABSENT or value > sofar:
-                    table[key] = value
-        else:
-            for pair in pairs:
-                key, value = pair
-                sofar = get(key, _ABSENT)
-                table[key] = value if sofar is _ABSENT else merge(sofar, value)
-    except TypeError as error:
-        raise _explain(error, key) from error
+    """Fold pairs into a table of combiners by key."""
+    fuse_into((), _combining(create, merge))(pairs, table, _go_on, create, merge)
 
 
-def group_into(table: Table, pairs: Iterable[Pair]) -> None:
-    """Append the values of pairs to the lists of a table."""
-    get, key = table.get, None
-    try:
-        for pair in pairs:
-            key, value = pair
-            values = get(key)
-            if values is None:
-                table[key] = [value]
-            else:
-                values.append(value)
-    except TypeError as error:
-        raise _explain(error, key) from error
+def _combining(create: Callable[[Any], Any], merge: Callable[..., Any]) -> Ending:
+    """Return the loop's ending that does what an aggregator says; the usual ones call nothing."""
+    if create is not identity:
+        return Ending.CREATED
+    # Not a dict of them: a function of the user's need not be hashable.
+    usual = (
+        (operator.add, Ending.SUMMED),
+        (min, Ending.LEAST),
+        (max, Ending.GREATEST),
+        (keep, Ending.FIRST),
+    )
+    return next((ending for known, ending in usual if merge is known), Ending.MERGED)
 
 
-def cogroup_into(table: Table, pairs: Iterable[Pair], member: int, width: int) -> None:
-    """Append the values of pairs to the lists of one member in a table of `width` lists."""
-    get, key = table.get, None
-    nothing = ((),) * width
-    try:
-        for pair in pairs:
-            key, value = pair
-            lists = get(key)
-            if lists is None:
-                lists = table[key] = tuple(map(list, nothing))
-            lists[member].append(value)
-    except TypeError as error:
-        raise _explain(error, key) from error
-
-
-def _explain(error: TypeError, key: Any) -> Exception:
-    """Return the error to raise: of a key, unless a function of the user's raised it."""
-    # An unhashable key fails in the loop's own frame, or in a `__hash__` written in Python; any
-    # deeper frame is one of a user's function, which may have hashed something of its own.
-    deeper = error.__traceback__.tb_next if error.__traceback__ else None
-    of_key = deeper is None or deeper.tb_frame.f_code.co_name == "__hash__"
-    if of_key and str(error).startswith("unhashable type"):
-        return unportable(key, str(error))
-    return error
+def _go_on() -> None:
+    """Do not look at memory: what is fed here is little."""
 
 
 class Spiller:
@@ -122,25 +70,33 @@ class Spiller:
 
     def feed(
         self,
-        table: Table,
-        records: Iterator[Any],
-        add: Callable[[Iterator[Any]], None],
+        flow: Flow,
+        ending: Ending,
+        into: Table | list[Any],
         flush: Callable[[], None],
+        create: Any = None,
+        merge: Any = None,
     ) -> None:
-        """Add all records to a table, flushing it whenever memory asks for it."""
+        """Put all records into a table or a list, flushing it whenever memory asks for it."""
         held = 0
-        for chunk in chunks(records):
-            add(chunk)
+
+        def look() -> None:
+            nonlocal held
             held += 1
             if self.watch.over(held):
                 flush()
-                table.clear()
+                into.clear()
                 give_back()
                 held = 0
 
+        loop = fuse_into(flow.steps, ending)
+        for block in flow.blocks:
+            loop(block, into, look, create, merge)
+            look()
+
 
 def combine(
-    pairs: Iterator[Pair],
+    pairs: Flow,
     create: Callable[[Any], Any],
     merge: Callable[..., Any],
     merge_combiners: Callable[..., Any],
@@ -149,12 +105,8 @@ def combine(
     """Yield one (key, combiner) for each key."""
     table: Table = {}
     runs = Runs(spiller.folder)
-    spiller.feed(
-        table,
-        pairs,
-        lambda chunk: combine_into(table, chunk, create, merge),
-        lambda: runs.add(_by_hash(table)),
-    )
+    ending = _combining(create, merge)
+    spiller.feed(pairs, ending, table, lambda: runs.add(_by_hash(table)), create, merge)
     if not runs:
         return iter(table.items())
     runs.add(_by_hash(table))
@@ -162,35 +114,30 @@ def combine(
 
 
 def combine_partially(
-    pairs: Iterator[Pair],
+    pairs: Flow,
     aggregator: Aggregator,
     spiller: Spiller,
-    write: Callable[[Iterable[Pair]], None],
+    write: Callable[[Iterator[Pair]], None],
 ) -> None:
     """Combine on the map side, handing over what there is whenever memory asks for it.
 
     A key may be handed over more than once: the reduce side merges its combiners.
     """
     table: Table = {}
-    spiller.feed(
-        table,
-        pairs,
-        lambda chunk: combine_into(table, chunk, aggregator.create, aggregator.merge_value),
-        lambda: write(table.items()),  # no run: the shuffle takes what memory cannot hold
-    )
-    write(table.items())
+
+    def flush() -> None:  # into no run: the shuffle takes what memory cannot hold
+        write(iter(table.items()))
+
+    create, merge = aggregator.create, aggregator.merge_value
+    spiller.feed(pairs, _combining(create, merge), table, flush, create, merge)
+    flush()
 
 
-def group(pairs: Iterator[Pair], spiller: Spiller) -> Iterator[tuple[Any, Group]]:
+def group(pairs: Flow, spiller: Spiller) -> Iterator[tuple[Any, Group]]:
     """Yield (key, all its values) for each key."""
     table: Table = {}
     runs = Runs(spiller.folder)
-    spiller.feed(
-        table,
-        pairs,
-        lambda chunk: group_into(table, chunk),
-        lambda: runs.add(_pieces(table)),
-    )
+    spiller.feed(pairs, Ending.GROUPED, table, lambda: runs.add(_pieces(table)))
     if not runs:
         return ((key, Group(values)) for key, values in table.items())
     runs.add(_pieces(table))
@@ -198,7 +145,7 @@ def group(pairs: Iterator[Pair], spiller: Spiller) -> Iterator[tuple[Any, Group]
 
 
 def cogroup(
-    members: Iterable[Iterator[Pair]], width: int, spiller: Spiller, bare: bool = False
+    members: Iterable[Flow], width: int, spiller: Spiller, bare: bool = False
 ) -> Iterator[tuple[Any, tuple[Sequence[Any], ...]]]:
     """Yield (key, one group for each member) for each key of any member.
 
@@ -206,12 +153,15 @@ def cogroup(
     """
     table: Table = {}
     runs = Runs(spiller.folder)
+    create = _two_groups if width == 2 else partial(_groups, width)
     for index, pairs in enumerate(members):
         spiller.feed(
-            table,
             pairs,
-            lambda chunk, index=index: cogroup_into(table, chunk, index, width),  # type: ignore[misc]
+            Ending.COGROUPED,
+            table,
             lambda: runs.add(_member_pieces(table)),
+            create,
+            index,
         )
     if not runs and bare:
         return iter(table.items())
@@ -221,23 +171,27 @@ def cogroup(
     return _merge_groups(runs, width, spiller)
 
 
-def sort(pairs: Iterator[Pair], ordering: Ordering, spiller: Spiller) -> Iterator[Pair]:
+def _two_groups() -> tuple[list[Any], ...]:
+    return [], []
+
+
+def _groups(width: int) -> tuple[list[Any], ...]:
+    return tuple([] for _ in range(width))
+
+
+def sort(pairs: Flow, ordering: Ordering, spiller: Spiller) -> Iterator[Pair]:
     """Yield pairs in the order of their keys; equal keys in the order they came."""
     key = ordering.key
     sort_key = _first if key is None else lambda pair: key(pair[0])
     descending = not ordering.ascending
     runs = Runs(spiller.folder, descending=descending)
     held: list[Pair] = []
-    waiting = 0
-    for chunk in chunks(pairs):
-        held.extend(chunk)
-        waiting += 1
-        if spiller.watch.over(waiting):
-            held.sort(key=sort_key, reverse=descending)
-            runs.add((sort_key(pair), *pair) for pair in held)
-            held = []
-            give_back()
-            waiting = 0
+
+    def flush() -> None:
+        held.sort(key=sort_key, reverse=descending)
+        runs.add((sort_key(pair), *pair) for pair in held)
+
+    spiller.feed(pairs, Ending.ADDED, held, flush)
     held.sort(key=sort_key, reverse=descending)
     if not runs:
         return iter(held)

@@ -18,19 +18,26 @@ What a function gives to flat_map may be such a built-in (`map`, `itertools`). T
 a partition go through a loop of their own, which looks at what each function gives and checks each
 of its records. Only where that was lazy, the loop over all other records asks what a function gave,
 once it has ended, for one record more: there is one if a StopIteration had ended it.
+
+What takes in all records, a shuffle or a table, is no iterator's consumer but the end of the loop
+itself (`fuse_into`): a record is put where it belongs without leaving the loop.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache, partial
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from typing import Any
 
+from aflint.codec.hashing import unportable
 from aflint.executor.lazily import checked, leaked, may_leak
-from aflint.plan.lineage import PerRecord, RecordStep
+from aflint.executor.memory import chunks, slices
+from aflint.executor.pacing import MANY, SIZED, paced, paced_groups
+from aflint.plan.lineage import JOINS, PerRecord, RecordStep
 
 Loop = Callable[[Iterator[Any]], Iterator[Any]]
 
@@ -49,6 +56,79 @@ _LOOKED_AT = 16
 
 _CALL = re.compile(r"f\d+\(\w\)")
 _END = object()
+_ABSENT = object()
+
+
+class Ending(Enum):
+    """What becomes of a record at the end of a loop that takes in all of them, as Python.
+
+    They go into a list, or by their keys into a table. A record is unpacked in a line of its own,
+    so that an error can show one that is not a pair: see `failure.hint_for`.
+    """
+
+    ADDED = "add(x)"
+    GROUPED = """key, value = x
+values = get(key)
+if values is None: into[key] = [value]
+else: values.append(value)"""
+    CREATED = """key, value = x
+sofar = get(key, ABSENT)
+into[key] = create(value) if sofar is ABSENT else merge(sofar, value)"""
+    MERGED = """key, value = x
+sofar = get(key, ABSENT)
+into[key] = value if sofar is ABSENT else merge(sofar, value)"""
+    SUMMED = """key, value = x
+sofar = get(key, ABSENT)
+into[key] = value if sofar is ABSENT else sofar + value"""
+    # Of equal ones `min` and `max` keep the first.
+    LEAST = """key, value = x
+sofar = get(key, ABSENT)
+if sofar is ABSENT or value < sofar: into[key] = value"""
+    GREATEST = """key, value = x
+sofar = get(key, ABSENT)
+if sofar is ABSENT or value > sofar: into[key] = value"""
+    FIRST = """key, value = x
+if get(key, ABSENT) is ABSENT: into[key] = value"""
+    # Groups of several members by key: `create` makes them, and `merge` is the member's number.
+    COGROUPED = """key, value = x
+groups = get(key)
+if groups is None: groups = into[key] = create()
+groups[merge].append(value)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Records on their way into a list or a table: in blocks between which memory can be looked at,
+    each to be used up, with the steps that are still to be done, few enough for one loop.
+    """
+
+    blocks: Iterator[Iterable[Any]]
+    steps: Sequence[PerRecord] = ()
+
+    @classmethod
+    def of(cls, records: Iterator[Any]) -> Flow:
+        """Return records that nothing is to be done to."""
+        return cls(chunks(records))
+
+    @classmethod
+    def of_lists(cls, lists: Iterable[list[Any]]) -> Flow:
+        """Return records that come in lists of any length."""
+        return cls(slices(lists))
+
+    def then(self, steps: Sequence[PerRecord]) -> Flow:
+        """Return the records with more steps to be done."""
+        *before, last = _parts([*self.steps, *steps])
+        if not before:
+            return Flow(self.blocks, last)
+        loops = [_fuse_one(part) for part in before]
+        records = _one_after_the_other(loops, chain.from_iterable(self.blocks))
+        return Flow(chunks(records), last)
+
+    @property
+    def records(self) -> Iterator[Any]:
+        """The records, all steps done to them, one by one."""
+        records = chain.from_iterable(self.blocks)
+        return fuse(self.steps)(records) if self.steps else records
 
 
 def fuse(steps: Sequence[PerRecord]) -> Callable[[Iterator[Any]], Iterator[Any]]:
@@ -66,6 +146,17 @@ def _one_after_the_other(loops: Sequence[Loop], records: Iterator[Any]) -> Itera
 def _fuse_one(steps: Sequence[PerRecord]) -> Loop:
     functions = [step.function for step in steps]
     return partial(_compile(tuple(map(_shape, steps))), functions)
+
+
+def fuse_into(steps: Sequence[PerRecord], ending: Ending) -> Callable[..., None]:
+    """Return `loop(records, into, pause, create, merge)`, which does all steps to some records and
+    puts what comes of them into a list or a table.
+
+    `pause` is called between records wherever one of them becomes very many; it may empty `into`.
+    The steps are those of a Flow. Raises UnportableKeyError for a key that cannot be hashed.
+    """
+    functions = [step.function for step in steps]
+    return partial(_compile_into(tuple(map(_shape, steps)), ending), functions)
 
 
 def _shape(step: PerRecord) -> RecordStep:
@@ -92,6 +183,8 @@ class _Given(Enum):
     LOOKED_AT = auto()
     ASKED = auto()
     """Whether there is more after its end."""
+    PACED = auto()
+    """It is taken with pauses, and checked, unless it is a collection of a few."""
 
 
 # By shape, not by function: the loops of a second stage of the same steps are compiled already.
@@ -101,24 +194,68 @@ def _compile(shape: tuple[RecordStep, ...]) -> Callable[..., Iterator[Any]]:
     lines = ["def fused(functions, records):", f"[{names}] = functions"]
     if any(step.value.endswith(":") for step in shape):
         lines.append("records, lazy = iter(records), False")
-        lines += _loop(f"islice(records, {_LOOKED_AT})", shape, _Given.LOOKED_AT)
+        lines += _loop(f"islice(records, {_LOOKED_AT})", shape, _Given.LOOKED_AT, "yield x")
         lines.append("if lazy:")
-        lines += (_INDENT + line for line in _loop("records", shape, _Given.ASKED))
-    lines += _loop("records", shape, _Given.TAKEN)  # after the other one it finds no records
+        asked = _loop("records", shape, _Given.ASKED, "yield x")
+        lines += (_INDENT + line for line in asked)
+    # After the other one it finds no records.
+    lines += _loop("records", shape, _Given.TAKEN, "yield x")
+    return _function(lines)
+
+
+@lru_cache(maxsize=256)
+def _compile_into(shape: tuple[RecordStep, ...], ending: Ending) -> Callable[..., Any]:
+    names = ", ".join(f"f{place}" for place in range(len(shape)))
+    lines = ["def fused(functions, records, into, pause, create=None, merge=None):"]
+    lines.append(f"[{names}] = functions")
+    lines.append("add = into.append" if ending is Ending.ADDED else "get, key = into.get, None")
+    lines.append("try:")
+    lines += (_INDENT + line for line in _loop("records", shape, _Given.PACED, ending.value))
+    lines.append("except TypeError as error:")
+    hashing = next((n for n, line in enumerate(lines, 1) if "get(key" in line), 0)
+    lines.append(f"{_INDENT}if is_of_key(error, {hashing}): raise unportable(key, str(error))")
+    lines.append(f"{_INDENT}raise")
+    # As it would come out of a generator: no iterator is to take it for the end of its records.
+    lines.append("except StopIteration as stop:")
+    lines.append(f"{_INDENT}raise RuntimeError('a function raised StopIteration') from stop")
+    return _function(lines)
+
+
+def _function(lines: Sequence[str]) -> Callable[..., Any]:
     namespace: dict[str, Any] = {
+        "ABSENT": _ABSENT,
         "END": _END,
+        "MANY": MANY,
+        "SIZED": SIZED,
         "checked": checked,
+        "is_of_key": _is_of_key,
         "islice": islice,
         "leaked": leaked,
         "may_leak": may_leak,
+        "paced": paced,
+        "paced_groups": paced_groups,
         "repeat": repeat,
+        "unportable": unportable,
     }
     exec(compile(f"\n{_INDENT}".join(lines), FUSED, "exec"), namespace)
-    fused: Callable[..., Iterator[Any]] = namespace["fused"]
+    fused: Callable[..., Any] = namespace["fused"]
     return fused
 
 
-def _loop(records: str, shape: Sequence[RecordStep], given: _Given) -> Iterator[str]:
+def _is_of_key(error: TypeError, line: int) -> bool:
+    """Say whether a loop raised an error because a key cannot be hashed, which it does in a line.
+
+    The error is the loop's own, or that of a `__hash__` written in Python; a function of the user's
+    may have hashed something of its own.
+    """
+    step = error.__traceback__
+    if step is None or step.tb_lineno != line:
+        return False
+    own = step.tb_next is None or step.tb_next.tb_frame.f_code.co_name == "__hash__"
+    return own and str(error).startswith("unhashable type")
+
+
+def _loop(records: str, shape: Sequence[RecordStep], given: _Given, ending: str) -> Iterator[str]:
     """Yield the lines of a loop over records that does all steps."""
     yield f"for x in {records}:"
     depth, ends = 1, list[str]()
@@ -127,14 +264,23 @@ def _loop(records: str, shape: Sequence[RecordStep], given: _Given) -> Iterator[
             called = _CALL.search(line) if line.startswith("for") else None
             if called is not None and given is not _Given.TAKEN:
                 y, call = f"y{place}", called.group()
-                yield f"{_INDENT * depth}{y} = iter({call})"
+                if given is _Given.PACED:
+                    yield f"{_INDENT * depth}{y} = {call}"
+                    many = f"if {y}.__class__ not in SIZED or len({y}) > MANY:"
+                    yield f"{_INDENT * depth}{many} {y} = paced(iter({y}), pause)"
+                else:
+                    yield f"{_INDENT * depth}{y} = iter({call})"
                 if given is _Given.LOOKED_AT:
                     yield f"{_INDENT * depth}if may_leak({y}): lazy = True; {y} = checked({y})"
-                else:
+                elif given is _Given.ASKED:
                     end = f"if next({y}, END) is not END: raise leaked(f{place})"
                     ends.append(f"{_INDENT * depth}{end}")
                 line = line.replace(call, y)
             yield f"{_INDENT * depth}{line}"
             depth += line.endswith(":")
-    yield f"{_INDENT * depth}yield x"
+            if given is _Given.PACED and step in JOINS and line.endswith("= x"):
+                a, b = f"a{place}", f"b{place}"  # the groups of either side
+                many = f"if len({a}) * (len({b}) or 1) > MANY:"
+                yield f"{_INDENT * depth}{many} {a}, {b} = paced_groups({a}, {b}, pause)"
+    yield from (f"{_INDENT * depth}{line}" for line in ending.splitlines())
     yield from reversed(ends)

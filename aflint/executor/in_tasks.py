@@ -173,11 +173,6 @@ def values_of(key: Any, partition: int, pairs: Records) -> list[Any]:
     return [value for pair in pairs for known, value in (pair,) if known == key]
 
 
-def keep(first: T, second: T) -> T:
-    """Return the first of two."""
-    return first
-
-
 def larger(key: Callable[[Any], Any] | None, a: Any, b: Any) -> Any:
     """Return the larger of two."""
     return max(a, b, key=key)

@@ -6,7 +6,7 @@ import gc
 import os
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -110,12 +110,27 @@ def chunks(records: Iterator[T]) -> Iterator[Iterator[T]]:
     They hold as many records as grow the process by about 4 MiB, at most 8,192: records of a
     megabyte each are looked after one by one, small ones at next to no cost.
     """
-    size = 64
-    before = resident_bytes()
+    size, before = 64, resident_bytes()
     # Each chunk is begun with a record in hand, so that none is empty.
     for first in records:
         yield chain((first,), islice(records, size - 1))
-        now = resident_bytes()
-        grew = now - before > _MOST_GROWTH
-        size = max(1, size // 4) if grew else min(size * 2, _MOST_RECORDS)
-        before = now
+        size, before = _next_size(size, before)
+
+
+def slices(blocks: Iterable[list[T]]) -> Iterator[list[T]]:
+    """Cut blocks of records into lists, as `chunks` cuts records."""
+    size, before = 64, resident_bytes()
+    for block in blocks:
+        start = 0
+        while start < len(block):
+            whole = not start and len(block) <= size
+            yield block if whole else block[start : start + size]
+            start += size
+            size, before = _next_size(size, before)
+
+
+def _next_size(size: int, before: int) -> tuple[int, int]:
+    now = resident_bytes()
+    if now - before > _MOST_GROWTH:
+        return max(1, size // 4), now
+    return min(size * 2, _MOST_RECORDS), now

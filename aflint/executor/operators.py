@@ -64,11 +64,6 @@ class Unfit:
             raise TypeError(f"{error}: {self.where}") from None
 
 
-def pair_with_none(partition: int, records: Records) -> Records:
-    """Make each record the key of a pair."""
-    return zip(records, repeat(None))
-
-
 def glom(partition: int, records: Records) -> Records:
     """Give all records as one list."""
     return iter((list(records),))

@@ -17,6 +17,7 @@ from typing import Any
 
 from aflint.codec.records import dumps
 from aflint.executor.aggregate import Spiller, sort
+from aflint.executor.fusion import Flow
 from aflint.plan.lineage import Ordering
 from aflint.plan.program import (
     Aggregate,
@@ -60,7 +61,7 @@ def by_content(records: Iterator[Any], spiller: Spiller) -> Iterator[Any]:
     """Yield the records in an order that only they themselves decide, in bounded memory."""
     rank = _Ranks().rank
     ranked = ((rank(record), record) for record in records)
-    return map(itemgetter(1), sort(ranked, Ordering(), spiller))
+    return map(itemgetter(1), sort(Flow.of(ranked), Ordering(), spiller))
 
 
 class _Ranks:

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from aflint.codec.hashing import partition_indices
-from aflint.executor.memory import chunks
+from aflint.executor.fusion import Ending, Flow, fuse_into
 from aflint.plan.lineage import (
     GroupPartitioner,
     HashPartitioner,
@@ -23,7 +23,7 @@ _key = itemgetter(0)
 
 def place(
     partitioner: Partitioner,
-    records: Iterable[Any],
+    flow: Flow,
     add: Callable[[int, list[Any]], None],
     first: int = 0,
 ) -> int:
@@ -32,14 +32,33 @@ def place(
     A round robin begins at partition `first`, so that map tasks do not all favour the same ones.
     Returns whose turn it is next.
     """
-    for chunk in chunks(iter(records)):
-        block = list(chunk)
-        if partitioner.partitions == 1:  # no key is needed, so none has to be hashable
-            add(0, block)
-        elif isinstance(partitioner, RoundRobinPartitioner):
-            first = _deal(block, partitioner.partitions, add, first)
+    made: list[Any] = []
+
+    def hand_over() -> None:
+        nonlocal first
+        first = _place_block(partitioner, made, add, first)
+        made.clear()
+
+    loop = fuse_into(flow.steps, Ending.ADDED)
+    for block in flow.blocks:
+        if flow.steps:
+            loop(block, made, hand_over)
+            hand_over()
         else:
-            _place_pairs(indices(partitioner, list(map(_key, block))), block, add)
+            records = block if isinstance(block, list) else list(block)
+            first = _place_block(partitioner, records, add, first)
+    return first
+
+
+def _place_block(
+    partitioner: Partitioner, block: list[Any], add: Callable[[int, list[Any]], None], first: int
+) -> int:
+    if partitioner.partitions == 1:  # no key is needed, so none has to be hashable
+        add(0, block)
+    elif isinstance(partitioner, RoundRobinPartitioner):
+        return _deal(block, partitioner.partitions, add, first)
+    else:
+        _place_pairs(indices(partitioner, list(map(_key, block))), block, add)
     return first
 
 

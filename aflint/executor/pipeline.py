@@ -12,13 +12,14 @@ from typing import Any
 from aflint.codec import closure
 from aflint.executor.aggregate import cogroup
 from aflint.executor.chaining import is_plain_read
-from aflint.executor.fusion import fuse
+from aflint.executor.fusion import Flow, fuse
 from aflint.executor.inputs import Inputs
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.order import comes_in_any_order
 from aflint.executor.reading import (
     aggregate,
     count_split,
+    read_blocks,
     read_cogroup,
     read_shuffle,
     split_blocks,
@@ -49,6 +50,35 @@ _BLOCK_BYTES = 1024 * 1024
 _MOST_RECORDS = 16384
 
 
+def flow(step: Step, partition: int, inputs: Inputs) -> Flow:
+    """Return the records of one partition of a step for what takes in all of them."""
+    match step:
+        case ReadSplit(leaf):
+            return Flow.of_lists(split_blocks(leaf, partition, inputs))
+        case ReadShuffle() if is_plain_read(step):
+            return Flow.of_lists(read_blocks(step, partition, inputs))
+        case Transform(parent, operators):
+            # The steps over records that come last are left to the loop that takes them in.
+            last: list[PerRecord] = []
+            for operator in reversed(operators):
+                if not isinstance(operator, PerRecord):
+                    break
+                last.insert(0, operator)
+            before = operators[: len(operators) - len(last)]
+            if before:
+                source = Flow.of(records(replace(step, operators=before), partition, inputs))
+            elif isinstance(parent, CoGroup) and _is_join(operators[0]):
+                source = Flow.of(_cogrouped(parent.members, partition, inputs, bare=True))
+            else:
+                source = flow(parent, partition, inputs)
+            return source.then(last)
+        case Concatenate(members, offsets):
+            member = _member(offsets, partition)
+            return flow(members[member], partition - offsets[member], inputs)
+        case _:
+            return Flow.of(records(step, partition, inputs))
+
+
 def records(step: Step, partition: int, inputs: Inputs) -> Records:
     """Return the records of one partition of a step."""
     match step:
@@ -62,7 +92,7 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
         case ReadShuffle():
             return read_shuffle(step, partition, inputs)
         case Aggregate(parent, aggregator, ordering):
-            pairs = records(parent, partition, inputs)
+            pairs = flow(parent, partition, inputs)
             return aggregate(pairs, aggregator, ordering, inputs.spiller)
         case CoGroup(members):
             return _cogrouped(members, partition, inputs, bare=False)
@@ -136,7 +166,7 @@ def _cogrouped(
     if all(map(is_plain_read, members)):
         return read_cogroup(members, partition, inputs, bare)
     # Lazily: the pairs of one member are all taken in before the next one is begun.
-    pairs_of = (records(member, partition, inputs) for member in members)
+    pairs_of = (flow(member, partition, inputs) for member in members)
     return cogroup(pairs_of, len(members), inputs.spiller, bare)
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from aflint.executor.aggregate import Spiller, cogroup, combine, group, identity, sort
 from aflint.executor.chaining import PausedError
+from aflint.executor.fusion import Flow
 from aflint.executor.inputs import Inputs
+from aflint.executor.memory import slices
 from aflint.executor.sinks import BlockFileWriter
 from aflint.executor.text import TextSource
 from aflint.plan.lineage import Aggregator, Grouping, Ordering
@@ -65,9 +67,9 @@ def _count_split(leaf: int, partition: int, inputs: Inputs) -> int:
 def read_shuffle(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[Any]:
     """Give the pairs of one reduce partition, aggregated and sorted as the step says."""
     if step.aggregator is None and step.ordering is None:
-        return _stream(step, partition, inputs)
+        return chain.from_iterable(read_blocks(step, partition, inputs))
 
-    def build(pairs: Iterable[Pairs]) -> Iterator[Any]:
+    def build(pairs: Iterable[Flow]) -> Iterator[Any]:
         (only,) = pairs
         return aggregate(only, step.aggregator, step.ordering, inputs.spiller, step.combined)
 
@@ -81,14 +83,14 @@ def read_cogroup(
     """Give each key with one group of values for each member; each is a plain read."""
     reads = [member for member in members if isinstance(member, ReadShuffle)]
 
-    def build(pairs: Iterable[Pairs]) -> Iterator[Any]:
+    def build(pairs: Iterable[Flow]) -> Iterator[Any]:
         return cogroup(iter(pairs), len(reads), inputs.spiller, bare)
 
     return _aggregated(reads, partition, inputs, build, _ungroup_member)
 
 
 def aggregate(
-    pairs: Pairs,
+    pairs: Flow,
     aggregator: Aggregator | Grouping | None,
     ordering: Ordering | None,
     spiller: Spiller,
@@ -100,34 +102,32 @@ def aggregate(
     """
     match aggregator:
         case Grouping():
-            pairs = group(pairs, spiller)
+            found: Iterator[Any] = group(pairs, spiller)
         case Aggregator(create, merge_value, merge_combiners):
             if combined:
                 create, merge_value = identity, merge_combiners
-            pairs = combine(pairs, create, merge_value, merge_combiners, spiller)
+            found = combine(pairs, create, merge_value, merge_combiners, spiller)
+        case None if ordering is None:
+            return pairs.records
         case None:
-            pass
-    return sort(pairs, ordering, spiller) if ordering is not None else pairs
+            return sort(pairs, ordering, spiller)
+    return sort(Flow.of(found), ordering, spiller) if ordering is not None else found
 
 
-def _stream(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[Any]:
-    """Give the pairs of a shuffle as they come: nothing but the frames seen need be carried."""
+def read_blocks(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[list[Any]]:
+    """Yield the pairs of a shuffle as they come: nothing but the frames seen need be carried."""
     consumed: list[FrameId] = list(inputs.chain.in_shuffle.seen.get(step.leaf, ()))
-
-    def blocks() -> Iterator[list[Any]]:
-        yield from _frames(step, partition, inputs, consumed)
-        if inputs.chain.is_cut:
-            # Only now, when the consumer has come back for more, is the last frame used up.
-            inputs.chain.cut = InShuffle({step.leaf: tuple(consumed)})
-
-    return chain.from_iterable(blocks())
+    yield from _frames(step, partition, inputs, consumed)
+    if inputs.chain.is_cut:
+        # Only now, when the consumer has come back for more, is the last frame used up.
+        inputs.chain.cut = InShuffle({step.leaf: tuple(consumed)})
 
 
 def _aggregated(
     members: Sequence[ReadShuffle],
     partition: int,
     inputs: Inputs,
-    build: Callable[[Iterable[Pairs]], Iterator[Any]],
+    build: Callable[[Iterable[Flow]], Iterator[Any]],
     restore: Callable[[Pairs, int], Pairs],
 ) -> Iterator[Any]:
     """Read shuffles whole, and give what `build` makes of them.
@@ -143,13 +143,12 @@ def _aggregated(
     state = begin.state
     consumed = {member.leaf: list(begin.seen.get(member.leaf, ())) for member in members}
 
-    def pairs_of(index: int, member: ReadShuffle) -> Pairs:
-        blocks = _frames(member, partition, inputs, consumed[member.leaf])
-        fresh = chain.from_iterable(blocks)
+    def pairs_of(index: int, member: ReadShuffle) -> Flow:
+        fresh = _frames(member, partition, inputs, consumed[member.leaf])
         if state is None:
-            return fresh
+            return Flow.of_lists(fresh)
         stored = chain.from_iterable(inputs.open(state).blocks())
-        return chain(restore(stored, index), fresh)
+        return Flow(chain(Flow.of(restore(stored, index)).blocks, slices(fresh)))
 
     # Reads all frames, or as many as there is time for, before it returns.
     records = build(pairs_of(index, member) for index, member in enumerate(members))

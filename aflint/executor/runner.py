@@ -20,6 +20,7 @@ from aflint.executor.aggregate import Spiller, combine_partially
 from aflint.executor.chaining import Chain, PausedError, TimeLimit, is_cuttable
 from aflint.executor.context import TaskContext, running
 from aflint.executor.failure import describe
+from aflint.executor.fusion import Flow
 from aflint.executor.inputs import Inputs
 from aflint.executor.io_loop import IOLoop, Stopwatch
 from aflint.executor.keeping import keep
@@ -218,19 +219,19 @@ class Executor:
             task.memory_mb << 20,
         )
         with _aborting(output):
-            source = pipeline.records(program.root, task.id.partition, inputs)
+            source = pipeline.flow(program.root, task.id.partition, inputs)
             result = TaskResult(task.id)
             if isinstance(sink.partitioner, RoundRobinPartitioner):
                 # Another attempt of this task must deal the same records to the same partitions.
                 if comes_in_any_order(program.root):
-                    source = by_content(source, inputs.spiller)
+                    source = Flow.of(by_content(source.records, inputs.spiller))
                 result = self._deal(sink.partitioner, source, output, task, inputs.chain)
             elif sink.aggregator is None:
                 place(sink.partitioner, source, output.add)
             else:
 
                 def write(pairs: Any) -> None:
-                    place(sink.partitioner, pairs, output.add)
+                    place(sink.partitioner, Flow.of(pairs), output.add)
 
                 combine_partially(source, sink.aggregator, inputs.spiller, write)
             status = output.finish()
@@ -239,7 +240,7 @@ class Executor:
     def _deal(
         self,
         partitioner: RoundRobinPartitioner,
-        records: Iterator[Any],
+        records: Flow,
         output: ShuffleOutput,
         task: TaskDescription,
         control: Chain,

@@ -39,6 +39,7 @@ class RecordStep(Enum):
     KEY_BY = "x = (f(x), x)"
     KEYS = "x = x[0]"
     VALUES = "x = x[1]"
+    WITH_NONE = "x = (x, None)"
     PAIR = "k, v = x; x = (k, v)"  # a list of two becomes a tuple; anything else is an error
     # Joins, of what a cogroup of two gives: the values of the key on either side.
     JOIN = "k_, (a_, b_) = x\nfor v_ in a_:\nfor w_ in b_:\nx = (k_, (v_, w_))"

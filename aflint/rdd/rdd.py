@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, TypeVar, over
 from aflint.driver.callsite import method_here, named_here
 from aflint.errors import ClosureError, InvalidArgumentError
 from aflint.executor import in_tasks, operators
-from aflint.executor.aggregate import identity
+from aflint.executor.aggregate import identity, keep
 from aflint.executor.group import Group
 from aflint.executor.pipe import pipe as pipe_records
 from aflint.html import preformatted
@@ -274,8 +274,7 @@ class RDD(Generic[T]):
         return self._paired().subtract_by_key(other._paired(), num_partitions).keys()
 
     def _paired(self) -> RDD[Any]:
-        # Over partitions and not per record: pairing is then a loop in C.
-        return self._mapped("map", PerPartition(operators.pair_with_none, splittable=True))
+        return self._mapped("map", PerRecord(RecordStep.WITH_NONE))
 
     def _other(self, other: RDD[Any], method: str) -> Node:
         if not isinstance(other, RDD):
@@ -449,7 +448,7 @@ class RDD(Generic[T]):
     def distinct(self, num_partitions: int | None = None) -> RDD[T]:
         """Give each record once."""
         # Equal records are one key, which the map side combines before anything is moved.
-        return self._paired().reduce_by_key(in_tasks.keep, num_partitions).keys()
+        return self._paired().reduce_by_key(keep, num_partitions).keys()
 
     def cogroup(
         self: RDD[tuple[K, V]], *others: RDD[tuple[K, Any]], num_partitions: int | None = None

@@ -18,6 +18,7 @@ from aflint.executor.aggregate import (
     identity,
     sort,
 )
+from aflint.executor.fusion import Flow
 from aflint.executor.memory import MemoryWatch
 from aflint.executor.spill import SpillFolder
 from aflint.plan.lineage import Aggregator, Ordering
@@ -49,11 +50,13 @@ def some_pairs(count: int = 3000) -> Iterator[tuple[Any, int]]:
 
 def test_combining(spiller: Spiller) -> None:
     for add in (operator.add, lambda a, b: a + b):
-        found = dict(combine(some_pairs(), identity, add, add, spiller))
+        found = dict(combine(Flow.of(some_pairs()), identity, add, add, spiller))
         assert len(found) == 6
         assert found["a"] == sum(range(0, 3000, 6))
     listed = dict(
-        combine(some_pairs(600), lambda v: [v], lambda c, v: [*c, v], operator.add, spiller)
+        combine(
+            Flow.of(some_pairs(600)), lambda v: [v], lambda c, v: [*c, v], operator.add, spiller
+        )
     )
     assert listed[None] == list(range(1, 600, 6))
 
@@ -65,15 +68,15 @@ def test_the_least_and_the_greatest_are_what_the_built_ins_keep(
     # 1, 1.0 and True are equal: the first stays. NaN is neither less nor greater.
     values = [2, 1, 1.0, True, math.nan, 0.0, -0.0, 3, 3.0, math.nan, 2]
     pairs = [(n % 7, values[n * 5 % 11]) for n in range(2000)]
-    ours = dict(combine(iter(pairs), identity, merge, merge, spiller))
-    plain = dict(combine(iter(pairs), identity, lambda a, b: merge(a, b), merge, spiller))
+    ours = dict(combine(Flow.of(iter(pairs)), identity, merge, merge, spiller))
+    plain = dict(combine(Flow.of(iter(pairs)), identity, lambda a, b: merge(a, b), merge, spiller))
     assert repr(ours) == repr(plain)
     with pytest.raises(TypeError, match="not supported between instances of 'str' and 'int'"):
-        list(combine(iter([(1, 1), (1, "a")]), identity, merge, merge, spiller))
+        list(combine(Flow.of(iter([(1, 1), (1, "a")])), identity, merge, merge, spiller))
 
 
 def test_grouping_keeps_the_order_of_values(spiller: Spiller) -> None:
-    found = dict(group(some_pairs(), spiller))
+    found = dict(group(Flow.of(some_pairs()), spiller))
     assert found["b"] == list(range(5, 3000, 6))
     assert found[1][-1] == 2997
     assert found[None][2:4] == [13, 19]
@@ -84,7 +87,7 @@ def test_grouping_keeps_the_order_of_values(spiller: Spiller) -> None:
 @pytest.mark.parametrize("bare", [False, True])
 def test_cogrouping(spiller: Spiller, bare: bool) -> None:
     members = [some_pairs(300), iter([("a", "A"), ("z", "Z")]), iter(())]
-    found = dict(cogroup(members, 3, spiller, bare))
+    found = dict(cogroup(map(Flow.of, members), 3, spiller, bare))
     assert [list(part) for part in found["a"]] == [list(range(0, 300, 6)), ["A"], []]
     assert [list(part) for part in found["z"]] == [[], ["Z"], []]
     assert len(found) == 7
@@ -92,10 +95,12 @@ def test_cogrouping(spiller: Spiller, bare: bool) -> None:
 
 def test_sorting_is_stable(spiller: Spiller) -> None:
     pairs = [(n * 7919 % 50, n) for n in range(3000)]
-    assert list(sort(iter(pairs), Ordering(), spiller)) == sorted(pairs, key=lambda p: p[0])
-    down = list(sort(iter(pairs), Ordering(ascending=False), spiller))
+    assert list(sort(Flow.of(iter(pairs)), Ordering(), spiller)) == sorted(
+        pairs, key=lambda p: p[0]
+    )
+    down = list(sort(Flow.of(iter(pairs)), Ordering(ascending=False), spiller))
     assert down == sorted(pairs, key=lambda p: p[0], reverse=True)
-    by_text = list(sort(iter(pairs), Ordering(key=str), spiller))
+    by_text = list(sort(Flow.of(iter(pairs)), Ordering(key=str), spiller))
     assert by_text == sorted(pairs, key=lambda p: str(p[0]))
 
 
@@ -113,7 +118,7 @@ def test_keys_of_one_hash_are_told_apart(spiller: Spiller) -> None:
     pairs = ((Key(n % 5), 1) for n in range(500))
     found = {
         key.name: total
-        for key, total in combine(pairs, identity, operator.add, operator.add, spiller)
+        for key, total in combine(Flow.of(pairs), identity, operator.add, operator.add, spiller)
     }
     assert found == dict.fromkeys(range(5), 100)
 
@@ -121,32 +126,32 @@ def test_keys_of_one_hash_are_told_apart(spiller: Spiller) -> None:
 def test_combining_on_the_map_side_may_hand_a_key_over_twice(spiller: Spiller) -> None:
     handed: list[tuple[Any, int]] = []
     aggregator = Aggregator(identity, operator.add, operator.add)
-    combine_partially(some_pairs(), aggregator, spiller, handed.extend)
+    combine_partially(Flow.of(some_pairs()), aggregator, spiller, handed.extend)
     assert sum(value for _, value in handed) == sum(range(3000))
     assert {key for key, _ in handed} == {"a", None, ("x", None), 1, 1.5, "b"}
 
 
 def test_nothing(spiller: Spiller) -> None:
-    assert list(combine(iter(()), identity, operator.add, operator.add, spiller)) == []
-    assert list(group(iter(()), spiller)) == []
-    assert list(cogroup([iter(()), iter(())], 2, spiller)) == []
-    assert list(sort(iter(()), Ordering(), spiller)) == []
+    assert list(combine(Flow.of(iter(())), identity, operator.add, operator.add, spiller)) == []
+    assert list(group(Flow.of(iter(())), spiller)) == []
+    assert list(cogroup([Flow.of(iter(())), Flow.of(iter(()))], 2, spiller)) == []
+    assert list(sort(Flow.of(iter(())), Ordering(), spiller)) == []
 
 
 def test_no_spill_file_is_left(tmp_path: Path) -> None:
     spiller = Spiller(EagerWatch(), SpillFolder(tmp_path))
-    assert len(list(group(some_pairs(), spiller))) == 6
+    assert len(list(group(Flow.of(some_pairs()), spiller))) == 6
     assert spiller.folder.bytes > 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_whose_fault_it_is_that_something_cannot_be_hashed(spiller: Spiller) -> None:
     with pytest.raises(UnportableKeyError, match=r"\[1\] \(type list\) cannot be used as a key"):
-        list(group(iter([([1], 2)]), spiller))
+        list(group(Flow.of(iter([([1], 2)])), spiller))
 
     def bad(a: int, b: int) -> Any:
         return {[]: a}
 
     with pytest.raises(TypeError, match="unhashable") as caught:
-        list(combine(iter([(1, 1), (1, 2)]), identity, bad, bad, spiller))
+        list(combine(Flow.of(iter([(1, 1), (1, 2)])), identity, bad, bad, spiller))
     assert not isinstance(caught.value, UnportableKeyError)

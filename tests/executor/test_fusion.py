@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -8,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aflint.executor.fusion import fuse
+from aflint.errors import UnportableKeyError
+from aflint.executor.aggregate import combine_into, identity, keep
+from aflint.executor.fusion import Ending, Flow, fuse, fuse_into
 from aflint.executor.group import Group
+from aflint.executor.pacing import MANY
 from aflint.executor.pipeline import transform
 from aflint.plan.lineage import PerPartition, PerRecord, RecordStep
 
@@ -18,7 +22,28 @@ def step(kind: RecordStep, function: Any = None) -> PerRecord:
     return PerRecord(kind, function)
 
 
-def test_each_step_means_what_it_says() -> None:
+Done = Callable[[list[PerRecord], Any], list[Any]]
+
+
+def one_by_one(steps: list[PerRecord], records: Any) -> list[Any]:
+    return list(fuse(steps)(iter(records)))
+
+
+def into_a_list(steps: list[PerRecord], records: Any) -> list[Any]:
+    found: list[Any] = []
+    flow = Flow.of(iter(records)).then(steps)
+    for block in flow.blocks:
+        fuse_into(flow.steps, Ending.ADDED)(block, found, lambda: None)
+    return found
+
+
+@pytest.fixture(params=[one_by_one, into_a_list])
+def done(request: pytest.FixtureRequest) -> Done:
+    run: Done = request.param
+    return run
+
+
+def test_each_step_means_what_it_says(done: Done) -> None:
     pairs = [("a", 1), ("b", 2)]
     for kind, function, expected in [
         (RecordStep.MAP, len, [2, 2]),
@@ -29,11 +54,12 @@ def test_each_step_means_what_it_says() -> None:
         (RecordStep.KEY_BY, lambda pair: pair[1], [(1, ("a", 1)), (2, ("b", 2))]),
         (RecordStep.KEYS, None, ["a", "b"]),
         (RecordStep.VALUES, None, [1, 2]),
+        (RecordStep.WITH_NONE, None, [(("a", 1), None), (("b", 2), None)]),
     ]:
-        assert list(fuse([step(kind, function)])(iter(pairs))) == expected, kind
+        assert done([step(kind, function)], pairs) == expected, kind
 
 
-def test_joins_pair_the_values_of_a_key() -> None:
+def test_joins_pair_the_values_of_a_key(done: Done) -> None:
     cases: list[tuple[RecordStep, Any, list[Any], list[Any]]] = [
         (RecordStep.JOIN, [(1, "x"), (1, "y"), (2, "x"), (2, "y")], [], []),
         (RecordStep.LEFT_OUTER_JOIN, ..., [(1, None), (2, None)], []),
@@ -49,7 +75,7 @@ def test_joins_pair_the_values_of_a_key() -> None:
             (([], Group(["x", "y"])), right),
             (([], []), [(None, None)] if kind is RecordStep.FULL_OUTER_JOIN else []),
         ]:
-            found = list(fuse([step(kind)])(iter([("k", groups)])))
+            found = done([step(kind)], [("k", groups)])
             assert found == [("k", value) for value in expected], kind
 
 
@@ -98,15 +124,16 @@ def test_any_number_of_steps(count: int) -> None:
     assert list(fuse(steps)(iter([0, 1]))) == [count, count + 1]
     mixed = [step(RecordStep.MAP, lambda x: x + 1) for _ in range(count)]
     assert list(fuse(steps + mixed)(iter([0]))) == [2 * count]
+    assert into_a_list(steps + mixed, [0]) == [2 * count]
 
 
-def test_stop_iteration_is_not_the_end() -> None:
+def test_stop_iteration_is_not_the_end(done: Done) -> None:
     def stop(x: int) -> int:
         raise StopIteration
 
     for kind in (RecordStep.MAP, RecordStep.FILTER, RecordStep.FLAT_MAP, RecordStep.KEY_BY):
         with pytest.raises(RuntimeError, match="StopIteration"):
-            list(fuse([step(kind, stop)])(iter([1])))
+            done([step(kind, stop)], [1])
 
 
 def stop_at(last: int) -> Callable[[int], int]:
@@ -152,23 +179,22 @@ LAZY: list[Callable[[Callable[[int], int]], Any]] = [
     ],  # the very last one only where each is looked at
 )
 def test_what_is_given_lazily_does_not_end_where_a_function_raises_stop_iteration(
-    kind: RecordStep, make: Any, last: int, before: int
+    kind: RecordStep, make: Any, last: int, before: int, done: Done
 ) -> None:
     """Also where the first records, which are looked at, go well."""
     given = iter([*[stop_at(-1)] * before, stop_at(last)])
     steps = [step(kind, lambda x: make(next(given)))]
-    records = fuse(steps)(iter([("k", "v")] * (before + 1)))
     with pytest.raises(RuntimeError, match="StopIteration"):
-        list(records)
+        done(steps, [("k", "v")] * (before + 1))
 
 
 @pytest.mark.parametrize("make", LAZY)
-def test_what_is_given_lazily_is_taken_to_its_end(make: Any) -> None:
+def test_what_is_given_lazily_is_taken_to_its_end(make: Any, done: Done) -> None:
     expected = [tuple(make(stop_at(-1)))] * 100
-    found = fuse([step(RecordStep.FLAT_MAP, lambda x: [(tuple(make(stop_at(-1))))])])
-    assert list(found(iter(range(100)))) == expected
-    flat = fuse([step(RecordStep.FLAT_MAP, lambda x: make(stop_at(-1)))])
-    assert list(flat(iter(range(100)))) == list(itertools.chain(*expected))
+    found = [step(RecordStep.FLAT_MAP, lambda x: [(tuple(make(stop_at(-1))))])]
+    assert done(found, range(100)) == expected
+    flat = [step(RecordStep.FLAT_MAP, lambda x: make(stop_at(-1)))]
+    assert done(flat, range(100)) == list(itertools.chain(*expected))
 
 
 @given(
@@ -194,3 +220,64 @@ def test_steps_on_partitions_lie_between_loops() -> None:
     add = step(RecordStep.MAP, lambda x: x + 1)
     found = transform(iter([1, 2]), [add, PerPartition(total), add, add], 3)
     assert list(found) == [5 * 3 + 2]
+
+
+def add(a: Any, b: Any) -> Any:
+    return a + b
+
+
+@pytest.mark.parametrize(
+    ("create", "merge", "expected"),
+    [
+        (identity, operator.add, {1: 6, "a": 5}),
+        (identity, add, {1: 6, "a": 5}),
+        (identity, min, {1: 1, "a": 5}),
+        (identity, max, {1: 3, "a": 5}),
+        (identity, keep, {1: 1, "a": 5}),
+        (lambda v: [v], lambda c, v: [*c, v], {1: [1, 2, 3], "a": [5]}),
+    ],
+)
+def test_a_loop_ends_in_a_table(create: Any, merge: Any, expected: Any) -> None:
+    table: dict[Any, Any] = {}
+    combine_into(table, [(1, 1), ("a", 5), (True, 2), (1.0, 3)], create, merge)
+    assert table == expected
+    assert list(map(repr, table)) == ["1", "'a'"], "of equal keys the first stays"
+
+
+@pytest.mark.parametrize("make", [list, iter, tuple, lambda numbers: map(abs, numbers)])
+def test_a_record_that_becomes_very_many_leaves_time_to_look_at_memory(make: Any) -> None:
+    steps = [step(RecordStep.FLAT_MAP, lambda n: make(range(n))), step(RecordStep.WITH_NONE)]
+    held: list[int] = []
+    table: dict[int, None] = {}
+
+    def empty() -> None:
+        held.append(len(table))
+        table.clear()
+
+    fuse_into(steps, Ending.FIRST)([3 * MANY + 5], table, empty)
+    assert [*held, len(table)] == [MANY, MANY, MANY, 5]
+
+
+@pytest.mark.parametrize(("left", "right"), [(1, 3 * MANY), (3 * MANY, 1), (300, 300)])
+def test_a_key_of_a_join_that_has_very_many_does_so_too(left: int, right: int) -> None:
+    rows: list[Any] = []
+    sizes: list[int] = []
+    join = fuse_into([step(RecordStep.JOIN)], Ending.ADDED)
+    groups = ("k", (range(left), Group(list(range(right)))))
+    join([groups], rows, lambda: sizes.append(len(rows)))
+    assert rows == [("k", (a, b)) for a in range(left) for b in range(right)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise([0, *sizes, len(rows)])]
+    assert max(gaps) <= MANY
+    assert len(gaps) <= 2 + left * right // (MANY // 2), "no more looks than are needed"
+
+
+def test_only_a_key_that_cannot_be_hashed_is_said_to_be_one() -> None:
+    def into(function: Any, records: list[Any]) -> None:
+        fuse_into([step(RecordStep.MAP, function)], Ending.SUMMED)(records, {}, lambda: None)
+
+    with pytest.raises(UnportableKeyError, match=r"\[1\] \(type list\) cannot be used as a key"):
+        into(lambda x: (x, 1), [[1]])
+    for function in (hash, lambda x: {x: 1}):
+        with pytest.raises(TypeError, match="unhashable") as caught:
+            into(function, [[1]])
+        assert not isinstance(caught.value, UnportableKeyError)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aflint.executor.aggregate import Spiller
+from aflint.executor.fusion import Flow
 from aflint.executor.memory import MemoryWatch
 from aflint.executor.order import by_content, comes_in_any_order
 from aflint.executor.partition import place
@@ -60,7 +61,9 @@ def spiller(folder: Path, limit_mb: int = 0) -> Spiller:
 def dealt(records: list[Any], folder: Path, limit_mb: int = 0) -> list[Counter[str]]:
     parts: list[list[Any]] = [[], [], []]
     ordered = by_content(iter(records), spiller(folder, limit_mb))
-    place(RoundRobinPartitioner(3), ordered, lambda part, block: parts[part].extend(block), 1)
+    place(
+        RoundRobinPartitioner(3), Flow.of(ordered), lambda part, block: parts[part].extend(block), 1
+    )
     return [Counter(map(repr, part)) for part in parts]
 
 
@@ -96,7 +99,7 @@ def test_whose_turn_is_next() -> None:
     def add(part: int, block: list[Any]) -> None:
         taken.append(part)
 
-    assert place(RoundRobinPartitioner(3), iter(range(5)), add, 2) == (2 + 5) % 3
+    assert place(RoundRobinPartitioner(3), Flow.of(iter(range(5))), add, 2) == (2 + 5) % 3
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from aflint.codec.hashing import portable_hash
+from aflint.executor.fusion import Flow
 from aflint.executor.partition import indices, place
 from aflint.plan.lineage import (
     HashPartitioner,
@@ -17,7 +18,12 @@ from aflint.plan.lineage import (
 
 def placed(partitioner: Partitioner, records: list[Any], first: int = 0) -> dict[int, list[Any]]:
     found: defaultdict[int, list[Any]] = defaultdict(list)
-    place(partitioner, records, lambda partition, block: found[partition].extend(block), first)
+    place(
+        partitioner,
+        Flow.of(iter(records)),
+        lambda partition, block: found[partition].extend(block),
+        first,
+    )
     return dict(found)
 
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import errno
+from itertools import chain, islice
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aflint.errors import DiskFullError, PayloadRefusedError
 from aflint.executor.group import Group, GroupBuilder, pieces
 from aflint.executor.io_loop import IOLoop
-from aflint.executor.memory import MemoryWatch, chunks
+from aflint.executor.memory import MemoryWatch, chunks, slices
 from aflint.executor.spill import MAX_FAN_IN, Runs, SpillFile, SpillFolder, translate
 from aflint.storage.local import LocalStorage
 
@@ -102,3 +105,12 @@ def test_chunks_give_every_record_once() -> None:
     seen = [record for chunk in chunks(iter(range(50_000))) for record in chunk]
     assert seen == list(range(50_000))
     assert list(chunks(iter(()))) == []
+
+
+@given(st.lists(st.integers(0, 700), max_size=8))
+def test_slices_hold_the_records_of_lists_in_order(lengths: list[int]) -> None:
+    records = iter(range(sum(lengths)))
+    lists = [list(islice(records, length)) for length in lengths]
+    cut = list(slices(lists))
+    assert list(chain(*cut)) == list(range(sum(lengths)))
+    assert all(cut)
