@@ -100,8 +100,9 @@ def list_() -> None:
     for workload in WORKLOADS.values():
         console.print(f"[bold]{workload.name:15}[/] {workload.title}")
     for engine in ENGINES:
-        there = "" if engine.python.exists() else "  [dim](not installed: make bench-peers)[/]"
-        console.print(f"[bold]{engine.name}[/]{there}")
+        missing = "" if engine.python.exists() else "not installed: make bench-peers"
+        why = engine.left_out or missing
+        console.print(f"[bold]{engine.name}[/]" + (f"  [dim]({why})[/]" if why else ""))
 
 
 @app.command()

@@ -19,17 +19,12 @@ _MACHINE = "{processor}, {cpus} CPUs, Python {python}"
 
 def write(results: Mapping[str, Any], folder: Path) -> None:
     """Rewrite what stands between the marks of benchmarks.md, and the charts beside it."""
-    found = [
-        (Report.from_json(results[m.name]), results[m.name]["machine"])
-        for m in MATRICES
-        if m.name in results
-    ]
+    found = _reports(results)
     page = folder / "benchmarks.md"
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
+    page.write_text(f"{before}{figures(results)}{after}")
     reports = [report for report, _ in found]
-    text = "\n".join([BEGIN, "", *_tables(reports), *_told(found), END])
-    page.write_text(f"{before}{text}{after}")
     for field, title in CHARTS.items():
         chart(
             reports,
@@ -37,6 +32,21 @@ def write(results: Mapping[str, Any], folder: Path) -> None:
             f"{title}, times those of the {LIMIT} program",
             folder / f"benchmarks-{field}.svg",
         )
+
+
+def figures(results: Mapping[str, Any]) -> str:
+    """Return what stands between the marks."""
+    found = _reports(results)
+    lines = [*_tables([report for report, _ in found]), *_told(found)]
+    return "\n".join([BEGIN, "", *lines, END])
+
+
+def _reports(results: Mapping[str, Any]) -> list[tuple[Report, Mapping[str, Any]]]:
+    return [
+        (Report.from_json(results[m.name]), results[m.name]["machine"])
+        for m in MATRICES
+        if m.name in results
+    ]
 
 
 def _tables(reports: list[Report]) -> Iterator[str]:
@@ -71,12 +81,9 @@ def _told(found: list[tuple[Report, Mapping[str, Any]]]) -> Iterator[str]:
     """Yield the goals, who cannot do what, and how each was run."""
     yield from ("### What was promised", "")
     yield from (f"- {told}" for report, _ in found for told in told_goals(report))
-    yield from ("", "### What an engine cannot do", "")
-    whys: dict[tuple[str, str], list[str]] = {}
-    for report, _ in found:
-        for gap in report.gaps:
-            whys.setdefault((gap.peer, gap.why), []).append(gap.case)
-    yield from (f"- {peer}: {', '.join(cases)}: {why}" for (peer, why), cases in whys.items())
+    yield from ("", "### What an engine cannot do", "", row(["", "workloads", "why"]))
+    yield row(["---"] * 3)
+    yield from (row([name, ", ".join(cases), why]) for (name, why), cases in _whys(found).items())
     yield from ("", "### How it was run", "")
     for report, machine in found:
         load = machine.get("load")
@@ -85,6 +92,23 @@ def _told(found: list[tuple[Report, Mapping[str, Any]]]) -> Iterator[str]:
             f"{'' if load is None else f', load {load:.1f}'}: {'; '.join(report.notes)}"
         )
     yield ""
+
+
+def _whys(found: list[tuple[Report, Mapping[str, Any]]]) -> dict[tuple[str, str], list[str]]:
+    """Return what each engine cannot do, by its reason: what it says itself, whatever was run, and
+    what came of a run.
+    """
+    whys: dict[tuple[str, str], list[str]] = {}
+    for engine in ENGINES:
+        if engine.left_out:
+            whys[engine.name, engine.left_out] = ["all"]
+        for workload, why in engine.cannot.items():
+            whys.setdefault((engine.name, why), []).append(workload)
+    said = {(name, why) for name, why in whys}
+    for gap in (gap for report, _ in found for gap in report.gaps):
+        if (gap.peer, gap.why) not in said:
+            whys.setdefault((gap.peer, gap.why), []).append(gap.case)
+    return whys
 
 
 def chart(reports: list[Report], field: str, title: str, path: Path) -> None:

@@ -48,6 +48,14 @@ class Engine:
     packages: tuple[str, ...] = ()
     server: tuple[str, ...] = ("-m", "bench.serve")
     environment: Mapping[str, str] = field(default_factory=dict)
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    """Why, for each workload that it has no method for: see `bench.cannot`."""
+    left_out: str = ""
+    """Why it is not measured at all."""
+
+    def why_not(self, workload: str) -> str:
+        """Return why it cannot do a workload, or "" if it can."""
+        return self.left_out or self.cannot.get(workload, "")
 
     @property
     def python(self) -> Path:
@@ -114,7 +122,7 @@ class EngineProcess:
     async def do(self, job: Job, memory: bool = False) -> Measured:
         """Do a job; `memory` says to measure the peak of memory, too, which costs some time.
 
-        Raises CannotError where the engine has no way to, and EngineError where it fails.
+        Raises EngineError where it fails.
         """
         process, used = self._process, self._usage
         assert process is not None
@@ -143,8 +151,6 @@ class EngineProcess:
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         told: dict[str, Any] = json.loads(line) if line else {"error": "its process ended"}
-        if "cannot" in told:
-            raise CannotError(told["cannot"])
         if "error" in told:
             raise EngineError(f"{self.name}: {told['error']}; more in {self._log}")
         return told

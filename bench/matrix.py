@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from bench.engine import CannotError, Engine, EngineError, EngineProcess, Measured
+from bench.engine import Engine, EngineError, EngineProcess, Measured
 from bench.measure import check, rotated, round_name
 from bench.report import Gap, Goal, Report, Sample
 from bench.workload import Job, Matrix, Options, Say
@@ -44,6 +44,9 @@ async def measure(matrix: Matrix, engines: Sequence[Engine], options: Options, s
         running = []
         for engine in engines:
             if not options.wants(engine.name):
+                continue
+            if why := engine.why_not(matrix.name):
+                gaps |= {(case, engine.name): why for case in cases}
                 continue
             say(f"starting {engine.name}")
             process = EngineProcess(engine, options.logs / f"{engine.name}.log")
@@ -130,7 +133,7 @@ async def take_turns(
                 job = Job(matrix.name, case, files, count, str(out))
                 try:
                     found = await engine.do(job, memory=not number)
-                except (CannotError, EngineError) as reason:
+                except EngineError as reason:
                     gaps[case, engine.name] = str(reason)
                     cells.pop((case, engine.name), None)
                     continue

@@ -206,3 +206,23 @@ def named(number: int) -> tuple[int, str]:
 def told_list(records: Sequence[tuple[int, str]]) -> list[Any]:
     """Return what is told of all records that were named."""
     return [len(records), sum(number for number, _ in records), max(records)]
+
+
+def first(pair: Any) -> Any:
+    """Return the key of a pair."""
+    return pair[0]
+
+
+def add_second(total: Any, pair: Any) -> Any:
+    """Add the value of a pair to a total."""
+    return total + pair[1]
+
+
+def add_sums(total: Any, pair: Any) -> Any:
+    """Add the point of a pair to a sum, which is None at first."""
+    return pair[1] if total is None else add_points(total, pair[1])
+
+
+def with_name(pair: Any, names: Any) -> Any:
+    """Return a pair with its key's name in place of the key."""
+    return names[pair[0]], pair[1]

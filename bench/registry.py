@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from bench import (
+    cannot,
     codec,
     dispatch,
     fingerprint,
@@ -22,6 +23,9 @@ from bench.workload import Matrix, Workload
 
 _ON_AFLINT = ("-m", "aflint.pyspark", str(ROOT / "bench" / "serve.py"))
 _NO_JAVA = {"JAVA_HOME": "none"}
+_DASK = ("dask[dataframe,distributed]", "numpy")
+_RAY = ("ray[data]", "numpy", "cloudpickle")
+_SAIL = ("pysail", "pyspark-client", "pandas", "pyarrow")
 
 ENGINES = (
     Engine("aflint", "aflint", "local"),
@@ -29,13 +33,14 @@ ENGINES = (
     Engine("PySpark program on aflint", "pyspark_rdd", "aflint", "", (), _ON_AFLINT, _NO_JAVA),
     Engine("hand-written", "handwritten"),
     Engine("PySpark", "pyspark_rdd", "spark"),
-    Engine("Dask bag", "dask_bag", "", "dask", ("dask[dataframe,distributed]", "numpy")),
-    Engine("Dask dataframe", "dask_frame", "", "dask", ("dask[dataframe,distributed]", "numpy")),
-    Engine("Lithops", "lithops", "", "lithops", ("lithops", "numpy")),
-    Engine("Ray Data", "ray_data", "", "ray", ("ray[data]", "numpy", "cloudpickle")),
-    Engine("DuckDB", "duckdb"),
-    Engine("Polars", "polars", "", "polars", ("polars", "numpy")),
-    Engine("Sail", "sail", "", "sail", ("pysail", "pyspark-client", "pandas", "pyarrow")),
+    Engine("Dask bag", "dask_bag", "", "dask", _DASK, cannot=cannot.DASK_BAG),
+    Engine("Dask dataframe", "dask_frame", "", "dask", _DASK, cannot=cannot.DASK_FRAME),
+    Engine("Lithops", "lithops", "", "lithops", ("lithops", "numpy"), cannot=cannot.LITHOPS),
+    Engine("Ray Data", "ray_data", "", "ray", _RAY, cannot=cannot.RAY_DATA),
+    Engine("DuckDB", "duckdb", cannot=cannot.SQL),
+    Engine("Polars", "polars", "", "polars", ("polars", "numpy"), cannot=cannot.SQL),
+    Engine("Sail", "sail", "", "sail", _SAIL, cannot=cannot.SQL),
+    Engine("Tuplex", "", left_out=cannot.TUPLEX),
 )
 
 _QUERIES = tuple(f"Q{number}" for number in range(7))

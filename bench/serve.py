@@ -51,9 +51,7 @@ def main() -> None:
 
 
 def _reply(engine: Program, job: Job, runner: asyncio.Runner) -> dict[str, Any]:
-    method = getattr(engine, job.workload.replace("-", "_"), None)
-    if method is None:
-        return {"cannot": engine.cannot[job.workload]}
+    method = getattr(engine, job.workload.replace("-", "_"))
     before, started = engine.shuffled(), time.perf_counter()
     try:
         answer = method(job)

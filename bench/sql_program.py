@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from bench import programs as p
 from bench.engines import Program
@@ -68,10 +68,6 @@ TAXI = {
 class SqlProgram(Program):
     """Queries over files, each of which an engine makes a table."""
 
-    cannot: ClassVar = {
-        "k-means": "SQL has no numpy",
-        "empty-tasks": "no tasks: it is given a query, and cuts that itself",
-    }
     words = "unnest(string_split(line, ' '))"
 
     @abstractmethod

@@ -6,15 +6,9 @@ async. Only what an engine runs is imported in its file: it may live in an envir
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 
 class Program:
     """What engines share: they are opened once, asked for jobs, and closed."""
-
-    cannot: ClassVar[Mapping[str, str]] = {}
-    """Why, for each workload that the engine has no method for."""
 
     def __init__(self, argument: str) -> None:
         self.argument = argument

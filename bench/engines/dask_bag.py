@@ -7,36 +7,18 @@ from operator import add
 from pathlib import Path
 from typing import Any, ClassVar
 
-import dask
 from dask import bag
-from dask.distributed import Client, LocalCluster
 
 from bench import programs as p
-from bench.engines import Program
+from bench.dask_program import DaskProgram
 from bench.programs import PARTITIONS as N
 from bench.workload import Job
 
-SMALL_BLOCK = "64KiB"
 
-
-class Engine(Program):
+class Engine(DaskProgram):
     """Bags of lines, cut into blocks of as many bytes as there are partitions."""
 
-    cannot: ClassVar = {
-        "sort": "a bag cannot be sorted",
-        "join": "a bag joins with one that fits into memory only",
-        "pagerank": "a bag joins with one that fits into memory only",
-        "components": "a bag joins with one that fits into memory only",
-    }
-
-    async def open(self) -> None:
-        dask.config.set({"distributed.scheduler.work-stealing": True})
-        self.cluster = LocalCluster(2, threads_per_worker=1, dashboard_address=None)
-        self.client = Client(self.cluster)
-
-    async def close(self) -> None:
-        self.client.close()
-        self.cluster.close()
+    settings: ClassVar = {"distributed.scheduler.work-stealing": True}
 
     def lines(self, files: str | list[str]) -> Any:
         sizes = [
@@ -50,7 +32,7 @@ class Engine(Program):
         return self.lines(job.files["pairs"]).map(p.pair)
 
     def totals(self, pairs: Any) -> Any:
-        return pairs.foldby(first, add_second, 0, add, 0)
+        return pairs.foldby(p.first, p.add_second, 0, add, 0)
 
     def taxi(self, job: Job) -> Any:
         lines = self.lines(job.files["trips"])
@@ -67,7 +49,7 @@ class Engine(Program):
         return words.frequencies().topk(10, key=p.count_first).compute()
 
     def group_by(self, job: Job) -> Any:
-        groups = self.lines(job.files["pairs"]).map(p.keyed_text).groupby(first, shuffle="tasks")
+        groups = self.lines(job.files["pairs"]).map(p.keyed_text).groupby(p.first, shuffle="tasks")
         told = groups.map(lambda group: p.of_group((group[0], [text for _, text in group[1]])))
         return told.fold(p.both_groups).compute()
 
@@ -76,7 +58,7 @@ class Engine(Program):
 
     def broadcast_join(self, job: Job) -> Any:
         names = self.client.scatter(p.names_in(job.files["names"]), broadcast=True)
-        return sorted(self.totals(self.pairs(job).map(named, names)).compute())
+        return sorted(self.totals(self.pairs(job).map(p.with_name, names)).compute())
 
     def distinct(self, job: Job) -> Any:
         return self.pairs(job).pluck(0).distinct().count().compute()
@@ -86,7 +68,7 @@ class Engine(Program):
         centres = p.centres(points.take(p.CENTRES, npartitions=-1))
         for _ in range(p.MEANS_ROUNDS):
             near = points.map(partial(p.nearest, centres))
-            sums = near.foldby(first, add_sums, None, p.add_points).compute()
+            sums = near.foldby(p.first, p.add_sums, None, p.add_points).compute()
             centres = p.moved(centres, sums)
         return p.told_points(centres)
 
@@ -107,23 +89,3 @@ class Engine(Program):
 
     def collect(self, job: Job) -> Any:
         return p.told_list(bag.range(job.count, N).map(p.named).compute())
-
-
-def first(pair: Any) -> Any:
-    """Return the key of a pair."""
-    return pair[0]
-
-
-def add_second(total: Any, pair: Any) -> Any:
-    """Add the value of a pair to a total."""
-    return total + pair[1]
-
-
-def add_sums(total: Any, pair: Any) -> Any:
-    """Add the point of a pair to a sum, which is None at first."""
-    return pair[1] if total is None else p.add_points(total, pair[1])
-
-
-def named(pair: Any, names: Any) -> Any:
-    """Return a pair with its key's name in place of the key."""
-    return names[pair[0]], pair[1]

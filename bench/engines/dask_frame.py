@@ -8,37 +8,17 @@ from typing import Any, ClassVar
 import dask
 import dask.dataframe as dd
 import pandas as pd
-from dask.distributed import Client, LocalCluster
 
 from bench import programs as p
-from bench.engines import Program
+from bench.engines.dask_frame_rounds import Rounds
 from bench.programs import PARTITIONS as N
 from bench.workload import Job
 
 
-class Engine(Program):
-    """Frames of files' columns, cut into blocks of as many bytes as there are partitions."""
+class Engine(Rounds):
+    """What is done once; `Rounds` has the rest."""
 
-    cannot: ClassVar = {
-        "taxi": "lines of six layouts in one file are no table (Dask bag reads them)",
-        "empty-tasks": "tasks are no frame's: Dask bag's cell has the scheduler's figure",
-        "k-means": "numpy's functions of a partition are no frame's: see Dask bag",
-    }
-
-    async def open(self) -> None:
-        dask.config.set({"dataframe.shuffle.method": "p2p"})
-        self.cluster = LocalCluster(2, threads_per_worker=1, dashboard_address=None)
-        self.client = Client(self.cluster)
-
-    async def close(self) -> None:
-        self.client.close()
-        self.cluster.close()
-
-    def table(self, path: str, *columns: str, separator: str = " ") -> Any:
-        types = {"v": "str"} if "text" in columns else {}
-        block = max(Path(path).stat().st_size // N + 1, 1 << 10)
-        form = {"sep": separator, "header": None, "quoting": 3, "names": columns}
-        return dd.read_csv(path, blocksize=block, dtype=types, **form)
+    settings: ClassVar = {"dataframe.shuffle.method": "p2p"}
 
     def pairs(self, job: Job, name: str = "pairs") -> Any:
         return self.table(job.files[name], "k", "v")
@@ -79,32 +59,6 @@ class Engine(Program):
 
     def distinct(self, job: Job) -> Any:
         return int(self.pairs(job).k.drop_duplicates(split_out=N).size.compute())
-
-    def pagerank(self, job: Job) -> Any:
-        edges = self.table(job.files["edges"], "src", "dst")
-        degrees = edges.groupby("src").size(split_out=N).rename("deg").reset_index()
-        links = edges.merge(degrees, on="src").persist()
-        ranks = degrees.assign(rank=1.0)[["src", "rank"]]
-        for _ in range(p.ROUNDS):
-            given = links.merge(ranks, on="src").assign(s=lambda f: f["rank"] / f.deg)
-            sums = given.groupby("dst").s.sum(split_out=N).reset_index()
-            ranks = sums.assign(rank=0.15 + 0.85 * sums.s).rename(columns={"dst": "src"})
-            ranks = ranks[["src", "rank"]].persist()
-        best = ranks.nlargest(5, ["rank", "src"]).compute()
-        return p.told_ranks((int(page), float(rank)) for page, rank in best.itertuples(index=False))
-
-    def components(self, job: Job) -> Any:
-        edges = self.table(job.files["edges"], "src", "dst")
-        back = edges.rename(columns={"src": "dst", "dst": "src"})[["src", "dst"]]
-        ways = dd.concat([edges, back]).persist()
-        labels = ways[["src"]].drop_duplicates(split_out=N).assign(label=lambda f: f.src)
-        sums = []
-        for _ in range(p.LABEL_ROUNDS):
-            near = ways.merge(labels, on="src")[["dst", "label"]].rename(columns={"dst": "src"})
-            least = dd.concat([labels, near]).groupby("src").label.min(split_out=N)
-            labels = least.reset_index().persist()
-            sums.append(int(labels.label.sum().compute()))
-        return sums
 
     def small_jobs(self, job: Job) -> Any:
         frames = (pd.DataFrame({"n": range(n, n + 99)}) for n in range(job.count))

@@ -13,13 +13,14 @@ from typing import Any
 
 from bench import handwork as h
 from bench import programs as p
+from bench.engines.handwritten_again import Again
 from bench.engines.handwritten_rounds import Rounds
 from bench.programs import PARTITIONS as N
 from bench.workload import Job
 
 
-class Engine(Rounds):
-    """What is done once; `Rounds` has the rest."""
+class Engine(Rounds, Again):
+    """What is done once; `Rounds` and `Again` have the rest."""
 
     def taxi(self, job: Job) -> Any:
         bins = h.chunks(job.files["trips"], 16)
@@ -84,31 +85,6 @@ class Engine(Rounds):
             return reduce(p.both_totals, map(p.of_total, totals.items()))
 
         return reduce(p.both_totals, self.swap(job, "pairs", deal, tell))
-
-    def join(self, job: Job) -> Any:
-        deal = lambda bin: h.by_hash(map(p.pair, h.all_lines(bin)), N)
-
-        def keep(number: int, parts: Any) -> None:
-            right = h.HELD["right", number] = defaultdict(list)
-            for key, value in chain.from_iterable(parts):
-                right[key].append(value)
-
-        def tell(number: int, parts: Any) -> Any:
-            right = h.HELD.pop(("right", number))
-            pairs = chain.from_iterable(parts)
-            joined = ((k, (value, other)) for k, value in pairs for other in right.get(k, ()))
-            return reduce(p.add_threes, map(p.of_joined, joined), (0, 0, 0))
-
-        self.swap(job, "right", deal, keep)
-        return reduce(p.add_threes, self.swap(job, "left", deal, tell))
-
-    def broadcast_join(self, job: Job) -> Any:
-        def count(bin: Any) -> Any:
-            names = p.names_in(job.files["names"])
-            return h.combine(add, ((names[k], v) for k, v in map(p.pair, h.all_lines(bin))))
-
-        found = self.each(job, "pairs", count)
-        return sorted(h.combine(add, chain.from_iterable(part.items() for part in found)).items())
 
     def distinct(self, job: Job) -> Any:
         def deal(bin: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the program by hand does in rounds, or again and again: processes keep what they read."""
+"""What the program by hand does in rounds: processes keep what they read."""
 
 from __future__ import annotations
 
@@ -11,28 +11,13 @@ from typing import Any
 
 from bench import handwork as h
 from bench import programs as p
-from bench.engines import Program
+from bench.by_hand import ByHand
 from bench.programs import PARTITIONS as N
 from bench.workload import Job
 
 
-class Rounds(Program):
+class Rounds(ByHand):
     """What is done in rounds."""
-
-    async def open(self) -> None:
-        self.hands = h.Hands()
-
-    async def close(self) -> None:
-        self.hands.close()
-
-    def shuffled(self) -> int:
-        return self.hands.exchanged
-
-    def swap(self, job: Job, name: str, deal: Any, take: Any) -> list[Any]:
-        return self.hands.exchange(h.chunks([job.files[name]], N), deal, take, N)
-
-    def each(self, job: Job, name: str, work: Any) -> list[Any]:
-        return self.hands.each(work, h.chunks([job.files[name]], N))
 
     def pagerank(self, job: Job) -> Any:
         def keep(number: int, parts: Any) -> None:
@@ -106,35 +91,3 @@ class Rounds(Program):
             totals = h.combine(p.add_points, found)
             centres = p.moved(centres, (each for each in totals.items() if each[1][1]))
         return p.told_points(centres)
-
-    def small_jobs(self, job: Job) -> Any:
-        def square(numbers: range) -> int:
-            return sum(map(p.square, numbers))
-
-        cuts = [range(99 * k // N, 99 * (k + 1) // N) for k in range(N)]
-        jobs = ([range(n + cut.start, n + cut.stop) for cut in cuts] for n in range(job.count))
-        return [sum(self.hands.each(square, parts)) for parts in jobs]
-
-    def empty_tasks(self, job: Job) -> int:
-        self.hands.each(p.nothing, ((),) * job.count)
-        return job.count
-
-    def six_sides(self, job: Job) -> Any:
-        def keep(item: Any) -> None:
-            h.HELD["base", item[0]] = list(map(p.pair, h.all_lines(item[1])))
-
-        def see(number: int) -> Any:
-            base = h.HELD["base", number]
-            values = [value for _, value in base]
-            even = sum(map(p.is_even, base))
-            return len(base), sum(values), max(values), even, set(map(p.by_tens, base))
-
-        self.hands.each(keep, enumerate(h.chunks([job.files["pairs"]], N)))
-        counts, sums, most, even, tens = zip(*self.hands.each(see, range(N)), strict=True)
-        keys = self.hands.exchange(
-            range(N),
-            lambda number: h.by_hash(h.combine(add, h.HELD["base", number]).items(), N),
-            lambda number, parts: len(h.combine(add, chain.from_iterable(parts))),
-            N,
-        )
-        return [sum(counts), sum(sums), max(most), sum(even), sum(keys), len(set().union(*tens))]

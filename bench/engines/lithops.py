@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial, reduce
 from itertools import chain, pairwise
 from operator import add, or_
-from typing import Any, ClassVar
+from typing import Any
 
 import lithops
 
@@ -22,11 +22,6 @@ from bench.workload import Job
 
 class Engine(Program):
     """What functions make of parts of a file goes to this process, which puts it together."""
-
-    cannot: ClassVar = dict.fromkeys(
-        ("sort", "group-by", "join", "pagerank", "components"),
-        "no shuffle: whatever functions return goes to one place",
-    ) | {"six-sides": "functions keep nothing between calls"}
 
     async def open(self) -> None:
         self.executor = lithops.FunctionExecutor(

@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 from typer.testing import CliRunner
 
-from bench import inputs
+from bench import docs, inputs
 from bench.__main__ import app
-from bench.engine import Engine, EngineError, EngineProcess
+from bench.engine import ROOT, Engine, EngineError, EngineProcess
 from bench.environments import install
 from bench.matrix import SizeError, count_of, measure, take_turns
 from bench.matrix import inputs as inputs_of
@@ -60,29 +60,46 @@ async def test_aflint_and_the_hand_written_program_agree(
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 def test_an_engine_does_each_workload_or_says_why_not(engine: Engine) -> None:
-    methods, reasons = names_in(f"bench.engines.{engine.module}")
+    methods = methods_in(f"bench.engines.{engine.module}") if engine.module else set()
     for matrix in MATRICES:
-        does, cannot = matrix.name.replace("-", "_") in methods, matrix.name in reasons
-        assert does != cannot, f"{matrix.name}: does it {does}, says why not {cannot}"
+        does, why = matrix.name.replace("-", "_") in methods, engine.why_not(matrix.name)
+        assert does != bool(why), f"{matrix.name}: does it {does}, says why not {why}"
 
 
-def names_in(module: str) -> tuple[set[str], set[str]]:
-    """Return methods and reasons of an engine, by its text: what it imports may not be there."""
+def methods_in(module: str) -> set[str]:
+    """Return the methods of an engine, by its text: what it imports may not be there."""
     path = Path(*module.split(".")).with_suffix(".py")
     tree = ast.parse((Path(__file__).parents[2] / path).read_text())
     methods = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
     methods |= {each.name for each in ast.walk(tree) if isinstance(each, ast.AsyncFunctionDef)}
-    reasons: set[str] = set()
-    for each in ast.walk(tree):
-        if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "cannot" and each.value:
-            texts = ast.walk(each.value)
-            reasons |= {str(t.value) for t in texts if isinstance(t, ast.Constant)}
     for each in ast.walk(tree):
         inherited = ("bench.engines.", "bench.sql_program")
         if isinstance(each, ast.ImportFrom) and (each.module or "").startswith(inherited):
-            more = names_in(str(each.module))
-            methods, reasons = methods | more[0], reasons | more[1]
-    return methods, reasons
+            methods |= methods_in(str(each.module))
+    return methods
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "bench" / "engines").glob("*.py")), ids=lambda path: path.stem
+)
+def test_an_engine_is_a_short_file(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 100
+
+
+async def test_an_engine_that_is_left_out_says_why_in_its_cells(tmp_path: Path) -> None:
+    collect = next(matrix for matrix in MATRICES if matrix.name == "collect")
+    out = next(engine for engine in ENGINES if engine.left_out)
+    options = Options(size=TINY, rounds=1, data=tmp_path, logs=tmp_path)
+    report = await measure(collect, [out, SUBJECTS["hand-written"]], options, lambda text: None)
+    assert [(gap.peer, gap.why) for gap in report.gaps] == [(out.name, out.left_out)]
+
+
+def test_the_documentation_says_what_each_engine_cannot_do() -> None:
+    rows = [line.split(" | ") for line in docs.figures({}).splitlines() if line.startswith("| ")]
+    told = {(row[0].removeprefix("| "), row[-1].removesuffix(" |")) for row in rows}
+    for engine in ENGINES:
+        assert {(engine.name, why) for why in engine.cannot.values()} <= told
+        assert not engine.left_out or (engine.name, engine.left_out) in told
 
 
 async def test_an_engine_that_is_not_installed_says_so_in_its_cells(tmp_path: Path) -> None:
