@@ -18,7 +18,7 @@ from aflint.driver import programs
 from aflint.driver.account import Account
 from aflint.driver.jobs import JobRunner
 from aflint.driver.shuffles import JobShuffles, KeptShuffle, OwnShuffles
-from aflint.executor import shuffle
+from aflint.executor import fusion, shuffle
 from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, ReadCounts
 from aflint.journal import PastJob
@@ -294,6 +294,19 @@ def second_level_reads_all_maps() -> AbstractContextManager[Any]:
     return patch.object(stages, "_columns_of", lambda stage, maps: stages._columns(stage))
 
 
+def slices_repeat_what_they_begin_with() -> AbstractContextManager[Any]:
+    """The last of the pieces that a block is cut into is the whole block."""
+    whole = fusion.slices
+
+    def slices(blocks: Iterable[list[Any]]) -> Iterator[list[Any]]:
+        for block in blocks:
+            *pieces, last = whole([block]) if block else [[]]
+            yield from pieces
+            yield block if pieces else last
+
+    return patch.object(fusion, "slices", slices)
+
+
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant
     for mutant in (
@@ -322,5 +335,6 @@ MUTANTS: Mapping[str, Mutant] = {
         kept_output_under_the_same_numbers,
         kept_output_is_counted_again,
         removed_while_it_is_read,
+        slices_repeat_what_they_begin_with,
     )
 }
