@@ -18,7 +18,7 @@ from aflint.driver import programs
 from aflint.driver.account import Account
 from aflint.driver.jobs import JobRunner
 from aflint.driver.shuffles import JobShuffles, KeptShuffle, OwnShuffles
-from aflint.executor import fusion, shuffle
+from aflint.executor import memory, shuffle
 from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, ReadCounts
 from aflint.journal import PastJob
@@ -296,7 +296,7 @@ def second_level_reads_all_maps() -> AbstractContextManager[Any]:
 
 def slices_repeat_what_they_begin_with() -> AbstractContextManager[Any]:
     """The last of the pieces that a block is cut into is the whole block."""
-    whole = fusion.slices
+    whole = memory.slices
 
     def slices(blocks: Iterable[list[Any]]) -> Iterator[list[Any]]:
         for block in blocks:
@@ -304,7 +304,7 @@ def slices_repeat_what_they_begin_with() -> AbstractContextManager[Any]:
             yield from pieces
             yield block if pieces else last
 
-    return patch.object(fusion, "slices", slices)
+    return patch("aflint.executor.fusion.slices", slices)
 
 
 MUTANTS: Mapping[str, Mutant] = {
