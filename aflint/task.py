@@ -5,7 +5,6 @@ All are frozen dataclasses of plain data, encoded by `aflint.wire`.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,9 +122,9 @@ class Extent:
 class MapStatus:
     """Where one accepted attempt of a map task left its output.
 
-    `frames[r]` counts the frames for reduce partition r, `sizes[r]` their bytes: both are packed
-    arrays of unsigned 32-bit integers. `extents` names, for each reduce partition that has any,
-    the frames that lie in `object` rather than in a queue or in memory.
+    Of the frames for each reduce partition, `frames` has how many there are, and `sizes` their
+    bytes; both are packed, see `aflint.counts`. Where frames lie in `object` rather than in a queue
+    or in memory, `rows` or `extents` say where in it: see `aflint.map_outputs`.
     """
 
     map: int
@@ -135,11 +134,7 @@ class MapStatus:
     sizes: bytes
     object: str = ""
     extents: dict[int, tuple[Extent, ...]] = field(default_factory=dict)
-
-    @staticmethod
-    def counts(values: Sequence[int]) -> bytes:
-        """Pack counts for `frames` or `sizes`; what is past 32 bits is capped."""
-        return array("I", [min(value, 0xFFFFFFFF) for value in values]).tobytes()
+    rows: tuple[bytes, ...] = ()
 
 
 @wire
@@ -173,11 +168,15 @@ class ShuffleHandle:
 @quick
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that a reduce task may read of one shuffle: these frames, and no other."""
+    """All that a reduce task may read of one shuffle: these frames, and no other.
+
+    `outputs` are read as often as needed. The driver's are made as they are read, and travel as
+    columns: see `aflint.map_outputs`.
+    """
 
     handle: ShuffleHandle
     partition: int
-    outputs: tuple[MapOutput, ...]
+    outputs: Sequence[MapOutput]
 
 
 @wire

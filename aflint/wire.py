@@ -60,6 +60,16 @@ def shared(cls: type[T]) -> type[T]:
     return cls
 
 
+def travels_as(cls: type[T], convert: Callable[[T], Any]) -> None:
+    """Have objects of a class travel as the wire values that `convert` makes of them."""
+
+    def values(value: T) -> tuple[Any, ...]:
+        converted = convert(value)
+        return _values[type(converted)](converted)
+
+    _values[cls] = values
+
+
 def _name_alone(value: Any) -> tuple[Any, ...]:
     return (type(value).__name__,)
 

@@ -34,7 +34,7 @@ class Size:
         return f"{self.maps:,} tasks{read}"
 
 
-SIZES = (Size(10_000), Size(100_000), Size(1_000_000), Size(10_000, 100))
+SIZES = (Size(10_000), Size(100_000), Size(1_000_000), Size(10_000, 100), Size(100_000, 1_000))
 QUICK = (Size(500), Size(1_000), Size(2_000), Size(500, 20))
 
 

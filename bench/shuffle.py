@@ -28,7 +28,8 @@ from aflint.aws.clients import Aws
 from aflint.codec import records
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.shuffle import Completeness, ReadCounts, ShuffleOutput, read_blocks
-from aflint.task import AwsEndpoints, Manifest, MapOutput, MapStatus, ShuffleHandle, TaskId
+from aflint.map_outputs import ManifestLines, MapColumns, map_status
+from aflint.task import AwsEndpoints, Manifest, MapStatus, ShuffleHandle, TaskId
 from aflint.testing.memory_transport import MemoryTransport
 from aflint.transport.base import Transport
 from aflint.transport.file import FileTransport
@@ -226,8 +227,8 @@ async def _write(
         for data in each:
             await writer.write(partition, data)
     written = await writer.finish()
-    counts = MapStatus.counts([len(each) for each in frames])
-    return MapStatus(number, 0, 0, counts, counts, written.object, written.extents or {})
+    counts = [len(each) for each in frames]
+    return map_status((number, 0, 0), counts, counts, written.object, written.extents)
 
 
 async def _read(transport: Transport, manifest: Manifest) -> list[bytes]:
@@ -249,19 +250,7 @@ async def _frames_of(transport: Transport, handle: ShuffleHandle, status: MapSta
 
 
 def _manifest(handle: ShuffleHandle, partition: int, statuses: list[MapStatus]) -> Manifest:
-    outputs = tuple(
-        MapOutput(
-            status.map,
-            status.attempt,
-            status.link,
-            memoryview(status.frames).cast("I")[partition],
-            memoryview(status.sizes).cast("I")[partition],
-            status.object,
-            status.extents.get(partition, ()),
-        )
-        for status in statuses
-    )
-    return Manifest(handle, partition, outputs)
+    return Manifest(handle, partition, ManifestLines(MapColumns(statuses), partition))
 
 
 def _parts(calls: list[Call], keys: list[str]) -> dict[str, float]:

@@ -23,6 +23,7 @@ from aflint.cost import Usage, storage_usage
 from aflint.errors import AflintError, RunInUseError
 from aflint.journal import Journal, Past
 from aflint.journal.entries import ShuffleClosed, ShuffleMade
+from aflint.map_outputs import object_bytes
 from aflint.plan.lineage import Lifetime
 from aflint.plan.planner import Plan, ShuffleContent, skipped_stages
 from aflint.scheduler.loop import ShuffleService
@@ -382,12 +383,10 @@ def _latest(known: Outputs, others: Outputs) -> Outputs:
 def _s3_bytes(outputs: Outputs) -> int:
     """Return how many bytes of a shuffle lie in S3; what is in queues or on disk costs nothing."""
     return sum(
-        extent.length
+        object_bytes(status)
         for statuses in outputs.values()
         for status in statuses
         if status.object.startswith("s3://")
-        for extents in status.extents.values()
-        for extent in extents
     )
 
 

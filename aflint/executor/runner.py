@@ -6,7 +6,7 @@ import logging
 import operator
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,13 +32,13 @@ from aflint.executor.ranges import Reading
 from aflint.executor.shuffle import ShuffleOutput
 from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
+from aflint.map_outputs import object_bytes
 from aflint.plan.lineage import RoundRobinPartitioner
 from aflint.plan.program import Count, Program, Return, SavePickle, SaveText, Sink, WriteShuffle
 from aflint.storage.base import Storage
 from aflint.task import (
     Blob,
     Continuation,
-    Extent,
     MapStatus,
     StagedPart,
     TaskDescription,
@@ -306,16 +306,12 @@ def _writes(output: ShuffleOutput, status: MapStatus) -> TaskMetrics:
         shuffle_write_frames=frames,
         shuffle_write_bytes=size,
         # Extents hold a few bytes between frames, too.
-        shuffle_write_object_bytes=min(size, sum(map(_in_objects, status.extents.values()))),
+        shuffle_write_object_bytes=min(size, object_bytes(status)),
         write_seconds=output.waited,
         sqs_requests=counts.sqs_requests,
         s3_puts=counts.s3_puts,
         s3_gets=counts.s3_gets,
     )
-
-
-def _in_objects(extents: Iterable[Extent]) -> int:
-    return sum(extent.length for extent in extents)
 
 
 def _add_reads(

@@ -18,6 +18,7 @@ from aflint.codec import frame, records
 from aflint.codec.frame import FrameHeader, RejectedFrameError
 from aflint.errors import FetchFailedError, RecordTooLargeError
 from aflint.executor.io_loop import IOLoop, Stopwatch
+from aflint.map_outputs import map_status
 from aflint.task import FrameId, Manifest, MapStatus, ShuffleHandle, TaskId
 from aflint.transport.base import ShuffleReader, ShuffleWriter, Transport, TransportTraits
 
@@ -177,15 +178,8 @@ class ShuffleOutput:
             "%s wrote shuffle %d: %d frames, %d bytes",
             self._task, self._handle.shuffle, sum(self._frames), sum(self._sizes),
         )  # fmt: skip
-        return MapStatus(
-            map=self._task.partition,
-            attempt=self._task.attempt,
-            link=self._task.link,
-            frames=MapStatus.counts(self._frames),
-            sizes=MapStatus.counts(self._sizes),
-            object=written.object,
-            extents=written.extents or {},
-        )
+        place = self._task.partition, self._task.attempt, self._task.link
+        return map_status(place, self._frames, self._sizes, written.object, written.extents)
 
     def abort(self) -> None:
         """Give up what was written."""

@@ -179,10 +179,10 @@ def _status_row(status: MapStatus) -> Row:
         for partition, runs in status.extents.items()
     }
     place = (status.map, status.attempt, status.link)
-    return (*place, status.frames, status.sizes, status.object, extents)
+    return (*place, status.frames, status.sizes, status.object, extents, status.rows)
 
 
 def _status_of(row: Row) -> MapStatus:
-    map, attempt, link, frames, sizes, place, extents = row
+    map, attempt, link, frames, sizes, place, extents, rows = row
     runs = {partition: tuple(Extent(*run) for run in some) for partition, some in extents.items()}
-    return MapStatus(map, attempt, link, frames, sizes, place, runs)
+    return MapStatus(map, attempt, link, frames, sizes, place, runs, rows)

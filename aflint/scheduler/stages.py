@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from aflint import events
+from aflint.map_outputs import ManifestLines, MapColumns
 from aflint.plan.planner import ManifestOf
 from aflint.scheduler.jobs import fail, is_there, settle, statuses_of
 from aflint.scheduler.messages import (
@@ -20,7 +21,7 @@ from aflint.scheduler.messages import (
 )
 from aflint.scheduler.queues import admit, release_waiters
 from aflint.scheduler.state import JobRun, StageRun, State, TaskRun, TaskState
-from aflint.task import Input, Manifest, MapOutput, MapStatus, ShuffleHandle
+from aflint.task import Input, Manifest, ShuffleHandle
 
 
 def requested(state: State, id: str, partitions: Iterable[int]) -> None:
@@ -159,41 +160,25 @@ def _manifest(stage: StageRun, partition: int, maps: tuple[int, int] | None) -> 
     """
     if stage.handle is None:
         raise AssertionError("a manifest was asked for before its shuffle was open")
-    outputs = [
-        MapOutput(
-            status.map,
-            status.attempt,
-            status.link,
-            count,
-            sizes[partition],
-            status.object,
-            status.extents.get(partition, ()),
-        )
-        for status, frames, sizes in _columns_of(stage, maps)
-        if (count := frames[partition])
-    ]
-    return Manifest(stage.handle, partition, tuple(outputs))
+    return Manifest(stage.handle, partition, ManifestLines(_columns_of(stage, maps), partition))
 
 
-def _columns_of(
-    stage: StageRun, maps: tuple[int, int] | None
-) -> Sequence[tuple[MapStatus, memoryview, memoryview]]:
+def _columns_of(stage: StageRun, maps: tuple[int, int] | None) -> MapColumns:
     columns = _columns(stage)
     if maps is None:
         return columns
     # By bisection: work for a task does not grow with the number of maps that it does not read.
-    low, high = (bisect_left(columns, each, key=lambda column: column[0].map) for each in maps)
-    return columns[low:high]
+    places = columns.columns
+    low, high = (bisect_left(places, each, key=lambda column: column.status.map) for each in maps)
+    return columns.part(low, high)
 
 
-def _columns(stage: StageRun) -> list[tuple[MapStatus, memoryview, memoryview]]:
-    """Return the stage's map statuses in the order of maps, their counts unpacked once."""
+def _columns(stage: StageRun) -> MapColumns:
+    """Return what the stage's map tasks wrote; tasks that read it share it."""
     if stage.columns is None:
-        stage.columns = [
-            (status, memoryview(status.frames).cast("I"), memoryview(status.sizes).cast("I"))
-            for partition in sorted(stage.outputs)
-            for status in stage.outputs[partition]
-        ]
+        stage.columns = MapColumns(
+            [status for partition in sorted(stage.outputs) for status in stage.outputs[partition]]
+        )
     return stage.columns
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aflint.frozen import quick
+from aflint.map_outputs import MapColumns
 from aflint.plan.planner import Job, Stage
 from aflint.scheduler.messages import NOTHING, Instruction, KeptOutput, Recovery
 from aflint.scheduler.policy import Concurrency, Durations, Policy
@@ -171,8 +172,8 @@ class StageRun:
     waiters: list[TaskRun] = field(default_factory=list)
     # What each accepted map task wrote.
     outputs: dict[int, tuple[MapStatus, ...]] = field(default_factory=dict)
-    # `outputs` in the order of maps with counts unpacked; None after each change of `outputs`.
-    columns: list[tuple[MapStatus, memoryview, memoryview]] | None = None
+    # `outputs` as manifests are made of them; None after each change of `outputs`.
+    columns: MapColumns | None = None
     # A first attempt was launched, and StageStarted emitted.
     started: bool = False
     # All tasks were accepted once, and StageEnded emitted; tasks may still be run again later.

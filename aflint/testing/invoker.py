@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aflint.counts import pack_counts
 from aflint.invoker.base import Invoker
 from aflint.task import Blob, MapStatus, TaskDescription, TaskFailure, TaskId, TaskResult
 
@@ -47,8 +48,8 @@ def succeeded(task: TaskDescription) -> TaskResult:
     if task.output is None:
         value = f"{task.id.stage}/{task.id.partition}".encode()
         return TaskResult(task.id, value=Blob(value.hex(), len(value), value))
-    ones = MapStatus.counts([1] * task.output.partitions)
-    sizes = MapStatus.counts([100] * task.output.partitions)
+    ones = pack_counts([1] * task.output.partitions)
+    sizes = pack_counts([100] * task.output.partitions)
     status = MapStatus(task.id.partition, task.id.attempt, task.id.link, ones, sizes)
     return TaskResult(task.id, map_statuses=(status,))
 

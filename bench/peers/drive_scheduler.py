@@ -26,6 +26,7 @@ from aflint.driver.report import Reporter
 from aflint.events import Listener, RunStarted
 from aflint.invoker.base import Invoker
 from aflint.journal import JobIdentity, open_journal
+from aflint.map_outputs import map_status
 from aflint.observe.eventlog import EventLog
 from aflint.observe.logfile import LogFile, LogWriter
 from aflint.plan.planner import Job, ManifestOf, PlannedShuffle, Stage, TaskSettings
@@ -94,9 +95,8 @@ def _output(reduces: int, rng: random.Random) -> MapStatus:
     blocks = {each: [bytes(rng.randrange(8_000, 12_000))] for each in range(reduces)}
     layout.add(blocks)
     written = Written(f"s3://bucket/aflint/shuffles/{'0' * 60}", layout.extents())
-    sizes = MapStatus.counts([len(frames[0]) for frames in blocks.values()])
-    frames = MapStatus.counts([1] * reduces)
-    return MapStatus(0, 0, 0, frames, sizes, written.object, written.extents or {})
+    sizes = [len(frames[0]) for frames in blocks.values()]
+    return map_status((0, 0, 0), [1] * reduces, sizes, written.object, written.extents)
 
 
 def job_of(maps: int, reduces: int) -> Job:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from aflint.cost import Usage
+from aflint.counts import pack_counts
 from aflint.driver.shuffles import KeptShuffles
 from aflint.plan.lineage import Aggregator, HashPartitioner, Node, Shuffled, Source
 from aflint.plan.planner import Plan, plan
@@ -47,7 +48,7 @@ def planned(node: Node) -> Plan:
 
 def outputs(attempt: int = 0, object: str = "", maps: int = 1) -> dict[int, tuple[MapStatus, ...]]:
     extents: dict[int, tuple[Extent, ...]] = {0: (Extent(0, SIZE),)} if object else {}
-    counts = MapStatus.counts([1, 1])
+    counts = pack_counts([1, 1])
     return {
         map: (MapStatus(map, attempt, 0, counts, counts, object, extents),) for map in range(maps)
     }

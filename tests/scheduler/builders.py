@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from aflint.counts import pack_counts
 from aflint.plan.planner import Job, ManifestOf, PlannedShuffle, Stage, TaskSettings
 from aflint.scheduler.machine import StateMachine
 from aflint.scheduler.messages import (
@@ -95,9 +96,7 @@ def handle(shuffle: int, partitions: int, job: str = "j") -> ShuffleHandle:
 
 def map_status(id: TaskId, frames: Sequence[int]) -> MapStatus:
     sizes = [100 * count for count in frames]
-    return MapStatus(
-        id.partition, id.attempt, id.link, MapStatus.counts(frames), MapStatus.counts(sizes)
-    )
+    return MapStatus(id.partition, id.attempt, id.link, pack_counts(frames), pack_counts(sizes))
 
 
 def map_result(id: TaskId, frames: Sequence[int]) -> TaskResult:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from aflint import errors, events
+from aflint.counts import Counts
 from aflint.plan.planner import Job, Stage
 from aflint.scheduler.messages import (
     GENERATION_BITS,
@@ -272,7 +273,7 @@ class OneAcceptedAttempt(Promise):
                 for status in result.map_statuses:
                     statuses[status.map, status.attempt, status.link] = status
             for (map_, attempt, link), status in statuses.items():
-                counts, sizes = (memoryview(c).cast("I") for c in (status.frames, status.sizes))
+                counts, sizes = map(Counts, (status.frames, status.sizes))
                 if count := counts[manifest.partition]:
                     yield map_, attempt, link, count, sizes[manifest.partition]
 

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from aflint.counts import Counts, pack_counts
 from aflint.errors import WorkerLostError
 from aflint.task import (
     Blob,
-    MapStatus,
     ShuffleHandle,
     TaskDescription,
     TaskFailure,
@@ -39,8 +39,8 @@ async def test_a_result_task_succeeds_with_its_name() -> None:
 
 async def test_a_map_task_writes_a_frame_for_each_partition() -> None:
     (status,) = succeeded(task(4, HANDLE)).map_statuses
-    assert status.frames == MapStatus.counts([1, 1, 1])
-    assert memoryview(status.sizes).cast("I")[2] == 100
+    assert status.frames == pack_counts([1, 1, 1])
+    assert Counts(status.sizes)[2] == 100
 
 
 async def test_delays_take_virtual_time(virtual_time: VirtualClock) -> None:

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aflint.counts import Counts, pack_counts
+from aflint.errors import FrameError
+from aflint.map_outputs import ManifestLines, MapColumns, MapOutputs, map_status, object_bytes
+from aflint.task import Extent, MapOutput, MapStatus
+from aflint.transport.frame_run import Layout
+from aflint.wire import pack, unpack
+
+PARTITIONS = 70
+"""More than two marks apart."""
+
+batches = st.lists(
+    st.dictionaries(
+        st.integers(0, PARTITIONS - 1),
+        st.lists(st.integers(0, 300).map(bytes), min_size=1, max_size=3),
+        max_size=PARTITIONS,
+    ),
+    max_size=4,
+)
+
+
+@given(st.lists(st.integers(0, 2**64 - 1)) | st.lists(st.just(7)) | st.lists(st.integers(0, 300)))
+def test_counts_come_back_as_they_were(values: list[int]) -> None:
+    counts = Counts(pack_counts(values))
+    assert list(counts) == list(counts.unpacked()) == values
+    assert counts.total() == sum(values)
+    assert counts.total(1, 3) == sum(values[1:3]) or len(values) < 3
+
+
+@pytest.mark.parametrize("packed", [b"", b"\x03abc", b"\x00abc", b"\x02a"])
+def test_what_is_no_counts_is_refused(packed: bytes) -> None:
+    with pytest.raises(FrameError, match="not packed counts"):
+        Counts(packed)
+
+
+def written(number: int, some: list[dict[int, list[bytes]]], most: int) -> tuple[MapStatus, Layout]:
+    layout = Layout(most)
+    frames, sizes = [0] * PARTITIONS, [0] * PARTITIONS
+    for batch in some:
+        layout.add(batch)
+        for partition, of_partition in batch.items():
+            frames[partition] += len(of_partition)
+            sizes[partition] += sum(map(len, of_partition))
+    return map_status((number, 1, 0), frames, sizes, f"s3://b/{number}", layout.extents()), layout
+
+
+@given(st.lists(batches, max_size=4), st.integers(50, 2000))
+def test_a_manifest_names_exactly_what_was_laid_out_in_the_driver_and_in_a_task(
+    maps: list[list[dict[int, list[bytes]]]], most: int
+) -> None:
+    made = [written(number, some, most) for number, some in enumerate(maps)]
+    columns = MapColumns([status for status, _ in made])
+    for partition in range(PARTITIONS):
+        expected = tuple(
+            MapOutput(
+                status.map, 1, 0, frames, Counts(status.sizes)[partition], status.object,
+                layout.extents().get(partition, ()),
+            )
+            for status, layout in made
+            if (frames := Counts(status.frames)[partition])
+        )  # fmt: skip
+        lines = ManifestLines(columns, partition)
+        sent = unpack(pack(lines))
+        assert isinstance(sent, MapOutputs)
+        assert lines == expected
+        assert sent == expected
+    for status, layout in made:
+        assert object_bytes(unpack(pack(status))) == layout.size
+
+
+def test_a_status_takes_few_bytes_for_a_partition_that_it_wrote_to() -> None:
+    batch = {partition: [bytes(9_000 + partition)] for partition in range(PARTITIONS)}
+    status, _ = written(0, [batch], 1 << 24)
+    assert not status.extents
+    assert len(pack(status)) < 4 * PARTITIONS + 100
+
+
+def test_extents_that_do_not_lie_one_after_the_other_are_kept_as_they_are() -> None:
+    extents = {1: (Extent(7, 5),)}
+    status = map_status((0, 0, 0), [0, 1], [0, 5], "s3://b/0", extents)
+    assert (status.extents, status.rows) == (extents, ())
+    (line,) = ManifestLines(MapColumns([status]), 1)
+    assert line.extents == extents[1]
+    assert object_bytes(status) == 5
