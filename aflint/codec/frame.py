@@ -6,7 +6,7 @@ A frame is one msgpack array of thirteen:
      tag, payload]
 
 `job` is a str, `tag` and `payload` are bin, `compressed` is a bool, and the rest are ints from 0 to
-2**32 - 1. The payload is an LZ4 block of `raw size` bytes; where LZ4 would not make it smaller,
+2**32 - 1. The payload is an LZ4 block of `raw size` bytes; where LZ4 would hardly make it smaller,
 `compressed` is false and it is the bytes themselves. The tag is BLAKE2b, keyed with the job's own
 key, over every byte of the frame but its own sixteen. It is checked before a byte of the payload is
 decompressed or decoded, and only the front, at most `_LONGEST_FRONT` bytes, is parsed before that:
@@ -46,6 +46,11 @@ _NUMBER_BITS = 32
 _LONGEST_JOB = 255
 _LONGEST_FRONT = len(_ARRAY) + 1 + (2 + _LONGEST_JOB) + 8 * 5 + 1 + len(_TAG_HEAD) + TAG_BYTES
 _WORTH_COMPRESSING = 64
+_SAMPLE = 16 * 1024
+_SHRINKS = 0.95
+"""LZ4 takes longest for what it hardly shrinks, such as random digits: if a sample from the middle
+does not shrink to this, the rest is not tried.
+"""
 _MOST_SHRUNK = 256
 """LZ4 writes at least one byte for 255; what claims to hold more is given no memory."""
 
@@ -170,6 +175,10 @@ def decompress(data: Buffer) -> bytes:
 def _shrink(payload: Buffer) -> tuple[Buffer, bool]:
     if len(payload) < _WORTH_COMPRESSING:
         return payload, False
+    if len(payload) > 4 * _SAMPLE:
+        middle = memoryview(payload)[len(payload) // 2 :][:_SAMPLE]
+        if len(lz4.block.compress(middle, store_size=False)) > _SHRINKS * _SAMPLE:
+            return payload, False
     packed: bytes = lz4.block.compress(payload, store_size=False)
     return (packed, True) if len(packed) < len(payload) else (payload, False)
 

@@ -1,9 +1,9 @@
 """Blocks of records as bytes, and back with exactly the types that went in.
 
 The first byte says how a block was written: as one msgpack array (`scalars`), as plain data in
-pickle's opcodes (`plain`), or, if it is the one that every pickle begins with, as an ordinary
-pickle. The bytes are not compressed. `decode` runs what a pickle says: give it only bytes whose
-frame was authenticated.
+pickle's opcodes (`plain`), as the numbers of arrays (`arrays`), or, if it is the one that every
+pickle begins with, as an ordinary pickle. The bytes are not compressed. `decode` runs what a pickle
+says: give it only bytes whose frame was authenticated.
 
 Objects of any class keep their identity within a block. Two references to one plain list or dict
 may come back as two equal ones, as from any format but pickle.
@@ -34,13 +34,14 @@ from typing import Any
 
 import cloudpickle
 
-from aflint.codec import culprit, plain, scalars
+from aflint.codec import arrays, culprit, plain, scalars
 from aflint.codec.closure import advice_on_missing
 from aflint.errors import AflintError, SerializationError
 
 PROTOCOL = 5
 _PICKLE = pickle.PROTO
 _PLAIN = b"F"
+_ARRAYS = b"A"
 _SCALARS = scalars.PREFIX[:1]
 
 
@@ -69,6 +70,8 @@ def decode(data: bytes | memoryview) -> list[Any]:
         return plain.loads(data, 1)
     if kind == _SCALARS:
         return scalars.loads(data)
+    if kind == _ARRAYS:
+        return arrays.loads(data, 1)
     raise SerializationError(f"{len(data)} bytes are not a block of records that aflint wrote")
 
 
@@ -84,6 +87,8 @@ def _encode_plain(records: list[Any]) -> bytes | None:
         data = scalars.dumps(records)
         if data is not None:
             return data
+    if records and arrays.is_array(records[0]):
+        return arrays.dumps(records, _ARRAYS)
     # Not scalars alone: tuples, lists and dicts of them go as opcodes, all else as a pickle.
     strings = plain.survey(records)
     return None if strings is None else plain.dumps(records, strings, _PLAIN)

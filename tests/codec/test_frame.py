@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import random
 import tracemalloc
 
 import lz4.block
@@ -137,3 +138,13 @@ def test_blobs() -> None:
     for damaged in (b"", b"abc", packed[:-20], packed[:50]):
         with pytest.raises(FrameError):
             frame.decompress(damaged)
+
+
+def test_what_hardly_shrinks_is_not_compressed_and_comes_back() -> None:
+    chance = random.Random(1)
+    digits = "".join(f"{chance.getrandbits(144):036x}" for _ in range(5_000)).encode()
+    text = b"the same words again and again " * 5_000
+    for payload, shrinks in ((digits, False), (text, True), (digits + text * 3, True)):
+        data = frame.encode_frame(HEADER, payload, KEY)
+        assert (len(data) < 0.9 * len(payload)) == shrinks
+        assert frame.decode_frame(data, KEY, HEADER.job)[1] == payload

@@ -196,3 +196,56 @@ def test_other_bytes_are_refused(data: bytes) -> None:
 def test_decoding_takes_a_memoryview() -> None:
     block = [("a", n) for n in range(100)]
     assert records.decode(memoryview(records.encode(block))) == block
+
+
+ARRAYS: list[list[Any]] = [
+    [(np.arange(3) + n).astype(kind) for n in range(40)]
+    for kind in ("i1", "u8", ">i4", "f2", "f8", "g", "c16", "M8[s]", "O")
+] + [
+    [np.full((2, 3), n, order="F") for n in range(40)],
+    [np.full((2, 3), n) for n in range(40)],
+    [np.array(n) for n in range(40)],
+    [np.zeros((0, 3)) for _ in range(40)],
+    [np.arange(8.0)[::2] + n for n in range(40)],
+    [np.arange(n, n + 12.0)[::2] for n in range(40)],
+    [np.arange(n) for n in range(40)],
+    [np.arange(4.0)] * 40,
+    [np.ma.masked_array([n, 1], [True, False]) for n in range(40)],
+    [*(np.arange(4.0) for _ in range(39)), [0.0]],
+    [*(np.arange(4.0) for _ in range(39)), np.arange(4)],
+    [np.zeros(3, np.dtype([("a", "i4"), ("b", "f8")])) for _ in range(40)],
+    [np.zeros(2000) for _ in range(40)],
+    [np.array([True, False]) for _ in range(40)],
+]
+
+
+@pytest.mark.parametrize("arrays", ARRAYS, ids=lambda arrays: f"{type(arrays[0]).__name__}")
+def test_arrays_come_back_as_they_were(arrays: list[Any]) -> None:
+    found = records.decode(records.encode(arrays))
+    assert list(map(type, found)) == list(map(type, arrays))
+    for there, array in zip(found, arrays, strict=True):
+        if isinstance(array, np.ndarray):
+            assert there.dtype == array.dtype
+            assert there.shape == array.shape
+            assert there.flags.f_contiguous == array.flags.f_contiguous or array.ndim < 2
+            assert there.flags.writeable
+            assert there.tolist() == array.tolist()
+    shared = len(set(map(id, arrays))) < len(arrays)
+    assert (len(set(map(id, found))) < len(found)) == shared
+
+
+def test_small_arrays_of_one_shape_are_written_as_their_numbers() -> None:
+    arrays = [np.arange(8.0) + n for n in range(100)]
+    data = records.encode(arrays)
+    assert len(data) < 100 * 64 + 100
+    found = records.decode(memoryview(data))
+    found[0] += 1
+    assert found[0][0] == 1
+    assert found[1].tolist() == arrays[1].tolist()
+    assert found[1].base is None, "one that is kept does not keep the block"
+    frozen = [np.arange(8.0) for _ in range(100)]
+    for array in frozen:
+        array.flags.writeable = False
+    assert not records.decode(records.encode(frozen))[0].flags.writeable
+    with pytest.raises(SerializationError, match="damaged"):
+        records.decode(data[:-3])
