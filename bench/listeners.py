@@ -152,8 +152,8 @@ async def _replayed(events: list[Event], settings: dict[str, Any], folder: Path)
     async with AsyncExitStack() as stack:
         config = aflint.load_config(**settings)
         reporter = Reporter(config.memory_mb, estimate=True)
-        recording = Recording(config, "bench", reporter, LocalStorage(), folder)
-        stream = EventStream([reporter, *recording.listeners(stack)])
+        recording = Recording(config, "bench", reporter, LocalStorage())
+        stream = EventStream([reporter, *await recording.listeners(stack)])
         began = time.process_time()
         for event in events:
             stream.emit(event)

@@ -12,6 +12,7 @@ from aflint.backend.base import Backend, policy_of
 from aflint.config import Config
 from aflint.cost import Usage
 from aflint.deploy.clients import open_clients
+from aflint.deploy.names import history_prefix
 from aflint.deploy.status import Found, find_deployment
 from aflint.invoker.lambda_ import PATIENCE_S, LambdaInvoker
 from aflint.plan.planner import TaskSettings
@@ -97,6 +98,7 @@ async def assemble(
         asked=asked,
         memory_sizes_mb=sizes,
         region=aws.region,
+        history=f"s3://{found.bucket}/{history_prefix(config.prefix)}",
         runs_on_s=found.timeout_s,
     )
 

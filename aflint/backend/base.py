@@ -47,6 +47,8 @@ class Backend:
     """Those of the functions that there are, smallest first."""
     region: str = DEFAULT_REGION
     """Where jobs run; of jobs on this machine, where they might."""
+    history: str = ""
+    """Where, beside the user's state folder, what runs did is kept; empty for nowhere."""
     runs_on_s: float = 0.0
     """How long after its start an attempt may still run, and be billed, once it was stopped."""
 

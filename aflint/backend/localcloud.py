@@ -60,4 +60,5 @@ async def open_localcloud(config: Config, session: str, stack: AsyncExitStack) -
     aws = Aws(cloud.region, cloud.endpoint_url, credentials=credentials)
     stack.push_async_callback(aws.aclose)
     backend = await assemble(config, session, found, aws, concurrency, stack)
-    return replace(backend, localcloud=cloud, parallelism=concurrency)
+    # Its bucket is gone with the session, and what it keeps of the history with it.
+    return replace(backend, localcloud=cloud, parallelism=concurrency, history="")

@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
-from aflint.cli.command import Json, write_json
+from aflint.cli.command import Json, command, write_json
+from aflint.cli.history import bring_history
 from aflint.cli.panels import Panel
+from aflint.config import Config
 
 
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("advise", rich_help_panel=Panel.SEE)
+    @command(app, "advise", Panel.SEE)
     def advise(
+        config: Config,
         job: Annotated[str, typer.Argument(metavar="JOB", help="A job of `aflint jobs`.")],
         as_json: Json = False,
     ) -> None:
@@ -24,6 +27,7 @@ def register(app: typer.Typer) -> None:
         from aflint.observe.advising import measured, setup_of
         from aflint.observe.finding import find_job
 
+        bring_history(config)
         run, found = find_job(job)
         setup = setup_of(run, found)
         advice = advice_for(measured(found), setup)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from aflint.cli.history import bring_history
+from aflint.config import load_config
 from aflint.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def wanted_load(
     from aflint.observe.finding import find_job
     from aflint.observe.loads import load_of_job
 
+    bring_history(load_config())
     run, job = find_job(recorded)
     load = load_of_job(run, job)
     if size is None:

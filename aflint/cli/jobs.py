@@ -10,8 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from aflint.cli.command import Json, console, write_json
+from aflint.cli.command import Json, command, console, write_json
+from aflint.cli.history import bring_history
 from aflint.cli.panels import Panel
+from aflint.config import Config
 
 if TYPE_CHECKING:
     from aflint.observe.reading import Job, Run
@@ -130,8 +132,9 @@ def as_dict(run: Run, job: Job, *, whole: bool) -> dict[str, Any]:
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("jobs", rich_help_panel=Panel.SEE)
+    @command(app, "jobs", Panel.SEE)
     def jobs(
+        config: Config,
         job: Annotated[
             str | None,
             typer.Argument(metavar="JOB", help="The job to show.", show_default="list them"),
@@ -142,6 +145,7 @@ def register(app: typer.Typer) -> None:
         """List the jobs of the latest runs, or show what one did and why it took so long."""
         from aflint.observe.finding import find_job, latest_jobs
 
+        bring_history(config)
         if job is not None:
             run, found = find_job(job)
             if as_json:

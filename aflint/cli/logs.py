@@ -6,15 +6,18 @@ from typing import Annotated
 
 import typer
 
-from aflint.cli.command import Json, write_json
+from aflint.cli.command import Json, command, write_json
+from aflint.cli.history import bring_history
 from aflint.cli.panels import Panel
+from aflint.config import Config
 
 
 def register(app: typer.Typer) -> None:
     """Add the sub-command."""
 
-    @app.command("logs", rich_help_panel=Panel.SEE)
+    @command(app, "logs", Panel.SEE)
     def logs(
+        config: Config,
         job: Annotated[str, typer.Argument(metavar="JOB", help="A job of `aflint jobs`.")],
         task: Annotated[
             str | None,
@@ -27,6 +30,7 @@ def register(app: typer.Typer) -> None:
         """Write what the tasks of a job printed and logged, the last 4 KB of each."""
         from aflint.observe.finding import find_job, output_of
 
+        bring_history(config)
         _, found = find_job(job)
         written = output_of(found, task)
         if as_json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from aflint.cli.command import command
+from aflint.cli.history import follow_bucket
 from aflint.cli.panels import Panel
 from aflint.config import Config
 from aflint.executor.io_loop import IOLoop
@@ -39,6 +40,9 @@ def _own_session(config: Config) -> Iterator[Ask]:
 
     with IOLoop() as io:
         asker = Asker(session)
+        following: Future[None] | None = None
+        if config.backend == "aws" and config.history_mb:
+            following = io.submit(follow_bucket(config))
 
         def ask(language: str, code: str) -> Future[dict[str, Any]]:
             return io.submit(asker.ask(language, code))
@@ -46,6 +50,8 @@ def _own_session(config: Config) -> Iterator[Ask]:
         try:
             yield ask
         finally:
+            if following is not None:
+                following.cancel()
             for each in opened:
                 io.run(each.aclose())
 

@@ -183,13 +183,19 @@ class Config:
     event_log: str | None = _setting(
         None,
         "Folder or s3:// prefix for an event log that Spark's History Server reads. To S3 it goes "
-        "when the session ends.",
+        "in parts, as a rolling event log of Spark's.",
         path=True,
+    )
+    event_log_part_mb: int = _setting(
+        0,
+        "Size of the parts of a rolling event log, which are written at least every minute. 0: one "
+        "file, and in S3 parts of 8 MB.",
+        minimum=0,
     )
     history_mb: int = _setting(
         256,
-        "How much of the logs of the latest runs is kept for `aflint jobs`, in the user's state "
-        "folder. 0: this run is not kept.",
+        "How much of the logs of the latest runs is kept for `aflint jobs` and the page, in the "
+        "user's state folder, and of runs on aws in their bucket, too. 0: this run is not kept.",
         minimum=0,
     )
     otel: bool = _setting(

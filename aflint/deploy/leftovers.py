@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from aflint.aio import together
 from aflint.aws.clients import Aws
-from aflint.deploy.names import Names
+from aflint.deploy.names import Names, history_prefix
 from aflint.errors import BucketNotFoundError, QueueDeletedError
 
 _DELETE_AT_ONCE = 1000
@@ -140,7 +140,7 @@ def _add(found: dict[str, Leftover], objects: Iterable[dict[str, Any]], names: N
     """Add objects to those of the same job."""
     for each in objects:
         key, modified = each["Key"], seconds(each["LastModified"])
-        if key.startswith(names.uploads):
+        if key.startswith((names.uploads, f"{history_prefix(names.prefix)}/")):
             continue
         group = group_of(key, names.prefix)
         before = found.get(group, Leftover("objects", group, since=0.0, count=0))

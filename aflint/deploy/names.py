@@ -49,6 +49,11 @@ def partition_of(region: str) -> str:
     return "aws"
 
 
+def history_prefix(prefix: str) -> str:
+    """Return where in the bucket the logs of runs are: neither jobs' leftovers nor the bundle's."""
+    return f"{prefix}/history"
+
+
 @dataclass(frozen=True)
 class Names:
     """Names and ARNs of one deployment, in one account and region (either may be `ANY`)."""
@@ -88,7 +93,9 @@ class Names:
 
     @property
     def uploads(self) -> str:
-        """What the key of a bundle begins with; all other objects under the prefix are jobs'."""
+        """What the key of a bundle begins with; other objects under the prefix are the history, or
+        jobs'.
+        """
         return f"{self.prefix}/deploy/"
 
     def owns_function(self, name: str) -> bool:

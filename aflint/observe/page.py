@@ -31,7 +31,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aflint.errors import AflintError, ConfigError
-from aflint.observe.history import history_folder, logs
+from aflint.observe.history import history_folder, logs, size_and_time
 from aflint.observe.logfile import IN_PROGRESS
 from aflint.observe.reading import Job, LogReader, Run
 from aflint.observe.views import job_row, job_view
@@ -86,7 +86,7 @@ class Runs:
         total = 0
         for path in logs(self._folder):
             with suppress(OSError):  # gone meanwhile
-                total += path.stat().st_size
+                total += size_and_time(path)[0]
                 if total > _MOST_BYTES:
                     return
                 yield path

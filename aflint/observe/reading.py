@@ -15,7 +15,9 @@ from aflint.cost import US_EAST_1, is_priced
 from aflint.errors import EventLogError
 from aflint.events import Predicted
 from aflint.observe.eventlog import FORMAT
+from aflint.observe.history import is_rolling
 from aflint.observe.logfile import IN_PROGRESS
+from aflint.observe.rolling import part_number
 
 _READ_BYTES: Final = 4 << 20
 
@@ -206,7 +208,7 @@ class Run:
 
 
 class LogReader:
-    """Reads one event log, and later what was added to it since.
+    """Reads one event log, a file or a folder of parts, and later what was added to it since.
 
     A line that is not whole yet is read when it is. Raises EventLogError for a log that
     another version of aflint wrote in another format, and for a file that is no event log.
@@ -216,6 +218,8 @@ class LogReader:
         self.path = path
         self.run = Run()
         self._at = 0
+        # Of a rolling log, which part was read last.
+        self._part = 0
         self._rest = b""
         self._stages: dict[int, Stage] = {}
         self._tasks: dict[int, Task] = {}
@@ -225,6 +229,17 @@ class LogReader:
     def read(self) -> bool:
         """Take in what is new; say whether anything was."""
         path = self._where()
+        if not is_rolling(path):
+            return self._read_on(path)
+        parts = {part_number(each.name): each for each in path.iterdir()}
+        new = False
+        for number in sorted(number for number in parts if number >= max(1, self._part)):
+            if number != self._part:
+                self._part, self._at = number, 0
+            new |= self._read_on(parts[number])
+        return new
+
+    def _read_on(self, path: Path) -> bool:
         at = self._at
         with path.open("rb") as file:
             file.seek(at)

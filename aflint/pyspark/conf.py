@@ -118,6 +118,7 @@ def _implied(conf: Mapping[str, str], config: Config) -> dict[str, Any]:
         # None shows it on terminals; Spark's true says no more
         "progress": _as(conf, "spark.ui.showConsoleProgress", "progress") and None,
         "event_log": _event_log(conf),
+        "event_log_part_mb": _part_mb(conf),
         "task_logs": True if config.backend == "local" else None,
     }
 
@@ -127,6 +128,14 @@ def _event_log(conf: Mapping[str, str]) -> str | None:
     if conf.get("spark.eventLog.enabled", "false").strip().lower() != "true":
         return None
     return engine_path(conf.get("spark.eventLog.dir", "file:///tmp/spark-events"))
+
+
+def _part_mb(conf: Mapping[str, str]) -> int | None:
+    """Return the size of the event log's parts where Spark's keys ask for a rolling one."""
+    if conf.get("spark.eventLog.rolling.enabled", "false").strip().lower() != "true":
+        return None
+    key = "spark.eventLog.rolling.maxFileSize"
+    return max(1, byte_size(conf.get(key, "128m"), key, "m") >> 20)
 
 
 # ---- the master

@@ -170,8 +170,8 @@ class Resources:
             stack.callback(progress.close)
         if config.task_logs:
             self._listeners.append(show_task_logs)
-        recording = Recording(config, self._id, self.reporter, backend.storage, scratch.path)
-        self._listeners += recording.listeners(stack)
+        recording = Recording(config, self._id, self.reporter, backend.storage, backend.history)
+        self._listeners += await recording.listeners(stack)
         # Once the scheduler has ended all jobs, and before listeners are closed.
         stack.callback(lambda: self.scheduler.events.emit(RunEnded(self._id)))
         # Below the scheduler: jobs that end with the session may still leave shuffles to it.

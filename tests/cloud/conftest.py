@@ -44,9 +44,11 @@ def _alone(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """One bundle for all tests, and no settings of AWS from outside."""
+    """One bundle for all tests, no settings of AWS from outside, and no history."""
     monkeypatch.setattr(bundles, "own_files", lambda: frozen)
     monkeypatch.setenv("XDG_CACHE_HOME", str(caches))
+    # What runs leave in the bucket on purpose would be in the way of seeing what they forgot.
+    monkeypatch.setenv("AFLINT_HISTORY_MB", "0")
     for name in _FOREIGN:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))

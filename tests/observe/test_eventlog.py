@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,15 @@ from aflint.events import (
     TaskRecovered,
     TaskStarted,
 )
+from aflint.observe import rolling
+from aflint.observe.bucket import mirror, prune_remote, remote_logs, stamped, within_bound
 from aflint.observe.eventlog import EventLog
 from aflint.observe.history import history_folder, logs, new_log, prune
 from aflint.observe.logfile import LogFile
 from aflint.observe.reading import LogReader
 from aflint.observe.recording import Recording
-from aflint.storage.base import FileWriter
+from aflint.observe.rolling import RollingLog
+from aflint.storage.local import LocalStorage
 from aflint.task import TaskId, TaskMetrics
 
 RUN = RunStarted("r", "words.py", "aws", "aflint-1769", False, 1769, {"workers": "2"})
@@ -263,8 +267,6 @@ def test_runs_of_one_id_have_logs_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_oldest_runs_go_first_and_never_one_that_runs(tmp_path: Path) -> None:
-    import os
-
     for age, name in enumerate(["new", "old.inprogress", "older", "oldest"]):
         (tmp_path / name).write_bytes(b"x" * 100)
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
@@ -274,49 +276,139 @@ def test_the_oldest_runs_go_first_and_never_one_that_runs(tmp_path: Path) -> Non
     assert {path.name for path in tmp_path.iterdir()} == {"old.inprogress"}
 
 
-class _Bucket:
-    """Storage that takes whole files, or fails."""
+class _Bucket(LocalStorage):
+    """Files as in a bucket: by what is behind s3://. Or one that takes none."""
 
-    def __init__(self, fails: bool) -> None:
-        self.files: dict[str, bytes] = {}
+    def __init__(self, folder: Path, *, fails: bool = False) -> None:
+        super().__init__()
+        self._folder = folder
         self._fails = fails
+        self.wrote = asyncio.Event()
 
-    def create(self, path: str) -> FileWriter:
-        bucket = self
+    async def write(self, path: str, data: bytes) -> None:
+        if self._fails:
+            raise aflint.errors.AccessDeniedError("no such bucket")
+        await super().write(path.replace("s3:/", str(self._folder)), data)
+        if "events_" in path:
+            self.wrote.set()
 
-        class Writer(FileWriter):
-            parts: list[bytes] = []  # noqa: RUF012
+    async def delete(self, path: str) -> None:
+        await super().delete(path.replace("s3:/", str(self._folder)))
 
-            async def write(self, data: bytes) -> None:
-                self.parts.append(data)
+    def files(self) -> list[str]:
+        found = (path for path in self._folder.rglob("*") if path.is_file())
+        return sorted(str(path.relative_to(self._folder)) for path in found)
 
-            async def finish(self) -> None:
-                if bucket._fails:
-                    raise aflint.errors.AccessDeniedError("no such bucket")
-                bucket.files[path] = b"".join(self.parts)
 
-            async def abort(self) -> None:
-                self.parts.clear()
-
-        return Writer()
+EVENTS = (RUN, JobStarted("r-1", "c", STAGES), JobEnded("r-1", ""), RunEnded("r"))
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_log_for_s3_is_put_there_at_the_end(
+async def test_a_log_in_s3_is_a_rolling_one_as_sparks(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, fails: bool
 ) -> None:
-    bucket: Any = _Bucket(fails)
+    bucket = _Bucket(tmp_path, fails=fails)
     config = Config(event_log="s3://logs/spark/", history_mb=0)
     reporter = Reporter(1769, estimate=False)
     async with AsyncExitStack() as stack:
-        recording = Recording(config, "r", reporter, bucket, tmp_path)
-        (listener,) = recording.listeners(stack)
-        for event in (RUN, JobStarted("r-1", "c", STAGES), JobEnded("r-1", ""), RunEnded("r")):
+        (listener,) = await Recording(config, "r", reporter, bucket).listeners(stack)
+        for event in EVENTS:
             listener(event)
-        assert bucket.files == {}
     if fails:
-        assert "s3://logs/spark/aflint-r: no such bucket" in caplog.text
+        (warning,) = (r.getMessage() for r in caplog.records if r.name == "aflint.observe")
+        assert "s3://logs/spark/" in warning
+        assert "no such bucket" in warning
+        assert bucket.files() == []
     else:
-        (text,) = bucket.files.values()
-        assert list(bucket.files) == ["s3://logs/spark/aflint-r"]
-        assert b"SparkListenerApplicationEnd" in text.splitlines()[-1]
+        log = "logs/spark/eventlog_v2_aflint-r"
+        assert bucket.files() == [f"{log}/appstatus_aflint-r", f"{log}/events_1_aflint-r"]
+        lines = (tmp_path / log / "events_1_aflint-r").read_text().splitlines()
+        assert "SparkListenerLogStart" in lines[0]
+        assert "SparkListenerApplicationEnd" in lines[-1]
+
+
+async def test_a_rolling_log_has_parts_of_a_size_and_says_that_it_goes_on(tmp_path: Path) -> None:
+    bucket = _Bucket(tmp_path)
+    log = RollingLog(bucket, "s3://logs", "aflint-r", "it", part_bytes=100)
+    await log.append("a" * 60 + "\n")
+    assert bucket.files() == []  # in a moment, should no more come
+    await log.append("b" * 60 + "\n")
+    await asyncio.wait_for(bucket.wrote.wait(), 60)
+    folder = "logs/eventlog_v2_aflint-r"
+    mark, part = f"{folder}/appstatus_aflint-r", f"{folder}/events_1_aflint-r"
+    assert bucket.files() == [f"{mark}.inprogress", part]
+    await log.append("c\n")
+    await log.finish()
+    assert bucket.files() == [mark, part, f"{folder}/events_2_aflint-r"]
+    assert (tmp_path / part).read_text() == "a" * 60 + "\n" + "b" * 60 + "\n"
+    assert (tmp_path / folder / "events_2_aflint-r").read_text() == "c\n"
+
+
+async def test_what_waits_for_its_part_is_written_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rolling, "_FIRST_S", 0.0)
+    bucket = _Bucket(tmp_path)
+    log = RollingLog(bucket, "s3://logs", "aflint-r", "it")
+    await log.append("a\n")
+    await asyncio.wait_for(bucket.wrote.wait(), 60)
+    await log.finish()
+
+
+async def test_a_rolling_log_is_read_part_by_part_as_it_grows(tmp_path: Path) -> None:
+    log = EventLog()
+    texts = []
+    for event in EVENTS:
+        log.take(event, 1000)
+        texts.append(log.text().encode())
+    folder = tmp_path / "eventlog_v2_aflint-r"
+    folder.mkdir()
+    assert list(logs(tmp_path)) == [folder]
+    reader = LogReader(folder)
+    assert not reader.read()
+    for number, text in enumerate(texts, 9):  # by number, and not by name: 9, 10, 11
+        (folder / f"events_{number}_aflint-r").write_bytes(text)
+        assert reader.read()
+        assert not reader.read()
+    assert reader.run.state(reader.run.jobs[0]) == "done"
+    (again := LogReader(folder)).read()
+    assert again.run.jobs[0].id == reader.run.jobs[0].id == "r-1"
+
+
+async def test_the_bucket_keeps_the_latest_runs_and_they_are_brought_here_once(
+    tmp_path: Path,
+) -> None:
+    storage, remote, here = LocalStorage(), str(tmp_path / "remote"), tmp_path / "here"
+    for place, run in enumerate("abcd"):
+        log = stamped(f"aflint-{run}", place * 100.0)
+        out = RollingLog(storage, remote, f"aflint-{run}", "it", log=log)
+        await out.append("x" * 99 + "\n")
+        await out.finish()
+    (here / "aflint-d").parent.mkdir()
+    (here / "aflint-d").write_text("x" * 100)  # it ran on this machine
+    os.utime(here / "aflint-d", (300.0, 300.0))
+    await mirror(storage, remote, here, 300)
+    assert [_run_of(path.name) for path in logs(here)] == ["aflint-d", "aflint-c", "aflint-b"]
+    brought = next(path for path in logs(here) if path.is_dir())
+    assert sorted(path.name for path in brought.iterdir()) == [
+        "appstatus_aflint-c", "events_1_aflint-c",
+    ]  # fmt: skip
+    before = (brought / "events_1_aflint-c").stat().st_ino
+    await mirror(storage, remote, here, 300)
+    assert (brought / "events_1_aflint-c").stat().st_ino == before
+    await prune_remote(storage, remote, 250)
+    assert [log.run for log in await remote_logs(storage, remote)] == ["aflint-d", "aflint-c"]
+    await prune_remote(storage, remote, 10)
+    assert [log.run for log in await remote_logs(storage, remote)] == ["aflint-d"]
+    await mirror(storage, str(tmp_path / "none"), here, 300)  # no run has left anything yet
+    assert len(list(logs(here))) == 3
+
+
+def _run_of(name: str) -> str:
+    return name.rpartition("_")[2]
+
+
+def test_logs_of_any_size_are_kept_within_the_bound_but_the_latest() -> None:
+    assert within_bound([], 10) == ([], [])
+    assert within_bound([(1.0, 5), (3.0, 50), (2.0, 5)], 10) == ([1], [2, 0])
+    assert within_bound([(1.0, 5), (3.0, 5), (2.0, 5)], 10) == ([1, 2], [0])

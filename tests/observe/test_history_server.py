@@ -17,6 +17,8 @@ import aiohttp
 import pytest
 
 import aflint
+from aflint.observe.rolling import RollingLog
+from aflint.storage.local import LocalStorage
 
 pytestmark = [
     pytest.mark.slow,
@@ -88,11 +90,24 @@ async def asked(http: aiohttp.ClientSession, url: str) -> Any:
             await asyncio.sleep(0.5)  # it is a JVM that starts: nothing tells when it has
 
 
+async def in_parts(log: Path, name: str) -> int:
+    """Write a log again as the rolling one of another run; return in how many parts."""
+    text = (await asyncio.to_thread(log.read_text)).replace(log.name, name)
+    rolling = RollingLog(LocalStorage(), str(log.parent), name, "it", part_bytes=1000)
+    for line in text.splitlines(keepends=True):
+        await rolling.append(line)
+        await asyncio.sleep(0)
+    await rolling.finish()
+    return sum(
+        name.startswith("events_") for name in await asyncio.to_thread(os.listdir, rolling.folder)
+    )
+
+
 async def test_the_history_server_shows_jobs_stages_tasks_and_executors(tmp_path: Path) -> None:
     run_id = await run(tmp_path)
+    assert await in_parts(tmp_path / "logs" / f"aflint-{run_id}", "aflint-rolling") > 2
     async with history_server(tmp_path / "logs") as api, aiohttp.ClientSession() as http:
-        (application,) = await asked(http, api)
-        assert application["id"] == f"aflint-{run_id}"
+        application = await asked(http, f"{api}/aflint-{run_id}")
         assert application["name"] == Path(sys.argv[0]).name
         assert application["attempts"][0]["completed"]
         app = f"{api}/{application['id']}"
@@ -140,6 +155,12 @@ async def test_the_history_server_shows_jobs_stages_tasks_and_executors(tmp_path
         names = [node["nodeName"] for node in query["nodes"]]
         assert {"HashAggregate", "Exchange", "Range"} <= set(names)
         assert len(query["edges"]) == len(names) - 1
+
+        # And so it is where the log is a rolling one.
+        again = f"{api}/aflint-rolling"
+        assert (await asked(http, again))["attempts"][0]["completed"]
+        for what in ("jobs", "stages", "executors"):
+            assert await asked(http, f"{again}/{what}") == await asked(http, f"{app}/{what}")
 
         environment = await asked(http, f"{app}/environment")
         assert ["spark.aflint.workers", "2"] in environment["sparkProperties"]

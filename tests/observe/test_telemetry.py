@@ -164,17 +164,15 @@ async def test_each_is_made_where_it_is_asked_for_and_says_what_it_needs(
 ) -> None:
     module = {"otel": "opentelemetry", "openlineage": "openlineage.client"}[setting]
     config: Any = {"history_mb": 0, setting: True}
-    recording = Recording(
-        Config(**config), "r", Reporter(1769, estimate=False), LocalStorage(), tmp_path
-    )
+    recording = Recording(Config(**config), "r", Reporter(1769, estimate=False), LocalStorage())
     import sys
 
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(sys.modules, f"aflint.observe.{setting}", raising=False)
     async with AsyncExitStack() as stack:
         with pytest.raises(aflint.ConfigError, match=rf"pip install 'aflint\[{setting}\]'"):
-            recording.listeners(stack)
+            await recording.listeners(stack)
     monkeypatch.undo()
     monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
     async with AsyncExitStack() as stack:
-        assert len(recording.listeners(stack)) == 1
+        assert len(await recording.listeners(stack)) == 1
