@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from aflint.errors import AflintError, InvalidArgumentError
+from aflint.errors import EventLogError, InvalidArgumentError
 from aflint.observe.history import history_folder, logs
 from aflint.observe.reading import Job, LogReader, Run
 
@@ -13,12 +13,21 @@ _log = logging.getLogger("aflint.observe")
 
 
 def latest_jobs(most: int) -> list[tuple[Run, Job]]:
-    """Return the latest jobs, those that began last first."""
+    """Return the latest jobs, those that began last first.
+
+    Logs that cannot be read are warned of, all at once. Raises EventLogError where none can be.
+    """
     found: list[tuple[Run, Job]] = []
-    for run in _runs():
+    unread: list[EventLogError] = []
+    for run in _runs(unread):
         found += [(run, job) for job in reversed(run.jobs)]
         if len(found) >= most:
             break
+    if unread and not found:
+        raise unread[0]
+    if unread:
+        others = f"{len(unread)} runs are" if len(unread) > 1 else "a run is"
+        _log.warning("%s left out: %s", others, unread[0])
     return found[:most]
 
 
@@ -29,8 +38,8 @@ def find_job(id: str) -> tuple[Run, Job]:
     kept in a log that cannot be read.
     """
     run_id = id.rpartition("-")[0]
-    unread: list[AflintError] = []
-    for run in _runs(run_id, unread):
+    unread: list[EventLogError] = []
+    for run in _runs(unread, run_id):
         for job in run.jobs:
             if job.id == id:
                 return run, job
@@ -41,23 +50,24 @@ def find_job(id: str) -> tuple[Run, Job]:
     )
 
 
-def _runs(only: str | None = None, unread: list[AflintError] | None = None) -> Iterator[Run]:
-    """Yield the runs that are kept, the latest first; what cannot be read is added to `unread`, or
-    warned of.
+def _runs(unread: list[EventLogError], only: str = "") -> Iterator[Run]:
+    """Yield the runs that are kept, the latest first; why a log cannot be read is added to
+    `unread`.
     """
     for path in logs(history_folder()):
-        if only is not None and only not in path.name:
+        if only not in path.name:
             continue
         reader = LogReader(path)
         try:
             reader.read()
-        except (AflintError, OSError) as error:
-            if unread is not None and isinstance(error, AflintError):
-                unread.append(error)
-            else:
-                _log.warning("%s", error)
-            continue
-        yield reader.run
+        except EventLogError as error:
+            unread.append(error)
+        except FileNotFoundError:
+            continue  # it was removed meanwhile
+        except OSError as error:
+            unread.append(EventLogError(f"{path} cannot be read: {error.strerror}"))
+        else:
+            yield reader.run
 
 
 def output_of(job: Job, task: str | None = None) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import posixpath
 import time
 from collections import defaultdict
@@ -29,9 +30,11 @@ from openlineage.client.facet_v2 import (
     parent_run,
     processing_engine_run,
 )
+from openlineage.client.transport.noop import NoopConfig, NoopTransport
 from openlineage.client.uuid import generate_new_uuid
 
 from aflint import __version__
+from aflint.errors import ConfigError
 from aflint.events import Event, JobEnded, JobStarted, RunEnded, RunStarted, TaskEnded, TaskStarted
 
 _log = logging.getLogger("aflint.observe")
@@ -45,6 +48,8 @@ class OpenLineageEvents:
 
     They are sent in threads, one after the other; the first that cannot be sent is warned of, and
     no job fails. `aclose` waits until all were sent.
+
+    Raises ConfigError where OpenLineage's own settings are wrong, or do not say where to send them.
     """
 
     def __init__(
@@ -52,7 +57,7 @@ class OpenLineageEvents:
         client: OpenLineageClient | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._client = client or OpenLineageClient()
+        self._client = client or _client()
         self._clock = clock
         # The event that is being sent, which waits for those before it.
         self._last: asyncio.Task[None] | None = None
@@ -136,6 +141,22 @@ class OpenLineageEvents:
             if not self._failed:
                 self._failed = True
                 _log.warning("lineage is not sent: %s", error)
+
+
+def _client() -> OpenLineageClient:
+    """Return a client by OpenLineage's own settings: by itself, one prints where there are none."""
+    try:
+        settings = OpenLineageClient(transport=NoopTransport(NoopConfig())).config
+        disabled = os.environ.get("OPENLINEAGE_DISABLED", "").strip().lower() == "true"
+        kind = (settings.transport or {}).get("type")
+        if kind or os.environ.get("OPENLINEAGE_URL") or disabled:
+            return OpenLineageClient()
+    except Exception as error:  # of any transport's own kind
+        raise ConfigError(f"OpenLineage's own settings cannot be used: {error}") from error
+    raise ConfigError(
+        "openlineage is on, but nothing says where its events go: set OPENLINEAGE_URL, or a "
+        "transport in openlineage.yml, which OPENLINEAGE_CONFIG may name"
+    )
 
 
 def datasets(paths: Iterable[str]) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 import aflint
-from aflint.cost.prediction import Prediction
+from aflint.cost import Usage, price
 from examples.taxi.generate import generate
 from examples.taxi.queries import QUERIES
 
@@ -34,18 +35,38 @@ def _pair(line: str) -> tuple[str, int]:
     return line[:40], len(line)
 
 
+PARTS = (
+    "dollars", "seconds", "requests $", "GB-s", "CPU s", "invoked", "SQS", "PUT", "GET",
+    "read", "shuffled",
+)  # fmt: skip
+"""Of a bill, and of what stands behind it."""
+
+
 @dataclass
 class Round:
-    predicted: Prediction
-    dollars: float
-    seconds: float
-    tasks: int
+    """What a program was predicted to come to, and what it came to, by parts."""
 
-    @property
-    def ratios(self) -> tuple[float, float]:
-        """Predicted over billed: dollars, and seconds."""
-        predicted = self.predicted
-        return predicted.dollars.likely / self.dollars, predicted.seconds.likely / self.seconds
+    predicted: dict[str, float]
+    billed: dict[str, float]
+    tasks: tuple[int, int]
+
+    def ratio(self, part: str) -> float:
+        """Return predicted over billed."""
+        predicted, billed = self.predicted[part], self.billed[part]
+        return predicted / billed if billed else 1.0 if not predicted else math.inf
+
+
+def _of_usage(usage: Usage) -> dict[str, float]:
+    requests = usage._replace(gb_seconds=0.0)
+    return {
+        "dollars": price(usage).total,
+        "requests $": price(requests).total,
+        "GB-s": usage.gb_seconds,
+        "invoked": usage.lambda_requests,
+        "SQS": usage.sqs_requests,
+        "PUT": usage.s3_put,
+        "GET": usage.s3_get,
+    }
 
 
 async def measure(session: aflint.Session, program: Callable[[], Awaitable[Any]]) -> Round:
@@ -54,11 +75,26 @@ async def measure(session: aflint.Session, program: Callable[[], Awaitable[Any]]
     before = len(session.jobs)
     await program()
     jobs = session.jobs[before:]
+    metrics = [job.metrics for job in jobs]
+    stages = [stage.work for job in predicted.jobs for stage in job.likely.stages]
+    likely = sum((job.likely.usage + job.asked for job in predicted.jobs), Usage())
     return Round(
-        predicted,
-        sum(j.cost.total for j in jobs),
-        sum(j.seconds for j in jobs),
-        sum(j.tasks for j in jobs),
+        _of_usage(likely)
+        | {
+            "dollars": predicted.dollars.likely,
+            "seconds": predicted.seconds.likely,
+            "CPU s": sum((s.work_s + s.overhead_s * s.tasks) * s.cpu_share for s in stages),
+            "read": predicted.input_bytes,
+            "shuffled": sum(s.write_bytes for s in stages if s.tasks),
+        },
+        _of_usage(sum((job.usage for job in jobs), Usage()))
+        | {
+            "seconds": sum(job.seconds for job in jobs),
+            "CPU s": sum(m.cpu_seconds for m in metrics),
+            "read": sum(m.input_bytes for m in metrics),
+            "shuffled": sum(m.shuffle_write_bytes for m in metrics),
+        },
+        (sum(s.tasks for s in stages), sum(job.tasks for job in jobs)),
     )
 
 
@@ -86,14 +122,11 @@ async def test_the_tasks_of_a_program_are_predicted_from_one_split(tmp_path: Pat
         for _ in range(ROUNDS):
             for name, program in programs.items():
                 rounds[name].append(await measure(session, program))
-    print(f"\n{'':8}{'billed $':>12}{'predicted':>12}{'ratio':>7}{'took s':>9}{'ratio':>7}")
+    print("\npredicted over billed, medians; dollars are as billed")
+    print(f"{'':7}{'billed $':>10}" + "".join(f"{part:>11}" for part in PARTS))
     for name, found in rounds.items():
-        dollars, seconds = (median(r.ratios[which] for r in found) for which in (0, 1))
-        billed = median(r.dollars for r in found)
-        likely = median(r.predicted.dollars.likely for r in found)
-        took = median(r.seconds for r in found)
-        print(f"{name:8}{billed:12.6f}{likely:12.6f}{dollars:7.2f}{took:9.2f}{seconds:7.2f}")
-        likely_tasks = sum(
-            s.work.tasks for job in found[0].predicted.jobs for s in job.likely.stages
-        )
-        assert likely_tasks == pytest.approx(found[0].tasks, rel=0.05), name
+        billed = median(each.billed["dollars"] for each in found)
+        ratios = [median(each.ratio(part) for each in found) for part in PARTS]
+        print(f"{name:7}{billed:10.6f}" + "".join(f"{ratio:11.2f}" for ratio in ratios))
+        likely, tasks = found[0].tasks
+        assert likely == pytest.approx(tasks, rel=0.05), name

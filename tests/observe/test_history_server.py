@@ -96,7 +96,8 @@ async def in_parts(log: Path, name: str) -> int:
     rolling = RollingLog(LocalStorage(), str(log.parent), name, "it", part_bytes=1000)
     for line in text.splitlines(keepends=True):
         await rolling.append(line)
-        await asyncio.sleep(0)
+        if rolling._writing is not None:
+            await rolling._writing
     await rolling.finish()
     return sum(
         name.startswith("events_") for name in await asyncio.to_thread(os.listdir, rolling.folder)

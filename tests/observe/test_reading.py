@@ -228,6 +228,24 @@ def test_an_unknown_job_and_a_log_of_another_version_are_said(
     assert "was written by aflint 9.1 in format 2" in newer
 
 
+def test_several_logs_that_cannot_be_read_are_one_warning_and_an_error_where_there_is_no_other(
+    history: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    history.mkdir(parents=True, exist_ok=True)
+    for name in ("aflint-new", "aflint-newer"):
+        (history / name).write_text(
+            '{"Event":"SparkListenerLogStart","aflint":{"format":2,"version":"9.1"}}\n'
+        )
+    for words in (["jobs"], ["jobs", "--json"]):
+        said = aflint(*words)
+        assert said.startswith("1\n")
+        assert said.count("was written by aflint 9.1 in format 2") == 1
+    written(history / "aflint-3f0c9a12")
+    assert "3f0c9a12-1" in aflint("jobs")
+    (warning,) = (r.getMessage() for r in caplog.records if r.name == "aflint.observe")
+    assert warning.startswith("2 runs are left out: ")
+
+
 def test_a_past_job_is_advised_by_its_own_metrics(history: Path) -> None:
     written(history / "aflint-3f0c9a12")
     said = aflint("advise", "3f0c9a12-1")

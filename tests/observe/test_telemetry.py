@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,31 @@ async def test_lineage_that_cannot_be_sent_is_warned_of_once(
     await listener.aclose()
     said = [record.getMessage() for record in caplog.records if record.name == "aflint.observe"]
     assert said == ["lineage is not sent: no route"]
+
+
+async def test_lineage_that_has_nowhere_to_go_is_refused_and_nothing_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in [name for name in os.environ if name.startswith("OPENLINEAGE")]:
+        monkeypatch.delenv(name)
+    session = aflint.connect(workers=1, progress=False, history_mb=0, openlineage=True)
+    with pytest.raises(aflint.ConfigError, match=r"set OPENLINEAGE_URL, or a .* openlineage.yml"):
+        async with session:
+            pass
+    assert capfd.readouterr() == ("", "")
+    assert [r.getMessage() for r in caplog.records if "openlineage" in r.name] == []
+    (tmp_path / "openlineage.yml").write_text("transport:\n  type: pigeon\n")
+    recording = Recording(
+        Config(openlineage=True, history_mb=0), "r", Reporter(1, estimate=True), LocalStorage()
+    )
+    async with AsyncExitStack() as stack:
+        with pytest.raises(aflint.ConfigError, match=r"own settings cannot be used: .*pigeon"):
+            await recording.listeners(stack)
+        (tmp_path / "openlineage.yml").write_text("transport:\n  type: console\n")
+        assert len(await recording.listeners(stack)) == 1  # it was asked to be printed
 
 
 @pytest.mark.parametrize("setting", ["otel", "openlineage"])
