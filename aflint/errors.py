@@ -26,7 +26,7 @@
     │   └── DeadlineExceededError       stopped at its wall-clock deadline
     ├── AttemptError                one attempt of one task failed (see `retriable`)
     │   ├── WorkerLostError             its process ended
-    │   ├── OutOfMemoryError            its process was killed at its memory limit
+    │   ├── OutOfMemoryError            it needed more memory than its process may have
     │   ├── TimedOutError               it ran into the function's time limit
     │   ├── ThrottledError              the service refused it for now; costs no attempt
     │   ├── FetchFailedError            a frame that its manifest names could not be read
@@ -241,7 +241,7 @@ class WorkerLostError(AttemptError):
 
 
 class OutOfMemoryError(AttemptError):
-    """The process that ran the attempt was killed at its memory limit."""
+    """The attempt needed more memory than its process may have, which was killed for it or not."""
 
     retriable = True
 

@@ -15,6 +15,7 @@ from bench import (
     scale,
     scheduler,
     shuffle,
+    sql_memory,
     tpch,
 )
 from bench.engine import ROOT, Engine
@@ -192,7 +193,18 @@ MATRICES = (
     ),
 )
 
-_OF_THEIR_OWN = (tpch, codec, fingerprint, memory, dispatch, scheduler, scale, shuffle, listeners)
+_OF_THEIR_OWN = (
+    tpch,
+    sql_memory,
+    codec,
+    fingerprint,
+    memory,
+    dispatch,
+    scheduler,
+    scale,
+    shuffle,
+    listeners,
+)
 """What is measured beside other things than engines, or by a program of its own."""
 
 WORKLOADS: dict[str, Workload] = {

@@ -100,8 +100,8 @@ def test_a_table_of_rows_has_html() -> None:
     pytest.importorskip("nanoarrow")
     from aflint.sql.batches import Batches, encoded
 
-    rows = duckdb.sql("select range n, '<i>' t, null z from range(50)")
-    shown = Batches(list(encoded(rows)))._repr_html_()
+    rows = "select range n, '<i>' t, null z from range(50)"
+    shown = Batches(list(encoded(duckdb, rows)))._repr_html_()
     assert shown.count("<tr>") == 21
     assert "<td>0</td><td>&lt;i&gt;</td><td>NULL</td>" in shown
     assert "the first 20 rows" in shown

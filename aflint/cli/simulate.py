@@ -67,6 +67,9 @@ def register(app: typer.Typer) -> None:
             _fault_option("--faults", help="Kinds of faults, by commas, each with its rate or not: "
                           "kill=0.3,delay. 'none' for none.", show_default="all"),
         ] = None,
+        dataframes: Annotated[
+            bool, _fault_option("--dataframes", help="Programs of DataFrames; needs aflint[sql].")
+        ] = False,
         jobs: Annotated[
             int, _fault_option("--jobs", min=0, help="Processes; 0 for one on each processor.")
         ] = 0,
@@ -92,7 +95,8 @@ def register(app: typer.Typer) -> None:
                 "--size is of a job: name it by --workload, or by --from a recorded one"
             )
         else:
-            _run_seeds(range(start, start + seeds), faults, jobs, as_json=as_json)
+            given = range(start, start + seeds)
+            _run_seeds(given, faults, jobs, dataframes=dataframes, as_json=as_json)
 
 
 def _job_option(*names: str, **given: Any) -> Any:
@@ -118,8 +122,11 @@ def _run_job(load: JobLoad, cloud: Cloud, levels: int, *, as_json: bool) -> None
         forecast.write(found, low, high)
 
 
-def _run_seeds(seeds: range, faults: str | None, jobs: int, *, as_json: bool) -> None:
+def _run_seeds(
+    seeds: range, faults: str | None, jobs: int, *, dataframes: bool, as_json: bool
+) -> None:
     from aflint.config import cpu_count
+    from aflint.testing.simulation import queries_of, workload_of
     from aflint.testing.simulation.batch import Tally, run_seeds, shrink_elsewhere
     from aflint.testing.simulation.faults import chosen_rates
 
@@ -127,7 +134,8 @@ def _run_seeds(seeds: range, faults: str | None, jobs: int, *, as_json: bool) ->
     rates = chosen_rates(kinds)
     tally = Tally()
     began = time.perf_counter()
-    for outcome in run_seeds(seeds, rates, jobs or cpu_count()):
+    program_of = queries_of if dataframes else workload_of
+    for outcome in run_seeds(seeds, rates, jobs or cpu_count(), program_of):
         tally.add(outcome)
         if outcome.failure and not as_json:
             typer.echo(f"seed {outcome.seed} failed: {outcome.failure}", err=True)
@@ -142,7 +150,8 @@ def _run_seeds(seeds: range, faults: str | None, jobs: int, *, as_json: bool) ->
     if as_json:
         write_json(_as_json(tally, kinds_run, seconds, shrunk))
     else:
-        _show_failures(shrunk, faults)
+        options = " --dataframes" * dataframes + (f" --faults {faults}" if faults else "")
+        _show_failures(shrunk, options)
     if tally.failures:
         raise typer.Exit(1)
 
@@ -159,9 +168,8 @@ def _show(tally: Tally, kinds: dict[str, int], seconds: float) -> None:
     typer.echo(f"failures: {len(tally.failures):,}")
 
 
-def _show_failures(shrunk: list[Outcome], faults: str | None) -> None:
+def _show_failures(shrunk: list[Outcome], options: str) -> None:
     for outcome in shrunk:
-        options = f" --faults {faults}" if faults is not None else ""
         typer.echo(
             f"\nseed {outcome.seed}: aflint simulate --start {outcome.seed} --seeds 1{options}"
         )

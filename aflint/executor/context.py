@@ -24,13 +24,15 @@ _MOST_BROADCASTS = 16
 class TaskContext:
     """The task that this process is running: see `aflint.task_context`.
 
-    It has `memory_mb`, 0 being as much as there is, and may spill to the folder `scratch`.
+    It has `memory_mb`, 0 being as much as there is, and may spill to the folder `scratch`. Its
+    shuffle carries frames of `most_frame_bytes`, 0 being any size.
     """
 
     id: TaskId
     fetch: Callable[[Blob], bytes]
     memory_mb: int = 0
     scratch: str = ""
+    most_frame_bytes: int = 0
     # What the task has added so far, by accumulator.
     shares: dict[str, Share] = field(default_factory=dict)
     reading: Reading | None = None

@@ -110,7 +110,7 @@ def chunks(records: Iterator[T]) -> Iterator[Iterator[T]]:
     They hold as many records as grow the process by about 4 MiB, at most 8,192: records of a
     megabyte each are looked after one by one, small ones at next to no cost.
     """
-    size, before = 64, resident_bytes()
+    size, before = 8, resident_bytes()
     # Each chunk is begun with a record in hand, so that none is empty.
     for first in records:
         yield chain((first,), islice(records, size - 1))

@@ -110,7 +110,11 @@ class Executor:
         self.io.run(self.storage.aclose())
 
     def _attempt(self, task: TaskDescription, limit: TimeLimit) -> TaskResult:
-        context = TaskContext(task.id, self._fetch, task.memory_mb, str(self.scratch))
+        transport = self._transport(task)
+        most_frame_bytes = transport.traits.max_frame_bytes if transport is not None else 0
+        context = TaskContext(
+            task.id, self._fetch, task.memory_mb, str(self.scratch), most_frame_bytes
+        )
         with running(context):
             loading = Stopwatch()
             with loading.running():
@@ -120,7 +124,6 @@ class Executor:
             # Without a time limit nothing has to be cut, and nothing looks at the clock.
             cuttable = limit.bounded and is_cuttable(program, task.id.partition)
             control = Chain(task.id, limit, cuttable, task.continuation)
-            transport = self._transport(task)
             inputs = Inputs(task, self.secret, self.storage, transport, self.io, spiller, control)
             context.reading = Reading(self.storage, self.io, inputs.source_counts)
             try:

@@ -80,9 +80,9 @@ class ShuffleOutput:
         self._frames = [0] * handle.partitions
         self._sizes = [0] * handle.partitions
         self._sizer = FrameSizer(self._traits.target_frame_bytes)
-        # Records in all buffers, and about what each takes encoded: a guess until one was.
+        # Records in all buffers, and about what each takes encoded: as the latest frame's did.
         self._buffered = 0
-        self._encoded_per_record = 64.0
+        self._encoded_per_record = 0.0
         self._records = 0
         self._waited = Stopwatch()
         self._most_buffered = (memory_bytes or (1 << 30)) * _BUFFER_SHARE / _OBJECT_OVERHEAD
@@ -107,6 +107,8 @@ class ShuffleOutput:
         buffer = self._buffers[partition]
         buffer += block
         self._buffered += len(block)
+        if not self._encoded_per_record:  # a guess could be off by megabytes: see what one takes
+            self._encoded_per_record = float(len(records.encode(block[:1])))
         if len(buffer) >= self._sizer.records:
             self._cut(partition, self._traits.target_frame_bytes)
         # With many partitions memory runs short before any one of them has a full frame.

@@ -12,22 +12,67 @@ from nanoarrow.ipc import InputStream, StreamWriter
 from aflint import html
 
 _SHOWN = 20
+_TARGET_BYTES = 1 << 20
+_ROWS = 2048
+"""Rows that DuckDB turns into Arrow at once: as many as it computes at once."""
 _END = b"\xff\xff\xff\xff\0\0\0\0"
 """What ends a stream of Arrow's IPC format."""
 
 
-def encoded(stream: Any) -> Iterator[bytes]:
-    """Yield the batches of something that gives an Arrow stream, such as a relation of DuckDB's.
+def encoded(cursor: Any, query: str, carried: int = 0) -> Iterator[bytes]:
+    """Yield the rows of a query of DuckDB's as batches of about a megabyte: none for no rows.
 
-    None is yielded for a stream without rows.
+    A batch of more than one row has at most `carried` bytes, if that is not 0.
     """
-    with nanoarrow.c_array_stream(stream) as arrays:
+    target = min(_TARGET_BYTES, carried // 2) if carried else _TARGET_BYTES
+    for rows, batch in _streamed(cursor.sql(query), _ROWS, target):
+        yield from _cut(cursor, batch, rows, carried) if carried else (batch,)
+
+
+def _streamed(relation: Any, most_rows: int, target: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the rows of a relation as batches, each with how many it has: one is ended once it has
+    `target` bytes, which it passes by what `most_rows` take.
+    """
+    out, rows = io.BytesIO(), 0
+    with nanoarrow.c_array_stream(_arrays(relation, most_rows)) as arrays:
+        writer = StreamWriter.from_writable(out)
         for array in arrays:
             if array.length:
-                out = io.BytesIO()
-                with StreamWriter.from_writable(out) as writer:
-                    writer.write_array(array)
-                yield out.getvalue()
+                writer.write_array(array)
+                rows += array.length
+            if rows and out.tell() >= target:
+                writer.close()
+                yield rows, out.getvalue()
+                out, rows = io.BytesIO(), 0
+                writer = StreamWriter.from_writable(out)
+        if rows:
+            writer.close()
+            yield rows, out.getvalue()
+
+
+def _arrays(relation: Any, most_rows: int) -> Any:
+    """Return an Arrow stream of a relation, whose arrays have so many rows at most.
+
+    By default they have 131,072, which of wide rows is more memory than a small task has. Of
+    DuckDB's ways to another number, the public ones need pyarrow.
+    """
+    submit = getattr(relation, "_submit", None)
+    return relation if submit is None else submit("stream", most_rows).arrow_capsule()
+
+
+def _cut(cursor: Any, batch: bytes, rows: int, most: int) -> Iterator[bytes]:
+    """Yield a batch as batches that have at most `most` bytes, or one row."""
+    if len(batch) <= most or rows == 1:
+        yield batch
+        return
+    reading = cursor.cursor()  # what the batch came from is still being read by the other
+    try:
+        reading.register("whole", Batches([batch]))
+        fewer = max(1, min(rows // 2, rows * most // len(batch)))
+        for count, part in _streamed(reading.sql("FROM whole"), fewer, 0):
+            yield from _cut(cursor, part, count, most)
+    finally:
+        reading.close()
 
 
 def empty(stream: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from aflint.errors import AflintError, JobError
+from aflint.errors import AflintError, JobError, OutOfMemoryError
 
 
 class UnsupportedPlanError(AflintError):
@@ -73,6 +73,16 @@ def explained(message: str) -> QueryError:
         if re.search(pattern, message):
             return QueryError(f"[{name}] {message}")
     return QueryError(message)
+
+
+def out_of_memory(message: str) -> OutOfMemoryError:
+    """Return the error for what DuckDB has said of a task that needs more memory than it has, or
+    more room to spill. Another attempt has a larger function, where there is one.
+    """
+    said = message.split("\n\n")[0].removeprefix("Out of Memory Error: ")  # advice is below
+    return OutOfMemoryError(
+        f"a query needs more memory than its task has, or more room on its disk to spill: {said}"
+    )
 
 
 class JavaEndedError(AflintError):

@@ -77,6 +77,6 @@ def _beside(
         cursor.register("given", Batches([batch]))
         cursor.register("made", Batches(made))
         columns = ", ".join([*passed, *(column for column, _ in results)])
-        yield from encoded(cursor.sql(f"SELECT {columns} FROM given POSITIONAL JOIN made"))
+        yield from encoded(cursor, f"SELECT {columns} FROM given POSITIONAL JOIN made")
     finally:
         cursor.close()

@@ -35,8 +35,8 @@ def named(
     """
     cursor = connection()
     try:
-        found = list(encoded(_selected(cursor, batches, output, limit, offset)))
-        return Batches(found or [empty(_selected(cursor, [], output, -1, 0))])
+        found = list(encoded(cursor, _selection(cursor, batches, output, limit, offset)))
+        return Batches(found or [empty(cursor.sql(_selection(cursor, [], output, -1, 0)))])
     finally:
         cursor.close()
 
@@ -50,8 +50,8 @@ def rows(
     cursor = connection()
     try:
         cursor.execute("SET TimeZone = 'UTC'")
-        relation = _selected(cursor, batches, output, limit, offset)
-        found: list[tuple[Any, ...]] = relation.fetchall()
+        query = _selection(cursor, batches, output, limit, offset)
+        found: list[tuple[Any, ...]] = cursor.execute(query).fetchall()
     finally:
         cursor.close()
     return found if output else [()] * len(found)
@@ -69,12 +69,6 @@ def row_blocks(batches: list[bytes], columns: tuple[Named, ...]) -> Iterator[lis
             yield [tuple(map(converted, row, kinds)) for row in block] if changed else block
     finally:
         cursor.close()
-
-
-def _selected(
-    cursor: Any, batches: list[bytes], output: tuple[Named, ...], limit: int, offset: int
-) -> Any:
-    return cursor.sql(_selection(cursor, batches, output, limit, offset))
 
 
 def _selection(

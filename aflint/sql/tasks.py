@@ -17,7 +17,7 @@ from typing import Any
 from aflint.executor.context import TaskContext, in_task, task_context
 from aflint.sql import remote
 from aflint.sql.batches import Batches, encoded
-from aflint.sql.errors import explained
+from aflint.sql.errors import explained, out_of_memory
 from aflint.sql.lines import LineFiles
 from aflint.sql.sinks.files import FileSink
 from aflint.sql.types import Type, quoted
@@ -26,6 +26,21 @@ Payload = bytes | dict[str, Any]
 
 _HELD_BYTES = 64 << 20
 """So much of an input is read where it lies in memory; more goes into a table, which can spill."""
+
+_HELD_SHARE = 1 / 16
+"""The same as a share of the task's memory, where that is less: a stage may have several inputs."""
+
+_PLACED_ROWS = 1 << 20
+"""The places of so many rows are computed at once; of more, they go into a table, which can spill.
+"""
+
+_PROCESS_MB = 192
+"""What a task's process takes beside its database: 110 MB once it has loaded all it needs, batches
+on their way in and out, and what DuckDB allocates and does not count. Measured, rounded up.
+"""
+
+_LEAST_MB = 32
+"""With less than this, DuckDB fails at little."""
 
 _PASSES = 16
 """Rows of more places than this are sorted by them; of fewer, each place's are picked out in a pass
@@ -70,14 +85,19 @@ def _use_threads(cursor: Any, threads: int) -> None:
 
 
 def _bound(cursor: Any, task: TaskContext) -> None:
-    """Have the database keep to a task's memory, of which its batches take as much again, and spill
-    where the task does.
-    """
+    """Have the database keep to its part of a task's memory, and spill where the task does."""
     if task.memory_mb:
-        cursor.execute(f"SET memory_limit = '{task.memory_mb // 2}MB'")
+        cursor.execute(f"SET memory_limit = '{_database_mb(task.memory_mb)}MB'")
     if task.scratch and task.scratch not in _scratch:
         cursor.execute(f"SET temp_directory = '{task.scratch}/duckdb'")
         _scratch[:] = [task.scratch]
+
+
+def _database_mb(memory_mb: int) -> int:
+    """Return the database's part of a task's memory. Batches and what DuckDB does not count take as
+    much again, and in a small task the process itself takes more than half.
+    """
+    return max(_LEAST_MB, min(memory_mb // 2, max(memory_mb - _PROCESS_MB, memory_mb // 4)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +147,7 @@ class StageTask:
 
     def __call__(self, partition: int, payloads: Iterator[tuple[int, Payload]]) -> Iterator[Any]:
         """Run the query over the inputs of one partition. Raises QueryError where DuckDB fails."""
-        from duckdb import Error
+        from duckdb import Error, OutOfMemoryException
 
         cursor = connection()
         try:
@@ -151,9 +171,11 @@ class StageTask:
             if self.sink is not None:
                 yield from self.sink.write(cursor, self.query)
             elif self.placing is None:
-                yield from encoded(cursor.sql(self.query))
+                yield from encoded(cursor, self.query)
             else:
                 yield from placed(cursor, self.query, self.placing, partition)
+        except OutOfMemoryException as error:
+            raise out_of_memory(str(error)) from None
         except Error as error:
             if (failure := remote.failure()) is not None:
                 raise failure from None
@@ -192,6 +214,7 @@ class _Loading:
         self._counted = counted
         self._held: list[bytes] = []
         self._size = 0
+        self._most = _most_held()
         self._table = ""
 
     def all(self, batches: Iterable[bytes]) -> None:
@@ -204,7 +227,7 @@ class _Loading:
         """Take in a batch."""
         self._held.append(batch)
         self._size += len(batch)
-        if self._size > _HELD_BYTES:
+        if self._size > self._most:
             self._spill()
 
     def end(self) -> None:
@@ -243,75 +266,89 @@ class _Loading:
         self._held, self._size = [], 0
 
 
+def _most_held() -> float:
+    memory_mb = task_context().memory_mb if in_task() else 0
+    return min(_HELD_BYTES, (memory_mb << 20) * _HELD_SHARE) if memory_mb else _HELD_BYTES
+
+
 def placed(
     cursor: Any, query: str, placing: Placing, partition: int
 ) -> Iterator[tuple[int, bytes]]:
     """Yield the rows of a query as batches, each with the partition that it belongs to."""
     columns = ", ".join(map(quoted, placing.columns)) or "1"
+    carried = _most_carried()
     if placing.partitions == 1:
-        for batch in encoded(cursor.sql(f"SELECT {columns} FROM ({query})")):
+        for batch in encoded(cursor, f"SELECT {columns} FROM ({query})", carried):
             yield 0, batch
         return
     if placing.how == "hash":
-        yield from _placed_by_hash(cursor, query, placing, columns)
-        return
-    if placing.how == "range":
-        _place_by_range(cursor, query, placing, columns)
+        _place_by_hash(cursor, query, placing)
+        places, source = "places", "unplaced POSITIONAL JOIN places"
     else:
-        _place_in_turn(cursor, query, placing, columns, partition)
-    found = cursor.execute("SELECT DISTINCT place FROM placed ORDER BY place").fetchall()
-    yield from _at_places(cursor, columns, "placed", [place for (place,) in found])
-
-
-def _at_places(
-    cursor: Any, columns: str, source: str, places: Iterable[int]
-) -> Iterator[tuple[int, bytes]]:
-    for place in places:
-        for batch in encoded(cursor.sql(f"SELECT {columns} FROM {source} WHERE place = {place}")):
-            yield place, batch
-
-
-def _placed_by_hash(
-    cursor: Any, query: str, placing: Placing, columns: str
-) -> Iterator[tuple[int, bytes]]:
-    import numpy as np
-
-    from aflint.sql.murmur3 import partitions_of
-
-    cursor.execute(f"CREATE TEMP TABLE unplaced AS {query}")
-    keys = ", ".join(quoted(name) for name, _ in placing.keys)
-    kinds = tuple(kind for _, kind in placing.keys)
-    places = partitions_of(cursor.sql(f"SELECT {keys} FROM unplaced"), kinds, placing.partitions)
-    cursor.register("places", {"place": places})
-    source = "unplaced POSITIONAL JOIN places"
-    found = np.unique(places).tolist()
+        by_range = placing.how == "range"
+        place = _by_range(placing) if by_range else _in_turn(columns, placing, partition)
+        cursor.execute(
+            f"CREATE TEMP TABLE unplaced AS SELECT {columns}, {place} AS place FROM ({query})"
+        )
+        places = source = "unplaced"
+    found = cursor.execute(f"SELECT DISTINCT place FROM {places} ORDER BY place").fetchall()
     if len(found) > _PASSES:
         cursor.execute(
             f"CREATE TEMP TABLE placed AS SELECT {columns}, place FROM {source} ORDER BY place"
         )
         cursor.execute("DROP TABLE unplaced")
         source = "placed"
-    yield from _at_places(cursor, columns, source, found)
-    cursor.unregister("places")
+    for (place,) in found:
+        rows = f"SELECT {columns} FROM {source} WHERE place = {place}"
+        for batch in encoded(cursor, rows, carried):
+            yield place, batch
 
 
-def _place_by_range(cursor: Any, query: str, placing: Placing, columns: str) -> None:
-    """A row goes behind all bounds that are not greater than its key."""
-    key = quoted(placing.keys[0][0])
-    bounds = ", ".join(
-        f"(from_hex('{bound.hex()}'), {i + 1})" for i, bound in enumerate(placing.bounds)
-    )
-    if not bounds:
-        cursor.execute(f"CREATE TEMP TABLE placed AS SELECT {columns}, 0 AS place FROM ({query})")
-        return
-    behind = f"ASOF LEFT JOIN (VALUES {bounds}) b(bound, place) ON {key} >= b.bound"
-    cursor.execute(
-        f"CREATE TEMP TABLE placed AS SELECT {columns}, coalesce(b.place, 0) AS place "
-        f"FROM ({query}) {behind} ORDER BY place"
-    )
+def _most_carried() -> int:
+    """Return how many bytes a batch may have for the task's transport to carry it; 0 is any."""
+    most = task_context().most_frame_bytes if in_task() else 0
+    # A frame has a header and a tag beside the batch, and grows where that does not compress
+    return most - most // 128 - 256 if most else 0
 
 
-def _place_in_turn(cursor: Any, query: str, placing: Placing, columns: str, partition: int) -> None:
-    """By content, so that another attempt, whose rows come in another order, deals alike."""
-    turn = f"(row_number() OVER (ORDER BY {columns}) + {partition}) % {placing.partitions}"
-    cursor.execute(f"CREATE TEMP TABLE placed AS SELECT {columns}, {turn} AS place FROM ({query})")
+def _place_by_hash(cursor: Any, query: str, placing: Placing) -> None:
+    """Make `unplaced` of a query's rows, and `places` of their places."""
+    from aflint.sql.murmur3 import partitions_of
+
+    cursor.execute(f"CREATE TEMP TABLE unplaced AS {query}")
+    [(count,)] = cursor.execute("SELECT count(*) FROM unplaced").fetchall()
+    keys = ", ".join(quoted(name) for name, _ in placing.keys)
+    kinds = tuple(kind for _, kind in placing.keys)
+    if count > _PLACED_ROWS:
+        cursor.execute("CREATE TEMP TABLE places (place INTEGER)")
+    for first in range(0, count or 1, _PLACED_ROWS):
+        some = f"SELECT {keys} FROM unplaced"
+        if count > _PLACED_ROWS:
+            some += f" WHERE rowid BETWEEN {first} AND {first + _PLACED_ROWS - 1}"
+        found = partitions_of(cursor.sql(some), kinds, placing.partitions)
+        cursor.register("found_places" if count > _PLACED_ROWS else "places", {"place": found})
+        if count > _PLACED_ROWS:
+            cursor.execute("INSERT INTO places FROM found_places")
+            cursor.unregister("found_places")
+
+
+def _by_range(placing: Placing) -> str:
+    """Return the SQL of a row's place: behind all bounds that are not greater than its key."""
+    key, bounds = quoted(placing.keys[0][0]), placing.bounds
+
+    def among(first: int, last: int) -> str:
+        if first == last:
+            return str(first)
+        middle = (first + last) // 2
+        below, above = among(first, middle), among(middle + 1, last)
+        bound = f"from_hex('{bounds[middle].hex()}')"
+        return f"CASE WHEN {key} < {bound} THEN {below} ELSE {above} END"
+
+    return among(0, len(bounds))
+
+
+def _in_turn(columns: str, placing: Placing, partition: int) -> str:
+    """Return the SQL of a row's place: by content, so that another attempt, whose rows come in
+    another order, deals alike.
+    """
+    return f"(row_number() OVER (ORDER BY {columns}) + {partition}) % {placing.partitions}"

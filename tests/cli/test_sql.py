@@ -22,7 +22,7 @@ def batches(query: str) -> Any:
     from aflint.sql.batches import Batches, empty, encoded
 
     relation = duckdb.sql(query)
-    return Batches(list(encoded(relation)) or [empty(relation)])
+    return Batches(list(encoded(duckdb, query)) or [empty(relation)])
 
 
 ROWS = """select * from (values

@@ -32,7 +32,7 @@ async def sql(query: str) -> Batches:
         relation = duckdb.sql(query)
     except duckdb.Error as error:
         raise InvalidArgumentError(f"no: {error}") from None
-    return Batches(list(encoded(relation)) or [empty(relation)])
+    return Batches(list(encoded(duckdb, query)) or [empty(relation)])
 
 
 async def test_rows_are_json_and_numbers_that_a_browser_would_change_are_text() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aflint.testing.simulation.mutants import MUTANTS, caught_after
+from aflint.testing.simulation import queries_of
+from aflint.testing.simulation.mutants import MUTANTS, QUERY_MUTANTS, caught_after
 from aflint.testing.simulation.shrink import shrink
 
 MOST = 500
@@ -15,6 +16,13 @@ MOST = 500
 def test_it_is_caught(name: str) -> None:
     found = caught_after(MUTANTS[name], MOST)
     assert found is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", QUERY_MUTANTS)
+def test_programs_of_dataframes_catch_it(name: str) -> None:
+    pytest.importorskip("duckdb")
+    assert caught_after(QUERY_MUTANTS[name], MOST, queries_of) is not None
 
 
 def test_a_failure_is_made_small() -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aflint.errors import OutOfMemoryError
 from aflint.executor.context import TaskContext, running
 from aflint.sql.batches import Batches, encoded
 from aflint.sql.errors import QueryError
 from aflint.sql.murmur3 import partitions_of
 from aflint.sql.operators.exchanges import bounds_of
 from aflint.sql.tasks import Input, Placing, StageTask, connection
-from aflint.sql.types import LONG, STRING
+from aflint.sql.types import LONG, STRING, Type
 from aflint.task import TaskId
 
 
@@ -60,7 +63,7 @@ def test_a_task_leaves_nothing_in_its_processs_database(task: TaskContext) -> No
 
 def _batches(sql: str) -> list[bytes]:
     cursor = connection()
-    found = list(encoded(cursor.sql(sql)))
+    found = list(encoded(cursor, sql))
     cursor.close()
     return found
 
@@ -157,3 +160,55 @@ def test_rows_are_the_same_however_many_places_there_are(
     for place, each in rows.items():
         keys = Batches(_batches(f"SELECT unnest({[key for key, _ in each]})::BIGINT AS c1"))
         assert set(partitions_of(keys, (LONG,), partitions).tolist()) == {place}
+
+
+@pytest.mark.parametrize("count", [1, 5, 40])
+def test_rows_go_behind_all_bounds_that_are_not_greater(task: TaskContext, count: int) -> None:
+    bounds = tuple(bytes([i * 200 // count]) for i in range(count))
+    stage = StageTask(
+        "SELECT range AS c1, unhex(hex(range::UTINYINT)) AS sort_key FROM range(256)",
+        (),
+        Placing(count + 1, ("c1",), "range", (("sort_key", Type("binary")),), bounds),
+    )
+    placed = [(row[0], place) for place, batch in stage(0, iter(())) for row in _rows([batch])]
+    assert sorted(placed) == [(i, bisect_right(bounds, bytes([i]))) for i in range(256)]
+
+
+def test_places_that_are_computed_a_part_at_a_time_are_the_same(
+    task: TaskContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = StageTask(
+        "SELECT range AS c1 FROM range(1000)", (), Placing(3, ("c1",), "hash", (("c1", LONG),))
+    )
+
+    def placed() -> list[Any]:
+        found = [(row, place) for place, batch in stage(0, iter(())) for row in _rows([batch])]
+        return sorted(found)
+
+    at_once = placed()
+    monkeypatch.setattr("aflint.sql.tasks._PLACED_ROWS", 128)
+    assert placed() == at_once
+    assert len(at_once) == 1000
+
+
+def test_batches_are_as_large_as_the_transport_carries(task: TaskContext) -> None:
+    """Of which SQS carries a quarter of a megabyte, and a row more is cut no further."""
+    narrow, wide = "repeat('x', 300)", "if(range = 7, repeat('y', 90000), 'z')"
+    for text in (narrow, wide):
+        placing = Placing(2, ("c1", "c2"), "hash", (("c1", LONG),))
+        stage = StageTask(f"SELECT range AS c1, {text} AS c2 FROM range(3000)", (), placing)
+        with running(replace(task, most_frame_bytes=50_000)):
+            batches = [batch for _, batch in stage(0, iter(()))]
+        assert sorted(row[0] for row in _rows(batches)) == list(range(3000))
+        assert all(len(batch) < 50_000 or len(_rows([batch])) == 1 for batch in batches)
+        assert len(batches) < 200
+
+
+def test_a_query_that_needs_more_memory_asks_for_a_larger_function(task: TaskContext) -> None:
+    held = StageTask("SELECT len(list(repeat(range::VARCHAR, 20))) AS n FROM range(600000)", ())
+    with running(replace(task, memory_mb=64)), pytest.raises(OutOfMemoryError) as raised:
+        list(held(0, iter(())))
+    assert "memory" in str(raised.value)
+    assert "docs" not in str(raised.value)  # DuckDB's own advice is of settings that are not here
+    assert raised.value.retriable
+    assert _rows(list(held(0, iter(())))) == [(600_000,)]

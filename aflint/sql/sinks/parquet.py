@@ -6,11 +6,14 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from aflint.executor.context import task_context
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.remote import Writing, is_remote, register
 from aflint.sql.types import text
 from aflint.storage.local import local_path
 
+_GROUP_ROWS = 122_880
+_VECTOR = 2048
 _CODECS = {
     ".parquet": "uncompressed",
     ".snappy.parquet": "snappy",
@@ -41,9 +44,18 @@ class WriteParquet:
     def _copied(self, cursor: Any, rows: str, file: str) -> int:
         pairs = ", ".join(f"{text(key)}: {text(value)}" for key, value in self.metadata)
         options = f"FORMAT parquet, CODEC {text(self.codec)}, KV_METADATA {{{pairs}}}"
+        options += f", ROW_GROUP_SIZE {_group_rows(task_context().memory_mb)}"
         copied = cursor.execute(f"COPY ({rows}) TO {text(file)} ({options}, USE_TMP_FILE false)")
         count: int = copied.fetchone()[0]
         return count
+
+
+def _group_rows(memory_mb: int) -> int:
+    """Return how many rows a row group has, which is written from memory: as many as DuckDB's by
+    default, and fewer in a small task.
+    """
+    share = min(1.0, memory_mb / 1024) if memory_mb else 1.0
+    return max(_VECTOR, int(_GROUP_ROWS * share) // _VECTOR * _VECTOR)
 
 
 def codec_of(extension: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,8 +12,11 @@ from itertools import islice
 from multiprocessing import get_context
 
 from aflint.testing.simulation.faults import Fault
-from aflint.testing.simulation.run import Outcome, run_seed
+from aflint.testing.simulation.run import Outcome, run_seed, workload_of
 from aflint.testing.simulation.shrink import shrink
+from aflint.testing.simulation.workloads import Workload
+
+ProgramOf = Callable[[int], Workload]
 
 _CHUNK = 10
 
@@ -45,7 +48,10 @@ class Tally:
 
 
 def run_seeds(
-    seeds: Iterable[int], rates: Mapping[Fault, float], processes: int
+    seeds: Iterable[int],
+    rates: Mapping[Fault, float],
+    processes: int,
+    program_of: ProgramOf = workload_of,
 ) -> Iterator[Outcome]:
     """Yield the outcomes as they come.
 
@@ -56,11 +62,11 @@ def run_seeds(
     chunks = _chunks(seeds)
     with _pool(processes) as pool:
         for chunk in islice(chunks, processes * 2):
-            waiting.add(pool.submit(_run_chunk, chunk, dict(rates)))
+            waiting.add(pool.submit(_run_chunk, chunk, dict(rates), program_of))
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for chunk in islice(chunks, len(done)):
-                waiting.add(pool.submit(_run_chunk, chunk, dict(rates)))
+                waiting.add(pool.submit(_run_chunk, chunk, dict(rates), program_of))
             for future in done:
                 yield from future.result()
 
@@ -71,8 +77,10 @@ def shrink_elsewhere(failing: Outcome, rates: Mapping[Fault, float]) -> Outcome:
         return pool.submit(shrink, failing, dict(rates)).result()
 
 
-def _run_chunk(seeds: list[int], rates: Mapping[Fault, float]) -> list[Outcome]:
-    outcomes = [run_seed(seed, rates) for seed in seeds]
+def _run_chunk(
+    seeds: list[int], rates: Mapping[Fault, float], program_of: ProgramOf
+) -> list[Outcome]:
+    outcomes = [run_seed(seed, rates, workload=program_of(seed)) for seed in seeds]
     return [each if each.failure else replace(each, struck=()) for each in outcomes]
 
 

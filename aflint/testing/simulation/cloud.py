@@ -43,21 +43,24 @@ FOLDER = f"s3://{BUCKET}/{PREFIX}/jobs/{SESSION}"
 class SimulatedCloud:
     """SQS, S3 and a Lambda function. What kind of shuffle runs on it, and how large a message may
     be, is up to the seed, too. Where drivers are killed, messages are small: frames of two attempts
-    with one number would be mixed.
+    with one number would be mixed. Batches of rows, if there are any, need messages of `batches`
+    bytes.
     """
 
-    def __init__(self, dice: Dice, config: Config) -> None:
+    def __init__(self, dice: Dice, config: Config, batches: int = 0) -> None:
         self.dice = dice
         self.config = config
         self.queues = SimulatedQueues(dice)
         self.objects = SimulatedObjects(dice)
         self.functions = SimulatedLambda(self, 1 + dice.pick(8, "slots"))
         killed = bool(killed_drivers(dice))
-        kinds = ("sqs", "hybrid", "s3", "sqs", *["sqs"] * killed)
+        # Only of objects can several tasks read one partition, as joins of DataFrames may have them
+        often = "s3" if batches else "sqs"
+        kinds = ("sqs", "hybrid", "s3", often, *[often] * killed)
         self.shuffle = kinds[dice.pick(len(kinds), "transport")]
         limited = dice.strikes(Fault.TIME_LIMIT, "function")
         sizes = (512, 512, 512) if limited or killed else (512, 2048, 256 * 1024)
-        self.message_bytes = sizes[dice.pick(3, "message")]
+        self.message_bytes = max(batches, sizes[dice.pick(3, "message")])
         self.limit_s = dice.between(150, 400, "limit") if limited else 0.0
         self.tick_s = self.limit_s * dice.between(0.04, 0.095, "tick")
         self.memory_mb = 1 if dice.strikes(Fault.SPILL, "memory") else 0

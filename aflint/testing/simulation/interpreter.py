@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aflint.testing.simulation.queries import QUERIES
+
 if TYPE_CHECKING:
     from aflint.testing.simulation.workloads import Step
 
@@ -73,6 +75,10 @@ def answer(action: str, arg: int, found: Records) -> Any:
 
 
 def _apply(name: str, args: tuple[Any, ...], inputs: list[Records]) -> Records:
+    if name == "query":
+        query = QUERIES[args[0]]
+        pairs = query.meaning(*(given.records for given in inputs))
+        return Records(pairs, _itself if query.ordered else None)
     if name == "sort_numbers":
         return Records(sorted(inputs[0].records), _itself)
     if name == "sort_by_key":
@@ -116,6 +122,8 @@ def _plain(name: str, args: tuple[Any, ...], inputs: list[list[Any]]) -> list[An
             return [x * 2 for x in one]
         case "zip_with_index":
             return list(range(len(one)))
+        case "key_unevenly":
+            return [(x % number if x % 8 == 0 else 1, x) for x in one]
         case "key_by":
             return [(x % (number * 3), x) for x in one]
         case "key_text":

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from aflint.codec import frame
 from aflint.codec.frame import FrameHeader
-from aflint.driver import programs
+from aflint.driver import adapting, programs
 from aflint.driver.account import Account
 from aflint.driver.jobs import JobRunner
 from aflint.driver.shuffles import JobShuffles, KeptShuffle, OwnShuffles
@@ -23,14 +23,17 @@ from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, ReadCounts
 from aflint.journal import PastJob
 from aflint.journal.writing import StoredJournal
-from aflint.plan import planner
+from aflint.plan import adaptive, planner
+from aflint.plan.adaptive import Piece
+from aflint.plan.lineage import Node
 from aflint.plan.planner import ShuffleContent
 from aflint.scheduler import attempts, stages
 from aflint.scheduler import jobs as scheduler_jobs
 from aflint.scheduler.messages import Deliver, Recovery
 from aflint.scheduler.state import Attempt, JobRun, StageRun, State, TaskRun
 from aflint.task import FrameId, InSource, MapStatus, ShuffleHandle, TaskResult
-from aflint.testing.simulation.run import Outcome, run_seed
+from aflint.testing.simulation.run import Outcome, run_seed, workload_of
+from aflint.testing.simulation.workloads import Workload
 from aflint.transport.base import ShuffleReader, Transport
 from aflint.transport.hybrid import HybridTransport
 from aflint.transport.s3 import S3Transport
@@ -40,11 +43,13 @@ from aflint.transport.sqs_reader import SqsReader
 Mutant = Callable[[], AbstractContextManager[Any]]
 
 
-def caught_after(mutant: Mutant, most: int = 500) -> tuple[int, Outcome] | None:
+def caught_after(
+    mutant: Mutant, most: int = 500, program_of: Callable[[int], Workload] = workload_of
+) -> tuple[int, Outcome] | None:
     """Return how many seeds it took to catch a mutant, and the failure; None if it was not."""
     with mutant():
         for tried in range(most):
-            outcome = run_seed(tried)
+            outcome = run_seed(tried, workload=program_of(tried))
             if outcome.failure:
                 return tried + 1, outcome
     return None
@@ -306,6 +311,56 @@ def slices_repeat_what_they_begin_with() -> AbstractContextManager[Any]:
 
     return patch("aflint.executor.fusion.slices", slices)
 
+
+def coalesced_partitions_are_left_out() -> AbstractContextManager[Any]:
+    """Of partitions that one task is to read, it does not read the last."""
+    coalesced = adaptive._coalesced
+
+    def shorter(*args: Any) -> list[Piece]:
+        pieces = coalesced(*args)
+        return [replace(p, last=p.last - 1) if p.last - p.first > 1 else p for p in pieces]
+
+    return patch.object(adaptive, "_coalesced", shorter)
+
+
+def either_side_is_broadcast() -> AbstractContextManager[Any]:
+    """A join's small side is broadcast even where each of its rows may be given but once."""
+    from aflint.sql.stages import Stage
+
+    def either(self: Stage) -> tuple[int, int] | None:
+        if len(self.inputs) != 2 or len(self.exchanged) != 2:
+            return None
+        return (
+            (0, 1) if self.exchanged[1].unplaced else (1, 0) if self.exchanged[0].unplaced else None
+        )
+
+    return patch.object(Stage, "_broadcastable", either)
+
+
+def skewed_pieces_meet_one_another() -> AbstractContextManager[Any]:
+    """Each piece of a skewed partition is joined with one piece of the other side, not with all."""
+    return patch.object(adaptive, "product", zip)
+
+
+def either_side_is_cut() -> AbstractContextManager[Any]:
+    """A skewed partition is cut whatever is computed of it."""
+
+    def all_leaves(top: Node) -> frozenset[int]:
+        return frozenset(range(len(list(adapting._leaves(top)))))
+
+    return patch.object(adapting, "_splittable", all_leaves)
+
+
+QUERY_MUTANTS: Mapping[str, Mutant] = {
+    mutant.__name__: mutant
+    for mutant in (
+        coalesced_partitions_are_left_out,
+        either_side_is_broadcast,
+        skewed_pieces_meet_one_another,
+        either_side_is_cut,
+    )
+}
+"""Those that programs of DataFrames catch."""
 
 MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant

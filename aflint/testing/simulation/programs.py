@@ -15,6 +15,7 @@ from aflint.session import Session
 from aflint.storage.base import Storage
 from aflint.testing.simulation.drivers import OwnNumbers
 from aflint.testing.simulation.interpreter import Records, answer, digest
+from aflint.testing.simulation.queries import pairs_of
 from aflint.testing.simulation.workloads import Step
 
 _numbers = OwnNumbers()
@@ -47,11 +48,14 @@ class _Builder:
     async def build(self, step: Step) -> RDD[Any]:
         if id(step) not in self._known:
             parents = [await self.build(parent) for parent in step.parents]
-            self._known[id(step)] = (
-                _transformed(step.name, step.args[0], parents, self._session)
-                if parents
-                else await self._source(step)
-            )
+            if step.name == "query":
+                self._known[id(step)] = _query(parents, *step.args)
+            elif parents:
+                self._known[id(step)] = _transformed(
+                    step.name, step.args[0], parents, self._session
+                )
+            else:
+                self._known[id(step)] = await self._source(step)
         return self._known[id(step)]
 
     async def _source(self, step: Step) -> RDD[Any]:
@@ -63,6 +67,12 @@ class _Builder:
         path = f"{IN}/{len(self._known)}.txt"
         await self._storage.write(path, "".join(f"{number}\n" for number in data).encode())
         return self._session.text_file(path, slices).map(int)
+
+
+def _query(tables: list[RDD[Any]], name: str, partitions: int, adaptive: int) -> RDD[Any]:
+    runner = tables[0]._runner
+    nodes = [table._node for table in tables]
+    return RDD(pairs_of(name, partitions, adaptive, nodes, runner), runner)
 
 
 def _transformed(name: str, number: int, parents: list[RDD[Any]], session: Session) -> RDD[Any]:
@@ -108,6 +118,8 @@ def _transformed(name: str, number: int, parents: list[RDD[Any]], session: Sessi
             return rdd.zip_with_index().values()
         case "zip_with_unique_id":
             return rdd.zip_with_unique_id().keys()
+        case "key_unevenly":
+            return rdd.key_by(lambda x: x % number if x % 8 == 0 else 1)
         case "key_by":
             return rdd.key_by(lambda x: x % (number * 3))
         case "key_text":

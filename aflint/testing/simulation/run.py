@@ -29,12 +29,15 @@ from aflint.testing.simulation.faults import EXCUSED, RATES, Fault
 from aflint.testing.simulation.interpreter import evaluate
 from aflint.testing.simulation.kills import Kill, killed_drivers
 from aflint.testing.simulation.programs import World, WrongAnswerError, build, check
-from aflint.testing.simulation.workloads import Workload, generate
+from aflint.testing.simulation.workloads import Workload, generate, generate_queries
 
 PATIENCE_S = 72 * 3600.0
 """Virtual seconds that a program may take; some minutes are usual, a day is possible."""
 
 MOST_EVENTS = 4000
+
+_BATCH_BYTES = 4096
+"""Of a message that batches of rows go in: one of one row takes a kilobyte."""
 
 _PAUSE_S = 1.0
 """Before a run that turned out to have a living driver is tried to be resumed again."""
@@ -68,6 +71,11 @@ class Outcome:
 def workload_of(seed: int) -> Workload:
     """Return the program of a seed."""
     return generate(random.Random(f"workload {seed}"))
+
+
+def queries_of(seed: int) -> Workload:
+    """Return the program of DataFrames of a seed."""
+    return generate_queries(random.Random(f"queries {seed}"))
 
 
 def run_seed(
@@ -152,7 +160,8 @@ class _Run:
             return f"hangs: no answer after {PATIENCE_S:,.0f} virtual seconds"
 
     async def _run(self) -> str:
-        cloud = self._cloud = SimulatedCloud(self._dice, self._config())
+        least = _BATCH_BYTES if self._workload.root.is_query else 0
+        cloud = self._cloud = SimulatedCloud(self._dice, self._config(), least)
         failure = await self._failure_of(self._last_answer(cloud))
         for ghost in self._ghosts:
             failure = await self._failure_of(ghost.program, ghost=True) or failure

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from aflint.testing.simulation.interpreter import evaluate
+from aflint.testing.simulation.queries import ADAPTIVE, QUERIES
 
 MOST_RECORDS = 1000
 """A step that would give more is not taken."""
@@ -146,6 +147,11 @@ class Step:
         return f"{self.name}({', '.join(filter(None, (parents, args)))})"
 
     @property
+    def is_query(self) -> bool:
+        """Whether this is a query of DataFrames, or reads one."""
+        return self.name == "query" or any(parent.is_query for parent in self.parents)
+
+    @property
     def size(self) -> int:
         """How many steps and records there are, to tell which of two programs is smaller."""
         own = sum(len(arg) if isinstance(arg, tuple) else 1 for arg in self.args)
@@ -185,6 +191,51 @@ def generate(random: Random) -> Workload:
         for _ in range(random.choice((1, 1, 1, 2, 2, 4)))
     )
     return Workload(root, actions, together=random.random() < 0.5)
+
+
+def generate_queries(random: Random) -> Workload:
+    """Make a program of DataFrames at random: RDDs of pairs, one to three queries over them, and
+    steps of RDDs between and after these.
+    """
+    root = _query(random, (_keyed(random), _keyed(random)))
+    for _ in range(random.choice((0, 0, 1, 2))):
+        name = random.choice(_AFTER_QUERIES)
+        root = (
+            _query(random, (root, _keyed(random)))
+            if name == "query"
+            else Step(name, PAIRS, (random.randint(1, 6),), (root,))
+        )
+    names = _ACTIONS[PAIRS]
+    actions = tuple(
+        (random.choice(names), random.randrange(12)) for _ in range(random.choice((1, 1, 2, 3)))
+    )
+    return Workload(root, actions, together=random.random() < 0.5)
+
+
+_QUERIES = (*QUERIES, "joined", "left", "anti")
+_AFTER_QUERIES = ("query", "query", "map_values", "reduce_by_key", "cache", "sort_by_key")
+
+
+def _keyed(random: Random) -> Step:
+    """Return pairs of integers, of few keys or many, or most of one key."""
+    source = _source(random, (0, 7, 40, 120, 300))
+    key = random.choice(("key_by", "key_unevenly"))
+    pairs = Step(key, PAIRS, (random.choice((1, 2, 6, 40)),), (source,))
+    return Step("reduce_by_key", PAIRS, (2,), (pairs,)) if random.random() < 0.2 else pairs
+
+
+def _query(random: Random, tables: tuple[Step, ...]) -> Step:
+    for _ in range(20):
+        name = random.choice(_QUERIES)
+        args = (
+            name,
+            random.randint(1, 6),
+            random.choice((*range(len(ADAPTIVE)), len(ADAPTIVE) - 1)),
+        )
+        step = Step("query", PAIRS, args, tables[: QUERIES[name].tables])
+        if len(evaluate(step).records) <= MOST_RECORDS:
+            return step
+    return tables[0]
 
 
 def smaller(workload: Workload) -> Iterator[Workload]:
