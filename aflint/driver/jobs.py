@@ -42,7 +42,16 @@ from aflint.events import Event, PlanInfo, Predicted, QueryEnded, QueryStarted
 from aflint.journal import JobIdentity, Journal, Past, PastJob, Unjournaled
 from aflint.plan.adaptive import Sizes
 from aflint.plan.lineage import Node, Shuffled, Union, deep_recursion
-from aflint.plan.planner import Exchange, Job, Plan, Stage, TaskSettings, plan, shuffled_side
+from aflint.plan.planner import (
+    Exchange,
+    Job,
+    Plan,
+    Stage,
+    TaskSettings,
+    plan,
+    shared_cached,
+    shuffled_side,
+)
 from aflint.plan.program import Count, Program, Sink
 from aflint.scheduler.jobs import statuses_of
 from aflint.scheduler.loop import RunningJob
@@ -372,15 +381,24 @@ class JobRunner:
         """Return lineage to plan.
 
         Each partition of a product's sides is read by many tasks. Where only one task at a time can
-        read a shuffle, a side that comes out of one is computed and cached first.
+        read a shuffle, a side that comes out of one is computed and cached first. So is what is to
+        be cached and more than one stage needs: each would compute it, as all of a job's stages are
+        planned before any has run.
         """
         resolved = await self.resolver.resolve(node)
         while not self.concurrent_readers and (side := shuffled_side(resolved)) is not None:
-            kept = replace(side, persisted=True)
-            async with self.job(kept, Count(), f"{side.name} (caching)") as job:
-                await job.values(range(job.partitions))
-            resolved = await self.resolver.resolve(resolved)
+            resolved = await self._cache(replace(side, persisted=True), resolved)
+        done: set[int] = set()
+        while nodes_to_cache(resolved) and (shared := shared_cached(resolved, done)) is not None:
+            done.add(shared.id)
+            resolved = await self._cache(shared, resolved)
         return resolved
+
+    async def _cache(self, node: Node, lineage: Node) -> Node:
+        """Compute a node that is to be cached, and return lineage that reads what was cached."""
+        async with self.job(node, Count(), f"{node.name} (caching)") as job:
+            await job.values(range(job.partitions))
+        return await self.resolver.resolve(lineage)
 
     def _plan(
         self, resolved: Node, sink: Sink, name: str, shuffling: bool

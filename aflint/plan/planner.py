@@ -35,6 +35,7 @@ from aflint.plan.lineage import (
     Source,
     Union,
     Zipped,
+    parents_first,
 )
 from aflint.plan.program import (
     Aggregate,
@@ -206,6 +207,46 @@ def _reads_shuffle(node: Node) -> bool:
             seen.add(node.id)
             waiting.extend(node.parents)
     return False
+
+
+def shared_cached(root: Node, but: Container[int] = ()) -> Node | None:
+    """Return a node that is to be cached and that more than one stage would compute, innermost
+    first, and none of those whose ids are in `but`; None if there is none.
+    """
+    computing: dict[int, int] = {}  # by cached node, how many stages compute it
+    tops: list[tuple[Node, bool]] = [(root, True)]
+    stages = set[tuple[int, bool]]()
+    while tops:
+        top, is_result = tops.pop()
+        if (top.id, is_result) in stages:
+            continue
+        stages.add((top.id, is_result))
+        waiting, seen = [top], set[int]()
+        while waiting:
+            node = waiting.pop()
+            if node.id in seen:
+                continue
+            seen.add(node.id)
+            if node.persisted or node.checkpointed:
+                computing[node.id] = computing.get(node.id, 0) + 1
+            for parent in node.parents:
+                if _moves(node, parent):
+                    tops.append((parent, False))
+                else:
+                    waiting.append(parent)
+    shared = {id for id, count in computing.items() if count > 1 and id not in but}
+    if not shared:
+        return None
+    return next(node for node in parents_first(root) if node.id in shared)
+
+
+def _moves(node: Node, parent: Node) -> bool:
+    """Tell whether a node reads a parent by a shuffle, as `_StageBuilder` plans it."""
+    return isinstance(node, Shuffled | CoGrouped) and not _is_placed(parent, node.target)
+
+
+def _is_placed(node: Node, target: Partitioner) -> bool:
+    return node.partitioner is not None and node.partitioner == target
 
 
 def skipped_stages(stages: Sequence[Stage], kept: Container[int]) -> set[int]:
@@ -523,7 +564,7 @@ class _StageBuilder:
         return Merge(step, tuple(groups)), [sum((inputs[p] for p in group), ()) for group in groups]
 
     def _shuffled(self, node: Shuffled) -> tuple[Step, Inputs]:
-        if node.parent.partitioner is not None and node.parent.partitioner == node.target:
+        if _is_placed(node.parent, node.target):
             # The pairs are where they belong: nothing is moved, only aggregated or sorted.
             step, inputs = self.build(node.parent)
             if node.aggregator is None and node.ordering is None:
@@ -533,7 +574,7 @@ class _StageBuilder:
 
     def _placed(self, node: Node, target: Partitioner, reader: Node) -> tuple[Step, Inputs]:
         """Return the pairs of a node placed by `target`, shuffled only where they are not yet."""
-        if node.partitioner is not None and node.partitioner == target:
+        if _is_placed(node, target):
             return self.build(node)
         return self._read(node, target, reader)
 

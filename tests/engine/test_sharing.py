@@ -131,6 +131,22 @@ async def test_what_is_cached_is_computed_once(session: Session) -> None:
     assert seen.value == 20
 
 
+async def test_what_several_stages_of_one_job_read_is_cached_before_it(session: Session) -> None:
+    seen = session.accumulator(0)
+    pairs = session.range(60, num_slices=3).map(counted(seen)).map(lambda x: (x % 6, x))
+    links = pairs.group_by_key(2).cache()
+    totals = links.map_values(len)
+    for _ in range(3):
+        given = links.join(totals, 2).flat_map(lambda pair: [(pair[0], sum(pair[1][0]))])
+        totals = given.reduce_by_key(operator.add, 2).map_values(lambda total: total + 1)
+    before = len(session.jobs)
+    assert dict(await totals.collect()) == {k: sum(range(k, 60, 6)) + 1 for k in range(6)}
+    assert seen.value == 60
+    assert len(session.jobs) == before + 2, "one of them caches"
+    assert await links.count() == 6
+    assert seen.value == 60
+
+
 async def test_what_is_cached_part_by_part(session: Session) -> None:
     seen = session.accumulator(0)
     numbers = session.range(9, num_slices=3).map(counted(seen)).persist()

@@ -27,7 +27,7 @@ from aflint.plan.lineage import (
     Zipped,
     deep_recursion,
 )
-from aflint.plan.planner import ManifestOf, Stage, partition_count, plan
+from aflint.plan.planner import ManifestOf, Stage, partition_count, plan, shared_cached
 from aflint.plan.program import (
     Aggregate,
     CoGroup,
@@ -261,3 +261,33 @@ def test_partitioners_of_nodes() -> None:
     assert dealt.partitioner is None
     glommed = Mapped(name="g", parent=placed, operator=PerPartition(operators.glom))
     assert glommed.partitioner is None
+
+
+def test_what_several_stages_would_compute_is_to_be_cached_first() -> None:
+    def shuffled(parent: Node, partitions: int = 2) -> Shuffled:
+        return Shuffled(parent=parent, target=HashPartitioner(partitions))
+
+    def mapped(parent: Node) -> Mapped:
+        return Mapped(parent=parent, operator=PerRecord(RecordStep.MAP, abs))
+
+    base = Source(splits=(RangeSplit(0, 1, 1),), persisted=True)
+    inner = mapped(base)
+    inner.persisted = True
+    assert shared_cached(inner) is None, "one stage computes it"
+    assert shared_cached(mapped(shuffled(mapped(inner)))) is None, "one map stage does"
+    twice = Union(members=(shuffled(mapped(inner)), shuffled(mapped(inner), 3)))
+    assert shared_cached(twice) is base, "the innermost first"
+    assert shared_cached(twice, {base.id}) is inner
+    assert shared_cached(twice, {base.id, inner.id}) is None
+    assert shared_cached(Union(members=(inner, shuffled(inner)))) is base, (
+        "a map stage and the last"
+    )
+    inner.persisted = base.persisted = False
+    assert shared_cached(twice) is None
+    # What lies where a cogroup wants it is read in its own stage, and what does not, in one more.
+    target = HashPartitioner(2)
+    placed = shuffled(base)
+    placed.persisted = True
+    both = CoGrouped(members=(placed, mapped(placed)), target=target)
+    assert shared_cached(both) is placed
+    assert shared_cached(CoGrouped(members=(placed, placed), target=target)) is None
