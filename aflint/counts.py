@@ -1,10 +1,11 @@
 """Unsigned integers, one for each partition, in as few bytes as hold them. All are exact.
 
-    width (1 byte), the integers in so many bytes each, little-endian
-    0, how many there are (4 bytes), the one value that they all have (8 bytes)
+    width (1 byte), how many there are, how many zeros they begin with, how many follow those (4
+    bytes each); these, in `width` bytes each, little-endian; then zeros again
 
-A map task counts its frames and their bytes for each reduce partition: for 100,000 map tasks and
-1,000 partitions, Python's own integers would take gigabytes.
+A width of 0 says that all that follow are one value, of 8 bytes. A map task counts its frames and
+their bytes for each reduce partition: for 100,000 map tasks and 1,000 partitions, Python's own
+integers would take gigabytes.
 """
 
 from __future__ import annotations
@@ -17,65 +18,76 @@ from typing import Final
 
 from aflint.errors import FrameError
 
-_ALIKE: Final = struct.Struct("<BIQ")
+_HEAD: Final = struct.Struct("<BIII")
+_VALUE: Final = struct.Struct("<Q")
 _TYPES: Final = {array(code).itemsize: code for code in "BHIQ"}
 
 
 def pack_counts(values: Sequence[int]) -> bytes:
     """Pack integers of up to 64 bits."""
-    largest = max(values, default=0)
-    if largest == min(values, default=0):
-        return _ALIKE.pack(0, len(values), largest)
+    begin, end = 0, len(values)
+    while end and not values[end - 1]:
+        end -= 1
+    while begin < end and not values[begin]:
+        begin += 1
+    some = values[begin:end]
+    largest = max(some, default=0)
+    if largest == min(some, default=0):
+        return _HEAD.pack(0, len(values), begin, end - begin) + _VALUE.pack(largest)
     width = next(width for width in sorted(_TYPES) if largest < 1 << 8 * width)
-    items = array(_TYPES[width], values)
+    items = array(_TYPES[width], some)
     if sys.byteorder == "big":
         items.byteswap()
-    return bytes((width,)) + items.tobytes()
+    return _HEAD.pack(width, len(values), begin, end - begin) + items.tobytes()
 
 
 class Counts(Sequence[int]):
     """Packed integers, read where they lie. Raises FrameError for bytes that are none."""
 
-    __slots__ = ("_length", "_packed", "_value", "_width")
+    __slots__ = ("_begin", "_count", "_length", "_packed", "_value", "_width")
 
     def __init__(self, packed: bytes) -> None:
         self._packed = packed
-        self._width = packed[0] if packed else -1
-        self._length: int
-        self._value: int
-        if self._width == 0 and len(packed) == _ALIKE.size:
-            _, self._length, self._value = _ALIKE.unpack(packed)
-        elif self._width in _TYPES and len(packed) % self._width == (1 % self._width):
-            self._length = len(packed) // self._width - (self._width == 1)
-        else:
+        try:
+            self._width, self._length, self._begin, self._count = _HEAD.unpack_from(packed)
+        except struct.error as error:
+            raise FrameError(f"not packed counts: {len(packed)} bytes") from error
+        body = self._width * self._count if self._width else _VALUE.size
+        fits = self._begin + self._count <= self._length
+        if self._width not in (0, *_TYPES) or len(packed) != _HEAD.size + body or not fits:
             raise FrameError(f"not packed counts: {len(packed)} bytes of width {self._width}")
+        self._value: int = 0 if self._width else _VALUE.unpack_from(packed, _HEAD.size)[0]
 
     def __len__(self) -> int:
-        return self._length
+        return int(self._length)
 
     def __getitem__(self, index: int) -> int:  # type: ignore[override]
-        width = self._width
         if not 0 <= index < self._length:
             raise IndexError(f"no count {index}: there are {self._length}")
-        if not width:
-            return self._value
-        at = 1 + index * width
-        value: int = int.from_bytes(self._packed[at : at + width], "little")
-        return value
+        place, width = index - self._begin, self._width
+        if not 0 <= place < self._count:
+            return 0
+        at = _HEAD.size + place * width
+        return int.from_bytes(self._packed[at : at + width], "little") if width else self._value
 
     def unpacked(self, start: int = 0, end: int | None = None) -> Sequence[int]:
         """Return those from `start` up to `end`, unpacked."""
         end = self._length if end is None else end
-        if not self._width:
-            return [self._value] * (end - start)
-        items = array(_TYPES[self._width])
-        items.frombytes(self._packed[1 + start * self._width : 1 + end * self._width])
-        if sys.byteorder == "big":
-            items.byteswap()
-        return items
+        low = min(max(start, self._begin), end)
+        high = max(low, min(end, self._begin + self._count))
+        if self._width:
+            items = array(_TYPES[self._width])
+            head = _HEAD.size - self._begin * self._width
+            items.frombytes(self._packed[head + low * self._width : head + high * self._width])
+            if sys.byteorder == "big":
+                items.byteswap()
+            if (low, high) == (start, end):
+                return items
+            some = items.tolist()
+        else:
+            some = [self._value] * (high - low)
+        return [0] * (low - start) + some + [0] * (end - high)
 
     def total(self, start: int = 0, end: int | None = None) -> int:
         """Return the sum of those from `start` up to `end`."""
-        if not self._width:
-            return self._value * ((self._length if end is None else end) - start)
         return sum(self.unpacked(start, end))

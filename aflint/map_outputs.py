@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from os.path import commonprefix
 from typing import Final, overload
 
@@ -23,8 +24,8 @@ from aflint.wire import shared, travels_as, wire
 _SPARSE: Final = 4
 """Rows that have more places than so many for each extent are not worth it."""
 
-_MARKED: Final = 32
-"""Of so many partitions in a row, one offset is known; the others are counted from it."""
+_AT_ONCE: Final = 16
+"""So many partitions are unpacked at once."""
 
 _BETWEEN: Final = "\0"
 
@@ -46,6 +47,7 @@ def map_status(
 def _rows(extents: Mapping[int, tuple[Extent, ...]], partitions: int) -> tuple[bytes, ...] | None:
     """Return extents as rows; None where they do not lie so, or there are too few for it."""
     placed = [(each.offset, p, each.length) for p, some in extents.items() for each in some]
+    width = max(extents) - min(extents) + 1
     rows: list[list[int]] = []
     end, latest = 0, partitions
     for offset, partition, length in sorted(placed):
@@ -53,7 +55,7 @@ def _rows(extents: Mapping[int, tuple[Extent, ...]], partitions: int) -> tuple[b
             return None
         if partition <= latest:
             rows.append([0] * partitions)
-            if len(rows) * partitions > _SPARSE * len(placed):
+            if len(rows) * width > _SPARSE * len(placed):
                 return None
         rows[-1][partition] = length
         end, latest = offset + length, partition
@@ -64,58 +66,6 @@ def object_bytes(status: MapStatus) -> int:
     """Return how many bytes of its object a map task wrote."""
     explicit = (extent.length for some in status.extents.values() for extent in some)
     return sum(explicit) + sum(Counts(row).total() for row in status.rows)
-
-
-class _Row:
-    """How many bytes each partition has in one row of an object, and so where they begin."""
-
-    __slots__ = ("_lengths", "_marks", "end")
-
-    def __init__(self, lengths: Counts, begin: int) -> None:
-        self._lengths = lengths
-        self._marks = array("Q")
-        for start in range(0, len(lengths), _MARKED):
-            self._marks.append(begin)
-            begin += lengths.total(start, min(start + _MARKED, len(lengths)))
-        self.end = begin
-
-    def extent(self, partition: int) -> Extent | None:
-        length = self._lengths[partition]
-        if not length:
-            return None
-        mark, after = divmod(partition, _MARKED)
-        before = self._lengths.total(partition - after, partition) if after else 0
-        return Extent(self._marks[mark] + before, length)
-
-
-class MapColumn:
-    """What one link of a map attempt wrote, by partition."""
-
-    __slots__ = ("_frames", "_rows", "_sizes", "status")
-
-    def __init__(self, status: MapStatus) -> None:
-        self.status = status
-        self._frames, self._sizes = Counts(status.frames), Counts(status.sizes)
-        self._rows: list[_Row] = []
-        end = 0
-        for row in status.rows:
-            self._rows.append(_Row(Counts(row), end))
-            end = self._rows[-1].end
-
-    def frames(self, partition: int) -> int:
-        """Return how many frames a partition has."""
-        return self._frames[partition]
-
-    def size(self, partition: int) -> int:
-        """Return how many bytes they have."""
-        return self._sizes[partition]
-
-    def extents(self, partition: int) -> tuple[Extent, ...]:
-        """Return where they lie in the object."""
-        if not self._rows:
-            return self.status.extents.get(partition, ())
-        found = [row.extent(partition) for row in self._rows]
-        return tuple([extent for extent in found if extent is not None])
 
 
 class _Outputs(Sequence[MapOutput]):
@@ -202,22 +152,63 @@ class MapOutputs(_Outputs):
                 yield MapOutput(map_, attempt, link, frames, size, name, own)
 
 
+class _Slice:
+    """What one link of a map attempt wrote for a few partitions next to each other."""
+
+    __slots__ = ("_explicit", "_rows", "_start", "frames", "sizes", "status")
+
+    def __init__(self, status: MapStatus, start: int, end: int) -> None:
+        self.status = status
+        self.frames = Counts(status.frames).unpacked(start, end)
+        self.sizes = Counts(status.sizes).unpacked(start, end)
+        self._start, self._explicit = start, status.extents
+        # Of each row: the bytes of each partition, and where these begin.
+        self._rows: list[tuple[Sequence[int], array[int]]] = []
+        begin = 0
+        for packed in status.rows:
+            row = Counts(packed)
+            lengths = row.unpacked(start, end)
+            offsets = array("Q", accumulate(lengths, initial=begin + row.total(0, start)))
+            self._rows.append((lengths, offsets))
+            begin += row.total()
+
+    def extents(self, place: int) -> list[tuple[int, int]]:
+        """Return (offset, length) of what there is in the object for one of the partitions."""
+        if self._explicit:
+            return [(e.offset, e.length) for e in self._explicit.get(self._start + place, ())]
+        return [(offsets[place], size) for sizes, offsets in self._rows if (size := sizes[place])]
+
+
 class MapColumns:
-    """What the map tasks of a stage wrote, in the order of maps. It never changes."""
+    """What the map tasks of a stage wrote, in the order of maps. It never changes.
+
+    Reduce tasks are launched in the order of their partitions, and so are given what was unpacked
+    for several of these at once.
+    """
 
     def __init__(self, statuses: Iterable[MapStatus]) -> None:
-        self.columns: Sequence[MapColumn] = [MapColumn(status) for status in statuses]
+        self.statuses: Sequence[MapStatus] = list(statuses)
+        self._unpacked: tuple[int, list[_Slice]] = -1, []
 
     def part(self, low: int, high: int) -> MapColumns:
         """Return some of the columns."""
-        part = MapColumns(())
-        part.columns = self.columns[low:high]
-        return part
+        return MapColumns(self.statuses[low:high])
+
+    def slices(self, partition: int) -> tuple[list[_Slice], int]:
+        """Return what each column has for some partitions, and the place of one among these."""
+        number, place = divmod(partition, _AT_ONCE)
+        if self._unpacked[0] != number:
+            start = number * _AT_ONCE
+            # Of all columns alike, as they are of one shuffle.
+            partitions = len(Counts(self.statuses[0].frames)) if self.statuses else 0
+            end = min(start + _AT_ONCE, partitions)
+            self._unpacked = number, [_Slice(status, start, end) for status in self.statuses]
+        return self._unpacked[1], place
 
     @cached_property
     def attempts(self) -> MapAttempts:
         """Those of all columns, made once for all partitions."""
-        return MapAttempts.of([column.status for column in self.columns])
+        return MapAttempts.of(self.statuses)
 
 
 class ManifestLines(_Outputs):
@@ -232,32 +223,33 @@ class ManifestLines(_Outputs):
         self._partition = partition
 
     def __iter__(self) -> Iterator[MapOutput]:
-        partition = self._partition
-        for column in self._columns.columns:
-            if frames := column.frames(partition):
-                status, size = column.status, column.size(partition)
-                place = status.map, status.attempt, status.link
-                yield MapOutput(*place, frames, size, status.object, column.extents(partition))
+        slices, place = self._columns.slices(self._partition)
+        for each in slices:
+            if frames := each.frames[place]:
+                status, size = each.status, each.sizes[place]
+                extents = tuple(Extent(*extent) for extent in each.extents(place))
+                yield MapOutput(
+                    status.map, status.attempt, status.link, frames, size, status.object, extents
+                )
 
     def packed(self) -> MapOutputs:
         """Return them as they travel."""
-        columns, partition = self._columns.columns, self._partition
-        wrote = [column for column in columns if column.frames(partition)]
+        slices, place = self._columns.slices(self._partition)
+        wrote = [each for each in slices if each.frames[place]]
         # The attempts of all columns are there already, and need be sent only if most are read.
-        if 2 * len(wrote) < len(columns):
-            columns = wrote
-            attempts = MapAttempts.of([column.status for column in columns])
+        if 2 * len(wrote) < len(slices):
+            slices = wrote
+            attempts = MapAttempts.of([each.status for each in slices])
         else:
             attempts = self._columns.attempts
-        runs = [column.extents(partition) for column in columns]
-        extents = [extent for each in runs for extent in each]
+        runs = [each.extents(place) for each in slices]
         return MapOutputs(
             attempts,
-            pack_counts([column.frames(partition) for column in columns]),
-            pack_counts([column.size(partition) for column in columns]),
+            pack_counts([each.frames[place] for each in slices]),
+            pack_counts([each.sizes[place] for each in slices]),
             pack_counts([len(each) for each in runs]),
-            pack_counts([extent.offset for extent in extents]),
-            pack_counts([extent.length for extent in extents]),
+            pack_counts([offset for each in runs for offset, _ in each]),
+            pack_counts([length for each in runs for _, length in each]),
         )
 
     def __repr__(self) -> str:

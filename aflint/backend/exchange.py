@@ -15,11 +15,8 @@ from aflint.transport.base import Transport
 
 
 def exchange_of(levels: Literal["auto", "one", "two"], transport: Transport) -> Exchange:
-    """Return what says how each shuffle is exchanged.
-
-    Never by two levels where a partition has one reader at a time: the tasks in between share one.
-    """
-    if levels == "one" or not transport.traits.rereadable:
+    """Return what says how each shuffle is exchanged."""
+    if levels == "one":
         return lambda maps, partitions: 1
     if levels == "two":
         return lambda maps, partitions: groups_of(partitions)

@@ -111,8 +111,8 @@ class Config:
     shuffle_levels: Literal["auto", "one", "two"] = _setting(
         "auto",
         "Levels of an exchange between map and reduce tasks. Two ask for about 2 M √R blocks in "
-        "place of M R, through a stage in between; not through queues. auto: two where the price "
-        "table says so, over `s3`.",
+        "place of M R, through a stage in between. auto: two where the price table says so, over "
+        "`s3` and `hybrid`.",
     )
     message_limit_kib: int = _setting(
         limits.SQS_OLD_MESSAGE_BYTES // limits.KIB,

@@ -348,8 +348,8 @@ class Sampling:
             stage.tasks,
             len(metrics),
             stage.parents,
-            partitions=stage.writes.partitions if stage.writes else 0,
-            sampled_partitions=small.writes.partitions if small.writes else 0,
+            partitions=_targets(stage),
+            sampled_partitions=_targets(small),
             share=weight(stage) / (weight(small) or 1.0),
             listed_bytes=weight(stage, FILES),
             combines=isinstance(sink, WriteShuffle) and sink.aggregator is not None,
@@ -477,6 +477,11 @@ def _median_run(runs: Sequence[Sequence[TaskMetrics]]) -> Sequence[TaskMetrics]:
 
 def _itself(record: Any) -> Any:
     return record
+
+
+def _targets(stage: Stage) -> int:
+    """Return for how many reduce partitions each of its tasks writes."""
+    return (stage.writes.passing or stage.writes.partitions) if stage.writes else 0
 
 
 def _billed(metrics: TaskMetrics) -> float:

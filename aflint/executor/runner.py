@@ -33,7 +33,7 @@ from aflint.executor.shuffle import ShuffleOutput
 from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
 from aflint.map_outputs import object_bytes
-from aflint.plan.lineage import RoundRobinPartitioner
+from aflint.plan.lineage import GroupPartitioner, RoundRobinPartitioner
 from aflint.plan.program import Count, Program, Return, SavePickle, SaveText, Sink, WriteShuffle
 from aflint.storage.base import Storage
 from aflint.task import (
@@ -221,6 +221,12 @@ class Executor:
             self.io,
             task.memory_mb << 20,
         )
+        grouped = isinstance(sink.partitioner, GroupPartitioner) and sink.partitioner
+        first = grouped.first_of(task.id.partition) if grouped else 0
+
+        def add(partition: int, block: list[Any]) -> None:
+            output.add(first + partition, block)
+
         with _aborting(output):
             source = pipeline.flow(program.root, task.id.partition, inputs)
             result = TaskResult(task.id)
@@ -230,11 +236,11 @@ class Executor:
                     source = Flow.of(by_content(source.records, inputs.spiller))
                 result = self._deal(sink.partitioner, source, output, task, inputs.chain)
             elif sink.aggregator is None:
-                place(sink.partitioner, source, output.add)
+                place(sink.partitioner, source, add)
             else:
 
                 def write(pairs: Any) -> None:
-                    place(sink.partitioner, Flow.of(pairs), output.add)
+                    place(sink.partitioner, Flow.of(pairs), add)
 
                 combine_partially(source, sink.aggregator, inputs.spiller, write)
             status = output.finish()

@@ -123,10 +123,20 @@ class RangePartitioner(Partitioner):
 
 @dataclass(frozen=True)
 class GroupPartitioner(Partitioner):
-    """By groups of `width` partitions of another partitioner, next to each other."""
+    """By groups of `width` partitions of another partitioner, next to each other.
+
+    Each `span` map tasks, one after the other, write for `groups` of their own: so a partition has
+    a single reader, which a queue must have, and reads of a span alone.
+    """
 
     of: Partitioner
     width: int
+    groups: int
+    span: int
+
+    def first_of(self, map: int) -> int:
+        """Return the first of the partitions that a map task writes for."""
+        return map // self.span * self.groups
 
 
 @dataclass(frozen=True)

@@ -101,14 +101,14 @@ class ShuffleContent:
 class PlannedShuffle:
     """The shuffle that a map stage writes: its number in the job, and its reduce partitions.
 
-    A `passing` one is of no use to later jobs: it is the first level of an exchange of two, and
-    what the second level wrote stands for both.
+    One that is `passing` is of no use to later jobs: it is the first level of an exchange of two,
+    and what the second level wrote stands for both. So many partitions each map task writes for.
     """
 
     shuffle: int
     partitions: int
     content: ShuffleContent | None = None
-    passing: bool = False
+    passing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,23 +414,19 @@ class _Planner:
 
         The map tasks write for each group. A task of the second level reads what is for one group
         from some map tasks, as many as there are groups, and writes it for each partition of the
-        group. So a block less is read for all but the square root of the partitions, twice.
+        group. So each block stands for the square root of the partitions, and is read twice.
         """
         width = -(-sink.partitioner.partitions // groups)
         groups = -(-sink.partitioner.partitions // width)
-        place = GroupPartitioner(groups, sink.partitioner, width)
+        spans = max(1, -(-partition_count(parent) // groups))
+        place = GroupPartitioner(spans * groups, sink.partitioner, width, groups, span=groups)
         first = WriteShuffle(place, sink.aggregator)
         content = ShuffleContent(parent.id, first)
-        passing = PlannedShuffle(len(self.readers), groups, content, passing=True)
+        passing = PlannedShuffle(len(self.readers), place.partitions, content, passing=groups)
         self.readers[passing.shuffle] = []
         self._first_levels[writes.shuffle] = passing.shuffle
         below = self.add_stage(parent, first, name, passing)
-        reads = [
-            ManifestOf(passing.shuffle, group, span)
-            for span in spans(self.stages[below].tasks, groups)
-            for group in range(groups)
-        ]
-        inputs: Inputs = [(Input(0, task, read),) for task, read in enumerate(reads)]
+        inputs = second_level(passing)
         # What was combined on the map side is passed on as it is.
         step = ReadShuffle(0, None, None, combined=False)
         program = Program(step, WriteShuffle(sink.partitioner, None))
@@ -440,9 +436,10 @@ class _Planner:
         return stage.id
 
 
-def spans(count: int, width: int) -> list[tuple[int, int]]:
-    """Cut [0, count) into pieces of `width`, the last one perhaps shorter."""
-    return [(start, min(count, start + width)) for start in range(0, count, width)]
+def second_level(passing: PlannedShuffle) -> Inputs:
+    """Return what the tasks of the second level read: each a partition of what passes."""
+    read = ManifestOf(passing.shuffle)
+    return [(Input(0, partition, read),) for partition in range(passing.partitions)]
 
 
 @dataclass(slots=True)

@@ -168,8 +168,8 @@ def _columns_of(stage: StageRun, maps: tuple[int, int] | None) -> MapColumns:
     if maps is None:
         return columns
     # By bisection: work for a task does not grow with the number of maps that it does not read.
-    places = columns.columns
-    low, high = (bisect_left(places, each, key=lambda column: column.status.map) for each in maps)
+    statuses = columns.statuses
+    low, high = (bisect_left(statuses, each, key=lambda status: status.map) for each in maps)
     return columns.part(low, high)
 
 

@@ -119,6 +119,13 @@ class HybridTransport(Transport):
     def reader(self, manifest: Manifest) -> HybridReader:
         return HybridReader(self._sqs, self._s3, manifest, self._visibility_s)
 
+    def exchange_groups(self, maps: int, partitions: int) -> int:
+        # Here, as a function that starts cold has no use for it.
+        from aflint.cost.exchange import cheaper_groups
+
+        # A block in a queue costs its send, which costs what a GET does.
+        return cheaper_groups(maps, partitions)
+
     async def aclose(self) -> None:
         await self._aws.aclose()
 

@@ -26,12 +26,12 @@ from aflint.journal.writing import StoredJournal
 from aflint.plan import adaptive, planner
 from aflint.plan.adaptive import Piece
 from aflint.plan.lineage import Node
-from aflint.plan.planner import ShuffleContent
+from aflint.plan.planner import Inputs, ManifestOf, PlannedShuffle, ShuffleContent
 from aflint.scheduler import attempts, stages
 from aflint.scheduler import jobs as scheduler_jobs
 from aflint.scheduler.messages import Deliver, Recovery
 from aflint.scheduler.state import Attempt, JobRun, StageRun, State, TaskRun
-from aflint.task import FrameId, InSource, MapStatus, ShuffleHandle, TaskResult
+from aflint.task import FrameId, Input, InSource, MapStatus, ShuffleHandle, TaskResult
 from aflint.testing.simulation.run import Outcome, run_seed, workload_of
 from aflint.testing.simulation.workloads import Workload
 from aflint.transport.base import ShuffleReader, Transport
@@ -289,14 +289,20 @@ def removed_while_it_is_read() -> AbstractContextManager[Any]:
 
 
 def second_level_leaves_maps_out() -> AbstractContextManager[Any]:
-    """Where a shuffle goes by two levels, nobody reads what the last map tasks wrote."""
-    whole = planner.spans
-    return patch.object(planner, "spans", lambda count, width: whole(count, width)[:-1] or [(0, 0)])
+    """Where a shuffle goes by two levels, nobody reads the last group of the last map tasks."""
+    whole = planner.second_level
+    return patch.object(planner, "second_level", lambda passing: whole(passing)[:-1])
 
 
-def second_level_reads_all_maps() -> AbstractContextManager[Any]:
-    """Where a shuffle goes by two levels, each group of map tasks is read by all."""
-    return patch.object(stages, "_columns_of", lambda stage, maps: stages._columns(stage))
+def second_level_reads_a_group_twice() -> AbstractContextManager[Any]:
+    """Where a shuffle goes by two levels, the first group is read by two tasks."""
+    whole = planner.second_level
+
+    def twice(passing: PlannedShuffle) -> Inputs:
+        first = ManifestOf(passing.shuffle, 0)
+        return [*whole(passing), (Input(0, passing.partitions, first),)]
+
+    return patch.object(planner, "second_level", twice)
 
 
 def slices_repeat_what_they_begin_with() -> AbstractContextManager[Any]:
@@ -381,7 +387,7 @@ MUTANTS: Mapping[str, Mutant] = {
         shuffles_last_for_ever,
         removes_what_another_has_taken_over,
         second_level_leaves_maps_out,
-        second_level_reads_all_maps,
+        second_level_reads_a_group_twice,
         ends_without_a_word,
         branches_share_functions,
         kept_across_partitioners,
