@@ -56,7 +56,8 @@ _REFUSED: Final = {
 }
 _REFUSED_SQL: Final = ("DELETE", "UPDATE", "MERGE", "ANALYZE", "BEGIN", "CALL")
 """What a statement begins with that is refused."""
-_REFUSED_FORMATS: Final = ("orc", "xml")
+_REFUSED_FORMATS: Final = ("orc", "xml", "avro", "jdbc", "kafka", "delta", "iceberg", "hudi")
+_FORMATS_INSTEAD: Final = "use Parquet, CSV, JSON or text, or set spark.aflint.fallback=spark"
 
 _DIFFERS: Final = {
     **dict.fromkeys(("countApprox", "sumApprox", "meanApprox"), "it waits for the exact answer"),
@@ -141,6 +142,8 @@ class _Reader(ast.NodeVisitor):
             if words and words[0].upper() in _REFUSED_SQL:
                 why = "write a query's rows to a new table or path"
                 self._add(node, words[0].upper(), "refused", why)
+        for given in _formats(node):
+            self._add(node, f'format("{given}")', "refused", _FORMATS_INSTEAD)
         if _attribute(node.func) in ("persist", "cache") and (node.args or node.keywords):
             self._add(node, "persist", "differs", "there is one storage level: disk, or S3 on aws")
         self.generic_visit(node)
@@ -151,7 +154,7 @@ class _Reader(ast.NodeVisitor):
         if name in _REFUSED:
             self._add(node, name, "refused", _REFUSED[name])
         elif name in _REFUSED_FORMATS and _attribute(node.value) in ("read", "write"):
-            self._add(node, name, "refused", "use Parquet, CSV or JSON")
+            self._add(node, name, "refused", _FORMATS_INSTEAD)
         elif name in LATER and owner in self.sessions:
             self._add(node, f"{owner}.{name}", "refused", "it needs what aflint does not run")
         elif name in _DIFFERS:
@@ -159,6 +162,24 @@ class _Reader(ast.NodeVisitor):
         elif name in _SPARKS:
             self._add(node, name, "works")
         self.generic_visit(node)
+
+
+def _formats(call: ast.Call) -> list[str]:
+    """Return the refused formats that a call names: `format("orc")`, `load(path, format="orc")`."""
+    named = [each.value for each in call.keywords if each.arg == "format"]
+    if _attribute(call.func) == "format" and _attribute_of_reader(call.func):
+        named += call.args[:1]
+    texts = [str(each.value).lower() for each in named if isinstance(each, ast.Constant)]
+    return [each for each in texts if each in _REFUSED_FORMATS]
+
+
+def _attribute_of_reader(node: ast.AST) -> bool:
+    """Say whether a method is called of something that `read` or `write` is part of."""
+    while isinstance(node, ast.Attribute | ast.Call):
+        if isinstance(node, ast.Attribute) and node.attr in ("read", "write"):
+            return True
+        node = node.value if isinstance(node, ast.Attribute) else node.func
+    return False
 
 
 def _attribute(node: ast.AST) -> str:

@@ -259,6 +259,9 @@ public class PlanReader {
     fields.set("dataSchema", mapper.readTree(relation.dataSchema().json()));
     fields.set("partitionSchema", mapper.readTree(relation.partitionSchema().json()));
     options(relation.options(), fields);
+    fields.put("corrupt",
+        relation.sparkSession().sessionState().conf().columnNameOfCorruptRecord());
+    fields.set("about", sequence(scan.fileConstantMetadataColumns(), new Object[0]));
     ArrayNode directories = fields.putArray("directories");
     scala.collection.immutable.Seq none =
         (scala.collection.immutable.Seq) scala.collection.immutable.Nil$.MODULE$;

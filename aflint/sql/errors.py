@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-from aflint.errors import AflintError, JobError, OutOfMemoryError
+from aflint.errors import (
+    AflintError,
+    CorruptInputError,
+    JobError,
+    OutOfMemoryError,
+    PathNotFoundError,
+    UnreadableInputError,
+)
 
 
 class UnsupportedPlanError(AflintError):
@@ -42,6 +49,15 @@ class QueryError(JobError):
         return found[1] if found else ""
 
 
+def unread(error: BaseException) -> BaseException:
+    """Return the error for a file that could not be read, of Spark's class, or the one given."""
+    if isinstance(error, PathNotFoundError):
+        return QueryError(f"[FAILED_READ_FILE.FILE_NOT_EXIST] {error}")
+    if isinstance(error, CorruptInputError | UnreadableInputError):
+        return QueryError(f"[FAILED_READ_FILE.NO_HINT] Encountered error while reading: {error}")
+    return error
+
+
 _CLASSES = (
     (r"No files found that match|Cannot open file", "FAILED_READ_FILE.FILE_NOT_EXIST"),
     (
@@ -49,6 +65,7 @@ _CLASSES = (
         r"|TProtocolException",
         "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER",
     ),
+    (r"Failed to read file|decompression failure", "FAILED_READ_FILE.NO_HINT"),
     (r"More than one row returned by a subquery", "SCALAR_SUBQUERY_TOO_MANY_ROWS"),
     # No type of Spark's has 128 bits: it is a sum that is cast.
     (r"Overflow in|Out of Range Error|Type INT128 with value", "ARITHMETIC_OVERFLOW"),

@@ -50,6 +50,12 @@ class Expression:
             else self.fields.get("evalMode", "ANSI" if self.fields.get("failOnError") else "LEGACY")
         )
 
+    def walk(self) -> Iterator[Expression]:
+        """Yield this expression and all below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
     def __str__(self) -> str:
         if self.kind == "Literal":
             return str(self.fields["value"])

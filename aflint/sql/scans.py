@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -11,6 +12,7 @@ from urllib.parse import unquote, urlparse
 from aflint.aio import together
 from aflint.sql import remote
 from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.parquet_files import ParquetFiles
 from aflint.sql.plan import PlanNode
 from aflint.sql.stages import Relation
 from aflint.sql.tasks import connection
@@ -28,29 +30,88 @@ _FETCHES = 32
 _LAST_ROW = (1 << 63) - 1
 
 
-def scan(node: PlanNode, name: str, most: int) -> Relation:
-    """Return the SELECT of a scan, whose files are in variables: see `splits`."""
+def scan(node: PlanNode, name: str, most: int, names_files: bool = False) -> Relation:
+    """Return the SELECT of a scan of the rows `name`: see `splits`. If it `names_files`, it has the
+    column FILE.
+    """
     kind = node.fields["format"]
-    read = _FORMATS.get(kind)
-    if read is None:
-        raise UnsupportedPlanError(f"reading files of {kind.removesuffix('FileFormat')}")
-    placed = folder_variables(node, name)
-    source = read(f"getvariable('{name}_files')", node)
-    if cuts(node, most):
-        rows = f"getvariable('{name}_from') AND getvariable('{name}_to')"
-        source = f"(SELECT * FROM {source} WHERE file_row_number BETWEEN {rows})"
+    if kind != _PARQUET:
+        raise UnsupportedPlanError(
+            f"reading files of {kind.removesuffix('FileFormat')}",
+            instead="Have them as Parquet, CSV, JSON or text, or set spark.aflint.fallback=spark.",
+        )
+    placed, told = folder_variables(node, name), about(node, name, "aflint_number", most)
     items, columns = [], {}
     for each in node.output:
         columns[each.column] = each.type.duckdb
         value = quoted(each.name)
-        if each.name in placed:
+        if each.id in told:
+            value = told[each.id]
+        elif each.name in placed:
             value = partition_value(placed[each.name], each.type)
-        elif kind == _PARQUET:
-            value = _instants(value, each.type)
+        elif each.name == _ROW_INDEX:
+            value = "file_row_number"
         items.append(f"CAST({value} AS {each.type.duckdb}) AS {each.column}")
+    if names_files:
+        items.append(f"{file_path(name, 'aflint_number')} AS {FILE}")
+        columns[FILE] = "VARCHAR"
     if not items:
         items, columns = ["1 AS nothing"], {"nothing": "INTEGER"}
-    return Relation(f"SELECT {', '.join(items)} FROM {source}", columns)
+    where = ""
+    if cuts(node, most):
+        rows = f"getvariable('{name}_from') AND getvariable('{name}_to')"
+        where = f" WHERE file_row_number BETWEEN {rows}"
+    return Relation(f"SELECT {', '.join(items)} FROM {name}{where}", columns)
+
+
+FILE = "aflint_file"
+"""The column of a scan that has the path of a row's file, for `input_file_name`."""
+_ROW_INDEX = "_tmp_metadata_row_index"
+"""The column of a scan that has a row's place in its file, from 0."""
+
+
+def about(node: PlanNode, name: str, number: str, most: int) -> dict[int, str]:
+    """Return the SQL of the columns that tell of a row's file, by their ids. `number` is that of
+    the file in the split, from 1.
+
+    Raises UnsupportedPlanError for places within files that are cut.
+    """
+    found = {}
+    for each in node.fields["about"]:
+        value = f"getvariable('{name}_about')[{number}].{each.name}"
+        if each.name == "file_modification_time":
+            value = f"make_timestamptz({value} * 1000)"
+        elif each.name.startswith("file_block") and any(
+            int(file["size"]) > min(OPENING, most)
+            for directory in node.fields["directories"]
+            for file in directory["files"]
+        ):
+            raise UnsupportedPlanError(f"_metadata.{each.name} of files that are cut")
+        found[each.id] = value
+    return found
+
+
+def file_path(name: str, number: str) -> str:
+    """Return the SQL of the path of a row's file."""
+    return f"getvariable('{name}_about')[{number}].input"
+
+
+def told_of(name: str, files: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the variable that tells of the files of a split."""
+    return {
+        f"{name}_about": [
+            {
+                "input": file["path"],
+                "file_path": re.sub("^file:///", "file:/", file["path"]),
+                "file_name": file["path"].rpartition("/")[2],
+                "file_size": int(file["size"]),
+                "file_block_start": 0,
+                "file_block_length": int(file["size"]),
+                "file_modification_time": int(file["modified"]),
+            }
+            for file in files
+        ]
+    }
 
 
 def splits(
@@ -60,18 +121,29 @@ def splits(
     the folders that these lie in. Reads the footers of files that are cut: see `fetch_footers`.
     """
     placed, cut = folder_variables(node, name), cuts(node, most)
+    about = {each.id for each in node.fields["about"]}
+    data = tuple(
+        (each.name, each.type)
+        for each in node.output
+        if each.name not in placed and each.id not in about and each.name != _ROW_INDEX
+    )
+
+    def rows(files: list[Mapping[str, Any]]) -> dict[str, Any]:
+        paths = tuple(map(_readable, files))
+        return {name: ParquetFiles(paths, data), **told_of(name, files)}
+
     found: Splits = []
     for directory in node.fields["directories"]:
         values = dict(zip(placed.values(), directory["values"] or [], strict=True))
         files = directory["files"]
         large = [file for file in files if cut and int(file["size"]) > most]
         whole = {f"{name}_from": 0, f"{name}_to": _LAST_ROW} if cut else {}
-        for paths in packed([file for file in files if file not in large], most):
-            found.append([{f"{name}_files": paths, **whole, **values}])
+        for group in packed([file for file in files if file not in large], most):
+            found.append([{**rows(group), **whole, **values}])
         for file in large:
             for first, last in row_ranges(footers.get(file["path"], path_of(file["path"])), most):
-                rows = {f"{name}_from": first, f"{name}_to": last}
-                found.append([{f"{name}_files": [_readable(file)], **rows, **values}])
+                part = {f"{name}_from": first, f"{name}_to": last}
+                found.append([{**rows([file]), **part, **values}])
     return found
 
 
@@ -156,46 +228,18 @@ def partition_value(variable: str, kind: Type) -> str:
     return value
 
 
-def packed(files: list[Mapping[str, Any]], most: int) -> list[list[str]]:
-    """Return the paths of files in groups of about `most` bytes, the largest first, as Spark
-    packs.
-    """
-    groups: list[list[str]] = []
+def packed(files: list[Mapping[str, Any]], most: int) -> list[list[Mapping[str, Any]]]:
+    """Return files in groups of about `most` bytes, the largest first, as Spark packs."""
+    groups: list[list[Mapping[str, Any]]] = []
     room = 0
     for file in sorted(files, key=lambda file: -int(file["size"])):
         size = int(file["size"]) + OPENING
         if not groups or size > room:
             groups.append([])
             room = most
-        groups[-1].append(_readable(file))
+        groups[-1].append(file)
         room -= size
     return groups
-
-
-def _instants(value: str, kind: Type) -> str:
-    """A column of Parquet whose timestamps are instants, however they are written: those of INT96,
-    as Spark writes them, are to DuckDB without a time zone.
-    """
-    if kind.name == "timestamp":
-        return f"make_timestamptz(epoch_us({value}))"
-    if not _has_instants(kind):
-        return value
-    each = f"x{len(value)}"  # of no lambda around this one
-    match kind.name:
-        case "array":
-            element = _instants(each, kind.part("element"))
-            return f"list_transform({value}, lambda {each}: {element})"
-        case "map":
-            key, item = (_instants(f"{each}.{part}", kind.part(part)) for part in ("key", "value"))
-            entries = f"lambda {each}: {{'key': {key}, 'value': {item}}}"
-            made = f"map_from_entries(list_transform(map_entries({value}), {entries}))"
-            return f"CASE WHEN {value} IS NOT NULL THEN {made} END"
-    parts = (f"{quoted(n)} := {_instants(f'{value}.{quoted(n)}', t)}" for n, t in kind.parts)
-    return f"CASE WHEN {value} IS NOT NULL THEN struct_pack({', '.join(parts)}) END"
-
-
-def _has_instants(kind: Type) -> bool:
-    return kind.name == "timestamp" or any(_has_instants(part) for _, part in kind.parts)
 
 
 def path_of(url: str) -> str:
@@ -214,12 +258,3 @@ def _readable(file: Mapping[str, Any]) -> str:
     if not remote.is_remote(path):
         return path
     return remote.readable(path, int(file["size"]), file["version"] or "")
-
-
-def _parquet(files: str, node: PlanNode) -> str:
-    return f"read_parquet({files}, hive_partitioning = false, file_row_number = true)"
-
-
-_FORMATS: dict[str, Callable[[str, PlanNode], str]] = {
-    _PARQUET: _parquet,
-}

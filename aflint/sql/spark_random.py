@@ -33,10 +33,20 @@ def hashed_seed(seed: int) -> int:
 def _murmur3(data: bytes, seed: int) -> int:
     h = seed
     for at in range(0, len(data), 4):
-        k = int.from_bytes(data[at : at + 4], "little") * 0xCC9E2D51 & _WORD
-        h ^= (k << 15 | k >> 17) * 0x1B873593 & _WORD
-        h = ((h << 13 | h >> 19) * 5 + 0xE6546B64) & _WORD
-    h ^= len(data)
+        h = murmur3_mixed(h, int.from_bytes(data[at : at + 4], "little"))
+    return murmur3_finished(h, len(data))
+
+
+def murmur3_mixed(h: int, word: int) -> int:
+    """Return the state of murmur3 after one more word."""
+    k = word * 0xCC9E2D51 & _WORD
+    h ^= (k << 15 | k >> 17) * 0x1B873593 & _WORD
+    return ((h << 13 | h >> 19) * 5 + 0xE6546B64) & _WORD
+
+
+def murmur3_finished(h: int, size: int) -> int:
+    """Return the hash that a state of murmur3 comes to after so many bytes."""
+    h ^= size
     h = (h ^ h >> 16) * 0x85EBCA6B & _WORD
     h = (h ^ h >> 13) * 0xC2B2AE35 & _WORD
     return h ^ h >> 16

@@ -277,6 +277,8 @@ class Stage:
     shared: dict[int, tuple[str, Relation]] = field(default_factory=dict)
     """The name and the rows of each exchange without one that is used several times."""
     joins: bool = False
+    names_files: bool = False
+    """Whether a scan that is written has a column for the paths of its rows' files."""
     splittable: set[int] = field(default_factory=set)
     exchanged: dict[int, Exchanged] = field(default_factory=dict)
     _names: int = 0

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from aflint.executor.context import TaskContext, in_task, task_context
-from aflint.sql import remote
+from aflint.sql import python_functions, remote
 from aflint.sql.batches import Batches, encoded
-from aflint.sql.errors import explained, out_of_memory
+from aflint.sql.errors import explained, out_of_memory, unread
 from aflint.sql.lines import LineFiles
+from aflint.sql.parquet_files import ParquetFiles
 from aflint.sql.sinks.files import FileSink
 from aflint.sql.types import Type, quoted
 
@@ -155,11 +156,9 @@ class StageTask:
             cursor.execute(f"SET TimeZone = '{self.time_zone}'")
             if "getvariable('partition')" in self.query:
                 cursor.execute(f"SET VARIABLE partition = {partition}")
-                if "aflint_" in self.query:
-                    from aflint.sql import spark_random  # which few queries need
-
-                    # By the connection that stays: a cursor lets go of its functions as it closes
-                    spark_random.register(_connection, self.query)
+            if "aflint_" in self.query:
+                # By the connection that stays: a cursor lets go of its functions as it closes
+                python_functions.register(_connection, self.query)
             for name, value in self.variables:
                 cursor.execute(f"SET VARIABLE {name} = $1", [value])
             for given, broadcast in self.broadcasts:
@@ -176,10 +175,12 @@ class StageTask:
                 yield from placed(cursor, self.query, self.placing, partition)
         except OutOfMemoryException as error:
             raise out_of_memory(str(error)) from None
-        except Error as error:
+        except Exception as error:  # of DuckDB's, or of Arrow's stream of lines
             if (failure := remote.failure()) is not None:
-                raise failure from None
-            raise explained(str(error)) from None
+                raise unread(failure) from None
+            if isinstance(error, Error):
+                raise explained(str(error)) from None
+            raise
         finally:
             cursor.close()
 
@@ -197,11 +198,9 @@ class StageTask:
 def _set(cursor: Any, variables: Mapping[str, Any]) -> None:
     """Set the variables that say what a query reads."""
     for name, value in variables.items():
-        if isinstance(value, LineFiles):
+        if isinstance(value, LineFiles | ParquetFiles):
             value.view(cursor, name)
             continue
-        if isinstance(value, list) and value[0].startswith(remote.SCHEME):
-            remote.register(cursor)
         cursor.execute(f"SET VARIABLE {name} = $1", [value])
 
 

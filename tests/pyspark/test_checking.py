@@ -85,3 +85,24 @@ def test_the_command_says_why_and_ends_with_1_where_anything_is_refused(tmp_path
     done = CliRunner().invoke(app, ["check", str(tmp_path / "none.py")])
     assert done.exit_code == 1
     assert "cannot be read" in done.output
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'spark.read.format("orc").load("t")',
+        'spark.read.option("a", 1).format("orc").schema("a INT").load("t")',
+        'spark.read.load("t", format="orc")',
+        'frame.write.mode("append").format("ORC").save("t")',
+        'frame.write.save("t", "orc", format="orc")',
+        'frame.write.orc("t")',
+    ],
+)
+def test_a_format_that_is_not_read_or_written_is_told_of(call: str) -> None:
+    (found,) = (each for each in check(call, "app.py") if each.verdict == "refused")
+    assert "orc" in found.what
+    assert "Parquet" in found.why
+
+
+def test_a_format_of_something_else_is_none() -> None:
+    assert not check('"{}".format("orc")', "app.py")

@@ -486,7 +486,20 @@ JSON = {
         """get_json_object(t, '$.a')""",
         """get_json_object('{"a": "' || u || '"}', '$.a')""",
     ),
+    "from_csv": (
+        "from_csv(t, 'a STRING, b INT')",
+        "from_csv(i || ',' || t, 'a INT, b STRING, _corrupt_record STRING')",
+        "from_csv(t || ';' || day, 'a STRING, b DATE', map('sep', ';'))",
+    ),
+    "to_csv": (
+        "to_csv(named_struct('a', i, 't', t, 'd', d, 'day', day, 'ts', ts, 'p', p))",
+        "to_csv(named_struct('t', u, 'day', day), map('sep', ';', 'dateFormat', 'dd.MM.yyyy'))",
+    ),
+    "schema_of": ("schema_of_csv('1,x')", "schema_of_json('{\"a\": [1, 2.5]}')"),
     "from_json": (
+        "from_json(t, 'a INT, _corrupt_record STRING')",
+        """from_json('{"a": "' || day || '", "b": 1.50}', 'a DATE, b STRING')""",
+        """from_json('{"a": "' || i || '/1/2020"}', 'a DATE', map('dateFormat', 'd/M/yyyy'))""",
         """from_json('{"a": ' || i || ', "b": "x"}', 'a INT, b STRING')""",
         """from_json('[1, 2, ' || i || ']', 'array<int>')""",
     ),
@@ -504,6 +517,16 @@ JSON = {
 HASHES = {
     "md5": ("md5(bin)", "md5(cast(t AS binary))", "md5(t)"),
     "sha1": ("sha1(t)", "sha(bin)"),
+    "hash": (
+        "hash(i, t, d, dec, p, day, ts, bin)",
+        "hash(f, l, b, st, ntz)",
+        "hash(repeat(t, 9), NULL, u)",
+    ),
+    "xxhash64": (
+        "xxhash64(i, t, d, dec, p, day, ts, bin)",
+        "xxhash64(f, l, b, st, ntz)",
+        "xxhash64(repeat(t, 29), repeat(u, 4))",
+    ),
     "sha2": ("sha2(t, 256)", "sha2(bin, 0)"),
 }
 
@@ -569,7 +592,7 @@ FAMILIES = {
 }  # fmt: skip
 
 REFUSED = (
-    "soundex(t)", "conv(t, 10, 16)", "crc32(bin)", "hash(i)", "xxhash64(t)", "sha2(t, 512)",
+    "soundex(t)", "conv(t, 10, 16)", "crc32(bin)", "hash(a)", "xxhash64(wide)", "sha2(t, 512)",
     "array_sort(a, (x, y) -> y - x)", "regexp_replace(t, 'x*', '-')", "regexp_like(t, '(?<=a)b')",
     "regexp_extract(t, '(a)\\\\1', 1)", "get_json_object(t, '$.*')", "date_format(ts, 'G')",
     "split(t, concat(u, ','))", "date_trunc('DAY', ts) + make_interval(0, id)",

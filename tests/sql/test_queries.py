@@ -207,3 +207,45 @@ def test_ids_tell_partitions_and_rows_apart(tables: Differential) -> None:
         "SELECT id, monotonically_increasing_id() AS m, spark_partition_id() AS p "
         "FROM range(0, 50, 1, 4)"
     )
+
+
+def test_nested_values_are_ordered_as_spark_orders_them(
+    spark: Differential, tmp_path: Path
+) -> None:
+    """Within them NULL is the least, NaN the most, and 0.0 is -0.0."""
+    import duckdb
+
+    rows = (
+        "({'a': 1.0, 'b': 'x'}, [1, 2], {'x': [1], 'y': {'z': 1}}, [{'a': 1}, {'a': NULL}])",
+        "({'a': NULL, 'b': 'x'}, [1, NULL], {'x': NULL, 'y': {'z': 1}}, [{'a': NULL}])",
+        "(NULL, NULL, NULL, NULL)",
+        "({'a': 'nan'::DOUBLE, 'b': NULL}, [], {'x': [NULL], 'y': NULL}, [])",
+        "({'a': -0.0, 'b': 'y'}, [1], {'x': [1], 'y': {'z': 'nan'::DOUBLE}}, [NULL, {'a': 2}])",
+        "({'a': 0.0, 'b': 'x'}, [NULL], {'x': [], 'y': {'z': NULL}}, [{'a': 2}, NULL])",
+        "({'a': 1.0, 'b': NULL}, [NULL, 1], {'x': [1], 'y': {'z': NULL}}, [{'a': 1}])",
+    )
+    with duckdb.connect() as connection:
+        connection.execute(
+            "CREATE TABLE t (id INT, s STRUCT(a DOUBLE, b VARCHAR), l INT[], "
+            "n STRUCT(x INT[], y STRUCT(z DOUBLE)), ll STRUCT(a INT)[])"
+        )
+        for number, row in enumerate(rows):
+            connection.execute(f"INSERT INTO t VALUES ({number}, {row[1:]}")
+        connection.execute(f"COPY t TO '{tmp_path}/t.parquet'")
+    spark.table("nested", tmp_path / "t.parquet")
+    for column in ("s", "l", "n", "ll"):
+        spark.check(f"SELECT id FROM nested ORDER BY {column}, id", ordered=True)
+        spark.check(f"SELECT id FROM nested ORDER BY {column} DESC, id", ordered=True)
+        spark.check(f"SELECT {column}, count(*) FROM nested GROUP BY {column}")
+        spark.check(
+            f"SELECT max({column}), min({column}), max_by(id, {column}), min_by(id, {column}), "
+            f"sort_array(collect_list({column})), sort_array(collect_list({column}), false), "
+            f"array_sort(collect_list({column})), array_max(collect_list({column})), "
+            f"array_min(collect_list({column})) FROM nested"
+        )
+        spark.check(
+            f"SELECT x.id, y.id, x.{column} < y.{column}, x.{column} >= y.{column}, "
+            f"x.{column} = y.{column}, rank() OVER (ORDER BY x.{column}, y.{column} DESC) "
+            "FROM nested x CROSS JOIN nested y"
+        )
+    assert "greatest" in str(spark.refused("SELECT greatest(s, s) FROM nested"))

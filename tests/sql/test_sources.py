@@ -256,3 +256,129 @@ def test_values_of_csv_are_read_as_spark_reads_them(files: Files, tmp_path: Path
     schema = ", ".join(f"c{i} {kind}" for i, kind in enumerate(kinds))
     files.read("csv", tmp_path, {}, f"t STRING, {schema}")
     files.spark.check("SELECT * FROM source")
+
+
+def _parquet(folder: Path, *selects: str) -> Path:
+    import duckdb
+
+    folder.mkdir()
+    with duckdb.connect() as connection:
+        for number, select in enumerate(selects):
+            connection.execute(f"COPY (SELECT {select}) TO '{folder}/{number}.parquet'")
+    return folder
+
+
+@pytest.mark.parametrize("options", [{}, {"mergeSchema": "true"}], ids=str)
+def test_a_column_that_a_file_has_not_is_null_in_its_rows(
+    files: Files, tmp_path: Path, options: dict[str, str]
+) -> None:
+    path = _parquet(
+        tmp_path / "t", "1 AS a, 'x' AS b", "2 AS a", "true AS z, 3 AS A, {'k': 1} AS s"
+    )
+    files.read("parquet", path, options)
+    files.spark.check("SELECT * FROM source")
+    files.spark.check("SELECT b, count(*) FROM source GROUP BY b")
+    with files.spark.one_task():
+        files.spark.check("SELECT * FROM source WHERE a > 1")
+    files.read("parquet", path, options, "b STRING, a BIGINT, q DATE, s STRUCT<k: INT>")
+    files.spark.check("SELECT * FROM source")
+
+
+_READABLE = {
+    "INT": ("BYTE", "INT", "BIGINT", "DOUBLE", "DECIMAL(10, 0)"),
+    "BIGINT": ("BIGINT", "DECIMAL(20, 0)"),
+    "FLOAT": ("DOUBLE", "FLOAT"),
+    "VARCHAR": ("STRING", "BINARY"),
+    "BLOB": ("STRING", "BINARY"),
+    "DATE": ("DATE", "TIMESTAMP_NTZ"),
+    "TIMESTAMP": ("TIMESTAMP", "TIMESTAMP_NTZ"),
+    "TIMESTAMPTZ": ("TIMESTAMP", "TIMESTAMP_NTZ"),
+    "DECIMAL(7, 2)": ("DECIMAL(9, 2)", "DECIMAL(9, 4)"),
+    "INT[]": ("ARRAY<INT>",),
+}
+_UNREADABLE = {
+    "INT": ("FLOAT", "STRING", "DECIMAL(5, 0)"),
+    "BIGINT": ("INT", "TIMESTAMP"),
+    "DOUBLE": ("FLOAT",),
+    "VARCHAR": ("INT",),
+    "DATE": ("TIMESTAMP",),
+    "DECIMAL(7, 2)": ("DECIMAL(7, 3)",),
+    "INT[]": ("INT",),
+}
+"""Types of columns in files, and those that Spark does not read them as."""
+
+
+def test_a_column_of_another_type_is_read_as_it_or_fails_as_on_spark(
+    files: Files, tmp_path: Path
+) -> None:
+    values = {"BLOB": "'x'", "DATE": "'2020-01-02'", "TIMESTAMP": "'2020-01-02 03:04:05'",
+              "TIMESTAMPTZ": "'2020-01-02 03:04:05+00'", "INT[]": "[1]"}  # fmt: skip
+    kinds = list(dict.fromkeys([*_READABLE, *_UNREADABLE]))
+    held = (f"CAST({values.get(kind, '1')} AS {kind}) AS c{i}" for i, kind in enumerate(kinds))
+    path = _parquet(tmp_path / "t", ", ".join(held))
+    for i, kind in enumerate(kinds):
+        for wanted in (*_READABLE.get(kind, ()), *_UNREADABLE.get(kind, ())):
+            files.read("parquet", path, {}, f"c{i} {wanted}")
+            if wanted in _UNREADABLE.get(kind, ()):
+                files.spark.check_fails("SELECT * FROM source")
+            else:
+                files.spark.check("SELECT * FROM source")
+
+
+ABOUT = "file_path file_name file_size file_block_start file_block_length file_modification_time"
+
+
+@pytest.mark.parametrize("source", ["parquet", "csv", "json", "text"])
+def test_rows_tell_of_their_files(files: Files, tmp_path: Path, source: str) -> None:
+    folder = _parquet(tmp_path / "a b%20\u00e9", "1 AS a, 'x' AS t", "2 AS a, 'y' AS t")
+    if source != "parquet":
+        for number in (0, 1):
+            (folder / f"{number}.parquet").unlink()
+            (folder / f"{number} 1.{source}").write_text(f'{{"a": {number}}}\n\n{{"a": 7}}\n')
+    about = ", ".join(f"_metadata.{name}" for name in ABOUT.split())
+    rows = f"{source}.`{folder}`"
+    for query in (
+        f"SELECT *, {about}, input_file_name() FROM {rows}",
+        f"SELECT input_file_name() AS f, count(*) FROM {rows} GROUP BY 1",
+        f"SELECT _metadata.file_name FROM {rows} WHERE input_file_name() LIKE '%/1%'",
+        f"SELECT count(*), input_file_name() FROM {rows} GROUP BY ALL",
+    ):
+        files.spark.check(query)
+        with files.spark.one_task():
+            files.spark.check(query)
+    if source == "parquet":
+        files.spark.check(f"SELECT a, _metadata.row_index FROM {rows}")
+    joined = f"SELECT input_file_name() FROM {rows} CROSS JOIN (SELECT DISTINCT id FROM range(2))"
+    assert "input_file_name()" in str(files.spark.refused(joined))
+
+
+@pytest.mark.parametrize("source", ["parquet", "csv", "json", "text"])
+def test_a_file_that_cannot_be_read_fails_with_sparks_class(
+    files: Files, tmp_path: Path, source: str
+) -> None:
+    schema = "value STRING" if source == "text" else "a INT"
+    damaged = {
+        "nonsense": (b"PAR1 nonsense", "parquet"),
+        "nothing": (b"PAR1", "parquet"),
+        "cut short": (gzip.compress(b'{"a": 1}\n' * 99)[:30], f"{source}.gz"),
+        "no gzip": (b'{"a": 1}\n', f"{source}.gz"),
+        "gone": (b"1\n" * 9, source),
+    }
+    for name, (data, ending) in damaged.items():
+        if (source == "parquet") != (ending == "parquet"):
+            continue
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / f"a.{ending}").write_bytes(data)
+        files.read(source, folder, {}, schema)
+        if name == "gone":
+            (folder / f"a.{ending}").unlink()
+        files.spark.check_fails("SELECT * FROM source")
+
+
+def test_orc_is_refused_with_a_way_out(files: Files, tmp_path: Path) -> None:
+    files.spark.frame("SELECT 1 AS a").write().orc(str(tmp_path / "t"))
+    files.read("orc", tmp_path / "t")
+    error = files.spark.refused("SELECT * FROM source")
+    assert "Orc" in str(error)
+    assert "spark.aflint.fallback=spark" in str(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aflint.sql.expressions.arithmetic import divided
+from aflint.sql.expressions.orders import comparable
 from aflint.sql.expressions.parts import Aggregate, Part, own
 from aflint.sql.expressions.pivots import pivot_first
 from aflint.sql.expressions.statistics import STATISTICS
@@ -27,6 +28,8 @@ def rule_of(function: Expression) -> Aggregate | None:
     name = function.kind
     if name == "PivotFirst":
         return pivot_first(function)
+    if name in ("Max", "Min") and function.children[0].type.parts:
+        return _nested_extreme(f"arg_{name.lower()}", function.children[0].type)
     if name in ("First", "Last") and function.fields["ignoreNulls"]:
         name += "IgnoringNulls"
     if name == "Sum" and function.mode in ("TRY", "LEGACY"):
@@ -56,6 +59,10 @@ _COUNT = Part("count({0})", "sum({0})", "BIGINT", nothing="0")
 def _simple(call: str) -> Aggregate:
     """An aggregate that is merged as it is made, such as a maximum."""
     return Aggregate((Part(call, call, own),))
+
+
+def _nested_extreme(call: str, kind: Type) -> Aggregate:
+    return _simple(f"{call}({{0}}, {comparable('{0}', kind)})")
 
 
 def _choosing(call: str) -> Aggregate:

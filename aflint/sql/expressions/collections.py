@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
+from aflint.sql.expressions.orders import with_keys
 from aflint.sql.expressions.strings import joined
 from aflint.sql.plan import Expression
-from aflint.sql.types import Type, quoted, text
+from aflint.sql.types import quoted, text
 
 _DAY = 86_400_000_000
 _MONTHS = ("interval month", "interval year")
@@ -44,14 +45,6 @@ def _size(expression: Expression, emit: Emitter) -> str:
 def absent(*values: str) -> str:
     """Return SQL that holds where a value is NULL."""
     return " OR ".join(f"{each} IS NULL" for each in values)
-
-
-def _simple_items(kind: Type, what: Expression) -> None:
-    """Raise UnsupportedPlanError for items that are nested: DuckDB compares NULLs within them
-    otherwise.
-    """
-    if kind.part("element").parts:
-        raise UnsupportedPlanError(f"{what.kind} of arrays of {kind.part('element')}")
 
 
 # ---- items of one array
@@ -120,8 +113,11 @@ def _position(expression: Expression, emit: Emitter) -> str:
 
 def _extreme(call: str) -> Rule:
     def rule(expression: Expression, emit: Emitter) -> str:
-        _simple_items(expression.children[0].type, expression)
-        return f"{call}({emit(expression.children[0])})"
+        (child,) = expression.children
+        kind = child.type.part("element")
+        if not kind.parts:
+            return f"{call}({emit(child)})"
+        return f"{call}({with_keys(emit(child), kind)}).value"
 
     return rule
 
@@ -137,12 +133,10 @@ def distinct(items: str, emit: Emitter) -> str:
 
 
 def _distinct(expression: Expression, emit: Emitter) -> str:
-    _simple_items(expression.type, expression)
     return emit.once(emit.all(expression.children), lambda items: distinct(items, emit))
 
 
 def _joined_sets(expression: Expression, emit: Emitter) -> str:
-    _simple_items(expression.type, expression)
     item, kind = emit.name("item"), expression.type.duckdb
 
     def write(left: str, right: str) -> str:
@@ -218,24 +212,32 @@ def _repeated(expression: Expression, emit: Emitter) -> str:
 def _sorted(expression: Expression, emit: Emitter) -> str:
     """`sort_array`: NULLs first, or last where descending."""
     items, order = expression.children
-    _simple_items(items.type, expression)
     ascending = emit.literal(order, "an order") == "true"
     how = "'ASC', 'NULLS FIRST'" if ascending else "'DESC', 'NULLS LAST'"
-    return f"list_sort({emit(items)}, {how})"
+    return _in_order(items, how, emit)
+
+
+def _in_order(items: Expression, how: str, emit: Emitter) -> str:
+    kind = items.type.part("element")
+    if not kind.parts:
+        return f"list_sort({emit(items)}, {how})"
+    found = f"list_sort({with_keys(emit(items), kind)}, {how})"
+    return f"list_transform({found}, lambda pair: pair.value)"
 
 
 def _sorted_by(expression: Expression, emit: Emitter) -> str:
     """`array_sort` in its own order, which has NULLs last."""
     items, order = expression.fields["argument"], expression.fields["function"]
-    _simple_items(items.type, expression)
-    if not str(order).startswith(_OWN_ORDER):
+    if not str(order).startswith(_OWN_ORDERS):
         raise UnsupportedPlanError("array_sort by a function of the user's")
-    return f"list_sort({emit(items)}, 'ASC', 'NULLS LAST')"
+    return _in_order(items, "'ASC', 'NULLS LAST'", emit)
 
 
-_OWN_ORDER = (
+_LESS = "If(LessThan(left, right), -1, If(GreaterThan(left, right), 1, 0))"
+_OWN_ORDERS = (
     "LambdaFunction(If(And(IsNull(left), IsNull(right)), 0, If(IsNull(left), 1, "
-    "If(IsNull(right), -1, If(LessThan(left, right), -1, If(GreaterThan(left, right), 1, 0)))))"
+    f"If(IsNull(right), -1, {_LESS})))",
+    f"LambdaFunction({_LESS}",  # of items that are never NULL
 )
 
 

@@ -37,13 +37,19 @@ def _tried(expression: Expression, emit: Emitter) -> str:
     return f"TRY({sql})"
 
 
+def _extreme(expression: Expression, emit: Emitter) -> str:
+    if expression.type.parts:
+        raise UnsupportedPlanError(f"{expression.kind.lower()} of {expression.type}")
+    return f"{expression.kind.lower()}({', '.join(emit.all(expression.children))})"
+
+
 RULES: dict[str, Rule] = {
     "RaiseError": _raised,
     "TryEval": _tried,
     "If": "CASE WHEN {0} THEN {1} ELSE {2} END",
     "CaseWhen": _case,
     "Coalesce": "coalesce({*})",
-    "Least": "least({*})",
-    "Greatest": "greatest({*})",
+    "Least": _extreme,
+    "Greatest": _extreme,
     "NaNvl": "CASE WHEN isnan({0}) THEN {1} ELSE {0} END",
 }

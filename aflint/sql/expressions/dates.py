@@ -174,12 +174,7 @@ def _parsed(expression: Expression, emit: Emitter) -> str:
         if expression.type.name == "timestamp":
             made = patterns.zoned(local, emit.time_zone, emit)
             if offset:
-                minutes = (
-                    f"TRY_CAST({offset}[2:3] AS BIGINT) * 60 + TRY_CAST({offset}[5:6] AS BIGINT)"
-                )
-                behind = f"CASE {offset}[1] WHEN '-' THEN -1 ELSE 1 END * ({minutes})"
-                moved = f"CASE {offset} WHEN 'Z' THEN 0 ELSE {behind} END"
-                made = f"timezone('UTC', {local} - to_minutes({moved}))"
+                made = patterns.shifted(local, offset)
         if not expression.fields.get("failOnError"):
             return made
         message = "A text does not fit the pattern. Use `try_to_timestamp` to tolerate it."

@@ -31,6 +31,14 @@ def zoned(local: str, zone: str, emit: Emitter) -> str:
     return emit.once([local], first)
 
 
+def shifted(local: str, offset: str) -> str:
+    """Return the moment that a TIMESTAMP is by clocks that are an offset from UTC, a text."""
+    minutes = f"TRY_CAST({offset}[2:3] AS BIGINT) * 60 + TRY_CAST({offset}[-2:] AS BIGINT)"
+    behind = f"CASE {offset}[1] WHEN '-' THEN -1 ELSE 1 END * ({minutes})"
+    moved = f"CASE {offset} WHEN 'Z' THEN 0 ELSE {behind} END"
+    return f"timezone('UTC', {local} - to_minutes({moved}))"
+
+
 def _tokens(pattern: str) -> list[tuple[str, str]]:
     """Return the pieces of a pattern: ("", literal text) or (letters, "")."""
     found, at = [], 0

@@ -18,13 +18,14 @@ class Emitter:
 
     `scalars` collects the subqueries whose values are to be known before the SQL can run, by the
     name of the variable that is to hold each. `columns` says what stands for a named expression
-    where that is not its own column.
+    where that is not its own column; `file` for the path of a row's file.
     """
 
     rules: Mapping[str, Any]
     time_zone: str = "UTC"
     scalars: dict[str, tuple[PlanNode, Expression]] = field(default_factory=dict)
     columns: dict[int, str] = field(default_factory=dict)
+    file: str = ""
     _names: int = 0
 
     def name(self, prefix: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
-from aflint.sql.expressions.jsons import to_json
+from aflint.sql.expressions.jsons import strict, to_json
 from aflint.sql.plan import Expression
 
 
@@ -93,18 +93,16 @@ def _quoted(arguments: list[Expression], emit: Emitter) -> str:
 
 def _json_count(arguments: list[Expression], emit: Emitter) -> str:
     def write(value: str) -> str:
-        good = f"json_valid({value}) AND json_type({value}) = 'ARRAY'"
-        return f"CASE WHEN {good} THEN json_array_length({value}) END"
+        return f"CASE json_type({value}) WHEN 'ARRAY' THEN json_array_length({value}) END"
 
-    return emit.once([emit(arguments[0])], write)
+    return emit.once([emit.once([emit(arguments[0])], strict)], write)
 
 
 def _json_keys(arguments: list[Expression], emit: Emitter) -> str:
     def write(value: str) -> str:
-        good = f"json_valid({value}) AND json_type({value}) = 'OBJECT'"
-        return f"CASE WHEN {good} THEN json_keys({value}) END"
+        return f"CASE json_type({value}) WHEN 'OBJECT' THEN json_keys({value}) END"
 
-    return emit.once([emit(arguments[0])], write)
+    return emit.once([emit.once([emit(arguments[0])], strict)], write)
 
 
 _METHODS: dict[str, Callable[[list[Expression], Emitter], str]] = {

@@ -1,30 +1,40 @@
 """JSON: texts of it read by a path or by a schema, and values written as it.
 
-Spark also reads texts that are no strict JSON, with single quotes or cut short; DuckDB does not,
-and such a text is an error where Spark may find something in it.
+Spark also reads texts that are no strict JSON, which DuckDB does not: see `lenient_json`.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.datetime_patterns import formatted
 from aflint.sql.expressions.emitter import Emitter, Rule, cast
-from aflint.sql.expressions.text_casts import READERS, written
+from aflint.sql.expressions.text_casts import READERS, moment, written
+from aflint.sql.modes import IN_TEXT, mode_of
 from aflint.sql.plan import Expression
+from aflint.sql.python_functions import JAVA_JSON, STRICT_JSON
 from aflint.sql.types import Type, parse_type, quoted, text
 
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z_0-9]*)|\['([^'\]\"]+)'\]|\[(\d+)\]")
-LENIENT = "'[UNSUPPORTED_FEATURE] aflint reads strict JSON only, which a text is not.'"
 
 
-def _valid(value: str, then: str) -> str:
-    """Return `then` for strict JSON, and NULL for a text in which Spark finds nothing either."""
-    begun = rf"regexp_matches({value}, '^\s*[{{\[]')"
-    return f"CASE WHEN json_valid({value}) THEN {then} WHEN {begun} THEN error({LENIENT}) END"
+def strict(value: str, words: bool = False, last: bool = False) -> str:
+    """Return the JSON that a text is to Spark, NULL where it is none. With `words` it may have NaN
+    and infinite numbers, as in files; with `last`, of an object's values of one name the last
+    counts.
+    """
+    good = f"json_valid({value}) AND NOT regexp_matches({value}, {text(_LENIENT)})"
+    if last:
+        good += f" AND len(json_keys({value})) = list_unique(json_keys({value}))"
+    called = f"{STRICT_JSON}({value}, {str(words).lower()}, {str(last).lower()})"
+    return f"CASE WHEN {good} THEN {value} ELSE {called} END"
 
 
+_LENIENT = r"(?i),\s*[}\]]|(^|[:\[,])\s*[+-]?(nan|inf)"
+"""What DuckDB takes for JSON and Spark may not."""
 _ANEW = "'[UNSUPPORTED_FEATURE] aflint does not read this number or object of JSON as it stands.'"
 
 
@@ -43,32 +53,39 @@ def _object(expression: Expression, emit: Emitter) -> str:
     place = text("$" + "".join(steps))
 
     def write(value: str) -> str:
-        node = f"json_extract({value}, {place})"
-        fractions = f"regexp_matches({node}::VARCHAR, '[0-9][.eE][0-9+-]')"
-        found = (
-            f"CASE WHEN json_type({node}) = 'NULL' THEN NULL WHEN json_type({node}) = 'VARCHAR' "
-            f"THEN {node} ->> '$' WHEN {fractions} THEN error({_FRACTION}) "
-            f"ELSE {node}::VARCHAR END"
-        )
-        return _valid(value, found)
+        found = as_text(f"json_extract({value}, {place})")
+        null = f"json_type({value}) = 'NULL'"
+        return found if steps else f"CASE WHEN {null} THEN 'null' ELSE {found} END"
 
-    return emit.once([emit(value)], write)
+    return emit.once([emit.once([emit(value)], strict)], write)
 
 
-_FRACTION = "'[UNSUPPORTED_FEATURE] aflint does not give fractions within JSON as text.'"
+def as_text(node: str) -> str:
+    """Return a part of a JSON text as a text itself: a string as it is, all else as JSON."""
+    shown = f"{node}::VARCHAR"
+    javas = r"[0-9][.eE][0-9+-]|[\x{10000}-\x{10FFFF}]"
+    return (
+        f"CASE json_type({node}) WHEN 'NULL' THEN NULL WHEN 'VARCHAR' THEN {node} ->> '$' "
+        f"ELSE CASE WHEN regexp_matches({shown}, '{javas}') THEN {JAVA_JSON}({shown}) "
+        f"ELSE {shown} END END"
+    )
 
 
 def _read(expression: Expression, emit: Emitter) -> str:
     """`from_json`: what does not fit its type is NULL."""
-    if expression.fields["options"]:
-        raise UnsupportedPlanError("from_json with options")
-    kind = parse_type(expression.fields["schema"])
-    if kind.name == "struct" and any(name == "_corrupt_record" for name, _ in kind.parts):
-        raise UnsupportedPlanError("from_json with _corrupt_record")
+    options = {name.lower(): value for name, value in expression.fields["options"].items()}
+    if unknown := sorted(options.keys() - _OPTIONS):
+        raise UnsupportedPlanError(f"the option {unknown[0]} of from_json")
+    kind, mode = parse_type(expression.fields["schema"]), mode_of(options)
+    corrupt = options.get("columnnameofcorruptrecord", "_corrupt_record")
+    told = kind.name == "struct" and any(name == corrupt for name, _ in kind.parts)
+    if told or mode != "PERMISSIVE":
+        return cast(_judged(expression, kind, options, emit), kind.duckdb)
 
     def write(value: str) -> str:
-        node = f"CAST({value} AS JSON)"
-        made = typed(node, kind, emit)
+        node = f"CAST({emit.once([value], lambda v: strict(v, words=True, last=True))} AS JSON)"
+        how = Reading(value, exact=False, options=options)
+        made = emit.once([node], lambda name: _root(name, kind, emit, how))
         if kind.name == "struct":  # a text that is no object has a row of NULLs
             nothing = cast(
                 f"struct_pack({', '.join(f'{quoted(n)} := NULL' for n, _ in kind.parts)})",
@@ -76,38 +93,107 @@ def _read(expression: Expression, emit: Emitter) -> str:
             )
             made = f"coalesce({made}, {nothing})"
         begun = rf"regexp_matches({value}, '\S')"
-        return f"CASE WHEN json_valid({value}) THEN {made} WHEN {begun} THEN error({LENIENT}) END"
+        return f"CASE WHEN {begun} THEN {made} END"
 
     return cast(emit.once([emit(expression.children[0])], write), kind.duckdb)
 
 
-def typed(node: str, kind: Type, emit: Emitter, whole: str = "") -> str:
-    """Return a part of a JSON text as a value of a type, NULL where it is none. `whole` is the text
-    that it is a part of, where what is no string is to be a string as it stands there.
+_OPTIONS = {
+    "mode", "columnnameofcorruptrecord", "dateformat", "timestampformat", "timestampntzformat",
+    "timezone",
+}  # fmt: skip
+
+
+def _judged(expression: Expression, kind: Type, options: Mapping[str, str], emit: Emitter) -> str:
+    """Return the row of a text by a mode, or with the text itself where it is no good."""
+    mode = mode_of(options)
+    corrupt = options.get("columnnameofcorruptrecord", "_corrupt_record")
+    parts = [(name, part) for name, part in kind.parts if name != corrupt]
+    nested = [name for name, part in parts if part.parts]
+    if kind.name != "struct" or nested or mode == "DROPMALFORMED":
+        raise UnsupportedPlanError(f"from_json of {kind} with the mode {mode} or {corrupt}")
+
+    def write(value: str) -> str:
+        doc = emit.name("doc")
+        how = Reading(value, exact=False, options=options)
+        read, wrong = {}, [f"coalesce(json_type({doc}), '') <> 'OBJECT'"]
+        for name, part in parts:
+            node = f"json_extract({doc}, {text('$.' + quoted(name))})"
+            read[name] = typed(node, part, emit, how)
+            wrong.append(
+                f"(coalesce(json_type({node}), 'NULL') <> 'NULL' AND {read[name]} IS NULL)"
+            )
+        bad = " OR ".join(wrong)
+        if len(parts) < len(kind.parts):
+            read[corrupt] = f"CASE WHEN {bad} THEN {value} END"
+        made = f"struct_pack({', '.join(f'{quoted(n)} := {read[n]}' for n, _ in kind.parts)})"
+        if mode == "FAILFAST":
+            made = f"CASE WHEN {bad} THEN error({text(IN_TEXT)}) ELSE {made} END"
+        strictly = emit.once([value], lambda v: strict(v, words=True, last=True))
+        found = f"list_transform([CAST({strictly} AS JSON)], lambda {doc}: {made})[1]"
+        return f"CASE WHEN regexp_matches({value}, '\\S') THEN {found} END"
+
+    return emit.once([emit(expression.children[0])], write)
+
+
+def _root(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
+    """Return a text's value. One object is an array of it, where it is to be an array of structs;
+    an array with an item that is no object is none.
     """
-    return emit.once([node], lambda name: _value(name, kind, emit, whole))
+    made = typed(node, kind, emit, how)
+    if kind.name != "array" or kind.part("element").name != "struct":
+        return made
+    item = emit.name("item")
+    alone = f"[{typed(node, kind.part('element'), emit, how)}]"
+    none = f"list_filter({made}, lambda {item}: {item} IS NULL)"
+    return (
+        f"CASE json_type({node}) WHEN 'OBJECT' THEN {alone} "
+        f"WHEN 'ARRAY' THEN CASE WHEN len({none}) = 0 THEN {made} END END"
+    )
 
 
-def _value(node: str, kind: Type, emit: Emitter, whole: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How values are read: `whole` is the text that they are parts of. If `exact`, what is no
+    string is read as a string as it stands there; else as Java writes it.
+    """
+
+    whole: str
+    exact: bool
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def typed(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
+    """Return a part of a JSON text as a value of a type, NULL where it is none."""
+    return emit.once([node], lambda name: _value(name, kind, emit, how))
+
+
+def _value(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
+    whole = how.whole
     is_a = f"json_type({node})"
     match kind.name:
         case "string":
+            if not how.exact:
+                return as_text(node)
+            # DuckDB writes it anew, in most cases as it was
             other = f"{node}::VARCHAR"
-            if whole:  # DuckDB writes it anew, in most cases as it was
-                anew = f"NOT contains({whole}, {other}) AND {is_a} <> 'BOOLEAN'"
-                other = f"CASE WHEN {anew} THEN error({_ANEW}) ELSE {other} END"
+            anew = f"NOT contains({whole}, {other}) AND {is_a} <> 'BOOLEAN'"
             return (
                 f"CASE {is_a} WHEN 'NULL' THEN NULL WHEN 'VARCHAR' THEN {node} ->> '$' "
-                f"ELSE {other} END"
+                f"ELSE CASE WHEN {anew} THEN error({_ANEW}) ELSE {other} END END"
             )
-        case "date" | "timestamp" | "timestamp_ntz" if whole:
-            found = READERS[kind.name](f"({node} ->> '$')", kind, emit)
+        case "date" | "timestamp" | "timestamp_ntz":
+            found = moment(f"({node} ->> '$')", kind, how.options, emit)
             return f"CASE WHEN {is_a} = 'VARCHAR' THEN {found} END"
-        case "decimal" if whole:
-            number = f"TRY_CAST({node} ->> '$' AS {kind.duckdb})"
-            long = f"{is_a} = 'DOUBLE' AND NOT contains({whole}, {node} ->> '$')"
+        case "decimal":
+            shown = f"({node} ->> '$')"
+            number = f"TRY_CAST({shown} AS {kind.duckdb})"
+            # What has fewer digits is exact as DuckDB keeps it, though perhaps written otherwise
+            digits = f"length(regexp_replace({shown}, '[eE].*|[^0-9]', '', 'g')) > 15"
+            long = f"{is_a} = 'DOUBLE' AND {digits} AND NOT contains({whole}, {shown})"
+            read = READERS["decimal"](f"replace({shown}, ',', '')", kind, emit)
             return (
-                f"CASE WHEN {long} THEN error({_ANEW}) "
+                f"CASE WHEN {long} THEN error({_ANEW}) WHEN {is_a} = 'VARCHAR' THEN {read} "
                 f"WHEN {is_a} IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN {number} END"
             )
         case "boolean":
@@ -116,8 +202,8 @@ def _value(node: str, kind: Type, emit: Emitter, whole: str) -> str:
             number = f"TRY_CAST({node} ->> '$' AS {kind.duckdb})"
             return f"CASE WHEN {is_a} IN ('BIGINT', 'UBIGINT') THEN {number} END"
         case "float" | "double":
-            number = f"TRY_CAST({node} ->> '$' AS {kind.duckdb})"
-            named = f"regexp_matches({node} ->> '$', '^([+-]?INF|[+-]?Infinity|NaN)$')"
+            number = f"TRY_CAST(trim({node} ->> '$', '\"') AS {kind.duckdb})"
+            named = f"regexp_matches({node} ->> '$', '^\"?([+-]?INF|[+-]?Infinity|NaN)\"?$')"
             return (
                 f"CASE WHEN {is_a} IN ('BIGINT', 'UBIGINT', 'DOUBLE') OR ({is_a} = 'VARCHAR' AND "
                 f"{named}) THEN {number} END"
@@ -125,13 +211,13 @@ def _value(node: str, kind: Type, emit: Emitter, whole: str) -> str:
         case "array":
             item = emit.name("item")
             items = f"CAST({node} AS JSON[])"
-            made = typed(item, kind.part("element"), emit, whole)
+            made = typed(item, kind.part("element"), emit, how)
             listed = f"list_transform({items}, lambda {item}: {made})"
-            return f"CASE WHEN {is_a} = 'ARRAY' THEN {listed} END"
+            return f"CASE WHEN {is_a} = 'ARRAY' THEN {_all_good(items, listed, emit)} END"
         case "struct":
             members = ", ".join(
                 f"{quoted(name)} := "
-                + typed(f"json_extract({node}, {text('$.' + quoted(name))})", part, emit, whole)
+                + typed(f"json_extract({node}, {text('$.' + quoted(name))})", part, emit, how)
                 for name, part in kind.parts
             )
             made = cast(f"struct_pack({members})", kind.duckdb)
@@ -140,10 +226,22 @@ def _value(node: str, kind: Type, emit: Emitter, whole: str) -> str:
             key = emit.name("key")
             keys = f"json_keys({node})"
             item = f"json_extract({node}, '$.\"' || {key} || '\"')"
-            made = typed(item, kind.part("value"), emit, whole)
+            made = typed(item, kind.part("value"), emit, how)
             values = f"list_transform({keys}, lambda {key}: {made})"
-            return f"CASE WHEN {is_a} = 'OBJECT' THEN map({keys}, {values}) END"
+            given = f"list_transform({keys}, lambda {key}: {item})"
+            good = _all_good(given, values, emit)
+            mapped = emit.once(
+                [good], lambda v: f"CASE WHEN {v} IS NOT NULL THEN map({keys}, {v}) END"
+            )
+            return f"CASE WHEN {is_a} = 'OBJECT' THEN {mapped} END"
     raise UnsupportedPlanError(f"reading JSON as {kind}")
+
+
+def _all_good(items: str, values: str, emit: Emitter) -> str:
+    """Return the values of items of JSON, NULL where one of them does not fit its type."""
+    item = emit.name("item")
+    given = f"len(list_filter({items}, lambda {item}: json_type({item}) <> 'NULL'))"
+    return emit.once([values], lambda v: f"CASE WHEN list_count({v}) = {given} THEN {v} END")
 
 
 # ---- writing

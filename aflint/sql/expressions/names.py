@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule
 from aflint.sql.plan import Expression
 from aflint.sql.types import literal
@@ -33,10 +34,19 @@ def _normalized(expression: Expression, emit: Emitter) -> str:
     return f"CASE WHEN {sql} = 0 THEN CAST(0 AS {kind}) ELSE {sql} END"
 
 
+def _file(expression: Expression, emit: Emitter) -> str:
+    if not emit.file:
+        raise UnsupportedPlanError(
+            "input_file_name() there", instead="Take it as a column right after reading the files."
+        )
+    return emit.file
+
+
 RULES: dict[str, Rule] = {
     "AttributeReference": _column,
     "Literal": _literal,
     "Alias": _child,
+    "InputFileName": _file,
     "ScalarSubquery": _subquery,
     "KnownFloatingPointNormalized": _child,
     "KnownNotNull": _child,

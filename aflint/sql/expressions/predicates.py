@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aflint.sql.expressions.emitter import Emitter, Rule
+from aflint.sql.expressions.orders import comparable
 from aflint.sql.plan import Expression
 from aflint.sql.types import literal
 
@@ -33,16 +34,24 @@ def _nothing(value: str) -> str:
     return f"CASE WHEN {value} IS NULL THEN NULL ELSE false END"
 
 
+def _compared(sign: str) -> Rule:
+    def rule(expression: Expression, emit: Emitter) -> str:
+        left, right = (comparable(emit(each), each.type) for each in expression.children)
+        return f"({left} {sign} {right})"
+
+    return rule
+
+
 RULES: dict[str, Rule] = {
     "And": "({0} AND {1})",
     "Or": "({0} OR {1})",
     "Not": "(NOT {0})",
     "EqualTo": "({0} = {1})",
     "EqualNullSafe": "({0} IS NOT DISTINCT FROM {1})",
-    "LessThan": "({0} < {1})",
-    "LessThanOrEqual": "({0} <= {1})",
-    "GreaterThan": "({0} > {1})",
-    "GreaterThanOrEqual": "({0} >= {1})",
+    "LessThan": _compared("<"),
+    "LessThanOrEqual": _compared("<="),
+    "GreaterThan": _compared(">"),
+    "GreaterThanOrEqual": _compared(">="),
     "IsNull": "({0} IS NULL)",
     "IsNotNull": "({0} IS NOT NULL)",
     "IsNaN": "coalesce(isnan({0}), false)",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.arithmetic import wrapped
+from aflint.sql.expressions.orders import comparable
 from aflint.sql.expressions.parts import Aggregate, Part, own
 from aflint.sql.expressions.strings import joined
 from aflint.sql.plan import Expression
@@ -184,9 +185,21 @@ def _by(call: str) -> Aggregate:
         (
             Part(f"arg_{call}_null({{0}}, {{1}})", f"arg_{call}_null({{0}}, {{1}})", own,
                  "{1} IS NOT NULL", "{1} IS NOT NULL"),
-            Part(f"{call}({{1}})", f"{call}({{1}})", lambda f: f.children[1].type.duckdb),
-        )
+            Part(f"{call}({{1}})", f"{call}({{1}})",
+                 lambda f: "BLOB" if f.children[1].type.parts else f.children[1].type.duckdb),
+        ),
+        arguments=_with_key,
     )  # fmt: skip
+
+
+def _with_key(function: Expression, given: list[str]) -> list[str]:
+    """What is nested is compared by its key."""
+    value, by = given
+    kind = function.children[1].type
+    if not kind.parts:
+        return given
+    key = f"create_sort_key({comparable(by, kind)}, 'ASC NULLS FIRST')"
+    return [value, f"CASE WHEN {by} IS NOT NULL THEN {key} END"]
 
 
 def _tried(function: Expression, parts: list[str]) -> str:

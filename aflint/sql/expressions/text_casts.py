@@ -6,10 +6,10 @@ of that under ANSI.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions.datetime_patterns import zoned
+from aflint.sql.expressions.datetime_patterns import read, shifted, zoned
 from aflint.sql.expressions.emitter import Emitter, failing
 from aflint.sql.types import Type, text
 
@@ -220,3 +220,26 @@ READERS: dict[str, Callable[[str, Type, Emitter], str]] = {
     "timestamp": _timestamp,
     "timestamp_ntz": _timestamp,
 }
+
+
+def moment(value: str, kind: Type, options: Mapping[str, str], emit: Emitter) -> str:
+    """Return a text of a file as a date or time, by the options of files for them, NULL where it is
+    none.
+    """
+    zone = options.get("timezone", emit.time_zone)
+    option = {"date": "dateformat", "timestamp": "timestampformat"}
+    pattern = options.get(option.get(kind.name, "timestampntzformat"), "")
+    if not pattern:
+        if zone != emit.time_zone and kind.name == "timestamp":
+            raise UnsupportedPlanError("the option timeZone without timestampFormat")
+        found = READERS[kind.name](value, kind, emit)
+        if kind.name != "timestamp_ntz":
+            return found
+        whole = rf"[+-]?[0-9]{{4,7}}(-[0-9]{{1,2}}(-[0-9]{{1,2}}({_TIME}|[ T])?)?)?"
+        return _matching(value, whole, found)  # with no zone
+    local, offset = read(value, pattern)
+    if kind.name != "timestamp":
+        if offset:
+            raise UnsupportedPlanError(f"reading {kind} with a zone, by {pattern!r}")
+        return local
+    return shifted(local, offset) if offset else zoned(local, zone, emit)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
+from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions import Emitter
 from aflint.sql.expressions.orders import ordered
 from aflint.sql.expressions.random import ROW
 from aflint.sql.operators.exchanges import gathered
 from aflint.sql.plan import Expression, PlanNode
+from aflint.sql.scans import FILE
 from aflint.sql.stages import Relation, Stage
 
 
@@ -23,16 +26,55 @@ def selected(expressions: Iterable[Expression], source: str, emit: Emitter) -> R
 
 
 def _project(node: PlanNode, stage: Stage) -> Relation:
-    child = stage.relation(node.child)
-    return selected(node.expressions("projectList"), f"FROM ({child.sql})", stage.emit)
+    items, carries = node.expressions("projectList"), stage.names_files
+    with _files_named(node, items, stage):
+        child = stage.relation(node.child)
+        made = selected(items, f"FROM ({child.sql})", stage.emit)
+    if not carries:
+        return made
+    files = made.sql.replace("SELECT ", f"SELECT {FILE}, ", 1)
+    return Relation(files, {FILE: "VARCHAR", **made.columns})
 
 
 def _filter(node: PlanNode, stage: Stage) -> Relation:
-    child = stage.relation(node.child)
-    condition = stage.emit(node.fields["condition"])
+    with _files_named(node, [node.fields["condition"]], stage):
+        child = stage.relation(node.child)
+        condition = stage.emit(node.fields["condition"])
     # What counts rows, as random numbers do, can stand behind the WHERE only
     word = "QUALIFY" if ROW in condition else "WHERE"
     return Relation(f"SELECT * FROM ({child.sql}) {word} {condition}", child.columns)
+
+
+@contextmanager
+def _files_named(node: PlanNode, items: list[Expression], stage: Stage) -> Iterator[None]:
+    """Have the scan below a step tell its rows' files, where the step asks for them, within a
+    block. Behind an exchange rows have no files.
+    """
+    before = stage.names_files, stage.emit.file
+    if any(each.kind == "InputFileName" for item in items for each in item.walk()):
+        below = node.child
+        while below.kind in _KEEP_FILES:
+            below = below.child
+        if below.kind != "FileSourceScanExec" and below.kind not in _NO_FILES:
+            raise UnsupportedPlanError(
+                f"input_file_name() over {below}", instead="Take it right after reading the files."
+            )
+        stage.names_files = below.kind == "FileSourceScanExec"
+        stage.emit.file = FILE if stage.names_files else "''"
+    try:
+        yield
+    finally:
+        stage.names_files, stage.emit.file = before
+
+
+_KEEP_FILES = (
+    "ColumnarToRowExec", "FilterExec", "InputAdapter", "ProjectExec", "WholeStageCodegenExec",
+)  # fmt: skip
+_NO_FILES = (
+    "CommandResultExec", "HashAggregateExec", "InMemoryTableScanExec", "LocalTableScanExec",
+    "ObjectHashAggregateExec", "OneRowRelationExec", "RangeExec", "RDDScanExec",
+    "ReusedExchangeExec", "ShuffleExchangeExec", "SortAggregateExec",
+)  # fmt: skip
 
 
 def _sort(node: PlanNode, stage: Stage) -> Relation:

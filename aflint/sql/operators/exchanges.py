@@ -10,7 +10,7 @@ from aflint.plan.lineage import Coalesced, Node, Union, Unresolved
 from aflint.plan.program import Return
 from aflint.sql import one_task
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions.orders import direction
+from aflint.sql.expressions.orders import direction, sort_key
 from aflint.sql.one_task import Room
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.stages import Relation, Stage, in_order
@@ -59,7 +59,7 @@ def _placed(node: PlanNode, below: Stage, relation: Relation) -> Node:
     partitions = int(fields["numPartitions"])
     if kind == "HashPartitioning":
         keys = tuple(
-            (f"key{i}", each.type, below.emit(each)) for i, each in enumerate(fields["expressions"])
+            (f"key{i}", *_placed_by(each, below)) for i, each in enumerate(fields["expressions"])
         )
         added = ", ".join(f"{sql} AS {key}" for key, _, sql in keys)
         query = f"SELECT *, {added} FROM ({relation.sql})"
@@ -75,6 +75,18 @@ def _placed(node: PlanNode, below: Stage, relation: Relation) -> Node:
     raise UnsupportedPlanError(f"an exchange by {kind}")
 
 
+def _placed_by(key: Expression, below: Stage) -> tuple[Type, str]:
+    """Return what a key is hashed by: itself, but for arrays, which only have to lie together."""
+    sql, kind = below.emit(key), key.type
+    if not _has_arrays(kind):
+        return kind, sql
+    return Type("long"), f"(hash({sql}) >> 1)::BIGINT"
+
+
+def _has_arrays(kind: Type) -> bool:
+    return kind.name == "array" or any(_has_arrays(part) for _, part in kind.parts)
+
+
 def _kind(target: Any) -> str:
     return target.kind if isinstance(target, Expression) else str(target["class"])
 
@@ -83,16 +95,16 @@ def _ranged(
     node: PlanNode, below: Stage, relation: Relation, ordering: list[Expression], partitions: int
 ) -> Node:
     """Sample the keys of every partition first, as Spark does, then place rows between bounds."""
-    keys = ", ".join(f"{below.emit(order.children[0])}, '{direction(order)}'" for order in ordering)
+    keys = ", ".join(f"{sort_key(order, below.emit)}, '{direction(order)}'" for order in ordering)
     keys += ", '', 'ASC NULLS LAST'"  # with a text, or the keys of short types would be numbers
-    key = f"create_sort_key({keys})"
+    made = f"create_sort_key({keys})"
     wanted = _SAMPLES * partitions
     sampling = (
-        f"SELECT key, count(*) OVER () AS rows FROM (SELECT {key} AS key FROM ({relation.sql})) "
+        f"SELECT key, count(*) OVER () AS rows FROM (SELECT {made} AS key FROM ({relation.sql})) "
     )
     sampled = f"SELECT * FROM ({sampling}) USING SAMPLE reservoir({wanted} ROWS) REPEATABLE (42)"
     columns = tuple(relation.columns)
-    query = f"SELECT *, {key} AS sort_key FROM ({relation.sql})"
+    query = f"SELECT *, {made} AS sort_key FROM ({relation.sql})"
     name, compiler = str(node), below.compiler
     samples = compiler.adapted(below.lineage(f"{name} (sampling)", sampled, ends=True))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.expressions.jsons import as_text, strict
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.stages import Relation, Stage
 from aflint.sql.types import quoted
@@ -70,6 +71,16 @@ def _stacked(node: PlanNode, stage: Stage, source: str) -> tuple[list[str], str]
     return names, f"(SELECT *, {items} FROM {source})"
 
 
+def _json_fields(node: PlanNode, stage: Stage, source: str) -> tuple[list[str], str]:
+    """`json_tuple`: one row, of the text's fields by their names."""
+    text, *names = node.fields["generator"].children
+    doc = stage.name("doc")
+    given = f"CAST({strict(stage.emit(text), last=True)} AS JSON) AS {doc}"
+    paths = [f"'$.\"' || replace({each}, '\"', '\\\"') || '\"'" for each in stage.emit.all(names)]
+    fields = [as_text(f"json_extract({doc}, {path})") for path in paths]
+    return fields, f"(SELECT *, {given} FROM {source})"
+
+
 def _replicated(node: PlanNode, stage: Stage, source: str) -> tuple[list[str], str]:
     """As many rows as the first value says."""
     count, *values = stage.emit.all(list(node.fields["generator"].children))
@@ -80,6 +91,7 @@ _GENERATORS: dict[str, Callable[[PlanNode, Stage, str], tuple[list[str], str]]] 
     "Explode": _exploded,
     "PosExplode": _exploded,
     "Inline": _inlined,
+    "JsonTuple": _json_fields,
     "Stack": _stacked,
     "ReplicateRows": _replicated,
 }

@@ -25,10 +25,10 @@ def _files(node: PlanNode, stage: Stage) -> Relation:
         return _whole_files(node, stage, name)
     most = scans.split_bytes(node, settings.split_bytes, settings.partitions)
     if node.fields["format"] in line_scans.FORMATS:
-        parts = line_scans.splits(node, name, most)
+        parts = line_scans.splits(node, name, most, stage.names_files)
         stage.read_variables(compiler.source(str(node), parts))
-        return line_scans.scan(node, name, stage.emit)
-    relation = scans.scan(node, name, most)
+        return line_scans.scan(node, name, most, stage.emit, stage.names_files)
+    relation = scans.scan(node, name, most, stage.names_files)
     if not scans.cuts(node, most):
         stage.read_variables(compiler.source(str(node), scans.splits(node, name, most)))
         return relation
@@ -47,12 +47,12 @@ def _files(node: PlanNode, stage: Stage) -> Relation:
 def _whole_files(node: PlanNode, stage: Stage, name: str) -> Relation:
     """All files, in every task of a stage: those of one folder of values, see `one_task`."""
     if node.fields["format"] in line_scans.FORMATS:
-        (only,) = line_scans.splits(node, name, one_task.ALL_BYTES)
+        (only,) = line_scans.splits(node, name, one_task.ALL_BYTES, stage.names_files)
         stage.variables |= only[0]
-        return line_scans.scan(node, name, stage.emit)
+        return line_scans.scan(node, name, one_task.ALL_BYTES, stage.emit, stage.names_files)
     (only,) = scans.splits(node, name, one_task.ALL_BYTES)
     stage.variables |= only[0]
-    return scans.scan(node, name, one_task.ALL_BYTES)
+    return scans.scan(node, name, one_task.ALL_BYTES, stage.names_files)
 
 
 def _local(node: PlanNode, stage: Stage) -> Relation:

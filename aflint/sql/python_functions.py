@@ -1,0 +1,77 @@
+"""Functions that queries call and DuckDB has not: few rows need them, or no SQL says the same."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+CSV_FIELDS = "aflint_csv_fields"
+STRICT_JSON = "aflint_strict_json"
+JAVA_JSON = "aflint_java_json"
+HASHES = "aflint_hash_"
+"""What the names of hashes begin with: of a function, and of the kind of values."""
+
+
+def register(connection: Any, query: str) -> None:
+    """Have the functions that a query calls known to the database."""
+    if "getvariable('partition')" in query:
+        from aflint.sql import spark_random  # which few queries need
+
+        spark_random.register(connection, query)
+    functions = _FUNCTIONS | _hashes() if HASHES in query else _FUNCTIONS
+    for name, (function, arguments, result) in functions.items():
+        if name in query and name not in _known:
+            # What is given NULL gives it; but a function may make it of something else, too
+            connection.create_function(name, function, arguments, result, null_handling="special")
+            _known.add(name)
+
+
+_known: set[str] = set()
+
+
+def _hashes() -> dict[str, tuple[Any, list[Any], Any]]:
+    from aflint.sql.hashing import hashing, murmur3, xxhash64
+
+    kinds = {"int": "INTEGER", "long": "BIGINT", "float": "FLOAT", "double": "DOUBLE"}
+    return {
+        f"{HASHES}{digest.__name__}_{kind}": (hashing(digest, kind), [held, "BIGINT"], "BIGINT")
+        for digest in (murmur3, xxhash64)
+        for kind, held in (kinds | {"bytes": "BLOB"}).items()
+    }
+
+
+def _csv_fields(
+    line: str | None, separator: str, quote: str, escape: str, trims_left: bool, trims_right: bool
+) -> list[str] | None:
+    """Return the fields of a record of CSV, quoted so that they are regular."""
+    if line is None:
+        return None
+    style = _style(separator, quote, escape, trims_left, trims_right)
+    return [style.quoted(value) for value in style.fields(line)[0]]
+
+
+@cache
+def _style(*parts: Any) -> Any:
+    from aflint.sql.csv_records import CsvStyle
+
+    return CsvStyle(*parts)
+
+
+def _strict_json(text: str | None, words: bool, last: bool) -> str | None:
+    from aflint.sql.lenient_json import strict_json
+
+    return None if text is None else strict_json(text, words, last)
+
+
+def _java_json(text: str | None) -> str | None:
+    from aflint.sql.lenient_json import java_json
+
+    return None if text is None else java_json(text)
+
+
+_TEXT = "VARCHAR"
+_FUNCTIONS: dict[str, tuple[Any, list[Any], Any]] = {
+    CSV_FIELDS: (_csv_fields, [_TEXT] * 4 + ["BOOLEAN"] * 2, "VARCHAR[]"),
+    STRICT_JSON: (_strict_json, [_TEXT, "BOOLEAN", "BOOLEAN"], _TEXT),
+    JAVA_JSON: (_java_json, [_TEXT], _TEXT),
+}
