@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, Final
 
 from aflint import __version__
+from aflint.aws.answers import Answer, answer_to
 from aflint.aws.bare.signing import Credentials
 from aflint.aws.endpoints import is_loopback, resolve_endpoints
 from aflint.aws.explain import explain, settings_error
@@ -33,8 +34,6 @@ soon when nobody answers."""
 _FEW_ATTEMPTS: Final = 3
 
 _POOL: Final = 64
-
-Answer = dict[str, Any]
 
 
 class Aws:
@@ -115,10 +114,10 @@ class Aws:
                 '`client = "aiobotocore"` and run `aflint deploy`.'
             ) from error
         try:
-            answer: Answer = await getattr(client, _method(action))(**parameters)
+            parsed = await getattr(client, _method(action))(**parameters)
         except Exception as error:
             raise self.explained(error, service, action, subject) from error
-        return answer
+        return answer_to(f"{service} {action}, {subject}", parsed)
 
     async def find(
         self, service: str, action: str, subject: str, absent: Collection[str], **parameters: Any
@@ -138,7 +137,7 @@ class Aws:
         client = await self.client(service)
         try:
             async for page in client.get_paginator(_method(action)).paginate(**parameters):
-                yield page
+                yield answer_to(f"{service} {action}, {subject}", page)
         except Exception as error:
             raise self.explained(error, service, action, subject) from error
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from aflint.aws.answers import NO_SERVICE
 from aflint.aws.connection import ConnectError
 from aflint.aws.failures import Refusal, seconds_of, translate
 from aflint.errors import (
@@ -76,10 +77,10 @@ def explain(error: Exception, service: str, action: str, subject: str, where: st
         return ConfigError(f"{call}: AWS's settings do not allow it: {said}")
     if isinstance(error, its.ParamValidationError):
         return InvalidArgumentError(f"{call}: {error}")
-    if isinstance(error, ResponseParserError):
+    # botocore's own parsers take for granted that what wraps an answer is there.
+    if isinstance(error, ResponseParserError | LookupError):
         return ServiceUnavailableError(
-            f"{call}: what answers is no service of AWS, or a proxy before one. Check "
-            f"`endpoint_url` ({where}), or try again."
+            f"{call}: {NO_SERVICE}. Check `endpoint_url` ({where}), or try again."
         )
     if isinstance(error, its.BotoCoreError):
         return BackendError(f"{call}: {error}")

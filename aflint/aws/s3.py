@@ -116,7 +116,7 @@ class S3:
             for each in answer.get("Contents", ())
         ]
         folders = [each["Prefix"] for each in answer.get("CommonPrefixes", ())]
-        more = answer.get("NextContinuationToken", "") if answer.get("IsTruncated") else ""
+        more = answer["NextContinuationToken"] if answer.get("IsTruncated") else ""
         return Listed(objects, folders, more)
 
     async def list_all(self, bucket: str, prefix: str, *, delimiter: str = "") -> Listed:

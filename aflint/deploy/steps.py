@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from uuid import uuid4
 
 from aflint.aio import together
-from aflint.aws.clients import Answer, Aws
+from aflint.aws.clients import Aws
 from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.deploy.bundle import Bundle
 from aflint.deploy.errors import FunctionFailedError, NameTakenError
@@ -169,7 +169,7 @@ class Steps:
         place = await self._upload.place()
         return {"Code": place} if step.creates else {**place}
 
-    async def _call(self, step: Step) -> Answer:
+    async def _call(self, step: Step) -> dict[str, Any]:
         there = _THERE if step.creates else ()
         try:
             answer = await self._clients.find(
@@ -193,7 +193,7 @@ class Steps:
         Raises:
             FunctionFailedError: Lambda gave up on it, or it was not ready in time; says why.
         """
-        shown: Answer = {}
+        shown: dict[str, Any] = {}
         for pause in pauses(FUNCTION_WAIT_S):
             shown = await self._clients.call(
                 "lambda", "GetFunctionConfiguration", f"function {function}", FunctionName=function
@@ -212,7 +212,9 @@ class Steps:
             "again; if that does not help, aflint destroy and deploy."
         )
 
-    async def once_role_is_usable(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def once_role_is_usable(
+        self, call: Callable[[], Awaitable[dict[str, Any]]]
+    ) -> dict[str, Any]:
         """Return what `call` returns; call it again while the role it names is too new to be used.
 
         Raises what `call` raises, once a minute has gone by.

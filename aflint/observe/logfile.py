@@ -31,8 +31,9 @@ class Lines(Protocol):
 class LogWriter:
     """A listener that has a log written to several places, each event being encoded once.
 
-    What happened is handed on a quarter of a second later, and encoded in a thread, one batch after
-    the other: neither encoding nor a disk holds the loop up. `dollars_of` says what a job is billed
+    What happens after a pause is handed on at once, so that a page shows it while it happens, and
+    what follows a quarter of a second later. It is encoded in a thread, one batch after the other:
+    neither encoding nor a disk holds the loop up. `dollars_of` says what a job is billed
     that has just ended.
     """
 
@@ -49,6 +50,8 @@ class LogWriter:
         self._clock = clock
         self._events: list[tuple[Event, int, float | None]] = []
         self._timer: asyncio.TimerHandle | None = None
+        # The loop's time before which the next batch is not handed on.
+        self._not_before = 0.0
         # The batch under way, which waits for those before it. By the loop's own threads, as a pool
         # cannot be used once the interpreter ends: then sessions are closed that a program forgot.
         self._last: asyncio.Task[None] | None = None
@@ -58,7 +61,8 @@ class LogWriter:
         dollars = self._dollars_of(event.job) if isinstance(event, JobEnded) else None
         self._events.append((event, int(self._clock() * 1000), dollars))
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_EVERY_S, self.hand_over)
+            # In the past, where there was a pause: with the loop's next turn.
+            self._timer = asyncio.get_running_loop().call_at(self._not_before, self.hand_over)
 
     async def aclose(self) -> None:
         """Write the rest, and complete the log everywhere."""
@@ -74,10 +78,10 @@ class LogWriter:
         """Have what happened so far written."""
         self._timer = None
         if self._events:
+            loop = asyncio.get_running_loop()
+            self._not_before = loop.time() + _EVERY_S
             events, self._events = self._events, []
-            self._last = asyncio.get_running_loop().create_task(
-                self._write_after(self._last, events)
-            )
+            self._last = loop.create_task(self._write_after(self._last, events))
 
     async def _write_after(
         self, before: asyncio.Task[None] | None, events: list[tuple[Event, int, float | None]]

@@ -43,6 +43,9 @@ PORT: Final = 4040
 _PORTS: Final = 16
 _STATIC: Final = Path(__file__).parent / "static"
 _EVERY_S: Final = 0.5
+_LOOK_S: Final = 0.025
+_PAUSES: Final = 8
+"""After an update, a page that is open is sent nothing for so many times as long as that took."""
 _MOST_JOBS: Final = 500
 _MOST_BYTES: Final = 100 << 20
 """The latest logs are read up to so much in all: half a million tasks would be too much."""
@@ -75,6 +78,21 @@ class Runs:
                 del self._readers[name]
                 self.version += 1
             return self.version
+
+    def grown(self) -> bool:
+        """Say whether a log of a run that goes on has grown: for much less than `refresh` takes."""
+        with self._lock:
+            return any(each.grown() for each in self._readers.values() if each.run.ended is None)
+
+    async def news(self, after_s: float) -> None:
+        """Wait until a log that is known has grown, for `after_s` at least, or for as long as it
+        may take until a new one is met.
+        """
+        await asyncio.sleep(after_s)
+        for _ in range(int((_EVERY_S - after_s) / _LOOK_S)):
+            if self.grown():
+                return
+            await asyncio.sleep(_LOOK_S)
 
     @property
     def unread(self) -> int:
@@ -196,6 +214,7 @@ def create_app(
         async def events() -> AsyncIterator[str]:
             sent, known = -1, dict[str, str]()
             while not ending() and not await request.is_disconnected():
+                began = time.monotonic()
                 version = await asyncio.to_thread(runs.refresh)
                 if version != sent:
                     sent = version
@@ -210,7 +229,7 @@ def create_app(
                     known = now
                     if news:
                         yield f"data: {{{','.join(news)}}}\n\n"
-                await asyncio.sleep(_EVERY_S)
+                await runs.news(_PAUSES * (time.monotonic() - began))
 
         return StreamingResponse(events(), media_type="text/event-stream")
 

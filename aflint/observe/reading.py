@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
+from bisect import insort
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, Literal
@@ -73,6 +75,13 @@ class Task:
         return self.read + self.fetched
 
 
+_SUMMED: Final = (
+    "dollars", "read", "fetched", "shuffled", "written", "spilled", "records", "sent", "objects",
+    "cpu", "sqs", "puts", "gets",
+)  # fmt: skip
+"""The figures of tasks that a stage has the sums of."""
+
+
 @dataclass(slots=True)
 class Stage:
     """A stage of a job of `asked` tasks; `id` is its number in the run."""
@@ -88,8 +97,13 @@ class Stage:
     skipped: bool = False
     error: str = ""
     tasks: dict[int, Task] = field(default_factory=dict)
-    # Counted as tasks end: a page lists many jobs again and again.
+    # Counted as tasks end: a page lists many jobs again and again, and draws one with 10,000 tasks.
     failures: int = 0
+    seconds: list[float] = field(default_factory=list)
+    """How long the tasks took that are done, in ascending order."""
+    phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    """Seconds by phase, of the tasks that are done."""
+    _sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_SUMMED, 0))
     _done: set[int] = field(default_factory=set)
     # What the page shows of it, and of how many attempts: see `aflint.observe.views`.
     summed: tuple[int, dict[str, Any]] | None = field(default=None, compare=False)
@@ -98,8 +112,13 @@ class Stage:
         """Take in a task that ended."""
         self.tasks[task.id] = task
         self.failures += task.status == "failed"
+        for name in _SUMMED:
+            self._sums[name] += getattr(task, name)
         if task.status == "done":
             self._done.add(task.index)
+            insort(self.seconds, task.seconds)
+            for phase, seconds in task.phases.items():
+                self.phases[phase] += seconds
 
     @property
     def state(self) -> str:
@@ -127,9 +146,8 @@ class Stage:
         return len(self._done)
 
     def sum(self, name: str) -> float:
-        """Return the sum of a figure over all attempts."""
-        total: float = sum(getattr(task, name) for task in self.tasks.values())
-        return total
+        """Return the sum of a figure over all attempts: while one runs, it has none."""
+        return self._sums[name]
 
 
 @dataclass(slots=True)
@@ -217,6 +235,7 @@ class LogReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.run = Run()
+        self._reading = path
         self._at = 0
         # Of a rolling log, which part was read last.
         self._part = 0
@@ -240,7 +259,7 @@ class LogReader:
         return new
 
     def _read_on(self, path: Path) -> bool:
-        at = self._at
+        at, self._reading = self._at, path
         with path.open("rb") as file:
             file.seek(at)
             while block := file.read(_READ_BYTES):
@@ -249,6 +268,13 @@ class LogReader:
                 for line in lines:
                     self._take(line)
         return self._at > at
+
+    def grown(self) -> bool:
+        """Say whether there is something new in the file that was read last, without reading it."""
+        try:
+            return self._reading.stat().st_size > self._at
+        except FileNotFoundError:  # renamed or removed meanwhile
+            return True
 
     def _where(self) -> Path:
         if self.path.exists() or not self.path.name.endswith(IN_PROGRESS):
@@ -457,14 +483,20 @@ def slowest(stage: Stage, most: int = 3) -> Iterator[tuple[Task, str]]:
     done = stage.ended()
     if len(done) < 2:
         return
-    for task in sorted(done, key=lambda task: task.seconds, reverse=True)[:most]:
-        yield task, why_slow(task, done)
+    medians = median_input(done)
+    for task in nlargest(most, done, key=lambda task: task.seconds):
+        yield task, why_slow(task, medians)
 
 
-def why_slow(task: Task, others: list[Task]) -> str:
-    """Say in words what a task's time went by, beside the others of its stage. Pure."""
+def median_input(tasks: Sequence[Task]) -> tuple[float, float]:
+    """Return how many bytes, and how many records, the median task read and fetched."""
+    return median(task.taken_in for task in tasks), median(task.records for task in tasks)
+
+
+def why_slow(task: Task, medians: tuple[float, float]) -> str:
+    """Say in words what a task's time went by, beside those of its stage. Pure."""
     said = []
-    bytes_of, records_of = (median(getattr(o, n) for o in others) for n in ("taken_in", "records"))
+    bytes_of, records_of = medians
     if bytes_of and task.taken_in > 2 * bytes_of:
         said.append(f"skew: it read {task.taken_in / bytes_of:.1f} times the median bytes")
     elif records_of and task.records > 2 * records_of:

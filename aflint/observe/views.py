@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import ceil
 from statistics import median
 from typing import Any, Final
@@ -14,12 +15,13 @@ from aflint.observe.tables import cut
 
 _MOMENTS: Final = 240
 """Points in time of the chart of what tasks are doing."""
-_LOOKED_AT: Final = 2000
+_LOOKED_AT: Final = 1000
 """Tasks of which that chart is drawn, about."""
 _BINS: Final = 24
 _LINES: Final = 300
 """Lines of the timeline: where there are more tasks, each line stands for several."""
 _FAILURES: Final = 5
+_PRINTED: Final = 10
 _MOST_TEXT: Final = 4000
 
 
@@ -59,6 +61,9 @@ def job_view(run: Run, job: Job, now: float) -> dict[str, Any]:
             {**_stage_view(stage, first), "dollars": run.dollars(stage)} for stage in job.stages
         ],
         "activity": activity(tasks, job.submitted, end),
+        "spent": None
+        if run.dollars(job) is None
+        else spent(tasks, job.submitted, end, sum(s.dollars for s in job.stages), job.billed),
         "timeline": timeline(job.stages, job.submitted, end),
         "failures": _failures(job.stages, first),
         "query": None
@@ -89,8 +94,7 @@ def _stage_view(stage: Stage, first: int) -> dict[str, Any]:
 
 
 def _summed(stage: Stage) -> dict[str, Any]:
-    done = stage.ended()
-    seconds = sorted(task.seconds for task in done)
+    seconds = stage.seconds
     middle = median(seconds) if seconds else 0.0
     return {
         "name": stage.name,
@@ -104,8 +108,8 @@ def _summed(stage: Stage) -> dict[str, Any]:
         "throttled": len(stage.ended("throttled")),
         **{name: stage.sum(name) for name in ("read", "fetched", "shuffled", "written", "spilled")},
         "records": stage.sum("records"),
-        "peak": max((task.peak for task in done), default=0),
-        "phases": [sum(task.phases.get(phase, 0.0) for task in done) for phase in PHASES],
+        "peak": max((task.peak for task in stage.tasks.values()), default=0),
+        "phases": [stage.phases[phase] for phase in PHASES],
         "median": middle,
         "longest": seconds[-1] if seconds else 0.0,
         "skew": seconds[-1] / middle if middle else 0.0,
@@ -114,7 +118,19 @@ def _summed(stage: Stage) -> dict[str, Any]:
             {"partition": task.index, "seconds": task.seconds, "why": why, "on": task.executor}
             for task, why in slowest(stage)
         ],
+        **_printed(stage),
     }
+
+
+def _printed(stage: Stage) -> dict[str, Any]:
+    """Return what tasks printed that did not fail, of the first few, and how many printed."""
+    tasks = [task for task in stage.tasks.values() if task.logs and task.status != "failed"]
+    tasks.sort(key=lambda task: (task.index, task.attempt, task.link))
+    shown = [
+        {"partition": task.index, "on": task.executor, "logs": task.logs[-_MOST_TEXT:]}
+        for task in tasks[:_PRINTED]
+    ]
+    return {"printed": shown, "printing": len(tasks)}
 
 
 def histogram(values: Sequence[float], bins: int = _BINS) -> dict[str, Any]:
@@ -123,9 +139,8 @@ def histogram(values: Sequence[float], bins: int = _BINS) -> dict[str, Any]:
         return {"from": 0.0, "step": 0.0, "counts": []}
     low, high = values[0], values[-1]
     step = (high - low) / bins or max(high, 0.001) / bins
-    counts = [0] * bins
-    for value in values:
-        counts[min(bins - 1, int((value - low) / step))] += 1
+    edges = [0, *(bisect_left(values, low + step * n) for n in range(1, bins)), len(values)]
+    counts = [above - below for below, above in pairwise(edges)]
     return {"from": low, "step": step, "counts": counts}
 
 
@@ -192,6 +207,27 @@ def activity(tasks: Sequence[Task], start: float, end: float) -> dict[str, Any]:
         ],
         "throttled": throttled[:-1],
     }
+
+
+def spent(
+    tasks: Sequence[Task], start: float, end: float, total: float, billed: float | None
+) -> list[float]:
+    """Return the dollars that attempts had cost which had ended by each of some points in time.
+
+    In all they cost `total`. The last point is what is `billed`, with the driver's own requests,
+    once that is known. Of many tasks a sample says when it was spent.
+    """
+    step = max(end - start, 0.01) / _MOMENTS
+    parts = [0.0] * (_MOMENTS + 1)
+    every = max(1, len(tasks) // _LOOKED_AT)
+    for task in tasks[::every]:
+        if task.finished is not None:
+            parts[min(_MOMENTS, max(0, ceil((task.finished - start) / step)))] += task.dollars
+    sampled = sum(parts)
+    share = total / sampled if sampled else 0.0
+    found = [share * so_far for so_far in accumulate(parts)]
+    found[-1] = total if billed is None else billed
+    return found
 
 
 def timeline(stages: Sequence[Stage], start: float, end: float) -> dict[str, Any]:

@@ -22,6 +22,7 @@ import botocore.tokens
 import pytest
 
 from aflint import errors
+from aflint.aws.answers import Answer
 from aflint.aws.bare.aws import BareAws, connect
 from aflint.aws.bare.signing import Credentials
 from aflint.aws.clients import Aws
@@ -366,9 +367,9 @@ async def test_tasks_read_unusual_buckets_through_aiobotocore(bucket: str) -> No
     aws = BareAws(told, KEYS)
     asked_of = []
 
-    async def call(service: str, action: str, subject: str, **parameters: Any) -> dict[str, Any]:
+    async def call(service: str, action: str, subject: str, **parameters: Any) -> Answer:
         asked_of.append((action, parameters["Bucket"]))
-        return {"ContentLength": 3, "ETag": '"e"'}
+        return Answer({"ContentLength": 3, "ETag": '"e"'})
 
     aws.call = call  # type: ignore[method-assign]
     try:

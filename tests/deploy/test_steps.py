@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from aflint.aws.clients import Answer, Aws
+from aflint.aws.clients import Aws
 from aflint.codec.secret import SECRET_VARIABLE, Secret
 from aflint.deploy.errors import FunctionFailedError, NameTakenError
 from aflint.deploy.steps import (
@@ -20,6 +20,8 @@ from aflint.deploy.steps import (
     status_of,
 )
 from aflint.errors import BackendError
+
+Answer = dict[str, Any]
 
 
 class Slept:

@@ -114,7 +114,12 @@ def _with_a_killed_run() -> None:
     assert _run("app.py") == -signal.SIGKILL
 
 
+def _deploy(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "aflint", "deploy", *words], check=True)
+
+
 def _with_a_failing_app() -> None:
+    _deploy()
     _with_app(LAST_TASK_FAILS)
 
 
@@ -141,6 +146,16 @@ def _with_pyspark_app() -> None:
     _with_app(PYSPARK_APP)
     Path("input.txt").write_text("a b\n")
     Path("input.csv").write_text("a,1\n")
+
+
+def _with_pyspark_app_and_bucket() -> None:
+    _with_pyspark_app()
+    _deploy("--bucket", "my-bucket")
+
+
+def _with_pyspark_app_and_functions() -> None:
+    _with_pyspark_app()
+    _deploy()
 
 
 def _with_csv() -> None:
@@ -179,13 +194,13 @@ SETTINGS = (
     Page("configuration.md", slow=False),
     Page("cost.md", ("job 1 flat_map", "sort: reduce"), _with_four_jobs),
     Page("dataframes.md", ("paid", "5"), _with_orders),
-    Page("deploy.md", ("removed bucket", "Dockerfile"), _with_packages),
+    Page("deploy.md", ("removed bucket", "docker build"), _with_packages),
     Page("exactly-once.md", ("failures: 0",)),
-    Page("first-aws.md", ("sqs:SendMessage", "('aflint', ", "removed bucket"), _with_words),
-    Page("migrate.md", ("[('a', 2), ('b', 1)]",), _with_pyspark_app),
+    Page("first-aws.md", ("sqs:SendMessage", "4/4    $0.0", "removed bucket"), _with_words),
+    Page("migrate.md", ("[('a', 2), ('b', 1)]",), _with_pyspark_app_and_functions),
     Page("notebooks.md", slow=False),
     Page("observability.md", ("ZeroDivisionError", "a1b2c3d4-1/0/7"), _with_a_failing_app),
-    Page("pyspark.md", ("[('a', 2), ('b', 1)]",), _with_pyspark_app),
+    Page("pyspark.md", ("[('a', 2), ('b', 1)]",), _with_pyspark_app_and_bucket),
     Page("recovery.md", ("nightly", "went on"), _with_a_killed_run, slow=False),
     Page("shuffle.md", slow=False),
     Page("simulation.md", ("failures: 0",)),

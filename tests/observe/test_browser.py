@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import os
 import shutil
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -25,6 +29,7 @@ from aflint.events import (
     TaskStarted,
 )
 from aflint.observe.eventlog import EventLog
+from aflint.observe.logfile import LogFile, LogWriter
 from aflint.task import TaskId, TaskMetrics
 from tests.observe.test_reading import written
 
@@ -143,6 +148,52 @@ async def test_code_is_typed_and_its_jobs_and_failures_are_shown_as_they_come(
         assert tab.said == []
 
 
+async def test_what_is_typed_runs_as_functions_on_an_emulated_cloud(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("duckdb")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    needs = tmp_path / "requirements.txt"
+    needs.write_text("duckdb\nfsspec\nnanoarrow\nnumpy\n")
+    async with aflint.connect(
+        backend="localcloud",
+        concurrency=2,
+        progress=False,
+        requirements=str(needs),
+        ui=True,
+        ui_port=0,
+    ) as session:
+        tab = await opened(browser, str(session.ui))
+        await tab.wait_for_selector("#ask:not([hidden])")
+
+        async def run(language: str, code: str, until: str) -> str:
+            await tab.check(f"input[value={language}]")
+            await tab.fill("#code", code)
+            await tab.keyboard.press("Control+Enter")
+            await tab.wait_for_selector(until)
+            return str(await tab.inner_text("#answer"))
+
+        pairs = "session.parallelize(['a', 'b', 'a'], 2).map(lambda w: (w, 1))"
+        counted = await run("python", f"{pairs}.reduce_by_key(int.__add__)", "#plot canvas")
+        assert "a\t2" in counted
+        await run("python", "await session.range(2).map(lambda x: 1 // x).collect()", "pre.error")
+        assert "ZeroDivisionError" in await tab.inner_text("pre.error")
+        trips = "VALUES ('card', 2), ('cash', 0), ('card', 1) AS trips(payment, tip)"
+        read = f"SELECT payment, sum(tip) AS tips FROM {trips} GROUP BY payment"
+        assert "card\t3" in await run("sql", read, "td:text('card')")
+        assert await tab.input_value("#chart-by") == "0"
+        many_rows = await run(
+            "sql", "SELECT id, id % 7 AS rest FROM range(1000000)", "td:text('999')"
+        )
+        assert "The first 1,000 rows; there are more." in many_rows
+        wrong = await run("sql", "SELECT nothing FROM range(3)", "pre.error:has-text('nothing')")
+        assert "UNRESOLVED_COLUMN" in wrong
+        divided = "SELECT assert_true(id < 2) FROM range(3)"
+        assert "is not true" in await run("sql", divided, "pre.error:has-text('true')")
+        assert [job.estimated for job in session.jobs] == [False] * len(session.jobs)
+        assert tab.said == []
+
+
 def many(path: Path, tasks: int) -> None:
     """Write the log of a job of so many tasks, which has not ended."""
     now = [1000.0]
@@ -168,6 +219,61 @@ def many(path: Path, tasks: int) -> None:
     tell(JobEnded("b-1", ""))
     path.parent.mkdir(parents=True)
     path.write_text(log.text())
+
+
+async def test_an_event_among_ten_thousand_tasks_is_drawn_at_once(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the listener's call to the browser's picture: a thread, a file, the server, a stream."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    path = tmp_path / "aflint" / "history" / "aflint-b"
+    log = LogWriter(EventLog(), [LogFile(path, "the history of this run")])
+    tasks, apart = 10_000, 9
+    log(RunStarted("b", "trips.py", "aws", "here", False, 1769, {}))
+    log(JobStarted("b-1", "collect at trips.py:9", (StageInfo(0, "map", tasks),)))
+    log(StageStarted("b-1", 0))
+    ids = [TaskId("b-1", 0, number, 0) for number in range(tasks)]
+
+    def end(id: TaskId) -> None:
+        log(TaskStarted(id, False))
+        metrics = TaskMetrics(seconds=1.0, billed_seconds=1.0, memory_mb=1769)
+        log(TaskEnded(id, True, "", metrics, "", executor=f"env{id.partition % 700}"))
+
+    for id in ids[:-apart]:
+        end(id)
+    page = PageServer(0)
+    page.start()
+    try:
+        tab = await opened(browser, page.url)
+        await tab.wait_for_selector("text=9,991 of 10,000")
+        await tab.evaluate(
+            "() => { const draw = show; show = (news) => { draw(news); requestAnimationFrame("
+            "() => setTimeout(() => { if (latest.job.done === wanted) tell(Date.now()); }));"
+            "}; }"
+        )
+        took, used = [], []
+        for number, id in enumerate(ids[-apart:], tasks - apart + 1):
+            # After a pause, as an event is in a job whose tasks take minutes.
+            await asyncio.sleep(0.7)
+            await tab.evaluate(
+                "(n) => { wanted = n; drawn = new Promise((done) => { tell = done; }); }", number
+            )
+            began, cpu = time.time(), time.process_time()
+            end(id)
+            seen, drawing = await tab.evaluate("async () => [await drawn, window.drawnIn]")
+            took.append(seen - began * 1000)
+            used.append((time.process_time() - cpu) * 1000 + drawing)
+        print(
+            f"event to picture at 10,000 tasks: {min(took):.0f} ms at best, {median(took):.0f} by "
+            f"the median, with {os.getloadavg()[0]:.1f} processes; {min(used):.0f} ms of computing"
+        )
+        assert min(used) < 100
+        # What waits for a processor says nothing of the page.
+        assert min(took) < 100 or os.getloadavg()[0] > 1
+        assert tab.said == []
+    finally:
+        page.close()
+        await log.aclose()
 
 
 async def test_ten_thousand_tasks_are_drawn_quickly(

@@ -31,8 +31,8 @@ from aflint.events import (
 )
 from aflint.observe.eventlog import EventLog
 from aflint.observe.finding import latest_jobs
-from aflint.observe.reading import Job, LogReader, Run, Stage, Task, why_slow
-from aflint.observe.views import activity, histogram, job_view, spans, timeline
+from aflint.observe.reading import Job, LogReader, Run, Stage, Task, median_input, why_slow
+from aflint.observe.views import activity, histogram, job_view, spans, spent, timeline
 from aflint.task import TaskId, TaskMetrics
 
 STAGES = (
@@ -139,7 +139,10 @@ def test_a_log_that_cannot_be_read_says_so(tmp_path: Path, text: str, says: str)
 )
 def test_a_slow_task_says_why(task: dict[str, Any], why: str) -> None:
     others = [Task(n, n, 0.0, read=100, records=10) for n in range(5)]
-    assert why_slow(Task(9, 9, 0.0, **{"read": 100, "records": 10, **task}), others) == why
+    assert (
+        why_slow(Task(9, 9, 0.0, **{"read": 100, "records": 10, **task}), median_input(others))
+        == why
+    )
 
 
 def test_ten_thousand_tasks_are_shown_in_little() -> None:
@@ -288,3 +291,31 @@ def test_logs_are_what_tasks_printed_each_line_with_its_task(history: Path) -> N
         assert said.startswith("1\n")
         assert says in said
     assert "`aflint jobs` lists" in aflint("logs", "unknown-1")
+
+
+def test_dollars_grow_as_attempts_end_and_come_to_what_is_billed() -> None:
+    tasks = [Task(n, n, 0.0, finished=float(n), dollars=0.5) for n in (1, 2, 4)]
+    tasks.append(Task(9, 9, 3.0))  # it runs: nothing is known of it yet
+    so_far = spent(tasks, 0.0, 4.0, 1.5, None)
+    step = (len(so_far) - 1) / 4
+    assert [so_far[int(second * step)] for second in (0, 1, 2, 3, 4)] == [0, 0.5, 1.0, 1.0, 1.5]
+    assert so_far == sorted(so_far)
+    assert spent(tasks, 0.0, 4.0, 1.5, 1.7)[-1] == 1.7
+    many = [Task(n, n, 0.0, finished=n / 1000, dollars=0.001) for n in range(5000)]
+    sampled = spent(many, 0.0, 5.0, 5.0, None)
+    assert sampled[-1] == 5.0
+    assert sampled[120] == pytest.approx(2.5, rel=0.02)
+    assert spent([], 0.0, 0.0, 0.0, None)[-1] == 0
+
+
+def test_what_tasks_printed_is_shown_of_those_that_did_not_fail(tmp_path: Path) -> None:
+    stage = Stage(0, "map", 30)
+    for index in range(30):
+        status: Any = "failed" if index == 0 else "done"
+        stage.count(Task(index, index, 0.0, logs=f"line {index}\n" * 1000, status=status))
+    view = job_view(Run(), Job("r-1", "j", [stage], 0.0), 1.0)
+    (shown,) = view["stages"]
+    assert [each["partition"] for each in shown["printed"]] == list(range(1, 11))
+    assert shown["printing"] == 29
+    assert all(len(each["logs"]) <= 4000 for each in shown["printed"])
+    assert view["failures"][0]["logs"].endswith("line 0\n")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from aflint.aws.answers import answer_to, incomplete
 from aflint.aws.bare.client import Call, Client, RefusedError
 from aflint.aws.failures import translate
 from aflint.aws.parser import Received, Response
@@ -51,7 +52,8 @@ class BareS3(S3):
             body = _parts(members["MultipartUpload"]["Parts"])
             headers["content-type"] = "application/xml"
         response = await self._send(action, bucket, key, _query(query), headers, body)
-        return _read(action, response, subject_of(bucket, key))
+        call = f"s3 {action}, {subject_of(bucket, key)}"
+        return answer_to(call, _read(call, action, response))
 
     async def _send(
         self,
@@ -98,23 +100,28 @@ _QUERY = {"UploadId": "uploadId", "PartNumber": "partNumber"}
 """How members travel that are neither the body nor in the path."""
 
 
-def _read(action: str, response: Response, subject: str) -> dict[str, Any]:
+def _read(call: str, action: str, response: Response) -> dict[str, Any]:
     """Return what aiobotocore would make of an answer, as far as it is asked for."""
+    headers = response.headers
     if action == "GetObject":
         return {"Body": Received(response.body)}
     if action == "HeadObject":
-        size, etag = response.headers.get("content-length", 0), response.headers.get("etag", "")
-        return {"ContentLength": int(size), "ETag": etag}
+        named = {"ContentLength": headers.get("content-length"), "ETag": headers.get("etag")}
+        return {name: value for name, value in named.items() if value is not None}
     if action == "UploadPart":
-        return {"ETag": response.headers.get("etag", "")}
+        return {"ETag": headers["etag"]} if "etag" in headers else {}
     if action == "CreateMultipartUpload":
         from xml.etree import ElementTree  # no cold start needs it
 
-        return {"UploadId": ElementTree.fromstring(response.body).findtext("{*}UploadId") or ""}
+        try:
+            id = ElementTree.fromstring(response.body).findtext("{*}UploadId")
+        except ElementTree.ParseError as error:
+            raise incomplete(call, f"it is no XML: {error}") from None
+        return {"UploadId": id} if id else {}
     if action == "CompleteMultipartUpload" and b"<Error" in response.body:
         # it answers 200 before it is done
         said = response.body.decode("utf-8", "replace")[:300]
-        raise BackendError(f"s3 {action}, {subject}: failed under HTTP 200: {said}")
+        raise BackendError(f"{call}: failed under HTTP 200: {said}")
     return {}
 
 

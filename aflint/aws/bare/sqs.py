@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from aflint.aws.answers import read_json
 from aflint.aws.bare.client import Call, Client
 from aflint.aws.parser import Response
 from aflint.aws.sqs import FailedEntry, Sqs, failed_entries, subject_of
@@ -30,7 +31,9 @@ class BareSqs(Sqs):
             comma = b"," if index else b""
             parts += (b'%b{"Id":"%d","MessageBody":"' % (comma, index), body, b'"}')
         response = await self._post("SendMessageBatch", url, b"".join((*parts, b"]}")))
-        return failed_entries(json.loads(response.body)) if b'"Failed"' in response.body else []
+        if b'"Failed"' not in response.body:
+            return []
+        return failed_entries(read_json(f"sqs SendMessageBatch, {subject_of(url)}", response.body))
 
     async def _call(self, action: str, subject: str, **members: Any) -> Any:
         if action not in _BARE:
@@ -38,7 +41,7 @@ class BareSqs(Sqs):
         body = json.dumps(members, separators=(",", ":")).encode()
         wait_s = members.get("WaitTimeSeconds", 0)
         response = await self._post(action, members["QueueUrl"], body, wait_s)
-        return json.loads(response.body or b"{}")
+        return read_json(f"sqs {action}, {subject}", response.body)
 
     async def _post(self, action: str, url: str, body: bytes, wait_s: float = 0.0) -> Response:
         timeout_s = _TIMEOUT_S + wait_s

@@ -2,6 +2,7 @@
 // Draws what the server says of runs: it counts and sums, so that nothing here grows with tasks.
 
 const PHASES = ["queued", "cold start", "loading", "reading", "shuffle wait", "computing", "writing"];
+const LOOKED_AT = 1000; // tasks, of more of which what they do is drawn from a sample
 const BUSY = [1, 2, 3, 4, 5, 6]; // the phases in which a task has a slot
 const chosen = { job: location.hash.slice(1) || null, stage: 0 };
 const charts = [];
@@ -132,13 +133,18 @@ function drawJob(job) {
   const activity = h("div", {});
   const timeline = h("canvas", { class: "lines", role: "img" });
   const histogram = h("div", {});
+  const money = h("div", {});
   const { phases } = job.activity;
   const busiest = Math.max(0, ...phases[0].map((_, n) => BUSY.reduce((sum, phase) => sum + phases[phase][n], 0)));
   const waiting = Math.max(0, ...phases[0]);
   parts.push(
-    section("What tasks are doing", legend(), activity,
-      h("p", { class: "quiet" }, `At most ${count(Math.round(busiest))} tasks ran at once, and ${count(Math.round(waiting))} waited for a slot.`
+    h("div", { class: "beside" }, section("What tasks are doing", legend(), activity,
+      h("p", { class: "quiet" }, `${job.tasks > LOOKED_AT ? "About" : "At most"} ${count(Math.round(busiest))} tasks ran at once, and ${count(Math.round(waiting))} waited for a slot.`
         + (throttles(job) ? ` ${count(throttles(job))} attempts were throttled (dotted line).` : ""))),
+      job.spent === null ? "" : section(job.estimated ? "Dollars, had it run on Lambda" : "Dollars", money,
+      h("p", { class: "quiet" }, job.predicted
+        ? `${dollars(job)} ${job.state === "running" ? "so far" : "in all"}; ${dollars({ ...job, dollars: job.predicted.dollars })} was predicted (dashed line).`
+        : "What attempts had cost when they ended, and in the end all that was billed. Nothing was predicted: explain(predict=True) does."))),
     section("Timeline", timeline,
       h("p", { class: "quiet" }, job.timeline.every > 1
         ? `Each line is an attempt of a task, of which one in ${job.timeline.every} is shown, and the slowest of each stage.`
@@ -148,9 +154,10 @@ function drawJob(job) {
     parts.push(section("Query", h("pre", { tabindex: "0" }, job.query.name),
       h("details", { "data-key": "plan", open: opened.has("plan") ? "" : null }, h("summary", {}, "Its physical plan"), h("pre", { tabindex: "0" }, job.query.plan))));
   }
-  if (job.stages.length) parts.push(stage(job, job.stages[Math.min(chosen.stage, job.stages.length - 1)], histogram));
+  if (job.stages.length) parts.push(stage(job, job.stages[Math.min(chosen.stage, job.stages.length - 1)], histogram, opened));
   main.replaceChildren(...parts);
   drawActivity(activity, job);
+  if (job.spent !== null) drawMoney(money, job);
   drawTimeline(timeline, job);
   if (job.stages.length) drawHistogram(histogram, job.stages[Math.min(chosen.stage, job.stages.length - 1)]);
 }
@@ -163,9 +170,9 @@ function overview(job) {
     ["time", seconds(took(job))],
     ["tasks", `${count(job.done)} of ${count(job.tasks)}`],
     ["dollars", dollars(job)],
-    ["executors", count(job.executors)],
   ];
   if (job.predicted) figures.push(["predicted", `${dollars({ ...job, dollars: job.predicted.dollars })} in ${seconds(job.predicted.seconds)}`]);
+  figures.push(["executors", count(job.executors)]);
   if (throttles(job)) figures.push(["throttled", count(throttles(job))]);
   if (job.failed) figures.push(["failed attempts", count(job.failed)]);
   for (const [kind, moved] of Object.entries(job.transport)) if (moved) figures.push([`shuffled by ${kind}`, bytes(moved)]);
@@ -210,7 +217,21 @@ function stages(job) {
           dollars({ ...each, estimated: false })].map((text) => h("td", { class: "number" }, text))))));
 }
 
-function stage(job, each, histogram) {
+// What tasks printed that did not fail: of those that did it stands with the failure.
+function printed(each, opened) {
+  if (!each.printing) return null;
+  const more = each.printing > each.printed.length ? ` The first ${each.printed.length} of ${count(each.printing)} tasks are here; aflint logs has all.` : "";
+  return h("div", {}, h("h3", {}, "What its tasks printed"),
+    more ? h("p", { class: "quiet" }, more.trim()) : null,
+    ...each.printed.map((task) => {
+      const key = `p${each.number}/${task.partition}`;
+      return h("details", { "data-key": key, open: opened.has(key) ? "" : null },
+        h("summary", {}, `partition ${task.partition}: ${task.logs.trim().split("\n").pop().slice(0, 120)}`),
+        h("pre", { tabindex: "0" }, task.logs));
+    }));
+}
+
+function stage(job, each, histogram, opened) {
   const picker = h("select", { "aria-label": "Stage", onchange: (event) => { chosen.stage = Number(event.target.value); drawJob(latest.job); } },
     ...job.stages.map((s) => h("option", { value: s.number, selected: s.number === each.number ? "" : null }, `stage ${s.number} ${s.name}`)));
   const slow = each.slowest.length
@@ -223,9 +244,10 @@ function stage(job, each, histogram) {
       h("div", {}, h("h3", {}, "How long its tasks took"), histogram,
         h("p", { class: "quiet" }, each.median ? `The longest took ${each.skew.toFixed(1)} times the median.` : "None is done yet.")),
       h("div", {}, h("h3", {}, "Its slowest tasks"), scroll("slowest tasks", slow)),
-      h("div", {}, h("h3", {}, "What it computes"),
+      !each.rdds.length && !each.paths.length ? null : h("div", {}, h("h3", {}, "What it computes"),
         h("ul", {}, ...[...each.rdds].reverse().map((rdd) => h("li", {}, rdd))),
-        each.paths.length ? h("p", { class: "quiet" }, `It reads ${each.paths.join(", ")}`) : null)));
+        each.paths.length ? h("p", { class: "quiet" }, `It reads ${each.paths.join(", ")}`) : null)),
+    printed(each, opened));
 }
 
 // ---- drawings
@@ -273,6 +295,22 @@ function drawActivity(where, job) {
   const series = order.map((phase) => ({ label: PHASES[phase], fill: colour(`--p${phase}`), width: 0, points: { show: false } })).reverse();
   if (throttles(job)) series.push({ label: "throttled", stroke: colour("--bad"), width: 1.5, dash: [2, 3], points: { show: false } });
   chart(where, { height: 190, series: [{}, ...series], scales: { x: { time: false } } }, [times, ...sums.reverse(), ...(throttles(job) ? [throttled] : [])]);
+}
+
+function drawMoney(where, job) {
+  const { spent, activity: { step }, predicted } = job;
+  const series = [{ label: "dollars", stroke: colour("--p5"), width: 2, points: { show: false } }];
+  const data = [spent.map((_, n) => n * step), spent];
+  if (predicted) {
+    series.push({ label: "predicted", stroke: colour("--p4"), width: 1.5, dash: [6, 4], points: { show: false } });
+    data.push(spent.map(() => predicted.dollars));
+  }
+  const most = Math.max(...data.slice(1).map((each) => each[each.length - 1]), 1e-9);
+  const [x, y] = axes();
+  chart(where, {
+    height: 150, series: [{}, ...series], scales: { x: { time: false }, y: { range: [0, most * 1.08] } },
+    axes: [x, { ...y, size: 80, values: (_, all) => all.map((v) => (v === 0 ? "$0" : `$${Number(v.toPrecision(2))}`)) }],
+  }, data);
 }
 
 function drawHistogram(where, each) {
