@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from typing import Any
 
 CSV_FIELDS = "aflint_csv_fields"
@@ -10,6 +11,8 @@ STRICT_JSON = "aflint_strict_json"
 JAVA_JSON = "aflint_java_json"
 HASHES = "aflint_hash_"
 """What the names of hashes begin with: of a function, and of the kind of values."""
+TEXTS = "aflint_text_"
+"""What the names of the functions of `text_functions` begin with."""
 
 
 def register(connection: Any, query: str) -> None:
@@ -18,7 +21,11 @@ def register(connection: Any, query: str) -> None:
         from aflint.sql import spark_random  # which few queries need
 
         spark_random.register(connection, query)
-    functions = _FUNCTIONS | _hashes() if HASHES in query else _FUNCTIONS
+    functions = _FUNCTIONS
+    if HASHES in query:
+        functions = functions | _hashes()
+    if TEXTS in query:
+        functions = functions | _texts()
     for name, (function, arguments, result) in functions.items():
         if name in query and name not in _known:
             # What is given NULL gives it; but a function may make it of something else, too
@@ -27,6 +34,30 @@ def register(connection: Any, query: str) -> None:
 
 
 _known: set[str] = set()
+
+
+def _texts() -> dict[str, tuple[Any, list[Any], Any]]:
+    from aflint.sql import text_functions as texts
+
+    return {
+        f"{TEXTS}{function.__name__}": (_of_nothing(function), arguments, result)
+        for function, arguments, result in (
+            (texts.crc32, ["BLOB"], "BIGINT"),
+            (texts.sha2, ["BLOB", "INTEGER"], _TEXT),
+            (texts.soundex, [_TEXT], _TEXT),
+            (texts.conv, [_TEXT, "INTEGER", "INTEGER", "BOOLEAN"], _TEXT),
+        )
+    }
+
+
+def _of_nothing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that gives NULL where an argument is NULL."""
+
+    @wraps(function)
+    def called(*arguments: Any) -> Any:
+        return None if None in arguments else function(*arguments)
+
+    return called
 
 
 def _hashes() -> dict[str, tuple[Any, list[Any], Any]]:

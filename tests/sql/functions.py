@@ -21,6 +21,16 @@ TEXT = {
     "btrim": ("btrim(t)", "btrim(t, 'a1')"),
     "char": ("char(i)", "char(id + 65)", "chr(b)"),
     "char_length": ("char_length(t)", "character_length(t)", "len(t)", "length(bin)"),
+    "conv": (
+        "conv(i, 10, 16)",
+        "conv(t, 16, 10)",
+        "conv(u, 36, -7)",
+        "conv(l, 10, -2)",
+        "conv('-F', 16, 10)",
+        "conv(b, 10, 2)",
+        "conv(concat('  ', id, 'z'), 10, 3)",
+    ),
+    "soundex": ("soundex(t)", "soundex(u)", "soundex('Pfister-' || u)", "soundex('Honeyman')"),
     "concat": ("concat(t, u)", "concat(t, '-', i)", "t || u", "concat(bin, bin)", "concat(a, a)"),
     "concat_ws": (
         "concat_ws(',', t, u)",
@@ -527,7 +537,8 @@ HASHES = {
         "xxhash64(f, l, b, st, ntz)",
         "xxhash64(repeat(t, 29), repeat(u, 4))",
     ),
-    "sha2": ("sha2(t, 256)", "sha2(bin, 0)"),
+    "crc32": ("crc32(bin)", "crc32(cast(t AS binary))"),
+    "sha2": ("sha2(t, 256)", "sha2(bin, 0)", "sha2(t, 512)", "sha2(bin, 224)", "sha2(t, i)"),
 }
 
 CASTS = {
@@ -592,7 +603,7 @@ FAMILIES = {
 }  # fmt: skip
 
 REFUSED = (
-    "soundex(t)", "conv(t, 10, 16)", "crc32(bin)", "hash(a)", "xxhash64(wide)", "sha2(t, 512)",
+    "hash(a)", "xxhash64(wide)",
     "array_sort(a, (x, y) -> y - x)", "regexp_replace(t, 'x*', '-')", "regexp_like(t, '(?<=a)b')",
     "regexp_extract(t, '(a)\\\\1', 1)", "get_json_object(t, '$.*')", "date_format(ts, 'G')",
     "split(t, concat(u, ','))", "date_trunc('DAY', ts) + make_interval(0, id)",

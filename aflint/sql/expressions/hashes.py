@@ -5,15 +5,15 @@ from __future__ import annotations
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule, cast
 from aflint.sql.plan import Expression
-from aflint.sql.python_functions import HASHES
+from aflint.sql.python_functions import HASHES, TEXTS
 from aflint.sql.types import Type, quoted
 
 
 def _sha2(expression: Expression, emit: Emitter) -> str:
     value, bits = expression.children
-    if str(emit.literal(bits, "the bits of sha2")) not in ("0", "256"):
-        raise UnsupportedPlanError("sha2 of other bits than 256")
-    return f"sha256({emit(value)})"
+    if bits.kind == "Literal" and str(bits.fields["value"]) in ("0", "256"):
+        return f"sha256({emit(value)})"
+    return f"{TEXTS}sha2({emit(value)}, {emit(bits)})"
 
 
 def _hash(expression: Expression, emit: Emitter) -> str:
@@ -61,6 +61,7 @@ def _of(value: str, kind: Type, seed: str, function: str, emit: Emitter) -> str:
 
 
 RULES: dict[str, Rule] = {
+    "Crc32": TEXTS + "crc32({0})",
     "Md5": "md5({0})",
     "Murmur3Hash": _hash,
     "Sha1": "sha1({0})",

@@ -7,6 +7,7 @@ import re
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule, failing
 from aflint.sql.plan import Expression
+from aflint.sql.python_functions import TEXTS
 from aflint.sql.types import text
 
 
@@ -412,7 +413,16 @@ def _formatted(spec: re.Match[str], value: Expression, emit: Emitter) -> str:
     )
 
 
+def _based(expression: Expression, emit: Emitter) -> str:
+    """`conv`."""
+    number, source, target = emit.all(expression.children)
+    ansi = expression.fields.get("ansiEnabled", True)
+    return f"{TEXTS}conv({number}, {source}, {target}, {str(ansi).lower()})"
+
+
 RULES: dict[str, Rule] = {
+    "Conv": _based,
+    "SoundEx": TEXTS + "soundex({0})",
     "Upper": _upper,
     "Lower": _lower,
     "InitCap": _titled,
