@@ -81,9 +81,10 @@ def _told(found: list[tuple[Report, Mapping[str, Any]]]) -> Iterator[str]:
     """Yield the goals, who cannot do what, and how each was run."""
     yield from ("### What was promised", "")
     yield from (f"- {told}" for report, _ in found for told in told_goals(report))
-    yield from ("", "### What an engine cannot do", "", row(["", "workloads", "why"]))
-    yield row(["---"] * 3)
-    yield from (row([name, ", ".join(cases), why]) for (name, why), cases in _whys(found).items())
+    if whys := _whys(found):
+        yield from ("", "### What an engine cannot do", "", row(["", "workloads", "why"]))
+        yield row(["---"] * 3)
+        yield from (row([name, ", ".join(cases), why]) for (name, why), cases in whys.items())
     yield from ("", "### How it was run", "")
     for report, machine in found:
         load = machine.get("load")

@@ -133,3 +133,31 @@ def test_submit_shows_progress_in_a_terminal_of_forty_columns(tmp_path: Path) ->
     assert drawn
     assert all(len(line) <= 40 and "1 running" in line for line in drawn if ":0" in line)
     assert "would cost" in out
+
+
+def test_a_program_that_exits_runs_where_there_is_no_home_no_utf_8_and_no_colour(
+    tmp_path: Path,
+) -> None:
+    program = """
+        import aflint
+
+        def shown(x):
+            print("caf\u00e9 \u2713", x)
+            return x
+
+        async with aflint.connect() as session:
+            print(await session.range(3, num_slices=1).map(shown).sum())
+            exit(3)
+    """
+    settings = ["workers=1", "progress=true", "task_logs=true"]
+    words = [word for each in settings for word in ("--set", each)]
+    poor = {"HOME": "/dev/null", "XDG_STATE_HOME": "", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    poor |= {"PYTHONIOENCODING": "ascii", "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "40"}
+    process = run(tmp_path, program, *words, "app.py", **poor)
+    out, err = process.communicate()
+    assert (out, process.returncode) == ("3\n", 3), err
+    assert (out + err).isascii()
+    assert "\x1b" not in out + err
+    assert "Traceback" not in err
+    assert err.count("caf\\xe9 \\u2713") == 3
+    assert "this run leaves no history" in err or "is not written any further" in err

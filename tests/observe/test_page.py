@@ -61,6 +61,20 @@ async def test_nothing_is_shown_without_the_token(
         assert (job["id"], job["state"], job["failed"]) == ("3f0c9a12-1", "failed", 1)
 
 
+async def test_a_log_of_another_version_is_counted_and_hides_no_other(
+    page: PageServer, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    newer = '{"Event":"SparkListenerLogStart","aflint":{"format":2,"version":"9.1"}}\n'
+    history = tmp_path / "aflint" / "history"
+    (history / "aflint-0ddba115").write_text(newer)
+    (history / "aflint-bad").write_bytes(b"\xff\x00 no log\n")
+    await (await http.get(page.url)).release()
+    async with http.get(address(page, "/api/changes")) as answer:
+        news = json.loads((await answer.content.readline()).decode().removeprefix("data: "))
+    assert news["unread"] == 2
+    assert [job["id"] for job in news["jobs"]] == ["3f0c9a12-1"]
+
+
 async def test_another_site_that_leads_here_is_refused(
     page: PageServer, http: aiohttp.ClientSession
 ) -> None:
