@@ -294,8 +294,9 @@ class TaskMetrics:
     Seconds are wall-clock seconds of the executor; bytes are as stored or sent (compressed). Of its
     `seconds` it spent `load_seconds` on its program, and waited `read_seconds` for input,
     `fetch_seconds` for shuffled frames and `write_seconds` for these to be taken; the rest is
-    computing. What a shuffle's bytes hold that went by objects or files, and not by queues, is
-    counted as `_object_bytes`, too.
+    computing. User code waited `delay_seconds` for a processor that others had meanwhile. What a
+    shuffle's bytes hold that went by objects or files, and not by queues, is counted as
+    `_object_bytes`, too.
     `memory_mb` is that of the function that ran it, 0 where no function did. `rejected_frames`
     counts, by the reason, what a reader was given that was no frame of its job.
     """
@@ -329,6 +330,12 @@ class TaskMetrics:
     read_seconds: float = 0.0
     fetch_seconds: float = 0.0
     write_seconds: float = 0.0
+    delay_seconds: float = 0.0
+
+    @property
+    def computing_seconds(self) -> float:
+        """What it would have computed for on a processor of its own, which as many seconds took."""
+        return self.cpu_seconds + self.delay_seconds
 
 
 @dataclass(slots=True)

@@ -31,6 +31,9 @@ _PARALLEL_SENDS: Final = 8
 """Of the requests of a map task, so many are under way at once, mostly."""
 
 
+Parts = tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class StageWork:
     """What one stage has to do, summed over its tasks, as far as no setting changes it.
@@ -38,7 +41,11 @@ class StageWork:
     Of its seconds on one vCPU or more, each task takes `overhead_s` whatever it reads, and all of
     them together `work_s`; `cpu_share` of both is computing, and the rest is waiting.
     `longest` is the longest task's work, as a multiple of the mean. It writes a shuffle of
-    `partitions` reduce partitions, if any. `requests` are those of S3 for input and output.
+    `partitions` reduce partitions, if any: `parts` say of its tasks, by their sizes, how many there
+    are and which share of what is written each of them writes; without them all write as much. Each
+    writes to as many as `blocks` of the partitions, where its records do not go to all. `gets` and
+    `puts` are requests of S3 for input and output. Of what the setup says that requests take, they
+    took `calls_share`.
     """
 
     id: int
@@ -57,6 +64,9 @@ class StageWork:
     peak_bytes: int = 0
     gets: float = 0.0
     puts: float = 0.0
+    parts: Parts = ()
+    blocks: float = math.inf
+    calls_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,7 @@ class ShuffleRequests:
 
     map_sqs: float = 0.0
     map_puts: float = 0.0
+    map_gets: float = 0.0
     reduce_sqs: float = 0.0
     reduce_gets: float = 0.0
     driver_sqs: float = 0.0
@@ -152,7 +163,7 @@ class ShuffleRequests:
         return Usage(
             sqs_requests=round(self.map_sqs + self.reduce_sqs + self.driver_sqs),
             s3_put=round(self.map_puts + self.driver_puts),
-            s3_get=round(self.reduce_gets),
+            s3_get=round(self.map_gets + self.reduce_gets),
         )
 
 
@@ -163,43 +174,60 @@ def shuffle_requests(
     written: float,
     records: float,
     message_bytes: int = limits.SQS_OLD_MESSAGE_BYTES,
+    parts: Parts = (),
+    most_blocks: float = math.inf,
 ) -> ShuffleRequests:
     """Return the requests of a shuffle of so many compressed bytes, by each transport's own rules.
 
-    `file` has none, and is counted as queues with full messages: what the report of a local job
-    says that it would cost.
+    `parts` and `most_blocks` are as of a StageWork. `file` has no requests, and is counted as
+    queues with full messages: what the report of a local job says that it would cost.
     """
-    if not maps or not reduces or not records:
+    if not maps or not reduces:
         return ShuffleRequests()
     chunk = limits.SQS_BILLED_CHUNK_BYTES
     if transport == "file":
+        if not records:
+            return ShuffleRequests()
         sent = maps * max(1, math.ceil(written / maps * BASE64_EXPANSION / chunk))
         got = reduces * max(1, math.ceil(written / reduces * BASE64_EXPANSION / chunk))
         return ShuffleRequests(map_sqs=sent, reduce_sqs=min(got, records))
-    # Records lie in blocks, one for each reduce partition that any of a map's records go to.
-    blocks = reduces * (1.0 - (1.0 - 1.0 / reduces) ** (records / maps))
-    block = written / maps / blocks
-    in_objects = transport == "s3" or (transport == "hybrid" and _in_object(blocks, block))
+    # It is opened and closed, whatever is in it.
     queues = 0 if transport == "s3" else 2 * reduces + 1
     marks = 0 if transport == "sqs" else _DRIVER_PUTS
-    if in_objects:
-        return ShuffleRequests(
-            map_puts=maps,
-            reduce_gets=maps * blocks,
-            driver_sqs=queues,
-            driver_puts=marks,
-        )
-    text = block * BASE64_EXPANSION
-    messages = maps * blocks / reduces * max(1.0, text / message_bytes)
+    sends = puts = gets = messages = received = 0.0
+    for count, share in parts or ((maps, 1.0 / maps),):
+        if not records * share:
+            continue
+        # Records lie in blocks, one for each reduce partition that any of a map's records go to.
+        blocks = min(most_blocks, _met(reduces, records * share))
+        block = written * share / blocks
+        if transport == "s3" or (transport == "hybrid" and _in_object(blocks, block)):
+            puts += count
+            gets += count * blocks
+            continue
+        text = block * BASE64_EXPANSION
+        several = count * blocks * max(1.0, text / message_bytes)
+        sends += count * blocks * max(1.0, text / chunk)
+        messages += several
+        received += several * min(text, message_bytes) / chunk
     # A reduce task gives back what it received: a later job may read the shuffle, too.
-    calls = math.ceil(messages / limits.SQS_RECEIVE_MESSAGES)
-    receives = max(calls, messages * min(text, message_bytes) / chunk)
+    # One that nothing was sent to asks nothing.
+    asking = _met(reduces, messages)
+    calls = asking * math.ceil(messages / max(1.0, asking) / limits.SQS_RECEIVE_MESSAGES)
     return ShuffleRequests(
-        map_sqs=maps * blocks * max(1.0, text / chunk),
-        reduce_sqs=reduces * (receives + calls),
+        map_sqs=sends,
+        map_puts=puts,
+        map_gets=puts,  # each asks first whether the shuffle is still open
+        reduce_sqs=max(calls, received) + calls,
+        reduce_gets=gets,
         driver_sqs=queues,
         driver_puts=marks,
     )
+
+
+def _met(partitions: int, records: float) -> float:
+    """Return to how many partitions so many records go, each to any of them."""
+    return partitions * (1.0 - math.pow(1.0 - 1.0 / partitions, records))
 
 
 def _in_object(blocks: float, block: float) -> bool:
@@ -254,6 +282,8 @@ def _requests(stage: StageWork, setup: Setup) -> ShuffleRequests:
         stage.write_bytes,
         stage.write_records,
         setup.message_bytes,
+        stage.parts,
+        stage.blocks,
     )
 
 
@@ -266,7 +296,7 @@ def _task_seconds(stage: StageWork, asked: Mapping[int, ShuffleRequests], setup:
         asked[stage.id].writes * setup.write_s
         + sum(p.reads(stage.tasks) for p in parents) * setup.read_s
     )
-    seconds = stage.overhead_s + (stage.work_s + calls) / stage.tasks
+    seconds = stage.overhead_s + (stage.work_s + calls * stage.calls_share) / stage.tasks
     return seconds * (1.0 + stage.cpu_share * (setup.slowdown - 1.0))
 
 
@@ -293,12 +323,14 @@ def _ramp(environments: int, rates: Rates) -> float:
 class StageSample:
     """A stage of a job of `tasks` tasks, of which a sample ran `ran`, and what those came to.
 
-    `seconds` are billed ones without cold starts; of the `cpu_seconds` among them, each task takes
-    `fixed_s` whatever it reads. Of the `partitions` that it writes, the sample
-    wrote `sampled_partitions`. `share` is how many times as much input the whole
-    stage has as the sample had, by the sizes that were listed; 0 for a stage that reads shuffles
-    alone. `listed_bytes` are those of all its input, 0 where they are not known. `combines`: what
-    it writes is combined by key first.
+    `seconds` are billed ones without cold starts; of the `cpu_seconds` among them, in which it
+    computed or waited for a processor that others had, each task takes `fixed_s` whatever it reads.
+    Of the `partitions` that it writes, the sample wrote `sampled_partitions`. `share` is how many
+    times as much input the whole stage has as the sample had, by the sizes that were listed; 0 for
+    a stage that reads shuffles alone. `listed_bytes` are those of all its input, 0 where they are
+    not known. `combines`: what it writes is combined by key first; out of half as much input came
+    `half_records`, None where that was not tried. `sizes` say of the whole stage's tasks how many
+    there are that have how many times the input of the sampled one.
     """
 
     id: int
@@ -321,9 +353,19 @@ class StageSample:
     read_bytes: float = 0.0
     write_bytes: float = 0.0
     write_records: float = 0.0
+    write_frames: float = 0.0
     gets: float = 0.0
     puts: float = 0.0
     longest: float = 1.0
+    half_records: float | None = None
+    sizes: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def growth(self) -> float:
+        """How what a task writes grows with its input: with its power of this, 0 for not at all."""
+        if self.half_records is None or not self.half_records or not self.write_records:
+            return 1.0
+        return min(1.0, max(0.0, math.log2(self.write_records / self.half_records)))
 
 
 FEW_KEYS: Final = 0.25
@@ -355,7 +397,16 @@ def extrapolate(
         if sample.share and taken and sample.parents:
             share = (sample.share * sample.input_bytes + grown * sample.read_bytes) / taken
         settled = any(_has_few_keys(parent, few_keys) for parent in parents)
-        written = 1.0 if settled else share
+        written, parts = 1.0 if settled else share, Parts()
+        if sample.sizes and not sample.parents:
+            grown_by = sample.growth if few_keys is None else 0.0 if few_keys else 1.0
+            if not sample.combines:
+                grown_by = 1.0
+            each = [(count, size**grown_by) for count, size in sample.sizes]
+            # Of the one task that was sampled.
+            total = math.fsum(count * by for count, by in each)
+            written = total
+            parts = tuple((count, by / total) for count, by in each) if total else ()
         calls = _requests_of(sample, setup).writes * setup.write_s
         calls += (
             sum(_requests_of(parent, setup).reads(sample.ran) for parent in parents) * setup.read_s
@@ -365,6 +416,8 @@ def extrapolate(
         ran = max(1, sample.ran)
         computing = min(sample.cpu_seconds, sample.seconds)
         waiting = max(0.0, sample.seconds - computing - calls)
+        # Where the trial's requests took longer than these can have, these are to be believed.
+        calls_share = min(1.0, (sample.seconds - computing) / calls) if calls else 1.0
         fixed = min(sample.fixed_s, computing / ran)
         more = taken * (share - sample.tasks / ran)
         work = (computing - fixed * ran) * share + max(0.0, more) / rates.s3_bytes_per_s.likely
@@ -387,8 +440,20 @@ def extrapolate(
             peak_bytes=sample.peak_bytes,
             gets=0.0 if sample.skipped else sample.gets * share,
             puts=0.0 if sample.skipped else sample.puts * sample.tasks / max(1, sample.ran),
+            parts=parts,
+            blocks=_blocks(sample),
+            calls_share=calls_share,
         )
     return list(found.values())
+
+
+def _blocks(sample: StageSample) -> float:
+    """Return how many blocks a task writes at most, where the sample shows it: what is sorted
+    already goes to few partitions. A partition's block may be several frames.
+    """
+    frames = sample.write_frames / max(1, sample.ran)
+    all_of_them = sample.partitions == sample.sampled_partitions
+    return frames if all_of_them and 0 < frames < 0.5 * sample.partitions else math.inf
 
 
 def _requests_of(sample: StageSample, setup: Setup) -> ShuffleRequests:

@@ -549,7 +549,7 @@ def measured(report: JobReport) -> list[Measured]:
     return [
         Measured(
             stage.id, stage.name, stage.tasks, stage.attempts, stage.parents, m.seconds,
-            m.load_seconds, m.cpu_seconds, m.input_bytes, m.shuffle_read_bytes,
+            m.load_seconds, m.computing_seconds, m.input_bytes, m.shuffle_read_bytes,
             m.shuffle_write_bytes, m.shuffle_write_records, m.peak_memory_bytes,
         )
         for stage in report.stages

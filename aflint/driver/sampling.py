@@ -54,6 +54,7 @@ from aflint.task import (
     RangeSplit,
     TaskMetrics,
     TaskResult,
+    TextSplit,
 )
 from aflint.variables import noticing_broadcasts
 
@@ -178,6 +179,15 @@ class Sampling:
         took, asked = loop.time() - began, runner.asked() - asked_before
         runner.executors |= executors
         runs = [metrics, *await self._again(small.stages, name, sampled.computed, metrics)]
+        combining = {
+            stage.id
+            for stage in small.stages
+            if isinstance(written := sinks[stage.id], WriteShuffle)
+            and written.aggregator is not None
+            and not stage.parents
+            and len(metrics[stage.id]) == 1
+        }
+        halves = await self._halved(small.stages, name, sampled.computed, combining)
         samples = [
             self._sample_of(
                 stage,
@@ -186,6 +196,7 @@ class Sampling:
                 _median_run([run[stage.id] for run in runs if metrics[stage.id]]),
                 skipped,
                 calibration,
+                halves.get(stage.id),
             )
             for stage, part in zip(planned.stages, small.stages, strict=True)
         ]
@@ -236,6 +247,45 @@ class Sampling:
             runs.append(run)
         return runs
 
+    async def _halved(
+        self,
+        stages: tuple[Stage, ...],
+        name: str,
+        partitions: Sequence[int],
+        combining: set[int],
+    ) -> dict[int, float]:
+        """Return how many records map stages write that combine by key, out of half as much input:
+        that tells whether there are as many for any input, one for each key.
+        """
+        halves = {
+            stage.id: replace(
+                stage,
+                inputs=tuple(
+                    tuple(replace(each, split=_half(each.split)) for each in inputs)
+                    for inputs in stage.inputs
+                ),
+            )
+            for stage in stages
+            if stage.id in combining
+        }
+        cut = {id for id, half in halves.items() if weight(half) < 0.75 * weight(stages[id])}
+        found: dict[int, float] = {}
+        if not cut or not partitions:
+            return found
+
+        def accept(result: TaskResult, first: bool) -> None:
+            self._runner.executors.add(result.executor)
+            if first and result.id.stage in cut:
+                found[result.id.stage] = float(result.metrics.shuffle_write_records)
+
+        smaller = tuple(halves.get(stage.id, stage) for stage in stages)
+        id = self._runner.next_id()
+        job = Job(id, f"{name} (half the sample)", smaller, self._runner.settings)
+        async with self._runner.run_job(job, on_accept=accept) as running:
+            async for _ in running.results(partitions):
+                pass
+        return found
+
     async def save(self, node: Node, sink: Sink, target: str, mode: commit.Mode) -> None:
         """Run a saving job over a part of its input, and remove what it wrote."""
         storage = self._runner.storage
@@ -273,7 +323,7 @@ class Sampling:
     def _fewer(self, node: Node) -> Node:
         match node:
             case Source(splits=splits):
-                return replace(node, splits=_pick(splits, 1))
+                return replace(node, splits=_typical(splits))
             case Mapped(parent=parent):
                 return replace(node, parent=self._small(parent))
             case Coalesced(parent=parent, partitions=count):
@@ -334,6 +384,7 @@ class Sampling:
         metrics: Sequence[TaskMetrics],
         skipped: set[int],
         calibration: Calibration,
+        half: float | None,
     ) -> StageSample:
         content = small.writes.content.parent if small.writes and small.writes.content else None
         if not metrics and content in self._written:
@@ -356,16 +407,20 @@ class Sampling:
             skipped=stage.id in skipped,
             seconds=sum(warm),
             fixed_s=calibration.fixed_cpu_s,
-            cpu_seconds=summed.cpu_seconds,
+            cpu_seconds=summed.computing_seconds,
             peak_bytes=summed.peak_memory_bytes,
             input_bytes=summed.input_bytes,
             records=summed.input_records + summed.shuffle_read_records,
             read_bytes=summed.shuffle_read_bytes,
             write_bytes=summed.shuffle_write_bytes,
             write_records=summed.shuffle_write_records,
-            gets=0 if reads else summed.s3_gets,
+            write_frames=summed.shuffle_write_frames,
+            # A task that makes an object of a shuffle asks first whether that is still open.
+            gets=0 if reads else summed.s3_gets - (summed.s3_puts if stage.writes else 0),
             puts=0 if stage.writes else summed.s3_puts,
             longest=_longest(stage),
+            half_records=half,
+            sizes=_sizes(stage, weight(small)) if len(metrics) == 1 and not reads else (),
         )
         if content is not None:
             self._written[content] = found
@@ -391,7 +446,7 @@ class Sampling:
             for _ in range(_TRIALS)
         ]
         fixed = median(_billed(found[0]) for found, _ in simple)
-        fixed_cpu = median(found[0].cpu_seconds for found, _ in simple)
+        fixed_cpu = median(found[0].computing_seconds for found, _ in simple)
         latency = median(took - _billed(found[0]) for found, took in simple)
         written = median(_billed(found[0]) for found, _ in shuffled) - fixed
         read = median(_billed(found[1]) for found, _ in shuffled) - fixed
@@ -518,6 +573,46 @@ def _pick(things: Sequence[Any], few: int) -> tuple[Any, ...]:
     """Return a few, evenly spread: of one, that in the middle."""
     count = len(things)
     return tuple(things[((2 * i + 1) * count - 1) // (2 * few)] for i in range(min(few, count)))
+
+
+def _typical(splits: Sequence[Any]) -> tuple[Any, ...]:
+    """Return one split, as large as that in which half of all bytes lie, or in a larger one: the
+    last one of a file is often small, and tells little of the others. Of equal ones it is that in
+    the middle.
+    """
+    sizes = [size_of(split) for split in splits]
+    passed, wanted = 0, 0
+    for wanted in sorted(sizes):
+        passed += wanted
+        if 2 * passed >= sum(sizes):
+            break
+    found = [split for split, size in zip(splits, sizes, strict=True) if size == wanted]
+    return _pick(found, 1)
+
+
+def _half(split: Any) -> Any:
+    """Return the first half of a split; all of one that cannot be cut."""
+    match split:
+        case TextSplit(start=start, end=end, compression=None):
+            return replace(split, end=(start + end) // 2)
+        case RangeSplit(start, stop, step):
+            half = range(start, stop, step)[: len(range(start, stop, step)) // 2]
+            return RangeSplit(half.start, half.stop, half.step)
+    return split
+
+
+_MOST_SIZES: Final = 32
+"""Of tasks, so many sizes are told apart: the cost of a shuffle depends on the sizes of blocks."""
+
+
+def _sizes(stage: Stage, sampled: float) -> tuple[tuple[int, float], ...]:
+    """Return how many tasks of a stage have how many times as much input as the sample's."""
+    weights = sorted(sum(size_of(each.split) for each in inputs) for inputs in stage.inputs)
+    if not sampled or not weights:
+        return ()
+    each = max(1, -(-len(weights) // _MOST_SIZES))
+    groups = [weights[start : start + each] for start in range(0, len(weights), each)]
+    return tuple((len(group), sum(group) / len(group) / sampled) for group in groups)
 
 
 def _joined(node: Node, few: int) -> Node:

@@ -28,6 +28,7 @@ from aflint.executor.memory import MemoryWatch, peak_bytes
 from aflint.executor.order import by_content, comes_in_any_order
 from aflint.executor.output_capture import captured_output
 from aflint.executor.partition import place
+from aflint.executor.processor import delayed_s
 from aflint.executor.ranges import Reading
 from aflint.executor.shuffle import ShuffleOutput
 from aflint.executor.sinks import save_pickle, save_text
@@ -82,7 +83,7 @@ class Executor:
         With a `deadline`, in seconds of `clock`, a task that comes near it stops, and its
         result is a Continuation.
         """
-        started, cpu = time.perf_counter(), time.process_time()
+        started, cpu, delay = time.perf_counter(), time.process_time(), delayed_s()
         # A copy: the storage goes on counting in its own.
         before = self.storage.counts + TransferCounts()
         with captured_output(task.logs, task.debug) as logs:
@@ -99,6 +100,7 @@ class Executor:
             s3_gets=result.metrics.s3_gets + asked.s3_gets,
             seconds=time.perf_counter() - started,
             cpu_seconds=time.process_time() - cpu,
+            delay_seconds=delayed_s() - delay,
             peak_memory_bytes=peak_bytes(),
         )
         return replace(result, metrics=metrics, logs=logs.text(), executor=self.name)

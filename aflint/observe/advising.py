@@ -54,7 +54,7 @@ def _measured(number: int, stage: Stage, job: Job) -> Measured:
         tuple(places[id] for id in stage.parents if id in places),
         total,
         sum(task.phases.get("load", 0.0) for task in done),
-        sum(task.cpu for task in done),
+        sum(task.cpu + task.delay for task in done),
         sum(task.read for task in done),
         sum(task.fetched for task in done),
         sum(task.shuffled for task in done),

@@ -198,6 +198,7 @@ def _task_writer(
                 "link": "= t.link",
                 "queued": "3 = t.queued",
                 "cold": "3 = m.init_seconds" if asked else 0,
+                "delay": "4 = m.delay_seconds",
                 "read": "4 = m.read_seconds",
                 "fetch": "4 = m.fetch_seconds" if fetched else 0,
                 "write": "4 = m.write_seconds" if shuffled else 0,

@@ -57,8 +57,9 @@ class Task:
     """The records that it put into shuffles."""
     objects: int = 0
     """Of the bytes fetched and shuffled, those by objects or files."""
-    # Of a processor.
+    # Of a processor, and waiting for one that others had.
     cpu: float = 0.0
+    delay: float = 0.0
     # Requests to AWS: of SQS as they are billed.
     sqs: int = 0
     puts: int = 0
@@ -410,6 +411,7 @@ def _measured(task: Task, metrics: dict[str, Any], ours: dict[str, Any]) -> None
     task.sent = shuffled.get("Shuffle Records Written", 0)
     task.objects = ours.get("objects_read", 0) + ours.get("objects_written", 0)
     task.cpu = metrics.get("Executor CPU Time", 0) / 1e9
+    task.delay = ours.get("delay", 0.0)
     task.sqs, task.puts, task.gets = (ours.get(name, 0) for name in ("sqs", "puts", "gets"))
     ran = metrics["Executor Run Time"] / 1000
     waits = {

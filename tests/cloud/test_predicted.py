@@ -90,7 +90,7 @@ async def measure(session: aflint.Session, program: Callable[[], Awaitable[Any]]
         _of_usage(sum((job.usage for job in jobs), Usage()))
         | {
             "seconds": sum(job.seconds for job in jobs),
-            "CPU s": sum(m.cpu_seconds for m in metrics),
+            "CPU s": sum(m.computing_seconds for m in metrics),
             "read": sum(m.input_bytes for m in metrics),
             "shuffled": sum(m.shuffle_write_bytes for m in metrics),
         },

@@ -73,7 +73,8 @@ def test_each_transport_is_asked_by_its_own_rules() -> None:
 
 def test_few_records_fill_few_blocks() -> None:
     assert shuffle_requests("sqs", 10, 1000, 1e4, 30).map_sqs == pytest.approx(30, rel=0.01)
-    assert shuffle_requests("sqs", 10, 1000, 0, 0).usage.sqs_requests == 0
+    # Queues are made and removed, whatever comes.
+    assert shuffle_requests("sqs", 10, 1000, 0, 0).usage.sqs_requests == 2001
 
 
 def sample(id: int, **figures: Any) -> StageSample:
@@ -129,3 +130,50 @@ def test_others_bill_by_their_own_least() -> None:
     assert athena_usd(1e12) == 5.0
     assert emr_usd(0.0) == emr_usd(1.0)  # a minute
     assert emr_usd(0.0) == pytest.approx(4 / 60 * (4 * 0.052624 + 16 * 0.0057785))
+
+
+def test_what_tasks_write_grows_with_their_input_as_half_the_sample_shows() -> None:
+    sizes = ((2, 1.0), (4, 0.25))
+    whole = sample(0, sizes=sizes, combines=True, write_bytes=100, write_records=8, records=9000)
+    # As many out of half as much: one for each key. Half as many: it is no matter of keys.
+    for half, written in ((8, 600), (4, 300), (2, 300), (20, 600)):
+        (work,) = extrapolate([replace(whole, half_records=half)], SETUP)
+        assert work.write_bytes == pytest.approx(written), half
+        assert sum(count * share for count, share in work.parts) == pytest.approx(1.0)
+    (half_way,) = extrapolate([replace(whole, half_records=8 / 2**0.5)], SETUP)
+    assert half_way.write_bytes == pytest.approx(400)
+    # What is not combined grows with the input.
+    (work,) = extrapolate([replace(whole, combines=False)], SETUP)
+    assert work.write_bytes == pytest.approx(300)
+
+
+def test_large_and_small_tasks_of_a_stage_choose_their_transport_each() -> None:
+    parts = ((2, 0.45), (10, 0.01))
+    mixed = shuffle_requests("hybrid", 12, 10, 1e7, 1e6, parts=parts)
+    large = shuffle_requests("hybrid", 2, 10, 9e6, 9e5)
+    small = shuffle_requests("hybrid", 10, 10, 1e6, 1e5)
+    assert (large.map_puts, large.map_sqs) == (2, 0)
+    assert small.map_puts == 0
+    assert small.map_sqs == pytest.approx(100)
+    assert mixed.map_puts == large.map_puts
+    assert mixed.map_sqs == pytest.approx(small.map_sqs)
+    assert mixed.reduce_gets == pytest.approx(large.reduce_gets)
+    # What is sorted already goes to few partitions.
+    few = shuffle_requests("hybrid", 2, 10, 9e6, 9e5, most_blocks=3)
+    assert few.reduce_gets == pytest.approx(6)
+
+
+def test_a_partition_that_gets_nothing_asks_for_nothing() -> None:
+    found = shuffle_requests("sqs", 10, 1000, 1e4, 10)
+    assert found.reduce_sqs == pytest.approx(20, rel=0.01)
+
+
+def test_requests_take_no_longer_than_the_sample_had() -> None:
+    maps = sample(
+        0, share=100.0, seconds=1.0, partitions=10, sampled_partitions=10,
+        write_bytes=1000, write_records=1000,
+    )  # fmt: skip
+    slow = replace(SETUP, transport="sqs", write_s=10.0)
+    (work,) = extrapolate([replace(maps, cpu_seconds=0.4)], slow)
+    asked = shuffle_requests("sqs", 1, 10, 1000, 1000).writes
+    assert work.calls_share * asked * slow.write_s == pytest.approx(0.6)
