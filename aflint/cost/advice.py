@@ -84,11 +84,17 @@ Change = tuple[str, str, str, str, Setup, Sequence[StageWork]]
 
 
 def _changes(stages: Sequence[StageWork], setup: Setup) -> Iterator[Change]:
-    """Yield, for each setting, its best value where that is another one."""
+    """Yield, for each setting, its best value where that is another one.
+
+    Of what ran on this machine's workers, it is that of the functions which it would cost: they
+    have no memory size, and how many of them are of use is a matter of its processors.
+    """
+    here = setup.transport == "file"
     memory = best_memory(stages, setup)
     if memory != setup.memory_mb:
         share = _cpu_share(stages)
         why = f"{share:.0%} of the time is computing, {_peak(stages) >> 20} MB were the most in use"
+        why += "; on Lambda" if here else ""
         changed = replace(setup, memory_mb=memory)
         yield "memory_mb", str(setup.memory_mb), str(memory), why, changed, stages
     transport = best_transport(stages, setup)
@@ -103,7 +109,7 @@ def _changes(stages: Sequence[StageWork], setup: Setup) -> Iterator[Change]:
         work = repartitioned(stages, partitions)
         yield "default_parallelism", str(now), str(partitions), why, setup, work
     concurrency = best_concurrency(stages, setup)
-    if concurrency != setup.slots:
+    if concurrency != setup.slots and not here:
         why = f"its largest stage has {max(s.tasks for s in stages):,} tasks"
         changed = replace(setup, slots=concurrency)
         yield "concurrency", str(setup.slots), str(concurrency), why, changed, stages

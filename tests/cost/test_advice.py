@@ -90,3 +90,12 @@ def test_a_job_that_is_small_is_given_no_line() -> None:
     assert hint(MEASURED, SETUP, seconds=1.0, dollars=0.001) == ""
     assert hint(MEASURED, SETUP, seconds=130.0, dollars=0.04).startswith("concurrency = 100")
     assert advice_for(MEASURED, SETUP)[0].setting == "concurrency"
+
+
+def test_jobs_on_this_machine_are_not_told_settings_of_functions() -> None:
+    here = advise([MAPS], replace(SETUP, transport="file", memory_mb=10_000))
+    assert [each.setting for each in here] == ["memory_mb"]
+    assert str(here[0]).endswith("; on Lambda)")
+    there = advise([MAPS], replace(SETUP, memory_mb=10_000))
+    assert {each.setting for each in there} >= {"memory_mb", "concurrency"}
+    assert "on Lambda" not in "".join(map(str, there))
