@@ -59,6 +59,14 @@ _REFUSED_SQL: Final = ("DELETE", "UPDATE", "MERGE", "ANALYZE", "BEGIN", "CALL")
 _REFUSED_FORMATS: Final = ("orc", "xml", "avro", "jdbc", "kafka", "delta", "iceberg", "hudi")
 _FORMATS_INSTEAD: Final = "use Parquet, CSV, JSON or text, or set spark.aflint.fallback=spark"
 
+_REFUSED_FUNCTIONS: Final = (
+    "aes_decrypt", "aes_encrypt", "count_min_sketch", "from_xml", "histogram_numeric",
+    "hll_sketch_agg", "java_method", "kll_sketch_agg_bigint", "kll_sketch_agg_double",
+    "kll_sketch_agg_float", "make_dt_interval", "make_interval", "make_ym_interval", "parse_json",
+    "session_window", "theta_sketch_agg", "to_xml", "try_parse_json", "variant_get",
+)  # fmt: skip
+"""Functions of pyspark.sql's that are refused whatever they are given."""
+
 _DIFFERS: Final = {
     **dict.fromkeys(("countApprox", "sumApprox", "meanApprox"), "it waits for the exact answer"),
     **dict.fromkeys(
@@ -103,6 +111,10 @@ class _Reader(ast.NodeVisitor):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = node.module or ""
+        if module.startswith("pyspark.sql.functions"):
+            for alias in node.names:
+                if alias.name in _REFUSED_FUNCTIONS:
+                    self.visit_Attribute(ast.copy_location(_named(alias.name), node))
         for alias in node.names:
             whole = f"{module}.{alias.name}"
             self._imported(node, whole if whole in _LINALG else module)
@@ -155,6 +167,9 @@ class _Reader(ast.NodeVisitor):
             self._add(node, name, "refused", _REFUSED[name])
         elif name in _REFUSED_FORMATS and _attribute(node.value) in ("read", "write"):
             self._add(node, name, "refused", _FORMATS_INSTEAD)
+        elif name in _REFUSED_FUNCTIONS:
+            why = "aflint has no such function: set spark.aflint.fallback=spark"
+            self._add(node, name, "refused", why)
         elif name in LATER and owner in self.sessions:
             self._add(node, f"{owner}.{name}", "refused", "it needs what aflint does not run")
         elif name in _DIFFERS:
@@ -162,6 +177,10 @@ class _Reader(ast.NodeVisitor):
         elif name in _SPARKS:
             self._add(node, name, "works")
         self.generic_visit(node)
+
+
+def _named(name: str) -> ast.Attribute:
+    return ast.Attribute(ast.Name("functions", ast.Load()), name, ast.Load())
 
 
 def _formats(call: ast.Call) -> list[str]:

@@ -106,3 +106,13 @@ def test_a_format_that_is_not_read_or_written_is_told_of(call: str) -> None:
 
 def test_a_format_of_something_else_is_none() -> None:
     assert not check('"{}".format("orc")', "app.py")
+
+
+def test_functions_that_are_refused_are_told_of() -> None:
+    program = (
+        "from pyspark.sql import functions as F\n"
+        "from pyspark.sql.functions import col, variant_get\n"
+        'df.groupBy(F.session_window("ts", "5 minutes")).agg(F.count("*"), F.hll_sketch_agg("a"))\n'
+    )
+    found = {e.what: e.line for e in check(program, "app.py") if e.verdict == "refused"}
+    assert found == {"variant_get": 2, "session_window": 3, "hll_sketch_agg": 3}

@@ -249,3 +249,26 @@ def test_nested_values_are_ordered_as_spark_orders_them(
             "FROM nested x CROSS JOIN nested y"
         )
     assert "greatest" in str(spark.refused("SELECT greatest(s, s) FROM nested"))
+
+
+def test_rows_are_grouped_by_windows_of_time(spark: Differential, tmp_path: Path) -> None:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute(
+            "COPY (SELECT range AS id, TIMESTAMPTZ '2020-03-08 09:55:00+00' "
+            "+ to_minutes((range * 4)::INTEGER) AS ts, ts::TIMESTAMP AS ntz FROM range(9)) "
+            f"TO '{tmp_path}/t.parquet'"
+        )
+    spark.table("moments", tmp_path / "t.parquet")
+    for window in (
+        "window(ts, '30 days')",
+        "window(ts, '10 minutes', '5 minutes')",
+        "window(ts, '1 hour', '1 hour', '15 minutes')",
+        "window(ntz, '1 day')",
+    ):
+        spark.check(f"SELECT {window} AS w, sum(id) FROM moments GROUP BY 1")
+    spark.check(
+        "SELECT window_time(w) FROM (SELECT window(ts, '1 day') AS w FROM moments GROUP BY 1)"
+    )
+    spark.check("SELECT * FROM moments TABLESAMPLE (100 PERCENT)")

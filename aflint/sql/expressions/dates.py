@@ -359,7 +359,20 @@ def _fraction_of_minute(expression: Expression, emit: Emitter) -> str:
     return scaled(f"microsecond({local})", decimal(8, 6))
 
 
+def _micros(expression: Expression, emit: Emitter) -> str:
+    """A moment as microseconds or back, for the bounds of `window`."""
+    (child,) = expression.children
+    sql = emit(child)
+    match expression.type.name:
+        case "timestamp":
+            return f"make_timestamptz({sql})"
+        case "timestamp_ntz":
+            return f"make_timestamp({sql})"
+    return f"epoch_us({sql})"
+
+
 RULES: dict[str, Rule] = {
+    "PreciseTimestampConversion": _micros,
     "Year": "year({0})",
     "Month": "month({0})",
     "DayOfMonth": "day({0})",

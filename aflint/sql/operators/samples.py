@@ -7,6 +7,7 @@ Without replacement they are the rows that Spark chooses of the same partitions,
 from __future__ import annotations
 
 import math
+import random
 
 from aflint.sql.expressions.random import uniform
 from aflint.sql.plan import PlanNode
@@ -19,7 +20,8 @@ _LEAST = 1e-12
 def _sampled(node: PlanNode, stage: Stage) -> Relation:
     child = stage.relation(node.child)
     low, high = float(node.fields["lowerBound"]), float(node.fields["upperBound"])
-    place = uniform(int(node.fields["seed"]))
+    seed = node.fields["seed"]  # none of a TABLESAMPLE: another sample each time
+    place = uniform(int(seed) if seed is not None else random.getrandbits(31))
     if not node.fields["withReplacement"]:
         chosen = f"{place} >= {low!r} AND {place} < {high!r}"
         return Relation(f"SELECT * FROM ({child.sql}) QUALIFY {chosen}", child.columns)
