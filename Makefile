@@ -53,6 +53,7 @@ $(VENV)/.installed-bench: pyproject.toml | $(BIN)/python
 # Apart from the rest, as pip builds PySpark from an archive with all of Spark's jars: two minutes.
 $(VENV)/.installed-sql: pyproject.toml | $(VENV)/.installed-dev
 	$(PIP) install --editable '.[pandas,sql]'
+	-@$(BIN)/python -m aflint.sql.startup  # tests start the JVM often; without it they only take longer
 	@touch $@
 
 install: $(VENV)/.installed-dev

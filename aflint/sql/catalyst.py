@@ -7,6 +7,7 @@ The JVM starts once in a process, at the first use of SQL, and ends with the pro
 from __future__ import annotations
 
 import atexit
+import hashlib
 import importlib.util
 import itertools
 import json
@@ -17,7 +18,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -90,22 +91,47 @@ def java_home() -> str:
     )
 
 
+DRIVER_MEMORY = "1g"
+"""Spark's own default of `spark.driver.memory`, which is the most that the JVM's heap grows to."""
+
+OPTIONS = (
+    "-XX:TieredStopAtLevel=1",  # short work: compiling well costs more than it saves
+    "-XX:+UseSerialGC",
+)
+
+
+def jars() -> Path:
+    """Return the folder of Spark's classes."""
+    import pyspark
+
+    return Path(pyspark.__file__).parent / "jars"
+
+
+def archive() -> Path:
+    """Return where the JVM finds Spark's classes loaded already, once `startup` has put them there:
+    beside Spark's own files, for one release of Java.
+    """
+    release = Path(java_home(), "release")
+    version = hashlib.sha256(release.read_bytes()).hexdigest()[:12] if release.is_file() else "any"
+    return jars().with_name(f"aflint-{version}.jsa")
+
+
 class JavaProcess:
     """The JVM, as a child process that ends when its standard input is closed: with this process,
     however that ends. There is one in a process; use `java`.
     """
 
-    def __init__(self) -> None:
-        import pyspark
-
-        jars = Path(pyspark.__file__).parent / "jars"
+    def __init__(self, memory: str = DRIVER_MEMORY, options: Sequence[str] = ()) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="aflint-jvm-")
         self._connection = Path(self._folder.name) / "connection"
         command = [
             f"{java_home()}/bin/java",
-            "-XX:TieredStopAtLevel=1",  # short work: compiling well costs more than it saves
-            "-XX:+UseSerialGC",
+            *OPTIONS,
+            f"-Xmx{memory}",
             "-Xss4m",  # deep plans
+            # Of another release of Java or Spark, or where there is none, it is not used
+            f"-XX:SharedArchiveFile={archive()}",
+            *options,
             "-XX:+IgnoreUnrecognizedVMOptions",  # the last two are of later releases
             "-Dio.netty.tryReflectionSetAccessible=true",
             "-Dio.netty.allocator.type=pooled",
@@ -113,19 +139,23 @@ class JavaProcess:
             "--sun-misc-unsafe-memory-access=allow",
             *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED),
             "-cp",
-            f"{jars}/*",
+            f"{jars()}/*",
             "org.apache.spark.api.python.PythonGatewayServer",
         ]
         environment = {**os.environ, "_PYSPARK_DRIVER_CONN_INFO_PATH": str(self._connection)}
-        with (Path(self._folder.name) / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                start_new_session=True,  # Ctrl-C is for the driver
-            )
+        try:
+            with (Path(self._folder.name) / "log").open("wb") as log:
+                self.process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    env=environment,
+                    start_new_session=True,  # Ctrl-C is for the driver
+                )
+        except BaseException:
+            self._folder.cleanup()
+            raise
         self._closed = False
         try:
             self.gateway = self._connected()
@@ -231,8 +261,10 @@ _java: JavaProcess | None = None
 _starting = threading.Lock()
 
 
-def java() -> JavaProcess:
-    """Return the JVM of this process, started at the first call; it ends with the process."""
+def java(memory: str = DRIVER_MEMORY, options: Sequence[str] = ()) -> JavaProcess:
+    """Return the JVM of this process, started at the first call, with what that gives; it ends with
+    the process.
+    """
     global _java
     with _starting:
         if _java is not None and _java.has_ended():  # who used it was told; this is a new session
@@ -240,7 +272,7 @@ def java() -> JavaProcess:
             atexit.unregister(_java.close)
             _java = None
         if _java is None:
-            _java = JavaProcess()
+            _java = JavaProcess(memory, options)
             atexit.register(_java.close)
         return _java
 
@@ -249,7 +281,7 @@ class Catalyst:
     """A planning session in the JVM. There is one at a time; `close` ends it and leaves the JVM."""
 
     def __init__(self, settings: Mapping[str, str], objects: Objects | None = None) -> None:
-        self.gateway = java().gateway
+        self.gateway = java(settings.get("spark.driver.memory", DRIVER_MEMORY)).gateway
         self.jvm = jvm = self.gateway.jvm
         conf = jvm.org.apache.spark.SparkConf(False)
         for key, value in {**settings, **SETTINGS}.items():
