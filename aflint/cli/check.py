@@ -29,7 +29,8 @@ def register(app: typer.Typer) -> None:
         try:
             source = program.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise InvalidArgumentError(f"{program} cannot be read: {error}") from None
+            why = getattr(error, "strerror", None) or error
+            raise InvalidArgumentError(f"{program} cannot be read: {why}") from None
         try:
             from aflint.pyspark import checking
         except ModuleNotFoundError as error:
