@@ -18,10 +18,10 @@ from aflint.cost.bill import (
     Usage,
     dollars,
     price,
-    s3_break_even_bytes,
 )
 from aflint.cost.prices import US_EAST_1, Architecture, PriceTable
 from aflint.cost.rates import RATES, Rates
+from aflint.cost.requests import Requests, checked, of_block, writing
 
 _DRIVER_PUTS: Final = 2
 """Requests of S3's class A for each shuffle in objects: its mark is made and removed."""
@@ -177,7 +177,8 @@ def shuffle_requests(
     parts: Parts = (),
     most_blocks: float = math.inf,
 ) -> ShuffleRequests:
-    """Return the requests of a shuffle of so many compressed bytes, by each transport's own rules.
+    """Return the requests of a shuffle of so many compressed bytes, as `aflint.cost.requests` has
+    them of each transport.
 
     `parts` and `most_blocks` are as of a StageWork. `file` has no requests, and is counted as
     queues with full messages: what the report of a local job says that it would cost.
@@ -194,31 +195,24 @@ def shuffle_requests(
     # It is opened and closed, whatever is in it.
     queues = 0 if transport == "s3" else 2 * reduces + 1
     marks = 0 if transport == "sqs" else _DRIVER_PUTS
-    sends = puts = gets = messages = received = 0.0
+    name, wrote, gets = checked(transport), Requests(), 0.0
     for count, share in parts or ((maps, 1.0 / maps),):
         if not records * share:
             continue
         # Records lie in blocks, one for each reduce partition that any of a map's records go to.
         blocks = min(most_blocks, _met(reduces, records * share))
-        block = written * share / blocks
-        if transport == "s3" or (transport == "hybrid" and _in_object(blocks, block)):
-            puts += count
-            gets += count * blocks
-            continue
-        text = block * BASE64_EXPANSION
-        several = count * blocks * max(1.0, text / message_bytes)
-        sends += count * blocks * max(1.0, text / chunk)
-        messages += several
-        received += several * min(text, message_bytes) / chunk
+        size = written * share
+        wrote += count * writing(size, blocks, name, US_EAST_1, message_bytes)
+        gets += count * blocks * of_block(size / blocks, blocks, name, US_EAST_1)
     # A reduce task gives back what it received: a later job may read the shuffle, too.
     # One that nothing was sent to asks nothing.
-    asking = _met(reduces, messages)
-    calls = asking * math.ceil(messages / max(1.0, asking) / limits.SQS_RECEIVE_MESSAGES)
+    asking = _met(reduces, wrote.sqs)
+    calls = asking * math.ceil(wrote.sqs / max(1.0, asking) / limits.SQS_RECEIVE_MESSAGES)
     return ShuffleRequests(
-        map_sqs=sends,
-        map_puts=puts,
-        map_gets=puts,  # each asks first whether the shuffle is still open
-        reduce_sqs=max(calls, received) + calls,
+        map_sqs=wrote.sqs_billed,
+        map_puts=wrote.puts,
+        map_gets=wrote.gets,
+        reduce_sqs=max(calls, wrote.queue_bytes / chunk) + calls,
         reduce_gets=gets,
         driver_sqs=queues,
         driver_puts=marks,
@@ -228,12 +222,6 @@ def shuffle_requests(
 def _met(partitions: int, records: float) -> float:
     """Return to how many partitions so many records go, each to any of them."""
     return partitions * (1.0 - math.pow(1.0 - 1.0 / partitions, records))
-
-
-def _in_object(blocks: float, block: float) -> bool:
-    """Say whether the hybrid transport puts a map task's blocks, all of this size, into objects."""
-    alone = s3_break_even_bytes(puts=1.0 / blocks, gets=1)
-    return block >= alone
 
 
 def forecast(stages: Sequence[StageWork], setup: Setup, rates: Rates = RATES) -> Forecast:

@@ -46,6 +46,15 @@ class Requests:
             self.queue_bytes + other.queue_bytes,
         )
 
+    def __rmul__(self, times: float) -> Requests:
+        return Requests(
+            times * self.gets,
+            times * self.puts,
+            times * self.sqs,
+            times * self.sqs_billed,
+            times * self.queue_bytes,
+        )
+
 
 def checked(transport: str) -> TransportName:
     """Return a transport that there are rates for. Raises InvalidArgumentError for any other."""
@@ -70,14 +79,7 @@ def of_writing(
     stage: StageLoad, transport: TransportName, prices: PriceTable, message_bytes: int
 ) -> Requests:
     """Return what writing its shuffle takes a map task."""
-    if not stage.targets:
-        return Requests()
-    block = stage.shuffled_bytes / stage.targets
-    if in_objects(block, transport, prices, stage.targets):
-        parts = math.ceil(stage.shuffled_bytes / PART_BYTES)
-        # One HEAD looks whether the shuffle is still open.
-        return Requests(gets=1, puts=parts + 2 if parts > 1 else 1)
-    return _sent(stage.shuffled_bytes, stage.targets, message_bytes)
+    return writing(stage.shuffled_bytes, stage.targets, transport, prices, message_bytes)
 
 
 def of_reading(
@@ -85,23 +87,56 @@ def of_reading(
     writers: tuple[StageLoad, ...],
     transport: TransportName,
     prices: PriceTable,
+    message_bytes: int = limits.SQS_OLD_MESSAGE_BYTES,
 ) -> Requests:
     """Return what reading its partition takes a reduce task; `writers` are what it reads of."""
     found = Requests()
     for writer in writers:
-        if not writer.targets:  # it is only waited for
-            continue
-        block = writer.shuffled_bytes / writer.targets
         # Of a shuffle that goes by groups a task reads only the map tasks of its own group.
         sources = writer.tasks * writer.targets / stage.tasks
-        if in_objects(block, transport, prices, writer.targets):
-            found += Requests(gets=sources * math.ceil(block / RUN_BYTES))
-        else:
-            found += _received(block * sources, sources)
+        size, blocks = writer.shuffled_bytes, writer.targets
+        found += reading(size, blocks, sources, transport, prices, message_bytes)
     return found
 
 
-def in_objects(block: float, transport: TransportName, prices: PriceTable, blocks: int) -> bool:
+def writing(
+    size: float, blocks: float, transport: TransportName, prices: PriceTable, message_bytes: int
+) -> Requests:
+    """Return what it takes a map task to write so many bytes, in so many equal blocks."""
+    if not blocks:
+        return Requests()
+    if in_objects(size / blocks, transport, prices, blocks):
+        parts = math.ceil(size / PART_BYTES)
+        # One HEAD looks whether the shuffle is still open.
+        return Requests(gets=1, puts=parts + 2 if parts > 1 else 1)
+    return _sent(size, blocks, message_bytes)
+
+
+def reading(
+    size: float,
+    blocks: float,
+    sources: float,
+    transport: TransportName,
+    prices: PriceTable,
+    message_bytes: int,
+) -> Requests:
+    """Return what it takes a reduce task to read a block of each of its `sources`, map tasks that
+    wrote so many bytes in so many blocks.
+    """
+    if not blocks:  # it is only waited for
+        return Requests()
+    block = size / blocks
+    gets = of_block(block, blocks, transport, prices)
+    return Requests(gets=sources * gets) if gets else _received(block, sources, message_bytes)
+
+
+def of_block(block: float, blocks: float, transport: TransportName, prices: PriceTable) -> int:
+    """Return how many GETs read one of a map task's blocks; none where it is in a queue."""
+    in_object = in_objects(block, transport, prices, blocks)
+    return max(1, math.ceil(block / RUN_BYTES)) if in_object else 0
+
+
+def in_objects(block: float, transport: TransportName, prices: PriceTable, blocks: float) -> bool:
     """Say whether blocks of this size go into the map task's object; the hybrid transport decides
     so, where what they save pays for the object.
     """
@@ -117,17 +152,21 @@ def _sent(size: float, blocks: float, message_bytes: int) -> Requests:
     and so in calls of its own.
     """
     text = size / blocks * BASE64_EXPANSION if size else 0.0
-    chunks = math.ceil(text / limits.SQS_BILLED_CHUNK_BYTES)
+    chunks = max(1, math.ceil(text / limits.SQS_BILLED_CHUNK_BYTES))
     return Requests(
-        sqs=blocks * math.ceil(text / message_bytes),
+        sqs=blocks * max(1, math.ceil(text / message_bytes)),
         sqs_billed=blocks * chunks,
         queue_bytes=blocks * text,
     )
 
 
-def _received(size: float, blocks: float) -> Requests:
-    """Return the calls that receive them, several messages at once, and one that finds nothing."""
-    text = size * BASE64_EXPANSION
-    calls = max(blocks / limits.SQS_RECEIVE_MESSAGES, text / limits.SQS_OLD_MESSAGE_BYTES) + 1
-    billed = max(calls, text / limits.SQS_BILLED_CHUNK_BYTES + 1)
-    return Requests(sqs=calls, sqs_billed=billed, queue_bytes=text)
+def _received(block: float, blocks: float, message_bytes: int) -> Requests:
+    """Return the calls that receive blocks, several messages at once, and those that give the
+    messages back for a later reader.
+    """
+    text = block * BASE64_EXPANSION
+    messages = blocks * max(1, math.ceil(text / message_bytes))
+    tens = math.ceil(messages / limits.SQS_RECEIVE_MESSAGES)
+    received = max(tens, blocks * text / limits.SQS_OLD_MESSAGE_BYTES)
+    billed = max(tens, blocks * text / limits.SQS_BILLED_CHUNK_BYTES)
+    return Requests(sqs=received + tens, sqs_billed=billed + tens, queue_bytes=blocks * text)

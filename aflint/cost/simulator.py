@@ -211,7 +211,7 @@ class _Simulation:
         cloud = self._cloud
         transport = checked(cloud.transport)
         writers = tuple(self._load.stages[parent] for parent in load.parents)
-        read = of_reading(load, writers, transport, cloud.prices)
+        read = of_reading(load, writers, transport, cloud.prices, cloud.message_bytes)
         written = of_writing(load, transport, cloud.prices, cloud.message_bytes)
         return of_input(load), read, written
 

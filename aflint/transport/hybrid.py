@@ -123,8 +123,7 @@ class HybridTransport(Transport):
         # Here, as a function that starts cold has no use for it.
         from aflint.cost.exchange import cheaper_groups
 
-        # A block in a queue costs its send, which costs what a GET does.
-        return cheaper_groups(maps, partitions)
+        return cheaper_groups(maps, partitions, "hybrid", self._limit)
 
     async def aclose(self) -> None:
         await self._aws.aclose()

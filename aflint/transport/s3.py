@@ -75,7 +75,7 @@ class S3Transport(Transport):
         # Here, as a function that starts cold has no use for it.
         from aflint.cost.exchange import cheaper_groups
 
-        return cheaper_groups(maps, partitions)
+        return cheaper_groups(maps, partitions, "s3")
 
     async def aclose(self) -> None:
         await self._aws.aclose()

@@ -14,7 +14,11 @@ from aflint.cost.forecast import (
     makespan,
     shuffle_requests,
 )
+from aflint.cost.load import StageLoad
 from aflint.cost.prediction import PredictedJob, Prediction, athena_usd, emr_usd
+from aflint.cost.prices import US_EAST_1
+from aflint.cost.requests import checked, of_reading, of_writing
+from aflint.limits import SQS_OLD_MESSAGE_BYTES
 
 SETUP = Setup(1769, "hybrid", slots=10, warm=10, cold_s=0.5, latency_s=0.0, write_s=0.0, read_s=0.0)
 MAPS = StageWork(0, "map", 100, work_s=100.0, write_bytes=1e6, write_records=1e5, partitions=10)
@@ -67,7 +71,8 @@ def test_each_transport_is_asked_by_its_own_rules() -> None:
     assert (objects.map_puts, objects.map_sqs) == (10, 0)
     assert objects.reduce_gets == pytest.approx(200, rel=0.01)
     large = shuffle_requests("hybrid", 10, 20, 1e9, 1e6)
-    assert (large.map_puts, large.map_sqs) == (10, 0)
+    # Of 100 MB each map task, an upload in six parts, which is begun and completed, too.
+    assert (large.map_puts, large.map_gets, large.map_sqs) == (80, 10, 0)
     assert large.driver_sqs == 41  # its queues are there all the same
 
 
@@ -177,3 +182,22 @@ def test_requests_take_no_longer_than_the_sample_had() -> None:
     (work,) = extrapolate([replace(maps, cpu_seconds=0.4)], slow)
     asked = shuffle_requests("sqs", 1, 10, 1000, 1000).writes
     assert work.calls_share * asked * slow.write_s == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("transport", ["sqs", "s3", "hybrid"])
+@pytest.mark.parametrize("block", [100, 30_000, 400_000, 30_000_000])
+def test_a_forecast_and_the_simulator_count_the_same_requests(transport: str, block: int) -> None:
+    maps, reduces = 12, 7
+    written = maps * reduces * block
+    asked = shuffle_requests(transport, maps, reduces, written, 1e9)
+    writer = StageLoad("map", maps, 0.0, shuffled_bytes=written / maps, targets=reduces)
+    reader = StageLoad("reduce", reduces, 0.0, fetched_bytes=written / reduces, parents=(0,))
+    name = checked(transport)
+    wrote = of_writing(writer, name, US_EAST_1, SQS_OLD_MESSAGE_BYTES)
+    read = of_reading(reader, (writer,), name, US_EAST_1)
+    assert asked.map_puts == pytest.approx(maps * wrote.puts)
+    assert asked.map_sqs == pytest.approx(maps * wrote.sqs_billed)
+    assert asked.reduce_sqs == pytest.approx(reduces * read.sqs_billed, rel=1e-4)
+    assert asked.map_gets + asked.reduce_gets == pytest.approx(
+        maps * wrote.gets + reduces * read.gets
+    )
