@@ -37,6 +37,14 @@ def strict_json(text: str, words: bool, last: bool) -> str | None:
         return None
 
 
+def raw_json(text: str, name: str) -> str | None:
+    """Return a value of a text's object, by its name, as it stands there; the last of several."""
+    try:
+        return _Reader(text, True, True).raw(name)
+    except ValueError:
+        return None
+
+
 class _Reader:
     def __init__(self, text: str, words: bool, last: bool) -> None:
         self._text, self._words, self._last, self._at = text, words, last, 0
@@ -62,6 +70,21 @@ class _Reader:
                 # A string whose quotes are part of it: as Spark writes it where it is to be one
                 return f'"\\"{_WORDS[str(number)]}\\""'
         raise ValueError
+
+    def raw(self, wanted: str) -> str | None:
+        """Return the text of a member of the object that is next."""
+        found = None
+        self._skip()
+        for _ in self._until("}"):
+            self._skip()
+            name = json.loads(self._string())
+            self._need(":")
+            self._skip()
+            start = self._at
+            self.value(1)
+            if name == wanted:
+                found = self._text[start : self._at]
+        return found
 
     def _items(self, depth: int) -> Iterator[str]:
         for _ in self._until("]"):

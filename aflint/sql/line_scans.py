@@ -177,15 +177,18 @@ def _json(data: list[Expression], name: str, options: Mapping[str, str], emit: E
     if judges and (nested or not fields):
         what = f"the nested column {nested[0].name}" if nested else "no other column"
         raise UnsupportedPlanError(f"the mode {mode} or {corrupt} with {what}")
-    how = Reading("line", exact=True, options=options)
+    alone = not _whole(options)  # else a text may be an array of objects
+
+    def read(place: int, each: Expression) -> str:
+        name = each.name if alone else ""
+        how = Reading("line", exact=True, options=options, name=name)
+        return typed(f"n{place}", each.type, emit, how)
+
     docs = _documents(name, _whole(options))
     nodes = "".join(
         f", json_extract(doc, {text('$.' + quoted(each.name))}) AS n{i}" for i, each in fields
     )
-    values = "".join(
-        f", CAST({typed(f'n{i}', each.type, emit, how)} AS {each.type.duckdb}) AS v{i}"
-        for i, each in fields
-    )
+    values = "".join(f", CAST({read(i, each)} AS {each.type.duckdb}) AS v{i}" for i, each in fields)
     rows = f"SELECT *{values} FROM (SELECT *{nodes} FROM ({docs}))"
     if not judges:
         return rows

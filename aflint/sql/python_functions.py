@@ -9,6 +9,7 @@ from typing import Any
 CSV_FIELDS = "aflint_csv_fields"
 STRICT_JSON = "aflint_strict_json"
 JAVA_JSON = "aflint_java_json"
+RAW_JSON = "aflint_raw_json"
 HASHES = "aflint_hash_"
 """What the names of hashes begin with: of a function, and of the kind of values."""
 TEXTS = "aflint_text_"
@@ -100,9 +101,16 @@ def _java_json(text: str | None) -> str | None:
     return None if text is None else java_json(text)
 
 
+def _raw_json(text: str | None, name: str) -> str | None:
+    from aflint.sql.lenient_json import raw_json
+
+    return None if text is None else raw_json(text, name)
+
+
 _TEXT = "VARCHAR"
 _FUNCTIONS: dict[str, tuple[Any, list[Any], Any]] = {
     CSV_FIELDS: (_csv_fields, [_TEXT] * 4 + ["BOOLEAN"] * 2, "VARCHAR[]"),
     STRICT_JSON: (_strict_json, [_TEXT, "BOOLEAN", "BOOLEAN"], _TEXT),
     JAVA_JSON: (_java_json, [_TEXT], _TEXT),
+    RAW_JSON: (_raw_json, [_TEXT, _TEXT], _TEXT),
 }

@@ -154,7 +154,8 @@ JSON: dict[str, tuple[str, dict[str, str], str]] = {
         "a INT, d DATE, t TIMESTAMP, n DECIMAL(5, 2), s STRING, b BOOLEAN, m MAP<STRING, INT>",
     ),
     "objects as text": (
-        '{"a": {"x":[1,2]}}\n{"a": "t"}\n{"a": 1.5}\n{"a": false}\n',
+        '{"a": {"x":[1,2]}}\n{"a": "t"}\n{"a": 1.50}\n{"a": false}\n'
+        '{"a": [1, {"b" : 1e5}]}\n{"a": -7}\n{"a": {}}\n',
         {},
         "a STRING",
     ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.datetime_patterns import formatted
@@ -15,7 +15,7 @@ from aflint.sql.expressions.emitter import Emitter, Rule, cast
 from aflint.sql.expressions.text_casts import READERS, moment, written
 from aflint.sql.modes import IN_TEXT, mode_of
 from aflint.sql.plan import Expression
-from aflint.sql.python_functions import JAVA_JSON, STRICT_JSON
+from aflint.sql.python_functions import JAVA_JSON, RAW_JSON, STRICT_JSON
 from aflint.sql.types import Type, parse_type, quoted, text
 
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z_0-9]*)|\['([^'\]\"]+)'\]|\[(\d+)\]")
@@ -161,6 +161,8 @@ class Reading:
     whole: str
     exact: bool
     options: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    """The member of the text's object that is read, where the text is one object."""
 
 
 def typed(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
@@ -169,18 +171,20 @@ def typed(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
 
 
 def _value(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
-    whole = how.whole
+    whole, inner = how.whole, replace(how, name="")
     is_a = f"json_type({node})"
     match kind.name:
         case "string":
             if not how.exact:
                 return as_text(node)
-            # DuckDB writes it anew, in most cases as it was
-            other = f"{node}::VARCHAR"
-            anew = f"NOT contains({whole}, {other}) AND {is_a} <> 'BOOLEAN'"
+            plain = (
+                f"{is_a} IN ('BOOLEAN', 'BIGINT', 'UBIGINT') OR {node}::VARCHAR IN ('[]', '{{}}')"
+            )
+            # All else DuckDB would write anew
+            other = f"{RAW_JSON}({whole}, {text(how.name)})" if how.name else f"error({_ANEW})"
             return (
-                f"CASE {is_a} WHEN 'NULL' THEN NULL WHEN 'VARCHAR' THEN {node} ->> '$' "
-                f"ELSE CASE WHEN {anew} THEN error({_ANEW}) ELSE {other} END END"
+                f"CASE WHEN {is_a} = 'NULL' THEN NULL WHEN {is_a} = 'VARCHAR' THEN {node} ->> '$' "
+                f"WHEN {plain} THEN {node}::VARCHAR WHEN {node} IS NOT NULL THEN {other} END"
             )
         case "date" | "timestamp" | "timestamp_ntz":
             found = moment(f"({node} ->> '$')", kind, how.options, emit)
@@ -211,13 +215,13 @@ def _value(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
         case "array":
             item = emit.name("item")
             items = f"CAST({node} AS JSON[])"
-            made = typed(item, kind.part("element"), emit, how)
+            made = typed(item, kind.part("element"), emit, inner)
             listed = f"list_transform({items}, lambda {item}: {made})"
             return f"CASE WHEN {is_a} = 'ARRAY' THEN {_all_good(items, listed, emit)} END"
         case "struct":
             members = ", ".join(
                 f"{quoted(name)} := "
-                + typed(f"json_extract({node}, {text('$.' + quoted(name))})", part, emit, how)
+                + typed(f"json_extract({node}, {text('$.' + quoted(name))})", part, emit, inner)
                 for name, part in kind.parts
             )
             made = cast(f"struct_pack({members})", kind.duckdb)
@@ -226,7 +230,7 @@ def _value(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
             key = emit.name("key")
             keys = f"json_keys({node})"
             item = f"json_extract({node}, '$.\"' || {key} || '\"')"
-            made = typed(item, kind.part("value"), emit, how)
+            made = typed(item, kind.part("value"), emit, inner)
             values = f"list_transform({keys}, lambda {key}: {made})"
             given = f"list_transform({keys}, lambda {key}: {item})"
             good = _all_good(given, values, emit)
