@@ -42,6 +42,11 @@ $(BIN)/python:
 	done; \
 	echo "aflint needs Python 3.11 or newer; name one with make PYTHON=/path/to/python" >&2; exit 1
 
+# What aflint itself needs, in seconds.
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable .
+	@touch $@
+
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[dev]'
 	@touch $@
@@ -58,7 +63,7 @@ $(VENV)/.installed-sql: pyproject.toml | $(VENV)/.installed-dev
 
 install: $(VENV)/.installed-dev
 
-demo: install
+demo: $(VENV)/.installed
 	@$(BIN)/python -m examples.taxi.demo $(ARGS)
 
 # Each process that a test starts would compile aflint anew.
