@@ -71,6 +71,7 @@ def settings_of(session: Any) -> Settings:
         time_zone=conf.get(_TIME_ZONE),
         partitions=slots,
         split_bytes=split_bytes,
+        memory_mb=engine.jobs.settings.memory_mb,
         room=room(engine.config, engine.jobs.settings.memory_mb, slots, split_bytes),
         tables=context._tables,
         cached=context._cached,

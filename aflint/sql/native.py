@@ -80,6 +80,7 @@ class Planner:
         return Settings(
             time_zone=time_zone,
             partitions=self._slots,
+            memory_mb=memory_mb,
             room=room(self._config, memory_mb, self._slots, split_bytes),
         )
 

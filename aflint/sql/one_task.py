@@ -71,16 +71,16 @@ def fits(plan: PlanNode, room: Room) -> bool:
 
 def threads_for(plan: PlanNode, threads: int) -> int:
     """Return how many of the threads there are a plan can use."""
-    parts = list(_parts(plan))
-    ordered = any(part.kind in _IN_ORDER for part in parts)
+    all_parts = list(parts(plan))
+    ordered = any(part.kind in _IN_ORDER for part in all_parts)
     # DuckDB's threads have no task, of which the readers of lines and of objects ask
-    alone = all(_opened_by_duckdb(part) for part in parts if isinstance(part, PlanNode))
+    alone = all(_opened_by_duckdb(part) for part in all_parts if isinstance(part, PlanNode))
     return threads if alone and not ordered else 1
 
 
 def reused(plan: PlanNode) -> frozenset[int]:
     """Return the exchanges of a plan that stand in several places."""
-    nodes = [part for part in _parts(plan) if part.kind == "ReusedExchangeExec"]
+    nodes = [part for part in parts(plan) if part.kind == "ReusedExchangeExec"]
     return frozenset(part.fields["child"].id for part in nodes)
 
 
@@ -88,7 +88,7 @@ def size_of(plan: PlanNode) -> int:
     """Return about how many bytes a plan reads; more than any file has for one that needs several
     tasks.
     """
-    return sum(map(_size, _parts(plan)))
+    return sum(map(_size, parts(plan)))
 
 
 def _size(part: PlanNode | Expression) -> int:
@@ -117,13 +117,18 @@ def _steps() -> frozenset[str]:
 
 
 def _scanned(scan: PlanNode) -> int:
-    """Return about how many bytes are read: of Parquet's columns, a share by their types' sizes."""
     directories = scan.fields["directories"]
     if len(directories) != 1 or not directories[0]["files"]:
         return ALL_BYTES  # each folder's values are a split's own
-    size = sum(int(file["size"]) for file in directories[0]["files"])
+    size = bytes_of(scan)
+    return ALL_BYTES if scan.fields["format"] in LINE_FORMATS and size > _LINES else size
+
+
+def bytes_of(scan: PlanNode) -> int:
+    """Return about how many bytes are read: of Parquet's columns, a share by their types' sizes."""
+    size = sum(int(file["size"]) for each in scan.fields["directories"] for file in each["files"])
     if scan.fields["format"] in LINE_FORMATS:
-        return ALL_BYTES if size > _LINES else size
+        return size
     whole = _width(scan.fields["dataSchema"])
     read = sum(_width(each.json_type) for each in scan.output)
     return size * min(read, whole) // max(1, whole)
@@ -146,7 +151,7 @@ def _opened_by_duckdb(node: PlanNode) -> bool:
     return here and node.fields["format"] not in LINE_FORMATS
 
 
-def _parts(plan: PlanNode) -> Iterator[PlanNode | Expression]:
+def parts(plan: PlanNode) -> Iterator[PlanNode | Expression]:
     """Yield each step and expression of a plan once, also those of its subqueries."""
     seen: set[int] = set()
     waiting: list[Any] = [plan]

@@ -32,6 +32,7 @@ from aflint.sql.errors import QueryError, UnsupportedPlanError
 from aflint.sql.expressions import RULES, Emitter
 from aflint.sql.one_task import Room
 from aflint.sql.plan import Expression, PlanNode
+from aflint.sql.shuffle_partitions import widened
 from aflint.sql.sinks.files import FileSink
 from aflint.sql.tasks import Input, Placing, StageTask
 from aflint.task import DataSplit
@@ -54,6 +55,8 @@ class Settings:
     partitions: int = 2
     """How many splits a leaf that is not files is cut into."""
     split_bytes: int = 128 << 20
+    memory_mb: int = 1024
+    """What a task may hold."""
     room: Room = field(default_factory=Room)
     """What a query may read that is to run as one task."""
     tables: Mapping[str, Node] = field(default_factory=dict)
@@ -105,6 +108,8 @@ class Compiler:
     threads: int = 1
     """How many threads a task has that does the whole query."""
     adaptive: Adaptive | None = None
+    partitions: int | None = None
+    """How many each shuffle has, in place of the number in the plan."""
     _exchanges: dict[int, Exchanged] = field(default_factory=dict)
     _adapted: dict[int, Node] = field(default_factory=dict)
 
@@ -118,7 +123,9 @@ class Compiler:
         threads: int = 1,
     ) -> Compiler:
         """Return what compiles the plan of a query."""
-        return cls(runner, settings, reused, threads, adaptive_of(plan, settings.partitions))
+        adaptive = adaptive_of(plan, settings.partitions)
+        wide = widened(plan, 2 * settings.partitions, settings.memory_mb)
+        return cls(runner, settings, reused, threads, adaptive, wide)
 
     def lineage(self, plan: PlanNode, whole: bool = False) -> Node:
         """Return the RDD of a plan's batches. Raises UnsupportedPlanError, before anything runs."""

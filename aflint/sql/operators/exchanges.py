@@ -56,7 +56,7 @@ def _placed(node: PlanNode, below: Stage, relation: Relation) -> Node:
         placed = below.lineage(name, relation.sql, Placing(1, columns, "hash"))
         return compiler.shuffled(node, placed, 1)
     fields = target.fields if isinstance(target, Expression) else target
-    partitions = int(fields["numPartitions"])
+    partitions = compiler.partitions or int(fields["numPartitions"])
     if kind == "HashPartitioning":
         keys = tuple(
             (f"key{i}", *_placed_by(each, below)) for i, each in enumerate(fields["expressions"])
