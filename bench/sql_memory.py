@@ -49,7 +49,7 @@ async def run(options: Options, say: Say) -> Report:
         "python -m bench sql-memory",
         tuple(samples),
         tuple(goals),
-        ("Two workers, four partitions. The peak is VmHWM of a worker, over all of its tasks.",),
+        ("Two workers. The peak is VmHWM of a worker, over all of its tasks.",),
     )
 
 
