@@ -105,19 +105,19 @@ _FALLING = """
 from pyspark.sql import SparkSession, functions as F
 spark = SparkSession.builder.config("spark.aflint.fallback", "spark").getOrCreate()
 orders = spark.read.parquet(FOLDER + "/orders.parquet")
-sounds = orders.select(F.soundex("status").alias("s"), "price")
+cut = orders.select(F.sentences("status").alias("s"), "price")
 for _ in range(2):
-    print(sounds.distinct().orderBy("price").take(2))
-print(sounds.groupBy("s").count().rdd.map(lambda row: row["count"]).sum())
+    print(cut.distinct().orderBy("price").take(2))
+print(cut.groupBy("s").count().rdd.map(lambda row: row["count"]).sum())
 spark.conf.set("spark.aflint.fallback", "none")
 try:
-    orders.select(F.soundex("status")).collect()
+    orders.select(F.sentences("status")).collect()
 except Exception as error:
-    print("refused:", "SoundEx" in str(error))
+    print("refused:", "Sentences" in str(error))
 spark.conf.set("spark.aflint.fallback", "spark")
 try:
     rows = spark.sparkContext.parallelize([("a",)])
-    spark.createDataFrame(rows, "t string").select(F.soundex("t")).collect()
+    spark.createDataFrame(rows, "t string").select(F.sentences("t")).collect()
 except Exception as error:
     print("refused:", "are of Python's" in str(error))
 """

@@ -79,6 +79,6 @@ def test_expressions_fail_where_spark_fails(edges: Differential, family: str) ->
 
 
 def test_an_expression_without_a_rule_is_refused_by_name(edges: Differential) -> None:
-    error = edges.refused("SELECT soundex(t) FROM t")
-    assert "SoundEx" in str(error)
+    error = edges.refused("SELECT sentences(t) FROM t")
+    assert "Sentences" in str(error)
     assert error.node == "Project"

@@ -20,7 +20,7 @@ async def main():
         nothing = await session.sql("select id, 'x' as t from range(10) where id < 0")
         print(duckdb.sql("from nothing").dtypes, duckdb.sql("from nothing").fetchall())
         print(await asyncio.gather(*(one(session, i) for i in range(3))))
-        for query in ("select nope", "select soundex(cast(id as string)) from range(3)",
+        for query in ("select nope", "select sentences(cast(id as string)) from range(3)",
                       "select id / (id - id) from range(3)"):
             try:
                 await session.sql(query)
@@ -58,7 +58,7 @@ def test_a_session_gives_tables_of_arrow(tmp_path: Path) -> None:
         "[BIGINT, VARCHAR] []",
         "[0, 1, 2]",
         "InvalidArgumentError [UNRESOLVED_COLUMN.WITHOUT_SUGGESTION",
-        "UnsupportedPlanError aflint does not run the expression Sound",
+        "UnsupportedPlanError aflint does not run the expression Stati",
         "QueryError [DIVIDE_BY_ZERO",
         "7",
         "[(3,)] 0",
