@@ -32,6 +32,7 @@ ENGINES = (
     Engine("aflint", "aflint", "local"),
     Engine("aflint on localcloud", "aflint", "localcloud"),
     Engine("PySpark program on aflint", "pyspark_rdd", "aflint", "", (), _ON_AFLINT, _NO_JAVA),
+    Engine("aflint DataFrames", "aflint_frames", server=_ON_AFLINT, cannot=cannot.SQL),
     Engine("hand-written", "handwritten"),
     Engine("PySpark", "pyspark_rdd", "spark"),
     Engine("Dask bag", "dask_bag", "", "dask", _DASK, cannot=cannot.DASK_BAG),

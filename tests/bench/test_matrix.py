@@ -73,7 +73,7 @@ def methods_in(module: str) -> set[str]:
     methods = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)}
     methods |= {each.name for each in ast.walk(tree) if isinstance(each, ast.AsyncFunctionDef)}
     for each in ast.walk(tree):
-        inherited = ("bench.engines.", "bench.sql_program")
+        inherited = ("bench.engines.", "bench.sql_program", "bench.spark_sql_program")
         if isinstance(each, ast.ImportFrom) and (each.module or "").startswith(inherited):
             methods |= methods_in(str(each.module))
     return methods
