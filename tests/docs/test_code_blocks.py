@@ -137,6 +137,11 @@ def _with_trips() -> None:
 def _with_orders() -> None:
     import duckdb
 
+    from aflint.sql import catalyst
+
+    # A JVM of earlier tests resolves relative paths where it was started.
+    if catalyst._java is not None:
+        catalyst._java.close()
     Path("orders").mkdir()
     rows = "select unnest(['open', 'paid', 'paid']) status, unnest([1, 2, 3]) price"
     duckdb.sql(f"copy ({rows}) to 'orders/part.parquet'")
