@@ -19,10 +19,10 @@ import typer
 from aflint.cli.command import Given, command
 from aflint.cli.panels import Panel
 from aflint.config import Config
+from aflint.driver.calls import Calls
 from aflint.driver.tracebacks import hide_inside_in_cells, show_in_cell
 from aflint.errors import AflintError
 from aflint.executor.io_loop import IOLoop
-from aflint.pyspark.calls import Calls
 
 T = TypeVar("T")
 

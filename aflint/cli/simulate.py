@@ -5,6 +5,7 @@ jobs on a simulated cloud where everything that can go wrong does.
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from aflint.cli import forecast
 from aflint.cli.command import Json, write_json
 from aflint.cli.panels import Panel
-from aflint.errors import InvalidArgumentError
+from aflint.errors import ConfigError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from aflint.cost.load import JobLoad
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_SHRUNK = 3
 _LAST_EVENTS = 60
+_OF_QUERIES = ("duckdb", "nanoarrow", "numpy")
 
 
 def register(app: typer.Typer) -> None:
@@ -125,6 +127,8 @@ def _run_job(load: JobLoad, cloud: Cloud, levels: int, *, as_json: bool) -> None
 def _run_seeds(
     seeds: range, faults: str | None, jobs: int, *, dataframes: bool, as_json: bool
 ) -> None:
+    if dataframes and any(find_spec(name) is None for name in _OF_QUERIES):
+        raise ConfigError("--dataframes needs SQL's packages: pip install 'aflint[sql]'")
     from aflint.config import cpu_count
     from aflint.testing.simulation import queries_of, workload_of
     from aflint.testing.simulation.batch import Tally, run_seeds, shrink_elsewhere

@@ -12,10 +12,10 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from aflint.config import Config
+from aflint.driver.calls import Call, Calls
 from aflint.driver.signals import held_back
 from aflint.errors import JobCancelledError
 from aflint.plan.lineage import Node
-from aflint.pyspark.calls import Call, Calls
 from aflint.pyspark.tracking import Action, Tracker
 from aflint.session import Session
 from aflint.storage.base import FileInfo, Subfolders
@@ -40,7 +40,7 @@ class Engine:
             self.session.name = name
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(_ThreadEach())
-        self._calls = Calls(self._loop)
+        self._calls = Calls(self._loop, "the SparkContext is stopped")
         self._stopping = asyncio.Event()
         self._started: SimpleQueue[None] = SimpleQueue()
         self._error: BaseException | None = None

@@ -15,11 +15,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from aflint.driver.calls import Call
 from aflint.driver.jobs import RunJob
 from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
 from aflint.plan.planner import Job, ManifestOf, Stage
 from aflint.plan.program import CoGroup, Program, ReadShuffle, Step, Transform
-from aflint.pyspark.calls import Call
 from aflint.pyspark.worker import BarrierStep
 
 _log = logging.getLogger(__name__)

@@ -32,6 +32,18 @@ def test_version_names_what_both_ends_must_share(cli: CliRunner) -> None:
     assert {"aflint", "cloudpickle", "msgpack"} <= set(lines)
 
 
+def test_no_command_needs_what_extras_bring() -> None:
+    """Not PySpark, which is slow to import and takes over programs' own, nor what SQL needs."""
+    extras = ("pyspark", "py4j", "duckdb", "nanoarrow", "numpy", "pandas", "IPython", "starlette")
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({extras})); "
+        "sys.argv = ['aflint', '--help']; from aflint.cli import main; main.app()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "shell" in done.stdout
+
+
 def test_the_version_option_names_aflint_alone(cli: CliRunner) -> None:
     result = cli.invoke(main.app, ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"aflint {aflint.__version__}\n")

@@ -13,8 +13,8 @@ import pexpect
 import pytest
 
 from aflint.cli.shell import _Console, prompt, run_until_interrupted
+from aflint.driver.calls import Call
 from aflint.executor.io_loop import IOLoop
-from aflint.pyspark.calls import Call
 
 PROMPT = r"In \[\d+\]: "
 

@@ -114,3 +114,12 @@ def test_a_job_that_another_format_of_aflint_recorded_is_refused(
     result = cli.invoke(main.app, ["simulate", "--from", job])
     assert result.exit_code == 1
     assert f"format {FORMAT + 1}" in result.stderr + result.stdout
+
+
+def test_dataframes_without_the_packages_of_sql_are_told_in_one_line(
+    cli: CliRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aflint.cli.simulate.find_spec", lambda name: None)
+    result = cli.invoke(main.app, ["simulate", "--dataframes", "--seeds", "1"])
+    assert result.exit_code == 1
+    assert "pip install 'aflint[sql]'" in result.stderr

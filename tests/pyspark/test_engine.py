@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from aflint.config import Config
+from aflint.driver.calls import Calls
 from aflint.errors import AccessDeniedError, JobCancelledError, SessionError
-from aflint.pyspark.calls import Calls
 from aflint.pyspark.engine import Engine
 from aflint.session.resources import Resources
 from tests.interrupts import interrupted

@@ -58,7 +58,7 @@ class Call(Generic[T]):
         """
         task = self._over.get()
         if task is None:
-            raise SessionError("the SparkContext is stopped")
+            raise SessionError(self._calls.ended)
         # An error holds the frames that it passes, and with them this call and RDDs of the program:
         # none of them may hold the error in turn, or all of it stays until Python looks for cycles.
         self.task = None
@@ -102,10 +102,11 @@ class Call(Generic[T]):
 
 
 class Calls:
-    """All calls to one loop."""
+    """All calls to one loop. `ended` is what is said to who waits for it once it has ended."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, ended: str = "the session ended") -> None:
         self.loop = loop
+        self.ended = ended
         self.open: set[Call[Any]] = set()
         self.ending = False
 
