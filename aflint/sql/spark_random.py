@@ -1,14 +1,16 @@
 """Spark's own random numbers: what a seed gives in a partition, row by row.
 
 `rand`, `randn` and `sample` draw from the XORShift generator that Spark seeds by a hash, `uuid` and
-`shuffle` from a Mersenne twister. Queries call the functions here with a seed and a row's place in
+`shuffle` from a Mersenne twister, samples with replacement from a WELL generator. Queries call the functions here with a seed and a row's place in
 its partition, from 1; the numbers of many rows are made at once.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -125,11 +127,71 @@ def _uuid_text(data: bytes) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
+def _java_longs(seed: int) -> Iterator[int]:
+    """Yield what nextLong of Java's own Random gives."""
+    state = (seed ^ _JAVA_FACTOR) & _JAVA_MASK
+    while True:
+        halves = []
+        for _ in range(2):
+            state = (state * _JAVA_FACTOR + 0xB) & _JAVA_MASK
+            halves.append(state >> 16)
+        high, low = (half - (half >> 31 << 32) for half in halves)
+        yield ((high << 32) + low) & _LONG
+
+
+_JAVA_FACTOR, _JAVA_MASK = 0x5DEECE66D, (1 << 48) - 1
+
+
+def _well_doubles(seed: int) -> Iterator[float]:
+    """Yield the numbers that nextDouble of commons-math's Well19937c gives."""
+    words, size = [seed >> 32 & _WORD, seed & _WORD], 624
+    for i in range(2, size):
+        before = words[i - 2] - (words[i - 2] >> 31 << 32)  # as a signed number
+        words.append((1812433253 * (before ^ before >> 30) + i) & _WORD)
+    index, halves = 0, [0, 0]
+    while True:
+        for half in range(2):
+            last, second = (index - 1) % size, (index - 2) % size
+            v0, v1 = words[index], words[(index + 70) % size]
+            v2, v3 = words[(index + 179) % size], words[(index + 449) % size]
+            z0 = (words[last] & 0x80000000) ^ (words[second] & 0x7FFFFFFF)
+            z1 = v0 ^ v0 << 25 & _WORD ^ v1 ^ v1 >> 27
+            z2 = v2 >> 9 ^ v3 ^ v3 >> 1
+            z3 = z1 ^ z2
+            z4 = z0 ^ z1 ^ z1 << 9 & _WORD ^ z2 ^ z2 << 21 & _WORD ^ z3 ^ z3 >> 21
+            words[index], words[last] = z3, z4
+            words[second] &= 0x80000000
+            index = last
+            z4 ^= z4 << 7 & 0xE46E1700
+            z4 ^= z4 << 15 & 0x9B868000
+            halves[half] = z4 >> 6
+        yield (halves[0] << 26 | halves[1]) * 2.0**-52
+
+
+def _poisson_blocks(seed: int, partition: int, mean: float) -> Iterator[Any]:
+    """Yield blocks of counts by a Poisson distribution, as Spark's sampler draws them for a
+    partition.
+    """
+    drawn = _well_doubles(next(islice(_java_longs(seed), partition, None)))
+    least = math.exp(-mean)
+    while True:
+        counts = []
+        for _ in range(_BLOCK):
+            count, product = 0, 1.0
+            while count < 1000 * mean:
+                product *= next(drawn)
+                if product < least:
+                    break
+                count += 1
+            counts.append(count)
+        yield counts
+
+
 class _Numbers:
     """The numbers of one seed, by a row's place. What is asked for comes, mostly, in order."""
 
-    def __init__(self, blocks: Callable[[int], Iterator[Any]], seed: int) -> None:
-        self._make = partial(blocks, seed)
+    def __init__(self, blocks: Callable[..., Iterator[Any]], seed: tuple[Any, ...]) -> None:
+        self._make = partial(blocks, *seed)
         self._restart()
 
     def _restart(self) -> None:
@@ -183,21 +245,34 @@ class _Shuffler:
         return found
 
 
-_numbers: dict[tuple[str, int], _Numbers] = {}
+_numbers: dict[tuple[Any, ...], _Numbers] = {}
 _shufflers: dict[tuple[int, int], _Shuffler] = {}
 _MOST_SEEDS = 64
 
 
-def _drawing(name: str, blocks: Callable[[int], Iterator[Any]]) -> Callable[[int, int], Any]:
-    def drawn(seed: int, row: int) -> Any:
-        found = _numbers.get((name, seed))
-        if found is None:
-            if len(_numbers) >= _MOST_SEEDS:
-                del _numbers[next(iter(_numbers))]
-            found = _numbers[name, seed] = _Numbers(blocks, seed)
-        return found[row]
+def _drawn(kind: str, blocks: Callable[..., Iterator[Any]], seed: tuple[Any, ...], row: int) -> Any:
+    found = _numbers.get((kind, *seed))
+    if found is None:
+        if len(_numbers) >= _MOST_SEEDS:
+            del _numbers[next(iter(_numbers))]
+        found = _numbers[kind, *seed] = _Numbers(blocks, seed)
+    return found[row]
 
-    return drawn
+
+def _uniform(seed: int, row: int) -> float:
+    return float(_drawn(UNIFORM, _uniform_blocks, (seed,), row))
+
+
+def _normal(seed: int, row: int) -> float:
+    return float(_drawn(NORMAL, _normal_blocks, (seed,), row))
+
+
+def _uuid(seed: int, row: int) -> str:
+    return str(_drawn(UUID, _uuid_blocks, (seed,), row))
+
+
+def _poisson(seed: int, partition: int, mean: float, row: int) -> int:
+    return int(_drawn(POISSON, _poisson_blocks, (seed, partition, mean), row))
 
 
 def _order(site: int, seed: int, row: int, length: int) -> list[int]:
@@ -208,7 +283,9 @@ def _order(site: int, seed: int, row: int, length: int) -> list[int]:
     return found.order(length)
 
 
-UNIFORM, NORMAL, UUID, ORDER = (f"aflint_{name}" for name in ("uniform", "normal", "uuid", "order"))
+UNIFORM, NORMAL, UUID, ORDER, POISSON = (
+    f"aflint_{name}" for name in ("uniform", "normal", "uuid", "order", "poisson")
+)
 
 
 def register(connection: Any, query: str) -> None:
@@ -216,10 +293,11 @@ def register(connection: Any, query: str) -> None:
     _shufflers.clear()
     two = ["BIGINT", "BIGINT"]
     functions: tuple[tuple[str, Any, list[str], str], ...] = (
-        (UNIFORM, _drawing(UNIFORM, _uniform_blocks), two, "DOUBLE"),
-        (NORMAL, _drawing(NORMAL, _normal_blocks), two, "DOUBLE"),
-        (UUID, _drawing(UUID, _uuid_blocks), two, "VARCHAR"),
+        (UNIFORM, _uniform, two, "DOUBLE"),
+        (NORMAL, _normal, two, "DOUBLE"),
+        (UUID, _uuid, two, "VARCHAR"),
         (ORDER, _order, [*two, "BIGINT", "BIGINT"], "BIGINT[]"),
+        (POISSON, _poisson, [*two, "DOUBLE", "BIGINT"], "BIGINT"),
     )
     for name, function, arguments, result in functions:
         if name in query and name not in _known:

@@ -184,13 +184,13 @@ def test_a_seed_samples_the_rows_that_it_samples_on_spark(tables: Differential) 
         tables.check(f"SELECT * FROM part{place}")
 
 
-def test_a_sample_with_replacement_comes_of_its_seed_alone(tables: Differential) -> None:
-    sample = tables.frame(f"SELECT id FROM {RANDOM}").sample(True, 0.5, 7)
-    sample.createOrReplaceTempView("replaced")
-    rows = sorted(row[0] for row in tables.aflint("SELECT id FROM replaced"))
-    assert rows == sorted(row[0] for row in tables.aflint("SELECT id FROM replaced"))
-    assert 9500 < len(rows) < 10500
-    assert len(set(rows)) < len(rows)
+def test_a_seed_samples_with_replacement_as_on_spark(tables: Differential) -> None:
+    for place, (fraction, seed) in enumerate(((0.5, 7), (3.0, -11), (0.0, 1))):
+        rows = tables.frame(f"SELECT id, id * 3 AS n FROM {RANDOM}")
+        rows.sample(True, fraction, seed).createOrReplaceTempView(f"replaced{place}")
+        tables.check(f"SELECT * FROM replaced{place}")
+    rows.sample(True, 40.0, 1).createOrReplaceTempView("many")
+    assert "a fraction of 40" in str(tables.refused("SELECT * FROM many"))
 
 
 def test_parts_of_a_random_split_are_whole_together(tables: Differential) -> None:

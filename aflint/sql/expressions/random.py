@@ -19,6 +19,11 @@ def uniform(seed: int) -> str:
     return _drawn("uniform", seed)
 
 
+def poisson(seed: int, mean: float) -> str:
+    """Return how often a row stands in a sample with replacement."""
+    return f"aflint_poisson({seed}, {PARTITION}, {mean!r}, {ROW})"
+
+
 def _drawn(kind: str, seed: int) -> str:
     return f"aflint_{kind}({seed} + {PARTITION}, {ROW})"
 
