@@ -79,21 +79,26 @@ def _drop(context: Any, number: int) -> None:
         context._engine_running().jobs.forget(kept)
 
 
-def _kept(frame: Any, eager: bool, *, local: bool) -> Any:
-    """Return a DataFrame whose rows are kept by the first job over all of them, and that knows
-    nothing of how they were made.
+def by_place(frame: Any, name: str) -> Mapped:
+    """Return an RDD of a DataFrame's batches, whose columns are named by their places: v0, v1 and
+    so on, as names of columns need not be unique.
     """
     from aflint.pyspark.dataframes import query_of
 
-    context, name = frame.sparkSession._sc, named_here("checkpoint")
     query = query_of(frame, rooted=False)
-    # By their places, as names of columns need not be unique.
     columns = tuple((each.column, each.type.duckdb) for each in query.names)
     items = ", ".join(f"{column} AS v{i}" for i, (column, _) in enumerate(columns))
     given = Input("rows", columns or (("nothing", "INTEGER"),))
     task = StageTask(f"SELECT {items or '1 AS nothing'} FROM rows", (given,))
-    rows = as_input(query.node, 0)
-    node = Mapped(name=name, parent=rows, operator=PerPartition(task))
+    return Mapped(name=name, parent=as_input(query.node, 0), operator=PerPartition(task))
+
+
+def _kept(frame: Any, eager: bool, *, local: bool) -> Any:
+    """Return a DataFrame whose rows are kept by the first job over all of them, and that knows
+    nothing of how they were made.
+    """
+    context, name = frame.sparkSession._sc, named_here("checkpoint")
+    node = by_place(frame, name)
     node.persisted, node.checkpointed = local, not local
     if eager:
         jobs = context._engine_running().jobs

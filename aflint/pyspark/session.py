@@ -463,9 +463,11 @@ def install_session() -> None:
     if planned:
         from aflint.pyspark.dataframes import install_dataframes
         from aflint.pyspark.functions import install_functions
+        from aflint.pyspark.lines import install_lines
 
         install_dataframes()
         install_functions()
+        install_lines()
     for name, module in LATER.items():
         if hasattr(SparkSession, name):
             setattr(SparkSession, name, _refusing(name, module))

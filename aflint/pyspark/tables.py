@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 
 from aflint.executor.blockfile import pack_block
 from aflint.plan.lineage import Source
+from aflint.sql.line_scans import Lines
 from aflint.sql.operators.leaves import BATCHES
 from aflint.task import DataSplit
 
@@ -75,15 +76,20 @@ def new_frame(session: Any, node: Any, schema: Any) -> DataFrame:
     return frame_of(session, f"{BATCHES}{next(_numbers)}", node, schema)
 
 
-def frame_of(session: Any, name: str, node: Any, schema: Any) -> DataFrame:
-    """Return a DataFrame that stands for an RDD of rows or batches: a scan of an RDD by a name,
-    which fails should the JVM itself ever run it.
+def frame_of_lines(session: Any, lines: Lines, schema: Any) -> DataFrame:
+    """Return a DataFrame of what lines are read as."""
+    return frame_of(session, f"aflint-lines:/{next(_numbers)}", lines, schema)
+
+
+def frame_of(session: Any, name: str, rows: Any, schema: Any) -> DataFrame:
+    """Return a DataFrame that stands for an RDD of rows or batches, or for lines: a scan of an RDD
+    by a name, which fails should the JVM itself ever run it.
     """
     context, java_session = session._sc, session._jsparkSession
-    context._tables[name] = node
-    rows = session._jsc.textFile(name).rdd()
+    context._tables[name] = rows
+    scan = session._jsc.textFile(name).rdd()
     kind = java_session.parseDataType(schema.json())
-    return DataFrame(java_session.internalCreateDataFrame(rows, kind, False), session)
+    return DataFrame(java_session.internalCreateDataFrame(scan, kind, False), session)
 
 
 def _encoded(batch: Any) -> bytes:

@@ -9,7 +9,7 @@ from aflint.sql.csv_records import CsvStyle
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter
 from aflint.sql.expressions.text_casts import READERS, moment
-from aflint.sql.modes import judged
+from aflint.sql.modes import MALFORMED, judged
 from aflint.sql.plan import Expression
 from aflint.sql.python_functions import CSV_FIELDS
 from aflint.sql.types import Type, text
@@ -61,6 +61,7 @@ def rows(
     records: str,
     options: Mapping[str, str],
     emit: Emitter,
+    error: str = MALFORMED,
 ) -> str:
     """Return the rows v0, v1 ... of records, the texts `line` of a relation, whose fields are those
     of a schema. What does not fit its type is NULL; a record with such, or with too many or too few
@@ -83,7 +84,7 @@ def rows(
     if told or len(fields) == len(schema) or not pruned:  # else Spark looks at no other fields
         wrong.append(f"len(f) <> {len(schema)}")
     shown = r"regexp_replace(line, '\n$', '')"  # one that ends within quotes ends with a newline
-    return judged(made, " OR ".join(wrong) or "false", options, data, shown)
+    return judged(made, " OR ".join(wrong) or "false", options, data, shown, error)
 
 
 def worth_reading(options: Mapping[str, str], whole: bool) -> str:

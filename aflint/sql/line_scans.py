@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from aflint.plan.lineage import Node
 from aflint.sql import csv_scans, scans
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter
-from aflint.sql.expressions.jsons import Reading, strict, typed
+from aflint.sql.expressions.jsons import Reading, misfit, strict, typed
 from aflint.sql.lines import LineFiles
-from aflint.sql.modes import STRICT, judged, mode_of
+from aflint.sql.modes import IN_TEXT, MALFORMED, STRICT, judged, mode_of
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.stages import Relation
 from aflint.sql.types import quoted, text
@@ -43,6 +44,26 @@ _SPARKS = {
 }  # fmt: skip
 """The options by which Spark reads; others it does not look at."""
 _ROWS = "'[UNSUPPORTED_FEATURE] aflint reads arrays of rows with multiLine only.'"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """An RDD of batches of lines, in the column v0, each of which is read as one in a file."""
+
+    node: Node
+    format: str
+    options: Mapping[str, str]
+
+    def rows(self, output: tuple[Expression, ...], read: str, emit: Emitter) -> str:
+        """Return the SQL of rows v0, v1 ..., given that of the lines.
+
+        Raises UnsupportedPlanError for an option that would change them.
+        """
+        options, lines = checked(self.options, self.format), f"(SELECT v0 AS line FROM ({read}))"
+        if self.format == "CSVFileFormat":
+            schema = [each.name for each in output]
+            return csv_scans.rows(list(output), schema, lines, options, emit, IN_TEXT)
+        return _json(list(output), lines, options, emit, of_file=False)
 
 
 def scan(
@@ -78,13 +99,21 @@ def scan(
 
 def _options(node: PlanNode) -> dict[str, str]:
     """Return a scan's options. Raises UnsupportedPlanError for one that would change its rows."""
-    options = {name.lower(): value for name, value in node.fields["options"].items()}
-    if node.fields["format"] == "CSVFileFormat":
+    options = checked(node.fields["options"], node.fields["format"])
+    options.setdefault("columnnameofcorruptrecord", node.fields["corrupt"])
+    return options
+
+
+def checked(given: Mapping[str, str], format: str) -> dict[str, str]:
+    """Return options by their names in small letters. Raises UnsupportedPlanError for one that
+    would change what is read.
+    """
+    options = {name.lower(): value for name, value in given.items()}
+    if format == "CSVFileFormat":
         csv_scans.check(options)
-    known = _KNOWN[node.fields["format"]] | _LISTING
+    known = _KNOWN[format] | _LISTING
     if unknown := sorted(options.keys() & _SPARKS - known):
         raise UnsupportedPlanError(f"the option {unknown[0]} of files that are read")
-    options.setdefault("columnnameofcorruptrecord", node.fields["corrupt"])
     return options
 
 
@@ -166,23 +195,30 @@ def _pieces(file: Mapping[str, Any], most: int, whole: bool) -> list[TextSplit]:
     ]
 
 
-def _json(data: list[Expression], name: str, options: Mapping[str, str], emit: Emitter) -> str:
+def _json(
+    data: list[Expression],
+    name: str,
+    options: Mapping[str, str],
+    emit: Emitter,
+    *,
+    of_file: bool = True,
+) -> str:
     """Rows of JSON. What does not fit its type is NULL; a line that is none, or has such, goes by
     the mode.
     """
     corrupt, mode = options["columnnameofcorruptrecord"], mode_of(options)
     fields = [(i, each) for i, each in enumerate(data) if each.name != corrupt]
     judges = mode in STRICT or len(fields) < len(data)
-    nested = [each for _, each in fields if each.type.parts]
-    if judges and (nested or not fields):
-        what = f"the nested column {nested[0].name}" if nested else "no other column"
-        raise UnsupportedPlanError(f"the mode {mode} or {corrupt} with {what}")
+    if judges and not fields:
+        raise UnsupportedPlanError(f"the mode {mode} or {corrupt} with no other column")
     alone = not _whole(options)  # else a text may be an array of objects
 
+    def how(each: Expression) -> Reading:
+        name = each.name if alone and of_file else ""
+        return Reading("line", exact=of_file, options=options, name=name)
+
     def read(place: int, each: Expression) -> str:
-        name = each.name if alone else ""
-        how = Reading("line", exact=True, options=options, name=name)
-        return typed(f"n{place}", each.type, emit, how)
+        return typed(f"n{place}", each.type, emit, how(each))
 
     docs = _documents(name, _whole(options))
     nodes = "".join(
@@ -192,14 +228,14 @@ def _json(data: list[Expression], name: str, options: Mapping[str, str], emit: E
     rows = f"SELECT *{values} FROM (SELECT *{nodes} FROM ({docs}))"
     if not judges:
         return rows
-    wrong = [f"coalesce(json_type(n{i}), 'NULL') <> 'NULL' AND v{i} IS NULL" for i, _ in fields]
+    wrong = [misfit(f"n{i}", f"v{i}", each.type, emit, how(each)) for i, each in fields]
     bad = " OR ".join(["doc IS NULL", *(f"({each})" for each in wrong)])
-    return judged(rows, bad, options, data)
+    return judged(rows, bad, options, data, error=MALFORMED if of_file else IN_TEXT)
 
 
 def _documents(name: str, whole: bool) -> str:
     """Lines that are not blank, each with the object that it is, or NULL."""
-    doc = f"CAST({strict('line', words=True)} AS JSON)"
+    doc = f"CAST({strict('line', words=True, last=True)} AS JSON)"
     found = f"SELECT *, {doc} AS doc FROM {name} WHERE regexp_matches(line, '\\S')"
     if whole:
         each = "CASE json_type(doc) WHEN 'ARRAY' THEN CAST(doc AS JSON[]) ELSE [doc] END"

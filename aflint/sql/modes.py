@@ -23,10 +23,15 @@ def mode_of(options: Mapping[str, str]) -> str:
 
 
 def judged(
-    rows: str, bad: str, options: Mapping[str, str], data: list[Expression], shown: str = "line"
+    rows: str,
+    bad: str,
+    options: Mapping[str, str],
+    data: list[Expression],
+    shown: str = "line",
+    error: str = MALFORMED,
 ) -> str:
-    """Return rows less those that are bad, or failing over them, or with the texts of these, which
-    are `shown`, as their mode says.
+    """Return rows less those that are bad, or failing over them by an `error`, or with the texts of
+    these, which are `shown`, as their mode says.
     """
     mode, corrupt = mode_of(options), options["columnnameofcorruptrecord"]
     told = [i for i, each in enumerate(data) if each.name == corrupt]
@@ -38,5 +43,5 @@ def judged(
     if mode == "DROPMALFORMED":
         good = f"NOT ({bad})"
     elif mode == "FAILFAST":
-        good = f"CASE WHEN {bad} THEN error({text(MALFORMED)}) ELSE true END"
+        good = f"CASE WHEN {bad} THEN error({text(error)}) ELSE true END"
     return f"SELECT *{items} FROM ({rows}) WHERE {good}"

@@ -1,8 +1,9 @@
 """Spark's own random numbers: what a seed gives in a partition, row by row.
 
 `rand`, `randn` and `sample` draw from the XORShift generator that Spark seeds by a hash, `uuid` and
-`shuffle` from a Mersenne twister, samples with replacement from a WELL generator. Queries call the functions here with a seed and a row's place in
-its partition, from 1; the numbers of many rows are made at once.
+`shuffle` from a Mersenne twister, samples with replacement from a WELL generator. Queries call the
+functions here with a seed and a row's place in its partition, from 1; the numbers of many rows are
+made at once.
 """
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ class Settings:
     """What a task may hold."""
     room: Room = field(default_factory=Room)
     """What a query may read that is to run as one task."""
-    tables: Mapping[str, Node] = field(default_factory=dict)
-    """RDDs of rows that plans read, as `RDDScan`, by the names that the planner knows them by."""
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    """What plans read as `RDDScan`, by the names that it has there: RDDs of rows, Lines."""
     cached: MutableMapping[int, Node] = field(default_factory=dict)
     """The RDDs of cached DataFrames' batches, by the planner's numbers of what is cached."""
     functions: Mapping[str, bytes] = field(default_factory=dict)

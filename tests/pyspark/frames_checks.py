@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from importlib.util import find_spec
 from typing import Any
 
@@ -66,7 +67,43 @@ def frame_checks(spark: SparkSession) -> Checks:
             frame = frame.withColumn("x", F.col("x") * 2).localCheckpoint()
         return frame.orderBy("x").collect()
 
+    def read(*lines: Any, schema: str | None = None, **options: Any) -> Any:
+        """Say what lines are read as: of an RDD, and of a DataFrame."""
+        source = "csv" if options.pop("csv", False) else "json"
+        given = spark.sparkContext.parallelize(lines, 2)
+        frame = spark.createDataFrame([(str(line),) for line in lines], "t string")
+        reader = spark.read.options(**options)
+        reader = reader if schema is None else reader.schema(schema)
+        found = [getattr(reader, source)(each) for each in (given, frame)]
+        return [(each.dtypes, each.collect()) for each in found]
+
+    def refused(act: Any) -> str:
+        try:
+            return f"no error: {act()}"
+        except Exception as error:
+            return str(re.findall(r"MALFORMED_RECORD\w+|DATAFRAME_INPUT\w+", str(error)))
+
+    jsons = ('{"a": 1, "b": {"c": [1, 2.5]}}', '{"a": "x"}', "", '{"a": 1,\n "b": {}}', "{no")
+    csvs = ("a,b", '1,"x, y"', "", "#no", "a,b", '2,"p\nq",3', "x,")
+    bad = "a int, b struct<c:array<int>>, _corrupt_record string"
+
     checks: Checks = {
+        "lines of JSON": lambda: read(*jsons),
+        "lines of JSON that are no text": lambda: read({"a": 1}, 3, None, schema="a int"),
+        "lines of JSON by a schema": lambda: read(*jsons, schema=bad),
+        "lines of JSON as texts": lambda: read(*jsons, schema="a string, b string"),
+        "lines of JSON, sampled": lambda: read(*jsons[:2] * 9, samplingRatio=0.4),
+        "good lines of JSON": lambda: read(*jsons, schema=bad, mode="DROPMALFORMED"),
+        "bad lines of JSON": lambda: refused(lambda: read(*jsons, schema=bad, mode="FAILFAST")),
+        "lines of CSV": lambda: read(*csvs, csv=True),
+        "lines of CSV with names": lambda: read(
+            *csvs, csv=True, header=True, inferSchema=True, comment="#"
+        ),
+        "lines of CSV by a schema": lambda: read(
+            *csvs, csv=True, header=True, schema="a int, b string, _corrupt_record string"
+        ),
+        "lines of no text": lambda: refused(lambda: spark.read.json(rows)),
+        "no lines": lambda: read(csv=True),
         "local checkpoint": lambda: made_once(lambda frame: frame.localCheckpoint()),
         "local checkpoint, lazily": lambda: made_once(lambda frame: frame.localCheckpoint(False)),
         "cached by level": lambda: made_once(lambda f: f.persist(StorageLevel.DISK_ONLY)),

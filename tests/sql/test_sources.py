@@ -169,6 +169,26 @@ JSON: dict[str, tuple[str, dict[str, str], str]] = {
         {"mode": "DROPMALFORMED"},
         "a INT, b STRING",
     ),
+    **{
+        f"bad parts, {mode}": (
+            '{"s": {"x": 1, "y": ["a"]}, "m": {"k": {"z": 1.5}}, "l": [1], "n": [{"d": "x"}]}\n'
+            '{"s": {"x": "t", "y": ["a"]}}\n{"s": {"y": "t"}}\n{"s": []}\n{"l": [1, "t"]}\n'
+            '{"m": {"k": {"z": "t"}, "j": {"z": 2}}}\n{"n": [{"d": "2020-01-01"}, null, 5]}\n'
+            '{"n": [{"d": "2020-01-01"}], "m": null, "l": []}\n{"l": {}, "s": {"x": 1}}\n'
+            'not json\n{"s": {"x": 7,\n',
+            {"mode": mode},
+            "s STRUCT<x: INT, y: ARRAY<STRING>>, m MAP<STRING, STRUCT<z: DOUBLE>>, l ARRAY<INT>, "
+            "n ARRAY<STRUCT<d: DATE>>" + ", _corrupt_record STRING" * (mode == "PERMISSIVE"),
+        )
+        for mode in ("PERMISSIVE", "DROPMALFORMED")
+    },
+    "values of one name": (
+        '{"a": 1, "a": 2, "s": {"x": 1, "x": 3}, "m": {"k": 1, "k": 5}, "l": [{"x": 4, "x": 6}]}\n'
+        '{"a": 1, "a": null, "s": {"x": 1}, "s": {"y": {"z": 1, "z": 2}}, "m": {"k": {"j": 1}}}\n',
+        {},
+        "a INT, s STRUCT<x: INT, y: STRUCT<z: INT>>, m MAP<STRING, INT>, l ARRAY<STRUCT<x: INT>>, "
+        "_corrupt_record STRING",
+    ),
     "many lines": ('[{"a": 1,\n"b": "x"},\n {"a": 2}]', {"multiLine": "true"}, ""),
 }
 

@@ -109,8 +109,7 @@ def _judged(expression: Expression, kind: Type, options: Mapping[str, str], emit
     mode = mode_of(options)
     corrupt = options.get("columnnameofcorruptrecord", "_corrupt_record")
     parts = [(name, part) for name, part in kind.parts if name != corrupt]
-    nested = [name for name, part in parts if part.parts]
-    if kind.name != "struct" or nested or mode == "DROPMALFORMED":
+    if kind.name != "struct" or mode == "DROPMALFORMED":
         raise UnsupportedPlanError(f"from_json of {kind} with the mode {mode} or {corrupt}")
 
     def write(value: str) -> str:
@@ -120,9 +119,7 @@ def _judged(expression: Expression, kind: Type, options: Mapping[str, str], emit
         for name, part in parts:
             node = f"json_extract({doc}, {text('$.' + quoted(name))})"
             read[name] = typed(node, part, emit, how)
-            wrong.append(
-                f"(coalesce(json_type({node}), 'NULL') <> 'NULL' AND {read[name]} IS NULL)"
-            )
+            wrong.append(f"({misfit(node, read[name], part, emit, how)})")
         bad = " OR ".join(wrong)
         if len(parts) < len(kind.parts):
             read[corrupt] = f"CASE WHEN {bad} THEN {value} END"
@@ -167,7 +164,22 @@ class Reading:
 
 def typed(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
     """Return a part of a JSON text as a value of a type, NULL where it is none."""
-    return emit.once([node], lambda name: _value(name, kind, emit, how))
+    return emit.once([_with_last(node, kind, emit)], lambda name: _value(name, kind, emit, how))
+
+
+def _with_last(node: str, kind: Type, emit: Emitter) -> str:
+    """Return a part of a JSON text; where it is an object of which values are read by their names,
+    it has the last of those that have one name.
+    """
+    if kind.name not in ("struct", "map"):
+        return node
+
+    def write(node: str) -> str:
+        repeats = f"len(json_keys({node})) > list_unique(json_keys({node}))"
+        again = f"CAST({STRICT_JSON}({node}::VARCHAR, true, true) AS JSON)"
+        return f"CASE WHEN {repeats} THEN {again} ELSE {node} END"
+
+    return emit.once([node], write)
 
 
 def _value(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
@@ -239,6 +251,41 @@ def _value(node: str, kind: Type, emit: Emitter, how: Reading) -> str:
             )
             return f"CASE WHEN {is_a} = 'OBJECT' THEN {mapped} END"
     raise UnsupportedPlanError(f"reading JSON as {kind}")
+
+
+def misfit(node: str, value: str, kind: Type, emit: Emitter, how: Reading) -> str:
+    """Return the condition that a part of a JSON text, or a part of it, does not fit a type, given
+    what was read of it.
+    """
+    wrong = f"coalesce(json_type({node}), 'NULL') <> 'NULL' AND {value} IS NULL"
+    if not kind.parts:
+        return wrong
+    inner = replace(how, name="")
+
+    def any_of(items: str, part: Type) -> str:
+        item = emit.name("item")
+        each = misfit(item, typed(item, part, emit, inner), part, emit, inner)
+        return f"list_bool_or(list_transform({items}, lambda {item}: {each}))"
+
+    def within(node: str) -> str:
+        if kind.name == "array":
+            return any_of(f"CAST({node} AS JSON[])", kind.part("element"))
+        if kind.name == "map":
+            key = emit.name("key")
+            item = f"json_extract({node}, '$.\"' || {key} || '\"')"
+            items = f"list_transform(json_keys({node}), lambda {key}: {item})"
+            return any_of(items, kind.part("value"))
+        parts = (
+            (f"json_extract({node}, {text('$.' + quoted(n))})", part) for n, part in kind.parts
+        )
+        return " OR ".join(
+            f"({misfit(item, typed(item, part, emit, inner), part, emit, inner)})"
+            for item, part in parts
+        )
+
+    deeper = emit.once([_with_last(node, kind, emit)], within)
+    is_one = f"json_type({node}) = '{'ARRAY' if kind.name == 'array' else 'OBJECT'}'"
+    return f"({wrong}) OR CASE WHEN {is_one} THEN coalesce({deeper}, false) ELSE false END"
 
 
 def _all_good(items: str, values: str, emit: Emitter) -> str:

@@ -98,9 +98,11 @@ def _rows(node: PlanNode, stage: Stage) -> Relation:
     rows = stage.compiler.settings.tables.get(name)
     if rows is None:
         raise UnsupportedPlanError("reading an RDD of the JVM's", instead="Make it with PySpark.")
-    columns = {each.column: each.type.duckdb for each in node.output}
+    if isinstance(rows, line_scans.Lines):
+        return _lines(node, stage, rows)
     if name.startswith(BATCHES):
         return _batches(node, stage, rows)
+    columns = {each.column: each.type.duckdb for each in node.output}
     to_batches = partial(rows_to_batches, tuple((e.column, e.type) for e in node.output))
     batches = Mapped(name=str(node), parent=rows, operator=PerPartition(to_batches))
     return stage.read(batches, columns or {"nothing": "INTEGER"})
@@ -115,9 +117,21 @@ v0, v1 and so on.
 def _batches(node: PlanNode, stage: Stage, rows: Node) -> Relation:
     places = {f"v{i}": each.type.duckdb for i, each in enumerate(node.output)}
     read = stage.read(rows, places or {"nothing": "INTEGER"})
+    return _by_place(node, read.sql) if places else read
+
+
+def _lines(node: PlanNode, stage: Stage, lines: line_scans.Lines) -> Relation:
+    read = stage.read(lines.node, {"v0": "VARCHAR"})
+    return _by_place(node, lines.rows(node.output, read.sql, stage.emit))
+
+
+def _by_place(node: PlanNode, rows: str) -> Relation:
+    """Return rows v0, v1 ... as a step's output."""
     columns = {each.column: each.type.duckdb for each in node.output}
-    items = ", ".join(f"{place} AS {column}" for place, column in zip(places, columns, strict=True))
-    return Relation(f"SELECT {items} FROM ({read.sql})", columns) if items else read
+    items = [f"CAST(v{i} AS {kind}) AS {name}" for i, (name, kind) in enumerate(columns.items())]
+    if not items:
+        items, columns = ["1 AS nothing"], {"nothing": "INTEGER"}
+    return Relation(f"SELECT {', '.join(items)} FROM ({rows})", columns)
 
 
 def _cached(node: PlanNode, stage: Stage) -> Relation:
