@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from aflint.sql.arrow_types import batches_of
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.queries import Query, batches, compiled, whole
 from aflint.sql.results import Named, as_rows, named
+from aflint.sql.types import stored_type
 
 
 class Actions:
@@ -77,6 +79,16 @@ class Actions:
         shown = type(self)(in_jvm(self.limit(n + 1) if n >= 0 else self), self.sparkSession)
         text: str = _ORIGINAL["_show_string"](shown, n, truncate, vertical)
         return text
+
+    def __repr__(self: Any) -> str:
+        text: str = _ORIGINAL["__repr__"](_evaluated(self))
+        return text
+
+    def _repr_html_(self: Any) -> str | None:
+        shown = _evaluated(self)
+        self._support_repr_html = True
+        html: str | None = _ORIGINAL["_repr_html_"](shown)
+        return html
 
     def _collect_as_arrow(
         self,
@@ -210,12 +222,24 @@ def in_jvm(frame: Any) -> Any:
     session = frame.sparkSession
     jvm, java_session = session._jvm, session._jsparkSession
     # A column without a type is one of integers to DuckDB, all NULL
-    schema = _VOID.sub(r'\1:"integer"', frame.schema.json())
+    schema = _VOID.sub(r'\1:"integer"', json.dumps(stored_type(frame.schema.jsonValue())))
     with tempfile.NamedTemporaryFile(prefix="aflint-", suffix=".arrows") as file:
         Path(file.name).write_bytes(table.joined())
         # By a file, which the JVM reads at once: a row each through py4j would take long.
         rows = jvm.PythonSQLUtils.readArrowStreamFromFile(file.name)
         return jvm.PythonSQLUtils.toDataFrame(rows, schema, java_session)
+
+
+def _evaluated(frame: Any) -> Any:
+    """Return what is shown of a DataFrame that is only named: itself, or where the program asks for
+    rows, those, in the JVM.
+    """
+    conf = frame.sparkSession._jconf
+    if not conf.isReplEagerEvalEnabled():
+        return frame
+    shown = type(frame)(in_jvm(frame.limit(conf.replEagerEvalMaxNumRows() + 1)), frame.sparkSession)
+    shown._support_repr_html = frame._support_repr_html
+    return shown
 
 
 _VOID = re.compile(r'("(?:type|elementType|keyType|valueType)"):"void"')
@@ -226,8 +250,8 @@ def install_dataframes() -> None:
     """Have the actions of PySpark's own DataFrames run on the engine."""
     from pyspark.sql.classic.dataframe import DataFrame
 
-    _ORIGINAL["_show_string"] = DataFrame._show_string
-    _ORIGINAL["explain"] = DataFrame.explain
+    for name in ("_show_string", "explain", "__repr__", "_repr_html_"):
+        _ORIGINAL[name] = getattr(DataFrame, name)
     names.replace_members(DataFrame, Actions)
     names.replace_members(DataFrame, Keeping)
     install_eager(names.replace_members)

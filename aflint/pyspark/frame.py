@@ -129,6 +129,9 @@ class RowsFrame:
         return classic
 
     def __repr__(self) -> str:
+        shows = self.sparkSession.conf.get("spark.sql.repl.eagerEval.enabled", "false") == "true"
+        if shows and available():
+            return repr(self._dataframe("a DataFrame's rows"))
         return f"DataFrame[{', '.join(f'{name}: {kind}' for name, kind in self.dtypes)}]"
 
     def __getattr__(self, name: str) -> Any:

@@ -78,7 +78,7 @@ class RowsReader:
 
     def __init__(self, session: Any) -> None:
         self._session = session
-        self._format = "text"
+        self._format: str | None = None
         self._options: dict[str, str] = {}
 
     def format(self, source: str) -> RowsReader:
@@ -97,14 +97,17 @@ class RowsReader:
             self.option(key, value)
         return self
 
-    def load(self, path: Any = None, format: str | None = None, **options: Any) -> Any:
-        """Read files of the format that was named."""
-        if (format or self._format) != "text":
-            reader = self._reader(f"reading {format or self._format}", "Use spark.read.text.")
-            return reader.load(path, format, **options)
+    def load(
+        self, path: Any = None, format: str | None = None, schema: Any = None, **options: Any
+    ) -> Any:
+        """Read files of the format that was named, or of Spark's default one."""
+        asked = format or self._format
+        if asked != "text" or schema is not None or path is None:
+            reader = self._reader(f"reading {asked or 'Parquet'}", "Use spark.read.text.")
+            return reader.load(path, format, schema, **options)
         return self.options(**options).text(path)
 
-    def text(self, paths: str | list[str], wholetext: bool = False, **options: Any) -> RowsFrame:
+    def text(self, paths: str | list[str], wholetext: bool = False, **options: Any) -> Any:
         """Read the lines of text files, one row each, or with `wholetext` one row a file.
 
         Raises AnalysisException for a path that leads nowhere, and PySparkRuntimeError for an
@@ -116,6 +119,8 @@ class RowsReader:
         asked = {"wholetext": str(wholetext), **self._options}
         whole = asked.pop("wholetext").lower() == "true"
         recursive = asked.pop("recursivefilelookup", "").lower() == "true"
+        if asked and available():
+            return self._planned(paths, whole, recursive)
         # Options are looked at one by one, so that none is ignored in silence.
         if asked.pop("linesep", "\n") != "\n":
             raise unsupported_sql("lineSep", "Use wholetext=True and split the text.")
@@ -123,6 +128,8 @@ class RowsReader:
             raise unsupported_sql(f"the option {option} of spark.read.text", "Leave it out.")
         context = self._session.sparkContext
         files = self._listed([paths] if isinstance(paths, str) else list(paths), recursive)
+        if not files and available():  # folders such as year=2020 have values in their names
+            return self._planned(paths, whole, recursive)
         texts = make_rdd(context, self._source(files, whole))
         if whole:
             texts = texts.values()
@@ -130,12 +137,14 @@ class RowsReader:
 
         def planned() -> Any:
             """Return the scan of the files, whose rows need no Python where SQL uses them."""
-            reader = self._reader("spark.read.text", "").options(
-                wholetext=whole, recursiveFileLookup=recursive
-            )
-            return reader.text(paths)._jdf
+            return self._planned(paths, whole, recursive)._jdf
 
         return RowsFrame(self._session, texts.map(_cell), schema, planned)
+
+    def _planned(self, paths: Any, whole: bool, recursive: bool) -> Any:
+        """Return what PySpark's own reader makes of text files."""
+        reader = self._reader("spark.read.text", "")
+        return reader.options(wholetext=whole, recursiveFileLookup=recursive).text(paths)
 
     def _listed(self, paths: list[str], recursive: bool) -> list[FileInfo]:
         engine = self._session.sparkContext._engine_running()
@@ -150,7 +159,7 @@ class RowsReader:
                     "SQLSTATE: 42K03"
                 ) from error
             # Without folders within it, a partitioned table looks like an empty folder.
-            if not found:
+            if not found and not available():
                 _check_unpartitioned(engine, path)
             with translated():
                 for file in found:
@@ -188,7 +197,8 @@ class RowsReader:
         """Return PySpark's own reader, with the options set so far."""
         if not available():
             raise unsupported_sql(what, instead)
-        return DataFrameReader(self._session).format(self._format).options(**self._options)
+        reader = DataFrameReader(self._session).options(**self._options)
+        return reader if self._format is None else reader.format(self._format)
 
 
 def _check_unpartitioned(engine: Engine, path: str) -> None:

@@ -116,8 +116,8 @@ class NoJvm:
 class JvmOf:
     """A class's attribute for the JVM, or a part of it: there while its context runs.
 
-    PySpark's own modules for SQL get the one that plans, which starts then; others that translate
-    its errors see it once it runs.
+    PySpark's own modules for SQL get the one that plans, which starts then, and so does a program
+    that reaches for `sc._jvm`; modules that translate its errors see it once it runs.
     """
 
     def __init__(
@@ -147,13 +147,16 @@ class JvmOf:
         if f"{asking}.".startswith(_TRANSLATING):
             return context._planner is not None
         asks = asking.startswith(_SQL) and not f"{asking}.".startswith(_NOT_SQL)
+        # Its classes, as those of log4j; what is set on the JVM's context would have no effect.
+        asks |= self._part == "jvm" and not asking.startswith(_ITS_OWN)
         return asks and self._plans()
 
     def __set__(self, context: Any, value: Any) -> None:
         """Keep nothing: it goes by the context's engine."""
 
 
-_SQL = ("pyspark.sql.", "pyspark.pandas.")
+_SQL = ("pyspark.sql.", "pyspark.pandas.", "pyspark.testing.")
+_ITS_OWN = ("pyspark.", "py4j.", "aflint.")
 _NOT_SQL = ("pyspark.sql.streaming.", "pyspark.sql.connect.")
 _TRANSLATING = ("pyspark.errors.", "pyspark.traceback_utils", "pyspark.util")
 

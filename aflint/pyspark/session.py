@@ -198,13 +198,13 @@ class Session:
     ) -> Any:
         from pyspark.sql.types import LongType, StructType
 
-        numbers = self._sc.range(start, end, step, numPartitions)
+        first, last = (0, int(start)) if end is None else (int(start), int(end))
+        numbers = self._sc.range(first, last, int(step), numPartitions)
         schema = StructType().add("id", LongType(), False)
-        first, last = (0, start) if end is None else (start, end)
 
         def planned() -> Any:
-            parts = numPartitions or self._sc.defaultParallelism
-            return self._jsparkSession.range(first, last, step, parts)
+            parts = int(numPartitions or self._sc.defaultParallelism)
+            return self._jsparkSession.range(first, last, int(step), parts)
 
         return RowsFrame(self, numbers.map(_single), schema, planned)
 

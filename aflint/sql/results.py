@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json as jsons
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import nanoarrow
@@ -60,7 +62,7 @@ def rows(
 def row_blocks(batches: list[bytes], columns: tuple[Named, ...]) -> Iterator[list[Any]]:
     """Yield the values of columns, row by row, as PySpark's functions are given them, in blocks."""
     kinds = [each.type for each in columns]
-    changed = any(kind.name in _CONVERTED for kind in kinds)
+    changed = any(map(_is_converted, kinds))
     cursor = connection()
     try:
         cursor.execute("SET TimeZone = 'UTC'")
@@ -90,10 +92,12 @@ def _selection(
 
 def converted(values: Any, kind: Type) -> Any:
     """Return a value of DuckDB's as PySpark gives it: a timestamp in the local time zone and
-    without one, a struct as a Row.
+    without one, a struct as a Row, a user-defined type's as what its class makes of it.
     """
     if values is None:
         return None
+    if kind.udt:
+        return _user_defined(kind.udt).deserialize(converted(values, replace(kind, udt="")))
     match kind.name:
         case "timestamp":
             return values.astimezone().replace(tzinfo=None)
@@ -110,6 +114,17 @@ def converted(values: Any, kind: Type) -> Any:
     return values
 
 
+@cache
+def _user_defined(json: str) -> Any:
+    from pyspark.sql.types import UserDefinedType
+
+    return UserDefinedType.fromJson(jsons.loads(json))
+
+
+def _is_converted(kind: Type) -> bool:
+    return kind.name in _CONVERTED or bool(kind.udt)
+
+
 def row(names: list[str]) -> Any:
     """Return what makes a Row of PySpark's with these names."""
     from pyspark.sql.types import _create_row
@@ -124,8 +139,7 @@ def as_rows(
     make = row([each.name for each in output])
     kinds = [each.type for each in output]
     found = rows(batches, output, limit, offset)
-    changed = [i for i, kind in enumerate(kinds) if kind.name in _CONVERTED]
-    if not changed:
+    if not any(map(_is_converted, kinds)):
         return [make(*values) for values in found]
     return [make(*map(converted, values, kinds)) for values in found]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json as jsons
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aflint.sql.errors import UnsupportedPlanError
@@ -29,13 +30,15 @@ FRACTIONAL = ("float", "double")
 @dataclass(frozen=True, slots=True)
 class Type:
     """A type by Spark's name; `parts` are the named types that a nested one is made of: an array's
-    `element`, a map's `key` and `value`, a struct's fields.
+    `element`, a map's `key` and `value`, a struct's fields. Of a user-defined type, everything is
+    that of the type that holds its values, and `udt` its own JSON.
     """
 
     name: str
     precision: int = 0
     scale: int = 0
     parts: tuple[tuple[str, Type], ...] = ()
+    udt: str = field(default="", compare=False)
 
     @property
     def duckdb(self) -> str:
@@ -104,7 +107,20 @@ def parse_type(json: Any) -> Type:
         case "struct":
             fields = ((field["name"], parse_type(field["type"])) for field in json["fields"])
             return Type("struct", parts=tuple(fields))
+        case "udt" if json.get("pyClass"):
+            return replace(parse_type(json["sqlType"]), udt=jsons.dumps(json))
     raise UnsupportedPlanError(f"the type {json['type']}", instead="Cast to another type first.")
+
+
+def stored_type(kind: Any) -> Any:
+    """Return a type in Spark's JSON with the types that hold the values of user-defined ones."""
+    if isinstance(kind, list):
+        return list(map(stored_type, kind))
+    if not isinstance(kind, dict):
+        return kind
+    if kind.get("type") == "udt":
+        return stored_type(kind["sqlType"])
+    return {name: stored_type(part) for name, part in kind.items()}
 
 
 def quoted(name: str) -> str:

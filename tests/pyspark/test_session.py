@@ -112,9 +112,12 @@ def test_lines_of_several_files_share_a_partition_in_sparks_order(
     assert ["".join(part) for part in parts] == ["2222222", "444444", "1111333", "550"]
 
 
-def test_what_text_would_be_read_otherwise_is_refused(spark: Any, tmp_path: Path) -> None:
+def test_what_text_would_be_read_otherwise_is_refused_without_sql(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pyspark.errors import AnalysisException
 
+    monkeypatch.setattr("aflint.pyspark.planner.missing", lambda: "duckdb")
     (tmp_path / "a.txt").write_text("x\n")
     (tmp_path / "parts" / "year=2020").mkdir(parents=True)
     (tmp_path / "parts" / "year=2020" / "b.txt").write_text("x\n")
