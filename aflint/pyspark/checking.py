@@ -48,7 +48,6 @@ _REFUSED: Final = {
     ),
     **dict.fromkeys(_JVM, "there is no JVM to reach into"),
     **REFUSED,
-    "bucketBy": "write without buckets, or use partitionBy",
     "writeTo": "use df.write",
     "writeStream": "run a job for each batch of new files",
     "allGather": "the tasks of a stage start one by one: none can wait for all",

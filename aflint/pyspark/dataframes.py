@@ -126,11 +126,11 @@ class Actions:
         return found
 
     @property
-    def write(self) -> Any:
+    def write(self: Any) -> Any:
         from pyspark.sql.readwriter import DataFrameWriter
 
         writer = DataFrameWriter(self)
-        writer._jwrite = EngineWriter(writer._jwrite, self)
+        writer._jwrite = EngineWriter(writer._jwrite, self._jdf.write(), self)
         return writer
 
     @property

@@ -188,6 +188,15 @@ class RowsReader:
         sizes = tuple(map(len, partitions))
         return Coalesced(name=name, parent=source, partitions=len(sizes), sizes=sizes)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """Be a DataFrameReader to whoever asks."""
+        own: type = DataFrameReader
+        return own
+
+    def __repr__(self) -> str:
+        return f"<{DataFrameReader.__module__}.DataFrameReader object at {id(self):#x}>"
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
+from pyspark.sql.conf import RuntimeConfig
 from pyspark.sql.udf import UserDefinedFunction
 from pyspark.sql.udtf import UserDefinedTableFunction
 
@@ -51,6 +52,15 @@ class RuntimeSettings:
         self._context = context
         self._values = {key: str(value) for key, value in options.items()}
         self._planned: Any = None
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """Be a RuntimeConfig to whoever asks."""
+        own: type = RuntimeConfig
+        return own
+
+    def __repr__(self) -> str:
+        return f"<{RuntimeConfig.__module__}.RuntimeConfig object at {id(self):#x}>"
 
     def adopt(self, planned: Any) -> None:
         """Keep settings of SQL in the planner's session from now on, where SET changes them."""

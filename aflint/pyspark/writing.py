@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from aflint.driver.callsite import named_here
@@ -22,8 +23,9 @@ class EngineWriter:
     run by the engine.
     """
 
-    def __init__(self, java: Any, frame: Any, source: str = "", mode: str = "") -> None:
+    def __init__(self, java: Any, plain: Any, frame: Any, source: str = "", mode: str = "") -> None:
         self._java = java
+        self._plain = plain  # another writer, without buckets
         self._frame = frame
         self._source = source
         self._mode = mode
@@ -34,12 +36,20 @@ class EngineWriter:
             raise as_spark(error)
         if name in _FORMATS:
             return lambda path: self.format(name).save(path)
-        member = getattr(self._java, name)
-        return lambda *given: EngineWriter(member(*given), self._frame, self._source, self._mode)
+        return partial(self._set, name)
+
+    def _set(self, name: str, *given: Any) -> EngineWriter:
+        java = getattr(self._java, name)(*given)
+        plain = self._plain
+        if name not in ("bucketBy", "sortBy"):
+            plain = getattr(plain, name)(*given)
+        return EngineWriter(java, plain, self._frame, self._source, self._mode)
 
     def format(self, source: str) -> EngineWriter:
         """Say what is written."""
-        return EngineWriter(self._java.format(source), self._frame, source, self._mode)
+        made = self._set("format", source)
+        made._source = source
+        return made
 
     def save(self, path: str | None = None) -> None:
         """Write the rows. Raises AnalysisException as Spark does, before anything runs."""
@@ -71,15 +81,16 @@ class EngineWriter:
         # Spark drops a table that is replaced while it makes the command: refusals come before it.
         if self._mode == "overwrite":
             somewhere = planner_of(session._sc).jvm.scala.Option.apply("/aflint")
-            if prepared(session, [self._java.saveCommand(somewhere)], on_spark) is None:
+            if prepared(session, [self._plain.saveCommand(somewhere)], on_spark) is None:
                 return
         command = analysed(session, self._java.saveAsTableCommand(table))
         run_commands(session, [command], on_spark)
 
     def mode(self, mode: str) -> EngineWriter:
         """Say what becomes of what is there."""
-        java = self._java.mode(mode)
-        return EngineWriter(java, self._frame, self._source, mode.lower())
+        made = self._set("mode", mode)
+        made._mode = mode.lower()
+        return made
 
 
 def _compute(frame: Any) -> None:

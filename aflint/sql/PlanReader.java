@@ -50,6 +50,7 @@ public class PlanReader {
 
   private final ObjectMapper mapper = new ObjectMapper();
   private IdentityHashMap plans;
+  private SparkSession planning;
   private final IdentityHashMap caches = new IdentityHashMap();
   private final java.util.WeakHashMap planners = new java.util.WeakHashMap();
 
@@ -63,6 +64,7 @@ public class PlanReader {
     QueryExecution execution = planner(session, asked).sessionState().executePlan(
         query, (scala.Enumeration.Value) mode);
     execution.assertAnalyzed();
+    planning = planner(session, asked);
     SparkPlan plan = execution.executedPlan();
     StructType schema = given == null ? plan.schema() : given;
     plans = new IdentityHashMap();
@@ -226,6 +228,8 @@ public class PlanReader {
       SparkPlan child = (SparkPlan) ((SparkPlan) node).children().head();
       fields.put("bytes", child.logicalLink().isDefined()
           ? ((LogicalPlan) child.logicalLink().get()).stats().sizeInBytes().toDouble() : -1.0);
+    } else if (name(node.getClass()).equals("UnionLoopExec")) { // which releases before 4.1 lack
+      loop((scala.Product) node, fields);
     } else if (node instanceof org.apache.spark.sql.execution.RangeExec) {
       org.apache.spark.sql.execution.RangeExec range =
           (org.apache.spark.sql.execution.RangeExec) node;
@@ -236,6 +240,50 @@ public class PlanReader {
     } else if (node instanceof org.apache.spark.sql.execution.RDDScanExec) {
       fields.put("rddName", ((org.apache.spark.sql.execution.RDDScanExec) node).rdd().name());
     }
+  }
+
+  /** The plans of a recursive query's first rows, and of the rows that follow from others. */
+  private void loop(scala.Product loop, ObjectNode fields) throws Exception {
+    for (int i = 0; i < loop.productArity(); i++) {
+      if (loop.productElement(i) instanceof LogicalPlan) {
+        LogicalPlan plan = unlooped((LogicalPlan) loop.productElement(i));
+        fields.set(loop.productElementName(i), node(planning.sessionState().executePlan(
+            plan, org.apache.spark.sql.execution.CommandExecutionMode.SKIP()).executedPlan()));
+      }
+    }
+    SQLConf conf = planning.sessionState().conf();
+    fields.put("levels", conf.getConfString("spark.sql.cteRecursionLevelLimit", "100"));
+    fields.put("rows", conf.getConfString("spark.sql.cteRecursionRowLimit", "1000000"));
+  }
+
+  /** A plan that scans RDDs, by names, where it refers to the rows of the loop that it is in. */
+  private LogicalPlan unlooped(LogicalPlan plan) throws Exception {
+    scala.collection.immutable.List made =
+        (scala.collection.immutable.List) scala.collection.immutable.Nil$.MODULE$;
+    if (!name(plan.getClass()).equals("UnionLoopRef")) {
+      Object[] below = array(plan.children());
+      for (int i = below.length - 1; i >= 0; i--) {
+        made = made.$colon$colon(unlooped((LogicalPlan) below[i]));
+      }
+      return (LogicalPlan) plan.withNewChildren(made);
+    }
+    scala.Product reference = (scala.Product) plan;
+    String which = reference.productElement(2).equals(Boolean.TRUE) ? "all" : "last";
+    String name = "aflint-batches:/loop-" + reference.productElement(0) + "-" + which;
+    LogicalPlan rows = planning.internalCreateDataFrame(
+        planning.sparkContext().textFile(name, 1), plan.schema(), false)
+        .queryExecution().analyzed();
+    Object[] theirs = array(rows.output());
+    Object[] ours = array(plan.output());
+    for (int i = ours.length - 1; i >= 0; i--) {
+      Attribute attribute = (Attribute) ours[i];
+      made = made.$colon$colon(new org.apache.spark.sql.catalyst.expressions.Alias(
+          (Expression) theirs[i], attribute.name(), attribute.exprId(),
+          (scala.collection.immutable.Seq) scala.collection.immutable.Nil$.MODULE$,
+          scala.Option.empty(),
+          (scala.collection.immutable.Seq) scala.collection.immutable.Nil$.MODULE$));
+    }
+    return new org.apache.spark.sql.catalyst.plans.logical.Project(made, rows);
   }
 
   private void rows(scala.collection.Seq output, scala.collection.Seq values, ObjectNode fields)
@@ -302,7 +350,13 @@ public class PlanReader {
     fields.put("mode", command.mode().toString());
     fields.put("dynamic", command.dynamicPartitionOverwrite());
     fields.set("static", value(command.staticPartitions(), new Object[0]));
-    fields.put("bucketed", command.bucketSpec().isDefined());
+    if (command.bucketSpec().isDefined()) {
+      org.apache.spark.sql.catalyst.catalog.BucketSpec buckets =
+          (org.apache.spark.sql.catalyst.catalog.BucketSpec) command.bucketSpec().get();
+      ObjectNode json = fields.putObject("buckets");
+      json.put("count", buckets.numBuckets());
+      json.set("columns", mapper.valueToTree(array(buckets.bucketColumnNames())));
+    }
     fields.set("columnNames", mapper.valueToTree(array(command.outputColumnNames())));
     fields.set("partitions", sequence(command.partitionColumns(), new Object[0]));
     options(command.options(), fields);

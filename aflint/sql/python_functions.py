@@ -47,6 +47,15 @@ def _texts() -> dict[str, tuple[Any, list[Any], Any]]:
             (texts.sha2, ["BLOB", "INTEGER"], _TEXT),
             (texts.soundex, [_TEXT], _TEXT),
             (texts.conv, [_TEXT, "INTEGER", "INTEGER", "BOOLEAN"], _TEXT),
+            (texts.re2, [_TEXT, "BOOLEAN", "INTEGER"], _TEXT),
+            (texts.re2_replacement, [_TEXT, _TEXT], _TEXT),
+            (texts.split, [_TEXT, _TEXT, "INTEGER"], "VARCHAR[]"),
+            (texts.zone, [_TEXT], _TEXT),
+            (texts.hmac, ["BLOB", "BLOB", _TEXT], "BLOB"),
+            (texts.frequent, ["BLOB[]", "BIGINT[]", "INTEGER"], _COUNTED),
+            (texts.url_decode, [_TEXT], _TEXT),
+            (texts.parse_url, [_TEXT, _TEXT, "BOOLEAN"], _TEXT),
+            (texts.parse_url_key, [_TEXT, _TEXT, _TEXT, "BOOLEAN"], _TEXT),
         )
     }
 
@@ -107,7 +116,7 @@ def _raw_json(text: str | None, name: str) -> str | None:
     return None if text is None else raw_json(text, name)
 
 
-_TEXT = "VARCHAR"
+_TEXT, _COUNTED = "VARCHAR", "STRUCT(place BIGINT, count BIGINT)[]"
 _FUNCTIONS: dict[str, tuple[Any, list[Any], Any]] = {
     CSV_FIELDS: (_csv_fields, [_TEXT] * 4 + ["BOOLEAN"] * 2, "VARCHAR[]"),
     STRICT_JSON: (_strict_json, [_TEXT, "BOOLEAN", "BOOLEAN"], _TEXT),

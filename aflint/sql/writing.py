@@ -15,7 +15,7 @@ from aflint.plan.program import Return
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.sinks import lines, parquet
-from aflint.sql.sinks.files import FOLDER, FileSink, WriteFile, folder_name
+from aflint.sql.sinks.files import BUCKET, FOLDER, FileSink, WriteFile, folder_name
 from aflint.sql.sinks.options import Options
 from aflint.sql.stages import Compiler, Relation, Settings, Stage
 from aflint.sql.types import quoted
@@ -51,8 +51,6 @@ def compiled_write(plan: PlanNode, runner: JobRunner, settings: Settings) -> Wri
         raise UnsupportedPlanError(
             f"the command {plan.fields.get('command', plan)}", instead="Write files by a path."
         )
-    if plan.fields["bucketed"]:
-        raise UnsupportedPlanError("bucketBy", instead="Leave it out, or use partitionBy.")
     compiler = Compiler.of(plan, runner, settings)
     stage = Stage(compiler)
     child = plan.child.child if plan.child.kind == "WriteFilesExec" else plan.child
@@ -87,12 +85,15 @@ def _sink(
     if placed:
         values = ", ".join(_folder_value(each, stage) for each in placed.values())
         items.append(f"CAST(to_json([{values}]) AS VARCHAR) AS {FOLDER}")
+    if "buckets" in fields:
+        items.append(f"{_bucket(fields['buckets'], named, stage)} AS {BUCKET}")
     sink = FileSink(
         target=fields["path"].removeprefix("file:"),
         extension=fields["extension"],
         write_file=write_file,
         placed=tuple(names[id] for id in placed),
         most_records=int(options.get("maxRecordsPerFile", fields["mostRecords"])),
+        bucketed="buckets" in fields,
     )
     return f"SELECT {', '.join(items)} FROM ({relation.sql})", sink
 
@@ -115,6 +116,17 @@ def _written(
         compression = lines.compression_of(fields["extension"])
         return [f"{line} AS {lines.LINE}"], lines.WriteLines(compression, head)
     raise UnsupportedPlanError(f"writing files of {kind.removesuffix('FileFormat')}")
+
+
+def _bucket(buckets: Mapping[str, Any], named: list[tuple[str, Expression]], stage: Stage) -> str:
+    """The number of a row's bucket, by the hash that exchanges place rows by."""
+    columns = {name.lower(): each for name, each in named}
+    by = tuple(columns[name.lower()] for name in buckets["columns"])
+    hashed, count = (
+        stage.emit(Expression("Murmur3Hash", by, {"seed": 42}, "integer")),
+        buckets["count"],
+    )
+    return f"({hashed} % {count} + {count}) % {count}"
 
 
 def _folder_value(column: Expression, stage: Stage) -> str:

@@ -135,6 +135,13 @@ def frame_checks(spark: SparkSession) -> Checks:
             "id", [i / 16 for i in range(17)], 0.0
         ),
         "quantiles": lambda: rows.approxQuantile(["n", "v"], [0.0, 0.5, 1.0], 0.0),
+        "frequent items": lambda: [
+            sorted(map(str, items))
+            for items in spark.range(0, 500, 1, 1)
+            .select((F.col("id") * F.col("id") % 23).alias("a"), F.col("id").cast("string"), F.when(
+                F.col("id") % 3 > 0, F.col("id") % 3).alias("c"), F.array("id").alias("d"))
+            .freqItems(["a", "id", "c", "d"], 0.15).first()
+        ],
         "sampled by strata": lambda: (
             spark.range(200).sampleBy(F.col("id") % 3, {0: 0.5, 1.0: 0.1, "2": 1}, 7).collect(),
             rows.sampleBy("t", {"a": 0.9, 1: 1.0}, 3).orderBy("n").collect(),

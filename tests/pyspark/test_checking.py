@@ -30,7 +30,7 @@ session = SparkSession.builder.getOrCreate()
 session.readStream.load("x")
 reader.client.readStream
 frame.write.saveAsTable("t")
-frame.write.bucketBy(2, "k").saveAsTable("t")
+frame.writeTo("t")
 session.sql(" delete from t")
 session.read.orc("t")
 """
@@ -48,7 +48,7 @@ def test_a_program_is_told_by_line_what_differs_and_what_is_refused() -> None:
         (11, "refused", "_jsc"),
         (13, "refused", "barrier"),
         (15, "refused", "session.readStream"),
-        (18, "refused", "bucketBy"),
+        (18, "refused", "writeTo"),
         (19, "refused", "DELETE"),
         (20, "refused", "orc"),
     ]

@@ -110,6 +110,59 @@ TEXT = {
     "url_decode": ("url_decode(url_encode(t))",),
     "url_encode": ("url_encode(t)",),
     "is_valid_utf8": ("is_valid_utf8(t)",),
+    "parse_url": tuple(
+        f"{name}({start} || if(p, '/b', '/%20') || if(q, '?x=1&y=' || id, ''), '{part}'{key})"
+        for name, start in (
+            ("parse_url", "'http://user:pw@Ex-ample.com:80'"),
+            ("try_parse_url", "'https://a_b.c'"),
+            ("try_parse_url", "'//1.2.3.4'"),
+            ("try_parse_url", "'s3://' || t"),
+            ("try_parse_url", "u"),
+        )
+        for part, key in (
+            *(
+                (part, "")
+                for part in ("HOST", "PATH", "QUERY", "REF", "PROTOCOL", "FILE", "AUTHORITY")
+            ),
+            ("USERINFO", ""),
+            ("QUERY", ", 'y'"),
+            ("QUERY", ", u"),
+        )
+    ),
+    "parse_url of others": tuple(
+        f"try_parse_url('{url}', if(p, 'HOST', 'PATH'))"
+        for url in (
+            "mailto:a@b.c",
+            "http:",
+            "http://",
+            "http://?x",
+            "1a:b",
+            ":x",
+            "http://a b",
+            "a|b",
+            "http://[::1]:8/x",
+            "http://a.1/x",
+            "http://-a.b/x",
+            "http://é.de/ü",
+            "x%zz",
+            "",
+            "a#b#c",
+            "http://h:x/",
+            "http://h:/p[1]",
+            "http://h/p?a[1]=2",
+            "file:///etc/x",
+        )
+    ),
+    "hmac": (
+        "hmac(cast(concat('k', t) AS binary), bin)",
+        "hmac(cast(concat(u, 'k') AS binary), bin, 'SHA-1')",
+    ),
+    "tried": ("try_to_binary(t, 'hex')", "try_url_decode(concat('a+%', t))"),
+    "of bytes": tuple(
+        f"{name}(bin, {part})"
+        for name in ("contains", "startswith", "endswith")
+        for part in ("bin", "substring(bin, 1, 1)", "substring(bin, 2)", "X'0F'", "X''")
+    ),
     "to_binary": ("to_binary(hex(bin), 'hex')", "to_binary(t, 'utf-8')"),
 }
 
@@ -136,11 +189,34 @@ REGEX = {
     ),
     "regexp_substr": ("regexp_substr(t, '[0-9]+')",),
     "rlike": ("t rlike 'b'", "rlike(t, '^A')"),
+    "patterns of rows": (
+        "t rlike if(p, '[a-b]+', 'c$')",
+        "regexp_count(t, if(p, '[a-c]', if(q, ',', NULL)))",
+        "regexp_extract(t, if(p, '([a-c])([a-c])', '(.)([0-9])'), 2)",
+        "regexp_extract_all(t, if(p, '([a-c])', '([0-9])'), 1)",
+        "regexp_instr(t, if(p, '[bc]', '[0-9]'))",
+        "regexp_replace(t, if(p, '([a-c])', '([0-9])'), if(q, '<$1>', '-'))",
+        "regexp_replace(t, '[a-c]', u)",
+        "regexp_substr(t, if(p, '[0-9]+', '[a-c]+'))",
+        "split(t, if(p, '[,b]', 'c'))",
+        "split(t, if(p, '', 'b'), j)",
+        "split(t, '', 2)",
+        "split(t, concat('[', 'b,]'), id)",
+    ),
+    "from a place": (
+        "regexp_replace(t, '[a-c]', 'X', 2)",
+        "regexp_replace(t, '[a-c]', 'X', 100)",
+        "split(t, '[b,]', 2)",
+        "split(t, '[b,]', -1)",
+    ),
 }
 
 DATES = {
     "add_months": ("add_months(nice, 1)", "add_months(nice, -13)", "add_months(nice, j)"),
-    "convert_timezone": ("convert_timezone('Asia/Tokyo', ntz)",),
+    "convert_timezone": (
+        "convert_timezone('Asia/Tokyo', ntz)",
+        "convert_timezone(if(p, 'Asia/Tokyo', 'UTC'), 'America/New_York', ntz)",
+    ),
     "current_date": ("current_date() = current_date()",),
     "current_timestamp": ("current_timestamp() > ts",),
     "current_timezone": ("current_timezone()",),
@@ -190,6 +266,7 @@ DATES = {
         "from_utc_timestamp(ts, 'Asia/Tokyo')",
         "from_utc_timestamp(ts, 'America/New_York')",
         "from_utc_timestamp(ts, '+05:30')",
+        "from_utc_timestamp(ts, if(p, 'Asia/Tokyo', '-03:00'))",
     ),
     "hour": ("hour(ts)", "hour(ntz)"),
     "last_day": ("last_day(day)", "last_day(ts)"),
@@ -198,6 +275,8 @@ DATES = {
         "make_timestamp(2020, 1, j, 1, 2, 3.5)",
         "make_timestamp_ntz(2020, 1, j, 1, 2, 3.000001)",
         "make_timestamp_ltz(2020, 1, j, 1, 2, 60)",
+        "make_timestamp(2020, 11, j, 1, 30, 3.5, if(p, 'Asia/Tokyo', 'America/New_York'))",
+        "try_make_timestamp(2020, id, j, 1, 2, 3, 'Europe/Berlin')",
     ),
     "minute": ("minute(ts)", "minute(ntz)"),
     "month": ("month(ts)",),
@@ -477,7 +556,11 @@ MAPS = {
     "map_keys": ("map_keys(m)",),
     "map_values": ("map_values(m)",),
     "map_zip_with": ("map_zip_with(m, map('k', 9), (k, x, y) -> coalesce(x, 0) + coalesce(y, 0))",),
-    "str_to_map": ("str_to_map('a:1,b:2,c')", "str_to_map(t, ':', 'b')"),
+    "str_to_map": (
+        "str_to_map('a:1,b:2,c')",
+        "str_to_map(t, ':', 'b')",
+        "str_to_map('a:1,b:2;c:3', if(p, ',', ';'), if(q, ':', '1'))",
+    ),
     "transform_keys": ("transform_keys(m, (k, v) -> upper(k))",),
     "transform_values": (
         "transform_values(m, (k, v) -> v + 1)",
@@ -606,6 +689,6 @@ REFUSED = (
     "hash(a)", "xxhash64(wide)",
     "array_sort(a, (x, y) -> y - x)", "regexp_replace(t, 'x*', '-')", "regexp_like(t, '(?<=a)b')",
     "regexp_extract(t, '(a)\\\\1', 1)", "get_json_object(t, '$.*')", "date_format(ts, 'G')",
-    "split(t, concat(u, ','))", "date_trunc('DAY', ts) + make_interval(0, id)",
+    "date_trunc('DAY', ts) + make_interval(0, id)",
 )  # fmt: skip
 """What has no equal in DuckDB: refused by name, and never answered otherwise than Spark does."""

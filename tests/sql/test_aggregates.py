@@ -17,6 +17,8 @@ CALLS = (
     "min_by(t, i)", "min_by(i, e)", "count_if(i > 0)", "any(p)", "every(q)", "some(q)",
     "bool_and(p)", "regr_count(d, e)", "regr_slope(e, i)", "regr_intercept(e, i)", "regr_r2(e, i)",
     "regr_avgx(e, i)", "regr_avgy(e, i)", "regr_sxx(e, i)", "regr_syy(e, i)", "regr_sxy(e, i)",
+    "max_by(t, id, 3)", "min_by(i, id, 2)", "mode() WITHIN GROUP (ORDER BY j)",
+    "mode() WITHIN GROUP (ORDER BY u DESC)",
     "try_sum(l * 9000000)", "try_avg(i)", "sum(DISTINCT j)", "count(DISTINCT j, b)",
     "sort_array(split(listagg(u, ','), ','))", "stddev(e) FILTER (WHERE i > 0)",
     "percentile(e, 0.5) FILTER (WHERE i > 100000000)", "collect_set(i) FILTER (WHERE false)",
@@ -42,6 +44,21 @@ def test_aggregates_give_what_spark_gives(edges: Differential, source: str) -> N
         for item in items:
             edges.check(SOURCES[source].format(item), digits=_DIGITS)
         raise
+
+
+ORDERED = (
+    "listagg(u, '-') WITHIN GROUP (ORDER BY u)",
+    "listagg(u) WITHIN GROUP (ORDER BY u DESC)",
+    "listagg(bin, X'0042') WITHIN GROUP (ORDER BY bin DESC)",
+)  # which Spark itself does not plan beside distinct ones
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_texts_are_joined_in_order(edges: Differential, source: str) -> None:
+    items = ", ".join(f"{call} AS a{i}" for i, call in enumerate(ORDERED))
+    edges.check(SOURCES[source].format(items))
+    error = edges.refused("SELECT listagg(u) WITHIN GROUP (ORDER BY i) FROM t")
+    assert "in the order of another value" in str(error)
 
 
 WINDOWS = (

@@ -251,6 +251,40 @@ def test_nested_values_are_ordered_as_spark_orders_them(
     assert "greatest" in str(spark.refused("SELECT greatest(s, s) FROM nested"))
 
 
+LOOPS = (
+    "WITH RECURSIVE r(n, s) AS (SELECT 1, 'a' UNION ALL SELECT n + 1, s || 'b' FROM r WHERE n < 5) "
+    "SELECT * FROM r",
+    "WITH RECURSIVE r AS (SELECT key AS n, 0 AS level FROM k WHERE key = 1 UNION ALL "
+    "SELECT t.id + r.n, level + 1 FROM r JOIN t ON r.n = t.j WHERE level < 3) "
+    "SELECT level, count(*), sum(n), max(n) FROM r GROUP BY level",
+    "WITH RECURSIVE r(n) AS (SELECT id FROM range(3) UNION ALL SELECT n + 1 FROM r) "
+    "SELECT count(*) FROM (SELECT n FROM r LIMIT 10)",
+    "WITH RECURSIVE r(n, m) AS (SELECT 1, 1 WHERE false UNION ALL SELECT n, m FROM r) "
+    "SELECT * FROM r",
+)
+
+
+def test_recursive_queries_give_what_spark_gives(tables: Differential) -> None:
+    for sql in LOOPS:
+        tables.check(sql)
+    endless = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < {}) "
+    with tables.with_settings(spark__sql__cteRecursionLevelLimit="4"):
+        tables.check(endless.format(4) + "SELECT * FROM r")
+        tables.check_fails(endless.format(5) + "SELECT * FROM r")
+    with tables.with_settings(spark__sql__cteRecursionRowLimit="3"):
+        tables.check_fails(endless.format(5) + "SELECT * FROM r")
+    refused = "SELECT 'x' UNION ALL SELECT string(sentences(s)) FROM r"
+    assert "Sentences" in str(tables.refused(f"WITH RECURSIVE r(s) AS ({refused}) SELECT * FROM r"))
+
+
+def test_rows_are_grouped_by_sessions(tables: Differential) -> None:
+    rows = "SELECT timestamp_seconds(id * id * 7 % 997 * 60) AS ts, id % 3 AS k, id FROM range(90)"
+    for window in ("'10 minutes'", "'1 hour 3 minutes'", "'7 minutes'"):
+        asked = f"session_window(ts, {window}) AS w"
+        tables.check(f"SELECT {asked}, k, count(*), sum(id), max(ts) FROM ({rows}) GROUP BY w, k")
+        tables.check(f"SELECT {asked}, count(*), count(DISTINCT k) FROM ({rows}) GROUP BY w")
+
+
 def test_rows_are_grouped_by_windows_of_time(spark: Differential, tmp_path: Path) -> None:
     import duckdb
 

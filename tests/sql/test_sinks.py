@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from aflint.errors import OutputExistsError
+from aflint.sql import commands
 from aflint.sql.errors import QueryError, UnsupportedPlanError
 from tests.sql.differential import Differential
 from tests.sql.files import Files, names
@@ -181,3 +182,38 @@ def test_what_is_not_written_is_refused_by_name(
     with pytest.raises(UnsupportedPlanError, match=said):
         files.write(files.writer("SELECT 1 AS a", source, options=options), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("by", [(), ("k",)], ids=["flat", "by k"])
+def test_buckets_are_written_as_spark_writes_them(
+    files: Files, tmp_path: Path, by: tuple[str, ...]
+) -> None:
+    sql = (
+        "SELECT id, id % 2 AS k, IF(id % 7 = 3, NULL, string(id % 5)) AS t FROM range(0, 60, 1, 2)"
+    )
+    catalyst, tables = files.spark.catalyst, {}
+    for engine in ("theirs", "ours"):
+        writer = files.writer(sql, "parquet", by=by).option("path", str(tmp_path / engine))
+        to_seq = catalyst.jvm.PythonUtils.toSeq
+        writer = writer.bucketBy(4, "t", to_seq(["id"])).sortBy("id", to_seq([]))
+        name = f"bucketed_{engine}_{len(by)}"
+        if engine == "theirs":
+            writer.saveAsTable(name)
+        else:
+            command = catalyst.analysed(catalyst.session, writer.saveAsTableCommand(name))
+            step = commands.step(catalyst, catalyst.session, command)
+            assert step is not None
+            step.begin()
+            files.run(step.plan)
+            step.finish()
+        tables[engine] = name
+    assert names(tmp_path / "ours") == names(tmp_path / "theirs")
+    files.same_rows("parquet", tmp_path / "theirs", tmp_path / "ours")
+    with files.spark.with_settings(spark__sql__sources__bucketing__enabled="true"):
+        # by Spark, which trusts the buckets of both
+        joined = "SELECT count(*) FROM {ours} a JOIN {theirs} b ON a.t <=> b.t AND a.id = b.id"
+        assert files.spark.spark(joined.format(**tables))[0][0] == 60
+    in_order = "SELECT id >= lag(id, 1, -1) OVER (PARTITION BY file ORDER BY place) AS good FROM "
+    rows = "SELECT id, input_file_name() AS file, monotonically_increasing_id() AS place FROM "
+    found = files.spark.spark(f"{in_order} ({rows} {tables['ours']})")
+    assert {row[0] for row in found} == {True}

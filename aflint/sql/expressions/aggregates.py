@@ -11,7 +11,7 @@ from aflint.sql.expressions.arithmetic import divided
 from aflint.sql.expressions.orders import comparable
 from aflint.sql.expressions.parts import Aggregate, Part, own
 from aflint.sql.expressions.pivots import pivot_first
-from aflint.sql.expressions.statistics import STATISTICS
+from aflint.sql.expressions.statistics import STATISTICS, frequent_items
 from aflint.sql.plan import Expression
 from aflint.sql.types import LONG, Type, decimal
 
@@ -28,6 +28,8 @@ def rule_of(function: Expression) -> Aggregate | None:
     name = function.kind
     if name == "PivotFirst":
         return pivot_first(function)
+    if name == "CollectFrequentItems":
+        return frequent_items(function)
     if name in ("Max", "Min") and function.children[0].type.parts:
         return _nested_extreme(f"arg_{name.lower()}", function.children[0].type)
     if name in ("First", "Last") and function.fields["ignoreNulls"]:

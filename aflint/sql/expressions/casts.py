@@ -8,7 +8,7 @@ from aflint.sql.expressions.datetime_patterns import zoned
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
 from aflint.sql.expressions.text_casts import READERS, legacy_integer, written
 from aflint.sql.plan import Expression
-from aflint.sql.types import Type, quoted
+from aflint.sql.types import Type, quoted, text
 
 
 def _cast(expression: Expression, emit: Emitter) -> str:
@@ -153,7 +153,7 @@ def _simple(expression: Expression, emit: Emitter, sql: str, source: Type, targe
         case ("timestamp", "date") | ("date", "timestamp_ntz"):
             return cast(sql, kind)
         case ("date" | "timestamp_ntz", "timestamp"):
-            return zoned(cast(sql, "TIMESTAMP"), emit.time_zone, emit)
+            return zoned(cast(sql, "TIMESTAMP"), text(emit.time_zone), emit)
         case ("timestamp_ntz", "date"):
             return cast(sql, kind)
         case ("timestamp", "timestamp_ntz"):

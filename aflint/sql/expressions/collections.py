@@ -427,19 +427,34 @@ def _entries(expression: Expression, emit: Emitter) -> str:
 def _map_of_text(expression: Expression, emit: Emitter) -> str:
     """`str_to_map`, by separators that are plain texts."""
     value, *separators = expression.children
-    pair, between = (str(emit.literal(each, "a separator")) for each in separators)
-    if any(letter in ".^$|?*+()[]{}\\" for letter in pair + between) or not pair or not between:
-        raise UnsupportedPlanError(f"str_to_map by {pair!r} and {between!r}")
+    pair, between = (_plain_separator(each, emit) for each in separators)
     item = emit.name("item")
 
     def write(pairs: str) -> str:
-        place = f"strpos({item}, {text(between)})"
+        place = f"strpos({item}, {between})"
         key = f"CASE WHEN {place} > 0 THEN {item}[1:{place} - 1] ELSE {item} END"
-        rest = f"CASE WHEN {place} > 0 THEN {item}[{place} + {len(between)}:] END"
+        rest = f"CASE WHEN {place} > 0 THEN {item}[{place} + length({between}):] END"
         keys, values = (f"list_transform({pairs}, lambda {item}: {part})" for part in (key, rest))
         return f"CASE WHEN {pairs} IS NOT NULL THEN {unique(keys, values, emit)} END"
 
-    return emit.once([f"string_split({emit(value)}, {text(pair)})"], write)
+    return emit.once([f"string_split({emit(value)}, {pair})"], write)
+
+
+def _plain_separator(given: Expression, emit: Emitter) -> str:
+    """Return the SQL of a separator, which is no regular expression."""
+    if given.kind == "Literal":
+        known = str(given.fields["value"])
+        if not known or any(letter in ".^$|?*+()[]{}\\" for letter in known):
+            raise UnsupportedPlanError(f"str_to_map by {known!r}")
+        return text(known)
+    special = text(r"[.^$|?*+()\[\]{}\\]")
+    message = "aflint does not split by a regular expression that differs from row to row."
+    return emit.once(
+        [emit(given)],
+        lambda by: failing(
+            f"{by} = '' OR regexp_matches({by}, {special})", "UNSUPPORTED_FEATURE", message, by
+        ),
+    )
 
 
 RULES: dict[str, Rule] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule
 from aflint.sql.plan import Expression
@@ -31,9 +33,12 @@ def _raised(expression: Expression, emit: Emitter) -> str:
 
 
 def _tried(expression: Expression, emit: Emitter) -> str:
-    sql = emit(expression.children[0])
+    (child,) = expression.children
+    if child.fields.get("failOnError") is True:
+        child = replace(child, fields={**child.fields, "failOnError": False})
+    sql = emit(child)
     if "error(" in sql:  # DuckDB does not try what raises errors of its own
-        raise UnsupportedPlanError(f"trying {expression.children[0]}")
+        raise UnsupportedPlanError(f"trying {child}")
     return f"TRY({sql})"
 
 

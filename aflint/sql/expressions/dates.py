@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from decimal import Decimal
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions import datetime_patterns as patterns
 from aflint.sql.expressions.arithmetic import scaled
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
 from aflint.sql.plan import Expression
+from aflint.sql.python_functions import TEXTS
 from aflint.sql.types import decimal, text
 
 _DAY = 86_400_000_000
@@ -60,6 +63,13 @@ def _local(expression: Expression, emit: Emitter) -> str:
 def zone(name: str) -> str:
     """Return a time zone's name for DuckDB."""
     return f"GMT{name}" if name[:1] in ("+", "-") else name
+
+
+def _zone(name: Expression, emit: Emitter) -> str:
+    """Return the SQL of a time zone's name for DuckDB."""
+    if name.kind != "Literal":
+        return f"{TEXTS}zone({emit(name)})"
+    return text(zone(str(name.fields["value"])))
 
 
 def _add_months(expression: Expression, emit: Emitter) -> str:
@@ -131,7 +141,7 @@ def _months_between(expression: Expression, emit: Emitter) -> str:
 
     def passed(instant: str, local: str) -> str:
         """Return the seconds since midnight, which a change of the clocks counts in."""
-        midnight = patterns.zoned(f"date_trunc('day', {local})", emit.time_zone, emit)
+        midnight = patterns.zoned(f"date_trunc('day', {local})", text(emit.time_zone), emit)
         return f"((epoch_us({instant}) - epoch_us({midnight})) // 1000000)"
 
     locals_ = [_local(later, emit), _local(earlier, emit)]
@@ -172,7 +182,7 @@ def _parsed(expression: Expression, emit: Emitter) -> str:
         local, offset = patterns.read(sql, str(java))
         made = local
         if expression.type.name == "timestamp":
-            made = patterns.zoned(local, emit.time_zone, emit)
+            made = patterns.zoned(local, text(emit.time_zone), emit)
             if offset:
                 made = patterns.shifted(local, offset)
         if not expression.fields.get("failOnError"):
@@ -200,7 +210,7 @@ def _unix_seconds(expression: Expression, emit: Emitter) -> str:
         case "timestamp":
             instant = emit(value)
         case "date":
-            instant = patterns.zoned(cast(emit(value), "TIMESTAMP"), emit.time_zone, emit)
+            instant = patterns.zoned(cast(emit(value), "TIMESTAMP"), text(emit.time_zone), emit)
         case "timestamp_ntz":
             instant = f"timezone('UTC', {emit(value)})"
         case _:
@@ -239,17 +249,17 @@ def _moved(call: str) -> Rule:
 
     def rule(expression: Expression, emit: Emitter) -> str:
         value, name = expression.children
-        named = zone(str(emit.literal(name, "a time zone")))
-        source, target = ("UTC", named) if call == "from" else (named, "UTC")
-        return patterns.zoned(f"timezone({text(target)}, {emit(value)})", source, emit)
+        named = _zone(name, emit)
+        source, target = ("'UTC'", named) if call == "from" else (named, "'UTC'")
+        return patterns.zoned(f"timezone({target}, {emit(value)})", source, emit)
 
     return rule
 
 
 def _between_zones(expression: Expression, emit: Emitter) -> str:
     source, target, value = expression.children
-    before, after = (zone(str(emit.literal(each, "a time zone"))) for each in (source, target))
-    return f"timezone({text(after)}, {patterns.zoned(emit(value), before, emit)})"
+    before, after = (_zone(each, emit) for each in (source, target))
+    return f"timezone({after}, {patterns.zoned(emit(value), before, emit)})"
 
 
 def _made_date(expression: Expression, emit: Emitter) -> str:
@@ -267,8 +277,8 @@ def _made_date(expression: Expression, emit: Emitter) -> str:
 
 
 def _made_timestamp(expression: Expression, emit: Emitter) -> str:
-    if expression.fields["timezone"] is not None:
-        raise UnsupportedPlanError("make_timestamp with a time zone")
+    named = expression.fields["timezone"]
+    of_zone = text(emit.time_zone) if named is None else _zone(named, emit)
     fields = emit.all(expression.children)
 
     def write(*parts: str) -> str:
@@ -282,7 +292,7 @@ def _made_timestamp(expression: Expression, emit: Emitter) -> str:
         good = f"{second} BETWEEN 0 AND 60"
         made = f"CASE WHEN {good} THEN {moment} END"
         if expression.type.name == "timestamp":
-            made = patterns.zoned(made, emit.time_zone, emit)
+            made = patterns.zoned(made, of_zone, emit)
         if not expression.fields["failOnError"]:
             return made
         missing = " OR ".join(f"{each} IS NULL" for each in parts)
@@ -321,9 +331,31 @@ def _months_added(expression: Expression, emit: Emitter) -> str:
     return cast(f"({emit(value)} + to_months({months}))", expression.type.duckdb)
 
 
+def _steps(interval: str) -> list[str]:
+    """Return what a calendar's interval adds, by its text: months first, then days, then less."""
+    count = dict.fromkeys(("month", "day", "microsecond"), 0)
+    for number, unit in re.findall(r"(-?[\d.]+) (\w+?)s?\b", interval):
+        whole, share = _CALENDAR[unit]
+        count[whole] += int(Decimal(number) * share)
+    return [f"to_{unit}s({number})" for unit, number in count.items() if number]
+
+
+_CALENDAR = {
+    "year": ("month", 12),
+    "month": ("month", 1),
+    "day": ("day", 1),
+    "hour": ("microsecond", 3_600_000_000),
+    "minute": ("microsecond", 60_000_000),
+    "second": ("microsecond", 1_000_000),
+}
+
+
 def _interval_added(expression: Expression, emit: Emitter) -> str:
     """Days on the clocks of the session, then what is less."""
     value, interval = expression.children
+    if interval.json_type == "interval":
+        steps = _steps(str(emit.literal(interval, "an interval")))
+        return cast(f"({' + '.join([emit(value), *steps])})", expression.type.duckdb)
     if not str(interval.json_type).startswith(_TIMES):
         raise UnsupportedPlanError(f"adding {interval.json_type}")
     micros = int(emit.literal(interval, "an interval"))

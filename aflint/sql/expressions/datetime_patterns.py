@@ -12,14 +12,15 @@ _TOKEN = re.compile(r"'((?:[^']|'')*)'|(([A-Za-z])\3*)|([^A-Za-z'\[\]{}#]+)")
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 
 
-def zoned(local: str, zone: str, emit: Emitter) -> str:
-    """Return the moment that a TIMESTAMP is on the clocks of a zone. Of an hour that comes twice
-    it is the first, as in Java: DuckDB takes the second.
+def zoned(local: str, name: str, emit: Emitter) -> str:
+    """Return the moment that a TIMESTAMP is on the clocks of a zone, by the SQL of its name. Of an
+    hour that comes twice it is the first, as in Java: DuckDB takes the second.
     """
-    name = text(zone)
-    if zone in ("UTC", "GMT", "Z", "Etc/UTC") or zone.startswith("GMT"):
+    if name in ("'UTC'", "'Z'", "'Etc/UTC'") or name.startswith("'GMT"):
         return f"timezone({name}, {local})"
-    again = "to_minutes(30)" if zone == "Australia/Lord_Howe" else "to_hours(1)"
+    again = "to_minutes(30)" if name == "'Australia/Lord_Howe'" else "to_hours(1)"
+    if not name.startswith("'"):
+        again = f"CASE {name} WHEN 'Australia/Lord_Howe' THEN to_minutes(30) ELSE to_hours(1) END"
 
     def first(clock: str) -> str:
         last = f"timezone({name}, {clock})"

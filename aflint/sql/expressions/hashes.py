@@ -18,7 +18,7 @@ def _sha2(expression: Expression, emit: Emitter) -> str:
 
 def _hash(expression: Expression, emit: Emitter) -> str:
     """`hash` and `xxhash64`: each value's begins with that of what stands before it."""
-    function = {"Murmur3Hash": "murmur3", "XxHash64": "xxhash64"}[expression.kind]
+    function = "xxhash64" if expression.kind == "XxHash64" else "murmur3"
     seed = f"{expression.fields['seed']}::BIGINT"
     for child in expression.children:
         seed = _of(emit(child), child.type, seed, function, emit)
@@ -61,6 +61,7 @@ def _of(value: str, kind: Type, seed: str, function: str, emit: Emitter) -> str:
 
 
 RULES: dict[str, Rule] = {
+    "CollationAwareMurmur3Hash": _hash,  # of what has no collation: others are refused
     "Crc32": TEXTS + "crc32({0})",
     "Md5": "md5({0})",
     "Murmur3Hash": _hash,

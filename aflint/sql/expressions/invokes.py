@@ -8,6 +8,8 @@ from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
 from aflint.sql.expressions.jsons import strict, to_json
 from aflint.sql.plan import Expression
+from aflint.sql.python_functions import TEXTS
+from aflint.sql.types import text
 
 
 def _called(expression: Expression, emit: Emitter) -> str:
@@ -28,6 +30,10 @@ def _invoked(expression: Expression, emit: Emitter) -> str:
     if method == "evaluate" and made.startswith("StructsToJsonEvaluator(Map(),"):
         (argument,) = expression.fields["arguments"]
         return to_json(emit(argument), argument.type, emit)
+    if method == "evaluate" and made.startswith("ParseUrlEvaluator("):
+        url, *asked = emit.all(expression.fields["arguments"])
+        name = "parse_url" if len(asked) == 1 else "parse_url_key"
+        return f"{TEXTS}{name}({url}, {', '.join(asked)}, {made.endswith(',true)')})"
     raise UnsupportedPlanError(f"the expression {expression} ({made or target}.{method})")
 
 
@@ -66,10 +72,37 @@ def _url_decoded(arguments: list[Expression], emit: Emitter) -> str:
     def write(value: str) -> str:
         rest = f"regexp_replace({value}, '%[0-9a-fA-F]{{2}}', '', 'g')"
         message = "The provided URL cannot be decoded."
-        decoded = f"url_decode(replace({value}, '+', ' '))"
-        return failing(f"contains({rest}, '%')", "CANNOT_DECODE_URL", message, decoded)
+        decoded, wrong = f"TRY(url_decode(replace({value}, '+', ' ')))", f"contains({rest}, '%')"
+        decoded = f"coalesce({decoded}, {TEXTS}url_decode({value}))"  # of what is no UTF-8
+        if str(arguments[-1].fields.get("value")) == "false":
+            return f"CASE WHEN NOT {wrong} THEN {decoded} END"
+        return failing(wrong, "CANNOT_DECODE_URL", message, decoded)
 
     return emit.once([emit(arguments[0])], write)
+
+
+def _hmac(arguments: list[Expression], emit: Emitter) -> str:
+    key, message, name = arguments
+    digest = str(emit.literal(name, "a hash"))
+    if digest.upper() not in _DIGESTS:
+        raise UnsupportedPlanError(f"hmac by {digest}")
+    return f"{TEXTS}hmac({emit(key)}, {emit(message)}, {text(digest)})"
+
+
+_DIGESTS = ("SHA-1", "SHA1", "SHA-224", "SHA-256", "SHA256", "SHA-384", "SHA-512", "SHA512")
+
+
+def _bytes_found(place: str) -> Callable[[list[Expression], Emitter], str]:
+    """Whether a binary is found in another one, by its hexadecimal digits: two for each byte."""
+
+    def write(arguments: list[Expression], emit: Emitter) -> str:
+        whole, part = (f"hex({each})" for each in emit.all(arguments))
+        if place != "anywhere":
+            return f"{place}({whole}, {part})"
+        pairs = "regexp_replace({}, '(..)', '\\1 ', 'g')"
+        return f"contains(' ' || {pairs.format(whole)}, ' ' || {pairs.format(part)})"
+
+    return write
 
 
 def _luhn(arguments: list[Expression], emit: Emitter) -> str:
@@ -112,6 +145,10 @@ _METHODS: dict[str, Callable[[list[Expression], Emitter], str]] = {
     "UrlCodec.encode": _url_encoded,
     "UrlCodec.decode": _url_decoded,
     "ExpressionImplUtils.isLuhnNumber": _luhn,
+    "ByteArrayMethods.contains": _bytes_found("anywhere"),
+    "ByteArrayMethods.endsWith": _bytes_found("ends_with"),
+    "ByteArrayMethods.startsWith": _bytes_found("starts_with"),
+    "ExpressionImplUtils.hmac": _hmac,
     "ExpressionImplUtils.quote": _quoted,
     "JsonExpressionUtils.lengthOfJsonArray": _json_count,
     "JsonExpressionUtils.jsonObjectKeys": _json_keys,

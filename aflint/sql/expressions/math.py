@@ -188,13 +188,79 @@ def _bucket(expression: Expression, emit: Emitter) -> str:
     return emit.once(emit.all(expression.children), write)
 
 
+def exponential(value: str, emit: Emitter) -> str:
+    """Return e to the power of a double, to the last digit of Java's StrictMath: by the steps of
+    fdlibm, which DuckDB's own `exp` does not take.
+    """
+
+    def of(x: str) -> str:
+        steps = (
+            f"CASE WHEN abs({x}) < {_HALF_LN2!r} THEN 0 WHEN abs({x}) < {_MORE_LN2!r} "
+            f"THEN sign({x})::DOUBLE ELSE trunc(1.44269504088896338700e+00::DOUBLE * {x} "
+            f"+ CASE WHEN {x} < 0 THEN -0.5::DOUBLE ELSE 0.5::DOUBLE END) END::DOUBLE"
+        )
+        made = emit.once([steps], lambda k: reduced(x, k))
+        return (
+            f"CASE WHEN {x} > 7.09782712893383973096e+02::DOUBLE THEN "
+            f"CASE WHEN isnan({x}) THEN {x} ELSE 'inf'::DOUBLE END "
+            f"WHEN {x} < -7.45133219101941108420e+02::DOUBLE THEN 0::DOUBLE "
+            f"WHEN abs({x}) < {2.0**-28!r}::DOUBLE THEN 1::DOUBLE + {x} ELSE {made} END"
+        )
+
+    def reduced(x: str, k: str) -> str:
+        high = f"({x} - {k} * 6.93147180369123816490e-01::DOUBLE)"
+        low = f"({k} * 1.90821492927058770002e-10::DOUBLE)"
+        half = f"trunc({k} / 2)"  # of the scale, which alone might be out of range
+        return emit.once(
+            [f"({high} - {low})"],
+            lambda r: emit.once(
+                [rest(r)],
+                lambda c: (
+                    f"(1::DOUBLE - (({low} - ({r} * {c}) / (2::DOUBLE - {c})) - {high})) "
+                    f"* pow(2::DOUBLE, {half}) * pow(2::DOUBLE, {k} - {half})"
+                ),
+            ),
+        )
+
+    def rest(r: str) -> str:
+        square, series = f"({r} * {r})", _SERIES[-1]
+        for factor in reversed(_SERIES[:-1]):
+            series = f"({factor}::DOUBLE + {square} * {series}::DOUBLE)"
+        return f"({r} - {square} * {series})"
+
+    return emit.once([value], of)
+
+
+_HALF_LN2, _MORE_LN2 = 0.3465735912322998, 1.0397205352783203
+"""Between which fdlibm takes off ln 2 once."""
+_SERIES = (
+    "1.66666666666666019037e-01", "-2.77777777770155933842e-03", "6.61375632143793436117e-05",
+    "-1.65339022054652515390e-06", "4.13813679705723846039e-08",
+)  # fmt: skip
+
+
+def _exponential(expression: Expression, emit: Emitter) -> str:
+    return exponential(emit(expression.children[0]), emit)
+
+
+def _hyperbolic_cosine(expression: Expression, emit: Emitter) -> str:
+    def write(x: str) -> str:
+        halves = emit.once(
+            [exponential(f"abs({x})", emit)], lambda e: f"(0.5::DOUBLE * {e} + 0.5::DOUBLE / {e})"
+        )
+        between = f"abs({x}) >= {_HALF_LN2!r} AND abs({x}) < 22"
+        return f"CASE WHEN {between} THEN {halves} ELSE cosh({x}) END"
+
+    return emit.once([emit(expression.children[0])], write)
+
+
 def _binary(expression: Expression, emit: Emitter) -> str:
     (child,) = expression.children
     return f"bin(CAST({emit(child)} AS BIGINT))"
 
 
 RULES: dict[str, Rule] = {
-    "Exp": "exp({0})",
+    "Exp": _exponential,
     "Expm1": "CASE WHEN abs({0}) < 1e-5 THEN {0} + {0} * {0} / 2 ELSE exp({0}) - 1 END",
     "Floor": _whole("floor"),
     "Ceil": _whole("ceil"),
@@ -210,7 +276,7 @@ RULES: dict[str, Rule] = {
     "Hypot": "sqrt({0} * {0} + {1} * {1})",
     "Log": _positive_only("ln({0})"),
     "Log10": _positive_only("log10({0})"),
-    "Log2": _positive_only("log2({0})"),
+    "Log2": _positive_only("ln({0}) / 0.6931471805599453::DOUBLE"),
     "Log1p": _positive_only("ln(1 + {0})", "-1"),
     "Logarithm": _logarithm,
     "Sin": _within("sin({0})", "isfinite({0})"),
@@ -224,7 +290,7 @@ RULES: dict[str, Rule] = {
     "Atan": "atan({0})",
     "Atan2": "atan2({0} + 0.0, {1} + 0.0)",
     "Sinh": "sinh({0})",
-    "Cosh": "cosh({0})",
+    "Cosh": _hyperbolic_cosine,
     "Tanh": "tanh({0})",
     "Asinh": "asinh({0})",
     "Acosh": _within("acosh({0})", "{0} >= 1"),

@@ -1,6 +1,7 @@
 """Regular expressions: Java's, as RE2, which DuckDB has, understands them.
 
-A pattern must be known before the query runs. What the two understand differently is refused.
+What the two understand differently is refused: before the query runs where the pattern is known,
+else as the row is met that has it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule, failing
 from aflint.sql.plan import Expression
+from aflint.sql.python_functions import TEXTS
 from aflint.sql.types import text
 
 _LINE_ENDS = r"\n\r\x{85}\x{2028}\x{2029}"
@@ -133,21 +135,37 @@ def _may_be_empty(pattern: str) -> bool:
     return re.compile(pattern).match("") is not None or bool(re.search(r"\\b|\$|\^", pattern))
 
 
-def _pattern(expression: Expression, emit: Emitter, several: bool = False) -> str:
-    """Return the pattern that an expression has as its second child, in RE2's words."""
-    pattern = emit.literal(expression.children[1], "a regular expression")
-    if pattern is None:
-        raise UnsupportedPlanError("the regular expression NULL")
-    if several and re2(pattern) and _may_be_empty(pattern):
+def checked_re2(pattern: str, several: bool, group: int) -> str:
+    """Return a pattern in RE2's words, `several` of whose matches, or a group of which, are asked
+    for. Raises UnsupportedPlanError.
+    """
+    found = re2(pattern)
+    if several and _may_be_empty(pattern):
         raise UnsupportedPlanError(f"every match of {pattern!r}, which may be empty")
-    return re2(pattern)
+    groups = re.compile(pattern).groups
+    if not 0 <= group <= min(groups, 9):
+        raise UnsupportedPlanError(f"the group {group} of a pattern with {groups}")
+    return found
+
+
+def _pattern(expression: Expression, emit: Emitter, several: bool = False, group: int = 0) -> str:
+    """Return the SQL of the pattern that an expression has as its second child, in RE2's words."""
+    given = expression.children[1]
+    if given.kind != "Literal":
+        return f"{TEXTS}re2({emit(given)}, {several}, {group})"
+    if given.fields["value"] is None:
+        raise UnsupportedPlanError("the regular expression NULL")
+    return text(checked_re2(given.fields["value"], several, group))
 
 
 def _guarded(pattern: str, value: str, sql: str) -> str:
     """A dollar of Java's also stands before a last line's end; no text that has one is matched."""
-    if "$" not in pattern:
+    known = pattern.startswith("'")
+    if known and "$" not in pattern:
         return sql
     ended = f"regexp_matches({value}, '[{_LINE_ENDS}]\\z')"
+    if not known:
+        ended += f" AND contains({pattern}, '$')"
     return failing(
         ended, "UNSUPPORTED_FEATURE", "aflint does not match $ before a last line's end.", sql
     )
@@ -157,48 +175,56 @@ def _matches(expression: Expression, emit: Emitter) -> str:
     pattern = _pattern(expression, emit)
     return emit.once(
         [emit(expression.children[0])],
-        lambda value: _guarded(pattern, value, f"regexp_matches({value}, {text(pattern)})"),
+        lambda value: _guarded(pattern, value, f"regexp_matches({value}, {pattern})"),
     )
 
 
 def _group(expression: Expression, emit: Emitter) -> int:
-    group = int(emit.literal(expression.children[2], "a group"))
-    groups = re.compile(str(expression.children[1].fields["value"])).groups
-    if not 0 <= group <= min(groups, 9):
-        raise UnsupportedPlanError(f"the group {group} of a pattern with {groups}")
-    return group
+    return int(emit.literal(expression.children[2], "a group"))
 
 
 def _extracted(expression: Expression, emit: Emitter) -> str:
-    pattern, group = _pattern(expression, emit), _group(expression, emit)
+    group = _group(expression, emit)
+    pattern = _pattern(expression, emit, group=group)
 
     def write(value: str) -> str:
-        found = f"regexp_extract({value}, {text(pattern)}, {group})"
-        return _guarded(pattern, value, f"CASE WHEN {value} IS NOT NULL THEN {found} END")
+        found = f"regexp_extract({value}, {pattern}, {group})"
+        some = f"{value} IS NOT NULL AND {pattern} IS NOT NULL"
+        return _guarded(pattern, value, f"CASE WHEN {some} THEN {found} END")
 
     return emit.once([emit(expression.children[0])], write)
 
 
 def _extracted_all(expression: Expression, emit: Emitter) -> str:
-    pattern, group = _pattern(expression, emit, several=True), _group(expression, emit)
+    group = _group(expression, emit)
+    pattern = _pattern(expression, emit, several=True, group=group)
     value = emit(expression.children[0])
-    found = f"regexp_extract_all({value}, {text(pattern)}, {group})"
+    found = f"regexp_extract_all({value}, {pattern}, {group})"
     return f"list_transform({found}, lambda found: coalesce(found, ''))"
 
 
 def _replaced(expression: Expression, emit: Emitter) -> str:
+    _, known, java, position = expression.children
     pattern = _pattern(expression, emit, several=True)
-    if str(emit.literal(expression.children[3], "a position")) != "1":
-        raise UnsupportedPlanError("regexp_replace from a position")
-    java = emit.literal(expression.children[2], "a replacement")
-    replacement = _replacement(str(java), re.compile(str(expression.children[1].fields["value"])))
-    value = emit(expression.children[0])
-    return f"regexp_replace({value}, {text(pattern)}, {text(replacement)}, 'g')"
+    start = int(emit.literal(position, "a position"))
+    if {known.kind, java.kind} == {"Literal"}:
+        new = text(re2_replacement(str(java.fields["value"]), str(known.fields["value"])))
+    else:
+        new = f"{TEXTS}re2_replacement({emit(java)}, {emit(known)})"
+
+    def write(value: str) -> str:
+        rest = f"{value}[{start}:]" if start > 1 else value
+        replaced = f"regexp_replace({rest}, {pattern}, {new}, 'g')"
+        return f"{value}[1:{start - 1}] || {replaced}" if start > 1 else replaced
+
+    return emit.once([emit(expression.children[0])], write)
 
 
-def _replacement(java: str, pattern: re.Pattern[str]) -> str:
-    r"""Return a replacement whose groups are written $1 as one where they are \1."""
-    out, at = [], 0
+def re2_replacement(java: str, known: str) -> str:
+    r"""Return a replacement whose groups are written $1 as one where they are \1. Raises
+    UnsupportedPlanError.
+    """
+    pattern, out, at = re.compile(known), list[str](), 0
     while at < len(java):
         letter = java[at]
         at += 1
@@ -224,11 +250,11 @@ def _place(expression: Expression, emit: Emitter) -> str:
     pattern = _pattern(expression, emit, several=True)
 
     def write(value: str) -> str:
-        before = f"regexp_extract({value}, {text('(?s)^(.*?)(?:' + pattern + ')')}, 1)"
-        found = f"regexp_matches({value}, {text(pattern)})"
+        before = f"regexp_extract({value}, '(?s)^(.*?)(?:' || {pattern} || ')', 1)"
+        found = f"regexp_matches({value}, {pattern})"
+        some = f"{value} IS NOT NULL AND {pattern} IS NOT NULL"
         return (
-            f"CAST(CASE WHEN {found} THEN length({before}) + 1 WHEN {value} IS NOT NULL "
-            "THEN 0 END AS INTEGER)"
+            f"CAST(CASE WHEN {found} THEN length({before}) + 1 WHEN {some} THEN 0 END AS INTEGER)"
         )
 
     return emit.once([emit(expression.children[0])], write)
@@ -236,14 +262,16 @@ def _place(expression: Expression, emit: Emitter) -> str:
 
 def _split(expression: Expression, emit: Emitter) -> str:
     """At every match; with a limit, into so many parts at most, the last of which is the rest."""
-    pattern = str(emit.literal(expression.children[1], "a regular expression"))
-    limit = int(emit.literal(expression.children[2], "a limit"))
+    by, most = expression.children[1:]
     value = emit(expression.children[0])
-    if not pattern:  # into characters, of which a limit keeps the first
-        rest = f"[1:{limit}]" if limit > 0 else ""
+    if by.kind != "Literal" or most.kind != "Literal":
+        return f"{TEXTS}split({value}, {emit(by)}, {emit(most)})"
+    pattern, limit = str(by.fields["value"]), int(most.fields["value"])
+    if not pattern and limit > 0:
+        return f"{TEXTS}split({value}, '', {limit})"
+    if not pattern:  # into characters
         return emit.once(
-            [value],
-            lambda v: f"CASE {v} WHEN '' THEN [''] ELSE string_split({v}, ''){rest} END",
+            [value], lambda v: f"CASE {v} WHEN '' THEN [''] ELSE string_split({v}, '') END"
         )
     if _is_literal(pattern):
         separator = text(re.sub(r"\\(.)", r"\1", pattern))
@@ -257,9 +285,10 @@ def _split(expression: Expression, emit: Emitter) -> str:
                 f"array_to_string({listed}[{limit}:], {separator})) ELSE {listed} END"
             ),
         )
+    known = _pattern(expression, emit, several=True)
     if limit > 0:
-        raise UnsupportedPlanError(f"split by {pattern!r} with a limit")
-    return f"string_split_regex({value}, {text(_pattern(expression, emit, several=True))})"
+        return f"{TEXTS}split({value}, {text(pattern)}, {limit})"
+    return f"string_split_regex({value}, {known})"
 
 
 def _is_literal(pattern: str) -> bool:

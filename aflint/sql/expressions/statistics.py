@@ -10,6 +10,7 @@ from aflint.sql.expressions.orders import comparable
 from aflint.sql.expressions.parts import Aggregate, Part, own
 from aflint.sql.expressions.strings import joined
 from aflint.sql.plan import Expression
+from aflint.sql.python_functions import TEXTS
 from aflint.sql.types import text
 
 # ---- moments: the count, means, variances and covariance of each part of a group are merged as
@@ -166,17 +167,68 @@ def _central(values: str, m2: str, value: str) -> str:
     )
 
 
+def _counted_items(items: str, item: str, count: str, size: int) -> str:
+    """The items of a list that come up most, with counts, as Spark's sketch of them has them."""
+    keys = f"list_transform({items}, lambda x: create_sort_key({item}, 'ASC NULLS FIRST'))"
+    counts = f"list_transform({items}, lambda x: {count})"
+    found = f"{TEXTS}frequent({keys}, {counts}, {size})"
+    place = item.replace("x", f"{items}[s.place]", 1)
+    return f"list_transform({found}, lambda s: struct_pack(item := {place}, count := s.count))"
+
+
+def frequent_items(function: Expression) -> Aggregate:
+    """`freqItems`."""
+    size, kind = int(function.fields["size"]), function.children[0].type.duckdb
+    part = Part(
+        f"coalesce({_counted_items('list({0})', 'x', '1', size)}, [])",
+        _counted_items("flatten(list({0}))", "x.item", "x.count", size),
+        f"STRUCT(item {kind}, count BIGINT)[]",
+    )
+    return Aggregate(
+        (part,), lambda function, parts: f"list_transform({parts[0]}, lambda s: s.item)"
+    )
+
+
 def _most_frequent(function: Expression, parts: list[str]) -> str:
-    if function.fields.get("reverseOpt") is not None:
-        raise UnsupportedPlanError("mode in an order")
-    return f"list_aggregate({parts[0]}, 'mode')"
+    lowest = function.fields.get("reverseOpt")
+    if lowest is None:
+        return f"list_aggregate({parts[0]}, 'mode')"
+    if function.children[0].type.parts:
+        raise UnsupportedPlanError(f"mode of {function.children[0].type} in an order")
+    order = "ASC" if lowest else "DESC"
+    return f"list_aggregate(list_sort({parts[0]}, '{order}'), 'mode')"  # the first of those alike
 
 
 def _joined(function: Expression, parts: list[str]) -> str:
+    """In the order of the values themselves, where one is asked for."""
     delimiter, orders = function.fields["delimiter"], function.fields["orderExpressions"]
-    if orders or delimiter.kind != "Literal" or function.type.name != "string":
-        raise UnsupportedPlanError("listagg in an order, or of binaries")
-    return joined(parts[0], text(str(delimiter.fields["value"] or "")))
+    (child, *_), values = function.children, parts[0]
+    if delimiter.kind != "Literal":
+        raise UnsupportedPlanError("listagg by what differs from row to row")
+    if orders:
+        by = orders[0].children[0]
+        if len(orders) > 1 or not child.name or (by.kind, by.id) != (child.kind, child.id):
+            raise UnsupportedPlanError("listagg in the order of another value")
+        order = str(orders[0].fields["direction"])
+        values = f"list_sort({values}, '{'DESC' if order.startswith('Desc') else 'ASC'}')"
+    between = text(str(delimiter.fields["value"] or ""))
+    return joined(values, f"unhex({between})" if function.type.name == "binary" else between)
+
+
+def _ordered_pairs(function: Expression) -> str:
+    value, by, *_ = function.children
+    if by.type.parts:
+        raise UnsupportedPlanError(f"{function.kind} by {by.type}")
+    return f"STRUCT(key {by.type.duckdb}, value {value.type.duckdb})[]"
+
+
+def _several_by(function: Expression, parts: list[str]) -> str:
+    """The values of the rows with the most or the least of another."""
+    many = function.children[2].fields["value"]
+    order = "ASC" if function.fields["reverse"] else "DESC"
+    sorted_ = f"list_sort({parts[0]}, '{order}')[1:{many}]"
+    values = f"list_transform({sorted_}, lambda pair: pair.value)"
+    return f"CASE WHEN len({parts[0]}) > 0 THEN {values} END"
 
 
 def _by(call: str) -> Aggregate:
@@ -264,6 +316,19 @@ STATISTICS: Mapping[str, Aggregate] = {
         ),
         lambda function, parts: f"len({parts[0]})",
     ),
+    "MaxMinByK": Aggregate(
+        (
+            Part(
+                "list(struct_pack(key := {1}, value := {0}))",
+                "flatten(list({0}))",
+                _ordered_pairs,
+                "{1} IS NOT NULL",
+                nothing="[]",
+            ),
+        ),
+        _several_by,
+    ),
+    "Product": Aggregate((Part("product({0})", "product({0})", own),)),
     "MaxBy": _by("max"),
     "MinBy": _by("min"),
     "SumTry": Aggregate((Part("sum(CAST({0} AS {type}))", "sum({0})", _wide),), _tried),

@@ -200,7 +200,7 @@ def _in_zone(local: str, zone: str, emit: Emitter) -> str:
     sign = f"CASE regexp_extract({zone}, '{offset}', 2) WHEN '-' THEN 1 ELSE -1 END"
     moved = f"{local} + to_minutes({sign} * ({hours} * 60 + {minutes}))"
     return (
-        f"CASE WHEN {zone} = '' THEN {zoned(local, emit.time_zone, emit)} "
+        f"CASE WHEN {zone} = '' THEN {zoned(local, text(emit.time_zone), emit)} "
         f"WHEN {zone} IN ('Z', 'UTC', 'GMT') THEN timezone('UTC', {local}) "
         f"WHEN regexp_matches({zone}, '{offset}') THEN timezone('UTC', {moved}) "
         f"ELSE timezone(CASE WHEN contains({zone}, '/') THEN {zone} ELSE 'UTC' END, {local}) END"
@@ -242,4 +242,4 @@ def moment(value: str, kind: Type, options: Mapping[str, str], emit: Emitter) ->
         if offset:
             raise UnsupportedPlanError(f"reading {kind} with a zone, by {pattern!r}")
         return local
-    return shifted(local, offset) if offset else zoned(local, zone, emit)
+    return shifted(local, offset) if offset else zoned(local, text(zone), emit)

@@ -16,7 +16,9 @@ from aflint.sql.operators import (
     joins,
     leaves,
     python,
+    recursion,
     samples,
+    sessions,
     windows,
 )
 from aflint.sql.plan import PlanNode
@@ -25,7 +27,8 @@ from aflint.sql.stages import Relation, Stage
 OPERATORS: Mapping[str, Callable[[PlanNode, Stage], Relation]] = {
     name: write
     for family in (
-        *(aggregates, basic, exchanges, generators, joins, leaves, python, samples, windows),
+        *(aggregates, basic, exchanges, generators, joins, leaves, python, recursion, samples),
+        *(sessions, windows),
     )
     for name, write in family.OPERATORS.items()
 }

@@ -117,15 +117,15 @@ v0, v1 and so on.
 def _batches(node: PlanNode, stage: Stage, rows: Node) -> Relation:
     places = {f"v{i}": each.type.duckdb for i, each in enumerate(node.output)}
     read = stage.read(rows, places or {"nothing": "INTEGER"})
-    return _by_place(node, read.sql) if places else read
+    return by_place(node, read.sql) if places else read
 
 
 def _lines(node: PlanNode, stage: Stage, lines: line_scans.Lines) -> Relation:
     read = stage.read(lines.node, {"v0": "VARCHAR"})
-    return _by_place(node, lines.rows(node.output, read.sql, stage.emit))
+    return by_place(node, lines.rows(node.output, read.sql, stage.emit))
 
 
-def _by_place(node: PlanNode, rows: str) -> Relation:
+def by_place(node: PlanNode, rows: str) -> Relation:
     """Return rows v0, v1 ... as a step's output."""
     columns = {each.column: each.type.duckdb for each in node.output}
     items = [f"CAST(v{i} AS {kind}) AS {name}" for i, (name, kind) in enumerate(columns.items())]

@@ -16,6 +16,9 @@ from aflint.task import StagedPart
 FOLDER = "aflint_folder"
 """The column of a query that says in which folder a row goes: its partition values as JSON."""
 
+BUCKET = "aflint_bucket"
+"""The column of a query that says in which bucket a row goes."""
+
 _UNSAFE = re.compile(r"[\x01-\x1f\"#%'*/:=?\\\x7f{\[\]^]")
 """What a folder's name has as %XX, as in Hive and Spark."""
 
@@ -28,7 +31,8 @@ WriteFile = Callable[[Any, str, str], int]
 @dataclass(frozen=True, slots=True)
 class FileSink:
     """Where a task's files go: parts of `target`, whose names end with `extension`, of at most
-    `most_records` rows (0: any number), in folders by the values of the columns `placed`.
+    `most_records` rows (0: any number), in folders by the values of the columns `placed`, and, if
+    `bucketed`, each of rows of one bucket.
     """
 
     target: str
@@ -36,6 +40,12 @@ class FileSink:
     write_file: WriteFile
     placed: tuple[str, ...] = ()
     most_records: int = 0
+    bucketed: bool = False
+
+    @property
+    def _apart(self) -> list[str]:
+        """The columns whose values no two of which stand in one file."""
+        return [FOLDER] * bool(self.placed) + [BUCKET] * self.bucketed
 
     def write(self, cursor: Any, query: str) -> Iterator[StagedPart]:
         """Write the rows of a query, and yield the parts that they became.
@@ -43,24 +53,26 @@ class FileSink:
         The first partition has a file even where it has no rows, so that there is a schema to read.
         """
         files = _Files(self, cursor)
-        if not self.placed and not self.most_records:
+        if not self._apart and not self.most_records:
             yield from files.written(query, "", 0, keep_empty=files.task.partition == 0)
             return
         cursor.execute(f"CREATE TEMP TABLE aflint_written AS {query}")
-        if not self.placed:
+        if not self._apart:
             keep = files.task.partition == 0
             yield from files.cut("SELECT * FROM aflint_written", "", keep_empty=keep)
             return
-        folders = cursor.execute(
-            f"SELECT {FOLDER} FROM aflint_written GROUP BY 1 ORDER BY min(rowid)"
+        apart = ", ".join(self._apart)
+        found = cursor.execute(
+            f"SELECT {apart} FROM aflint_written GROUP BY ALL ORDER BY min(rowid)"
         ).fetchall()
-        for (values,) in folders:
-            cursor.execute("SET VARIABLE aflint_folder = $1", [values])
-            rows = (
-                f"SELECT * EXCLUDE ({FOLDER}) FROM aflint_written "
-                f"WHERE {FOLDER} = getvariable('aflint_folder')"
-            )
-            yield from files.cut(rows, folder_name(self.placed, json.loads(values)))
+        for values in found:
+            same = []
+            for column, value in zip(self._apart, values, strict=True):
+                cursor.execute(f"SET VARIABLE {column} = $1", [value])
+                same.append(f"{column} = getvariable('{column}')")
+            rows = f"SELECT * EXCLUDE ({apart}) FROM aflint_written WHERE {' AND '.join(same)}"
+            folder = folder_name(self.placed, json.loads(values[0])) if self.placed else ""
+            yield from files.cut(rows, folder, f"_{values[-1]:05d}" if self.bucketed else "")
 
 
 class _Files:
@@ -74,23 +86,25 @@ class _Files:
         # The same for all parts of a job, and for no other job's, also after a resume.
         self._job = uuid.uuid5(uuid.NAMESPACE_URL, self.task.job)
 
-    def cut(self, rows: str, folder: str, *, keep_empty: bool = False) -> Iterator[StagedPart]:
+    def cut(
+        self, rows: str, folder: str, bucket: str = "", *, keep_empty: bool = False
+    ) -> Iterator[StagedPart]:
         """Write rows as files of the most records that one may have."""
         most = self._sink.most_records
         if not most:
-            yield from self.written(rows, folder, 0, keep_empty=keep_empty)
+            yield from self.written(rows, folder, 0, bucket, keep_empty=keep_empty)
             return
         (count,) = self._cursor.execute(f"SELECT count(*) FROM ({rows})").fetchone()
         for number, first in enumerate(range(0, max(count, 1), most)):
             some = f"{rows} LIMIT {most} OFFSET {first}"
-            yield from self.written(some, folder, number, keep_empty=keep_empty)
+            yield from self.written(some, folder, number, bucket, keep_empty=keep_empty)
 
     def written(
-        self, rows: str, folder: str, number: int, *, keep_empty: bool
+        self, rows: str, folder: str, number: int, bucket: str = "", *, keep_empty: bool
     ) -> Iterator[StagedPart]:
         """Write one file."""
-        before = "." if self._sink.placed else "-"
-        file = f"part-{self.task.partition:05d}-{self._job}{before}c{number:03d}"
+        before = "." if self._sink.placed or bucket else "-"
+        file = f"part-{self.task.partition:05d}-{self._job}{bucket}{before}c{number:03d}"
         name = f"{folder}{file}{self._sink.extension}"
         path = f"{self._folder}/{name}"
         count = self._sink.write_file(self._cursor, rows, path)
