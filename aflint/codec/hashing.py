@@ -16,7 +16,9 @@ from typing import Any, Literal, Union, get_origin
 from aflint.errors import UnportableKeyError, shown
 
 _PLAIN = frozenset({str, int, bytes, bool})
-_STABLE = _PLAIN | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
+STABLE = _PLAIN | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
+"""Types whose own hash every process computes alike."""
+
 _BY_ADDRESS = (types.MethodType, types.MethodWrapperType, types.CodeType)
 _BY_NAME = (
     type,
@@ -52,13 +54,13 @@ def portable_hash(key: Any) -> int:
 def hash_block(keys: list[Any]) -> Iterable[int]:
     """Return `portable_hash` of each key, by looking at the block's types once."""
     kinds = set(map(type, keys))
-    if kinds <= _STABLE:
+    if kinds <= STABLE:
         return map(hash, keys)
     if kinds == {float}:
         return [hash(key) if key == key else 0 for key in keys]
     if kinds == {tuple}:
         return _hash_tuples(keys)
-    if kinds <= _STABLE | {type(None)}:
+    if kinds <= STABLE | {type(None)}:
         return [0 if key is None else hash(key) for key in keys]
     return map(portable_hash, keys)
 
@@ -79,7 +81,7 @@ class _UnportableError(Exception):
 
 def _hash(key: Any) -> int:
     kind = type(key)
-    if kind in _STABLE:
+    if kind in STABLE:
         return hash(key)
     if key is None:
         return 0

@@ -14,8 +14,8 @@ above 1 is faster). msgpack cannot tell a tuple from a list, so tuples go as col
 
     block of              2,000 records        100,000 records
                         opcodes   msgpack     opcodes   msgpack    what is written
-    str                    1.10      1.44        1.82      1.81    msgpack
-    bytes                  1.03      1.29        1.87      1.75    msgpack
+    str                    1.10      1.44        1.82      1.81    msgpack up to 2,048 records
+    bytes                  1.03      1.29        1.87      1.75    msgpack up to 2,048 records
     several scalar types   0.90      1.05        1.22      1.00    msgpack up to 2,048 records
     int                    1.04      0.90        0.98      0.65    ordinary pickle
     float                  0.96      0.93        0.92      0.70    ordinary pickle
@@ -50,10 +50,7 @@ def encode(records: list[Any]) -> bytes:
 
     Raises SerializationError, naming the record and the path into it, if one cannot be pickled.
     """
-    try:
-        data = _encode_plain(records)
-    except plain.NotPlainError:
-        data = None
+    data = encode_plain(records)
     return _pickled(records) if data is None else data
 
 
@@ -65,7 +62,8 @@ def decode(data: bytes | memoryview) -> list[Any]:
     """
     kind = data[:1]
     if kind == _PICKLE:
-        return _unpickled(data)
+        block: list[Any] = unpickled(data)
+        return block
     if kind == _PLAIN:
         return plain.loads(data, 1)
     if kind == _SCALARS:
@@ -75,11 +73,17 @@ def decode(data: bytes | memoryview) -> list[Any]:
     raise SerializationError(f"{len(data)} bytes are not a block of records that aflint wrote")
 
 
-def _encode_plain(records: list[Any]) -> bytes | None:
-    """Return the block in the fastest of the exact forms, or None if that is an ordinary pickle.
-
-    Raises NotPlainError where that shows only while writing.
+def encode_plain(records: list[Any]) -> bytes | None:
+    """Return the block in the fastest of the exact forms, or None if that is an ordinary pickle of
+    what may hold objects.
     """
+    try:
+        return _plain(records)
+    except plain.NotPlainError:
+        return None
+
+
+def _plain(records: list[Any]) -> bytes | None:
     # The first record tells which form is likely; the form itself looks at every one.
     if records and type(records[0]) in scalars.TYPES:
         if scalars.suits_pickle(records):
@@ -110,20 +114,19 @@ def _pickled(records: list[Any]) -> bytes:
         raise _blame(records, error) from error
 
 
-def _unpickled(data: bytes | memoryview) -> list[Any]:
-    """Return the block that `_pickled` was given.
+def unpickled(data: bytes | memoryview) -> Any:
+    """Return what `dumps` was given.
 
     Raises SerializationError if a class in it cannot be imported or rebuilt here.
     """
     try:
-        records: list[Any] = pickle.loads(data)
+        return pickle.loads(data)
     except Exception as error:
         raise SerializationError(
             f"records could not be unpickled: {type(error).__name__}: {error}. Is the module of "
             "their class installed where the task runs?"
             + (f" {advice_on_missing(error)}" if isinstance(error, ImportError) else "")
         ) from error
-    return records
 
 
 def dumps(value: Any) -> bytes:

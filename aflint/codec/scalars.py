@@ -24,7 +24,7 @@ _FEW = 32
 """Fewer numbers than this take fewer bytes as msgpack, and are read faster."""
 
 _MANY = 2048
-"""Of more records of several types, pickle's opcodes are written and read faster."""
+"""More records than this are written as fast in pickle's opcodes, by a pass that looks at types."""
 
 _SHORT = 1024
 _SAMPLED = 8
@@ -44,12 +44,7 @@ def suits_pickle(records: list[Any]) -> bool:
 
 def dumps(records: list[Any]) -> bytes | None:
     """Return the block, or None if msgpack cannot carry it exactly, or only more slowly."""
-    # A few types are looked at first: most mixed blocks show themselves there.
-    many = len(records) > _MANY
-    if many and len(set(map(type, records[:_FEW]))) > 1:
-        return None
-    kinds = set(map(type, records))
-    if not kinds <= TYPES or (many and len(kinds) > 1):
+    if len(records) > _MANY or not set(map(type, records)) <= TYPES:
         return None
     try:
         data = _writer.pack((_MARK, records))

@@ -33,7 +33,7 @@ from functools import lru_cache, partial
 from itertools import chain, islice, repeat
 from typing import Any
 
-from aflint.codec.hashing import unportable
+from aflint.codec.hashing import STABLE, portable_hash, unportable
 from aflint.executor.lazily import checked, leaked, may_leak
 from aflint.executor.memory import chunks, slices
 from aflint.executor.pacing import MANY, SIZED, paced, paced_groups
@@ -67,6 +67,14 @@ class Ending(Enum):
     """
 
     ADDED = "add(x)"
+    # Into the columns of its key's reduce partition. Whatever is no pair, by exact type, goes to
+    # `odd`: what is read of it must be just what it was.
+    PLACED = """if type(x) is tuple and len(x) == 2:
+    key, value = x
+    place = (hash(key) if type(key) in STABLE else portable_hash(key)) % partitions
+    keys[place](key)
+    values[place](value)
+else: odd(x)"""
     GROUPED = """key, value = x
 values = get(key)
 if values is None: into[key] = [value]
@@ -96,6 +104,13 @@ if groups is None: groups = into[key] = create()
 groups[merge].append(value)"""
 
 
+_OPENINGS = {
+    Ending.ADDED: "add = into.append",
+    Ending.PLACED: "keys, values, odd, partitions = into",
+}
+"""What a loop begins with, where it does not end in a table."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
     """Records on their way into a list or a table: in blocks between which memory can be looked at,
@@ -111,9 +126,9 @@ class Flow:
         return cls(chunks(records))
 
     @classmethod
-    def of_lists(cls, lists: Iterable[list[Any]]) -> Flow:
-        """Return records that come in lists of any length."""
-        return cls(slices(lists))
+    def of_blocks(cls, blocks: Iterable[Sequence[Any]]) -> Flow:
+        """Return records that come in blocks of any length."""
+        return cls(slices(blocks))
 
     def then(self, steps: Sequence[PerRecord]) -> Flow:
         """Return the records with more steps to be done."""
@@ -150,7 +165,7 @@ def _fuse_one(steps: Sequence[PerRecord]) -> Loop:
 
 def fuse_into(steps: Sequence[PerRecord], ending: Ending) -> Callable[..., None]:
     """Return `loop(records, into, pause, create, merge)`, which does all steps to some records and
-    puts what comes of them into a list or a table.
+    puts what comes of them into a list, a table, or the columns of reduce partitions.
 
     `pause` is called between records wherever one of them becomes very many; it may empty `into`.
     The steps are those of a Flow. Raises UnportableKeyError for a key that cannot be hashed.
@@ -208,7 +223,7 @@ def _compile_into(shape: tuple[RecordStep, ...], ending: Ending) -> Callable[...
     names = ", ".join(f"f{place}" for place in range(len(shape)))
     lines = ["def fused(functions, records, into, pause, create=None, merge=None):"]
     lines.append(f"[{names}] = functions")
-    lines.append("add = into.append" if ending is Ending.ADDED else "get, key = into.get, None")
+    lines.append(_OPENINGS.get(ending, "get, key = into.get, None"))
     lines.append("try:")
     lines += (_INDENT + line for line in _loop("records", shape, _Given.PACED, ending.value))
     lines.append("except TypeError as error:")
@@ -227,6 +242,7 @@ def _function(lines: Sequence[str]) -> Callable[..., Any]:
         "END": _END,
         "MANY": MANY,
         "SIZED": SIZED,
+        "STABLE": STABLE,
         "checked": checked,
         "is_of_key": _is_of_key,
         "islice": islice,
@@ -234,6 +250,7 @@ def _function(lines: Sequence[str]) -> Callable[..., Any]:
         "may_leak": may_leak,
         "paced": paced,
         "paced_groups": paced_groups,
+        "portable_hash": portable_hash,
         "repeat": repeat,
         "unportable": unportable,
     }

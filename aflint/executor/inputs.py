@@ -69,7 +69,7 @@ class Inputs:
 
     def frames(
         self, manifest: Manifest, seen: Sequence[FrameId]
-    ) -> Generator[tuple[FrameId, list[Any]], None, None]:
+    ) -> Generator[tuple[FrameId, Sequence[Any]], None, None]:
         """Yield the frames of a reduce partition that were not seen yet, each with its records.
 
         Two leaves of one task may read the same partition, even in turns. Two readers of a queue
@@ -83,13 +83,15 @@ class Inputs:
             file = self._held[place] = SpillFile(self.spiller.folder)
             # All frames, whatever one leaf has seen: the other may not have seen them.
             for id, block in self._fetch(Completeness(manifest)):
-                file.append([id, block])
+                file.append([id, list(block)])
         skipped = set(seen)
         for id, block in self._held[place].read():
             if id not in skipped:
                 yield id, block
 
-    def _fetch(self, progress: Completeness) -> Generator[tuple[FrameId, list[Any]], None, None]:
+    def _fetch(
+        self, progress: Completeness
+    ) -> Generator[tuple[FrameId, Sequence[Any]], None, None]:
         if self.transport is None:
             raise InternalError(f"{self.task.id} reads a shuffle, but was given no transport")
         return read_blocks(

@@ -6,7 +6,7 @@ import gc
 import os
 import resource
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -117,8 +117,8 @@ def chunks(records: Iterator[T]) -> Iterator[Iterator[T]]:
         size, before = _next_size(size, before)
 
 
-def slices(blocks: Iterable[list[T]]) -> Iterator[list[T]]:
-    """Cut blocks of records into lists, as `chunks` cuts records."""
+def slices(blocks: Iterable[Sequence[T]]) -> Iterator[Sequence[T]]:
+    """Cut blocks of records into smaller ones, as `chunks` cuts records."""
     size, before = 64, resident_bytes()
     for block in blocks:
         start = 0

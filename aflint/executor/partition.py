@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any
 
-from aflint.codec.hashing import partition_indices
+from aflint.codec.hashing import STABLE, partition_indices
+from aflint.codec.pairs import Block, Pairs
 from aflint.executor.fusion import Ending, Flow, fuse_into
 from aflint.plan.lineage import (
     GroupPartitioner,
@@ -21,44 +22,81 @@ from aflint.plan.lineage import (
 _key = itemgetter(0)
 
 
-def place(
-    partitioner: Partitioner,
-    flow: Flow,
-    add: Callable[[int, list[Any]], None],
-    first: int = 0,
-) -> int:
+Add = Callable[[int, Block], None]
+
+
+def place(partitioner: Partitioner, flow: Flow, add: Add, first: int = 0) -> int:
     """Hand over all records, in blocks, each with its reduce partition.
 
     A round robin begins at partition `first`, so that map tasks do not all favour the same ones.
     Returns whose turn it is next.
     """
     made: list[Any] = []
+    one_loop = False
 
     def hand_over() -> None:
-        nonlocal first
+        nonlocal first, one_loop
         first = _place_block(partitioner, made, add, first)
+        one_loop = _suits_one_loop(partitioner, made)
         made.clear()
 
     loop = fuse_into(flow.steps, Ending.ADDED)
     for block in flow.blocks:
-        if flow.steps:
-            loop(block, made, hand_over)
-            hand_over()
-        else:
-            records = block if isinstance(block, list) else list(block)
-            first = _place_block(partitioner, records, add, first)
+        loop(block, made, hand_over)
+        hand_over()
+        if one_loop:
+            _place_in_one_loop(partitioner.partitions, flow, add)  # what is left
     return first
 
 
-def _place_block(
-    partitioner: Partitioner, block: list[Any], add: Callable[[int, list[Any]], None], first: int
-) -> int:
-    if partitioner.partitions == 1:  # no key is needed, so none has to be hashable
-        add(0, block)
-    elif isinstance(partitioner, RoundRobinPartitioner):
+def _suits_one_loop(partitioner: Partitioner, block: list[Any]) -> bool:
+    """Say whether records like these are best hashed one by one, as they are made.
+
+    Keys of several parts are hashed faster by the block.
+    """
+    match partitioner:
+        case HashPartitioner(partitions, None) if partitions > 1 and block:
+            pairs = Pairs.of(block)
+            return pairs is not None and set(map(type, pairs.keys)) <= STABLE
+        case _:
+            return False
+
+
+def _place_in_one_loop(partitions: int, flow: Flow, add: Add) -> None:
+    columns = [Pairs([], []) for _ in range(partitions)]
+
+    def hand_over() -> None:
+        for partition, pairs in enumerate(columns):
+            if pairs:
+                add(partition, pairs)
+                pairs.clear()
+
+    def odd(pair: Any) -> None:
+        (partition,) = partition_indices([_key(pair)], partitions)
+        before = columns[partition]
+        if before:
+            add(partition, before)
+            before.clear()
+        add(partition, [pair])
+
+    keys = [pairs.keys.append for pairs in columns]
+    values = [pairs.values.append for pairs in columns]
+    loop = fuse_into(flow.steps, Ending.PLACED)
+    for block in flow.blocks:
+        loop(block, (keys, values, odd, partitions), hand_over)
+        hand_over()
+
+
+def _place_block(partitioner: Partitioner, block: list[Any], add: Add, first: int) -> int:
+    if isinstance(partitioner, RoundRobinPartitioner):
         return _deal(block, partitioner.partitions, add, first)
+    pairs = Pairs.of(block)
+    if partitioner.partitions == 1:  # no key is needed, so none has to be hashable
+        add(0, block if pairs is None else pairs)
+    elif pairs is None:
+        _place_rows(indices(partitioner, list(map(_key, block))), block, add)
     else:
-        _place_pairs(indices(partitioner, list(map(_key, block))), block, add)
+        _place_pairs(indices(partitioner, pairs.keys), pairs, add)
     return first
 
 
@@ -81,20 +119,26 @@ def indices(partitioner: Partitioner, keys: list[Any]) -> list[int]:
             raise TypeError(f"{type(partitioner).__name__} does not place by key")
 
 
-def _deal(
-    block: list[Any], partitions: int, add: Callable[[int, list[Any]], None], first: int
-) -> int:
+def _deal(block: list[Any], partitions: int, add: Add, first: int) -> int:
     for place in range(min(partitions, len(block))):
         # Every n-th record by a slice, and not record by record.
         add((first + place) % partitions, block[place::partitions])
     return (first + len(block)) % partitions
 
 
-def _place_pairs(
-    places: Iterable[int], block: list[Any], add: Callable[[int, list[Any]], None]
-) -> None:
+def _place_rows(places: Iterable[int], block: list[Any], add: Add) -> None:
     buckets: defaultdict[int, list[Any]] = defaultdict(list)
     for place, record in zip(places, block, strict=True):
         buckets[place].append(record)
     for place, bucket in buckets.items():
         add(place, bucket)
+
+
+def _place_pairs(places: Iterable[int], pairs: Pairs, add: Add) -> None:
+    buckets: defaultdict[int, tuple[list[Any], list[Any]]] = defaultdict(lambda: ([], []))
+    for place, key, value in zip(places, pairs.keys, pairs.values, strict=True):
+        keys, values = buckets[place]
+        keys.append(key)
+        values.append(value)
+    for place, bucket in buckets.items():
+        add(place, Pairs(*bucket))

@@ -54,9 +54,9 @@ def flow(step: Step, partition: int, inputs: Inputs) -> Flow:
     """Return the records of one partition of a step for what takes in all of them."""
     match step:
         case ReadSplit(leaf):
-            return Flow.of_lists(split_blocks(leaf, partition, inputs))
+            return Flow.of_blocks(split_blocks(leaf, partition, inputs))
         case ReadShuffle() if is_plain_read(step):
-            return Flow.of_lists(read_blocks(step, partition, inputs))
+            return Flow.of_blocks(read_blocks(step, partition, inputs))
         case Transform(parent, operators):
             # The steps over records that come last are left to the loop that takes them in.
             last: list[PerRecord] = []

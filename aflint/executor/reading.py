@@ -114,7 +114,7 @@ def aggregate(
     return sort(Flow.of(found), ordering, spiller) if ordering is not None else found
 
 
-def read_blocks(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[list[Any]]:
+def read_blocks(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[Sequence[Any]]:
     """Yield the pairs of a shuffle as they come: nothing but the frames seen need be carried."""
     consumed: list[FrameId] = list(inputs.chain.in_shuffle.seen.get(step.leaf, ()))
     yield from _frames(step, partition, inputs, consumed)
@@ -146,7 +146,7 @@ def _aggregated(
     def pairs_of(index: int, member: ReadShuffle) -> Flow:
         fresh = _frames(member, partition, inputs, consumed[member.leaf])
         if state is None:
-            return Flow.of_lists(fresh)
+            return Flow.of_blocks(fresh)
         stored = chain.from_iterable(inputs.open(state).blocks())
         return Flow(chain(Flow.of(restore(stored, index)).blocks, slices(fresh)))
 
@@ -162,7 +162,7 @@ def _aggregated(
 
 def _frames(
     step: ReadShuffle, partition: int, inputs: Inputs, consumed: list[FrameId]
-) -> Iterator[list[Any]]:
+) -> Iterator[Sequence[Any]]:
     """Yield the records of the frames that no earlier link has read, noting those used up."""
     control = inputs.chain
     if control.is_cut:

@@ -14,6 +14,7 @@ from typing import Any
 
 from aflint.codec import closure, frame, records
 from aflint.codec.digest import checked_blob, digest_of
+from aflint.codec.pairs import Block
 from aflint.codec.secret import Secret
 from aflint.executor import pipeline
 from aflint.executor.aggregate import Spiller, combine_partially
@@ -226,7 +227,7 @@ class Executor:
         grouped = isinstance(sink.partitioner, GroupPartitioner) and sink.partitioner
         first = grouped.first_of(task.id.partition) if grouped else 0
 
-        def add(partition: int, block: list[Any]) -> None:
+        def add(partition: int, block: Block) -> None:
             output.add(first + partition, block)
 
         with _aborting(output):

@@ -14,8 +14,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from aflint.codec import frame, records
+from aflint.codec import frame, pairs
 from aflint.codec.frame import FrameHeader, RejectedFrameError
+from aflint.codec.pairs import Block
 from aflint.errors import FetchFailedError, RecordTooLargeError
 from aflint.executor.io_loop import IOLoop, Stopwatch
 from aflint.map_outputs import map_status
@@ -76,7 +77,7 @@ class ShuffleOutput:
         )
         # By reduce partition: the records that are in no frame yet, the frames that were written,
         # and their bytes.
-        self._buffers: list[list[Any]] = [[] for _ in range(handle.partitions)]
+        self._buffers: list[Block] = [[] for _ in range(handle.partitions)]
         self._frames = [0] * handle.partitions
         self._sizes = [0] * handle.partitions
         self._sizer = FrameSizer(self._traits.target_frame_bytes)
@@ -102,13 +103,12 @@ class ShuffleOutput:
         """The seconds for which the task had to wait for the transport."""
         return self._waited.seconds
 
-    def add(self, partition: int, block: list[Any]) -> None:
+    def add(self, partition: int, block: Block) -> None:
         """Take records for one reduce partition."""
-        buffer = self._buffers[partition]
-        buffer += block
+        buffer = self._buffers[partition] = pairs.joined(self._buffers[partition], block)
         self._buffered += len(block)
         if not self._encoded_per_record:  # a guess could be off by megabytes: see what one takes
-            self._encoded_per_record = float(len(records.encode(block[:1])))
+            self._encoded_per_record = float(len(pairs.encode(block[:1])))
         if len(buffer) >= self._sizer.records:
             self._cut(partition, self._traits.target_frame_bytes)
         # With many partitions memory runs short before any one of them has a full frame.
@@ -131,10 +131,11 @@ class ShuffleOutput:
             self._write(partition, buffer[start : start + count])
             start += count
         self._buffered -= min(start, len(buffer))
-        del buffer[:start]
+        if start:
+            self._buffers[partition] = buffer[start:]
 
-    def _write(self, partition: int, block: list[Any]) -> None:
-        payload = records.encode(block)
+    def _write(self, partition: int, block: Block) -> None:
+        payload = pairs.encode(block)
         self._encoded_per_record = len(payload) / len(block)
         data = frame.encode_frame(self._header(partition, len(block)), payload, self._key)
         self._sizer.learn(len(block), len(data))
@@ -148,7 +149,7 @@ class ShuffleOutput:
         with self._waited.running():
             self._io.run(self._writer.write(partition, data))
 
-    def _write_halves(self, partition: int, block: list[Any], size: int) -> None:
+    def _write_halves(self, partition: int, block: Block, size: int) -> None:
         if len(block) == 1:
             raise RecordTooLargeError(
                 f"One record takes {size:,} bytes encoded; the transport carries at most "
@@ -247,7 +248,7 @@ def read_blocks(
     io: IOLoop,
     timeout_s: float,
     counts: ReadCounts,
-) -> Generator[tuple[FrameId, list[Any]], None, None]:
+) -> Generator[tuple[FrameId, Block], None, None]:
     """Yield every frame that is missing yet, exactly once, with its records.
 
     Raises FetchFailedError when no frame has come for `timeout_s` seconds and some are missing.
@@ -262,7 +263,7 @@ def read_blocks(
     try:
         payloads = io.iterate(_payloads(progress, key, reader, timeout_s, counts))
         for frame_id, payload in counts.waited.each(payloads):
-            block = records.decode(payload)
+            block = pairs.decode(payload)
             counts.records += len(block)
             yield frame_id, block
     except FetchFailedError as error:

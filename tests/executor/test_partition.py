@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from aflint.codec.hashing import portable_hash
+from aflint.errors import UnportableKeyError
 from aflint.executor.fusion import Flow
 from aflint.executor.partition import indices, place
 from aflint.plan.lineage import (
+    GroupPartitioner,
     HashPartitioner,
     Partitioner,
     RangePartitioner,
@@ -34,6 +38,58 @@ def test_hashing() -> None:
     assert sum(map(len, found.values())) == 500
     assert indices(HashPartitioner(3, lambda key: -1), keys) == [2] * 5
     assert placed(HashPartitioner(1), [1, 2]) == {0: [1, 2]}
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+keys = st.one_of(
+    st.integers(-3, 3),
+    st.text(max_size=2),
+    st.floats(),
+    st.none(),
+    st.booleans(),
+    st.tuples(st.integers(0, 2), st.none()),
+)
+rows = st.one_of(
+    st.tuples(keys, st.integers()),
+    st.tuples(keys, st.integers(), st.integers()),
+    st.tuples(keys, st.integers()).map(list),
+    st.builds(Point, st.integers(), st.integers()),
+)
+
+
+@given(st.lists(st.tuples(keys, st.integers()) | rows, max_size=60), st.integers(1, 7))
+@example([("a", n) for n in range(9)] + [["a", 9], ("a", 10), ((1, 2), 11), ("a", 12, 0)], 3)
+def test_records_of_any_shape_go_by_their_keys_in_order(records: list[Any], count: int) -> None:
+    expected: defaultdict[int, list[Any]] = defaultdict(list)
+    for record in records:
+        expected[portable_hash(record[0]) % count].append(record)
+    hashed = HashPartitioner(count)
+    for partitioner in (
+        hashed,
+        HashPartitioner(count, portable_hash),
+        GroupPartitioner(count, hashed, 1, count, 1),
+    ):
+        found = placed(partitioner, records)
+        assert {place: list(map(typed, part)) for place, part in found.items() if part} == {
+            place: list(map(typed, part)) for place, part in expected.items()
+        }
+
+
+def typed(record: Any) -> tuple[type, str]:
+    return type(record), repr(record)
+
+
+@pytest.mark.parametrize("place", [0, 50])
+@pytest.mark.parametrize("pair", [([1], 2), [[1], 2], ({}, 1, 2), ((1, [2]), 3)])
+def test_a_key_that_cannot_be_hashed_is_named(place: int, pair: Any) -> None:
+    records: list[Any] = [(n, n) for n in range(100)]
+    records[place] = pair
+    with pytest.raises(UnportableKeyError, match="cannot be used as a key"):
+        placed(HashPartitioner(3), records)
 
 
 @pytest.mark.parametrize("ascending", [True, False])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aflint.codec import frame, hashing, records
+from aflint.codec import frame, hashing, pairs, records
 from aflint.codec.frame import FrameHeader
 from aflint.errors import FrameError, SerializationError
 
@@ -74,6 +74,16 @@ def test_records_come_back_exactly(block: list[Any], times: int) -> None:
 def test_pairs_come_back_exactly(pairs: list[Any]) -> None:
     block = pairs * 20
     assert shape(records.decode(records.encode(block))) == shape(block)
+
+
+@given(st.lists(st.tuples(values, values), min_size=1, max_size=5), st.sampled_from([1, 40, 600]))
+@example([("a", [1]), ("a", [True])], 40)
+@example([(b"k", "\ud800"), ("k", "v")], 40)
+def test_keys_and_values_apart_come_back_exactly(block: list[Any], times: int) -> None:
+    block = block * times
+    columns = pairs.Pairs.of(block)
+    assert columns is not None
+    assert shape(list(pairs.decode(pairs.encode(columns)))) == shape(block)
 
 
 @given(st.binary(max_size=3))
