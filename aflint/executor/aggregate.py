@@ -7,7 +7,8 @@ A table that grows past its share of memory is written out as a run sorted by th
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -22,6 +23,10 @@ from aflint.plan.lineage import Aggregator, Ordering
 
 Pair = tuple[Any, Any]
 Table = dict[Any, Any]
+
+_TRIAL = 1 << 18
+_MANY_KEYS = 1_250_000
+"""With as many keys, a task of a million records hands over two thirds of them, combined or not."""
 
 _first = itemgetter(0)
 
@@ -117,20 +122,45 @@ def combine_partially(
     pairs: Flow,
     aggregator: Aggregator,
     spiller: Spiller,
-    write: Callable[[Iterator[Pair]], None],
+    write: Callable[[Flow], None],
 ) -> None:
     """Combine on the map side, handing over what there is whenever memory asks for it.
 
-    A key may be handed over more than once: the reduce side merges its combiners.
+    A key may be handed over more than once: the reduce side merges its combiners. Where combining
+    is found to leave most records, the others are handed over as they are.
     """
     table: Table = {}
 
     def flush() -> None:  # into no run: the shuffle takes what memory cannot hold
-        write(iter(table.items()))
+        write(Flow.of(iter(table.items())))
 
     create, merge = aggregator.create, aggregator.merge_value
-    spiller.feed(pairs, _combining(create, merge), table, flush, create, merge)
+    tried = pairs
+    # Only where values are combiners already: for others `create` would be called for each record.
+    if create is identity and not any(step.step.loops for step in pairs.steps):
+        tried = replace(pairs, blocks=_while_it_pays(pairs.blocks, table))
+    spiller.feed(tried, _combining(create, merge), table, flush, create, merge)
     flush()
+    table.clear()
+    write(pairs)  # what the trial has left, mostly nothing
+
+
+def _while_it_pays(blocks: Iterator[Iterable[Any]], table: Table) -> Iterator[Iterable[Any]]:
+    """Give blocks that go into a table of combiners, and no more of them once enough have shown
+    that their keys hardly ever come again.
+    """
+    taken = 0
+    for block in blocks:
+        yield block
+        if not isinstance(block, Sized):
+            break
+        taken += len(block)
+        if taken >= _TRIAL:
+            # Of that many keys, as often as one another, so many of the records have had theirs.
+            if taken - len(table) < taken * taken / (2 * _MANY_KEYS):
+                return
+            break
+    yield from blocks
 
 
 def group(pairs: Flow, spiller: Spiller) -> Iterator[tuple[Any, Group]]:

@@ -242,8 +242,8 @@ class Executor:
                 place(sink.partitioner, source, add)
             else:
 
-                def write(pairs: Any) -> None:
-                    place(sink.partitioner, Flow.of(pairs), add)
+                def write(pairs: Flow) -> None:
+                    place(sink.partitioner, pairs, add)
 
                 combine_partially(source, sink.aggregator, inputs.spiller, write)
             status = output.finish()

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from aflint.errors import UnportableKeyError
+from aflint.executor import aggregate
 from aflint.executor.aggregate import (
     Spiller,
     cogroup,
@@ -21,7 +25,7 @@ from aflint.executor.aggregate import (
 from aflint.executor.fusion import Flow
 from aflint.executor.memory import MemoryWatch
 from aflint.executor.spill import SpillFolder
-from aflint.plan.lineage import Aggregator, Ordering
+from aflint.plan.lineage import Aggregator, Ordering, PerRecord, RecordStep
 
 
 class EagerWatch(MemoryWatch):
@@ -126,9 +130,60 @@ def test_keys_of_one_hash_are_told_apart(spiller: Spiller) -> None:
 def test_combining_on_the_map_side_may_hand_a_key_over_twice(spiller: Spiller) -> None:
     handed: list[tuple[Any, int]] = []
     aggregator = Aggregator(identity, operator.add, operator.add)
-    combine_partially(Flow.of(some_pairs()), aggregator, spiller, handed.extend)
+    combine_partially(
+        Flow.of(some_pairs()), aggregator, spiller, lambda flow: handed.extend(flow.records)
+    )
     assert sum(value for _, value in handed) == sum(range(3000))
     assert {key for key, _ in handed} == {"a", None, ("x", None), 1, 1.5, "b"}
+
+
+def combined(
+    records: list[Any], folder: Path, aggregator: Aggregator, *steps: PerRecord
+) -> list[tuple[Any, Any]]:
+    handed: list[tuple[Any, Any]] = []
+    flow = Flow.of_blocks(records[at : at + 64] for at in range(0, len(records), 64)).then(steps)
+    watch = Spiller(MemoryWatch(0), SpillFolder(folder))
+    combine_partially(flow, aggregator, watch, lambda flow: handed.extend(flow.records))
+    return handed
+
+
+@given(
+    records=st.lists(st.tuples(st.integers(0, 400), st.integers()), max_size=600),
+    many=st.sampled_from([64, 256]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_totals_are_the_same_whether_or_not_combining_was_given_up(
+    records: list[tuple[int, int]], many: int, tmp_path: Path
+) -> None:
+    expected: Counter[int] = Counter()
+    for key, value in records:
+        expected[key] += value
+    totals: Counter[int] = Counter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aggregate, "_TRIAL", 128)
+        patch.setattr(aggregate, "_MANY_KEYS", many)
+        for key, value in combined(records, tmp_path, SUM):
+            totals[key] += value
+    assert {**totals} == {**expected}
+
+
+SUM = Aggregator(identity, operator.add, operator.add)
+TWICE = PerRecord(RecordStep.FLAT_MAP, lambda pair: [pair, pair])
+LISTS = Aggregator(lambda v: [v], lambda c, v: [*c, v], operator.add)
+
+
+def test_combining_is_given_up_only_where_it_does_not_shrink(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aggregate, "_TRIAL", 128)
+    monkeypatch.setattr(aggregate, "_MANY_KEYS", 1000)
+    once = [(n, 1) for n in range(1000)]
+    some = [(n % 100, 1) for n in range(1000)]
+    assert len(combined(once * 2, tmp_path, SUM)) == 2000
+    assert len(combined(some, tmp_path, SUM)) == 100
+    # How many records a flat_map makes is not known, nor is `create` called more often than before.
+    assert len(combined(once, tmp_path, SUM, TWICE)) == 1000
+    assert len(combined(once * 2, tmp_path, LISTS)) == 1000
 
 
 def test_nothing(spiller: Spiller) -> None:
