@@ -188,8 +188,8 @@ def _shuffle(transport: Transport, maps: list[Blocks], opening: Opening) -> list
         read = 0
         for partition in range(PARTITIONS):
             progress = Completeness(_manifest(handle, partition, statuses))
-            for _, block in read_blocks(progress, KEY, transport, io, 60.0, ReadCounts()):
-                read += len(block)
+            for _, found in read_blocks(progress, KEY, transport, io, 60.0, ReadCounts()):
+                read += len(found)
         if isinstance(transport, MemoryTransport):
             frames = [io.run(_frames_of(transport, handle, status)) for status in statuses]
         io.run(transport.aclose())

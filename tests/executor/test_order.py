@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aflint.codec.pairs import Block
 from aflint.executor.aggregate import Spiller
 from aflint.executor.fusion import Flow
 from aflint.executor.memory import MemoryWatch
@@ -96,7 +97,7 @@ def test_records_are_dealt_evenly(tmp_path: Path) -> None:
 def test_whose_turn_is_next() -> None:
     taken: list[int] = []
 
-    def add(part: int, block: list[Any]) -> None:
+    def add(part: int, block: Block) -> None:
         taken.append(part)
 
     assert place(RoundRobinPartitioner(3), Flow.of(iter(range(5))), add, 2) == (2 + 5) % 3

@@ -6,7 +6,7 @@ Each is a context manager that breaks one thing in this process for as long as i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -309,7 +309,7 @@ def slices_repeat_what_they_begin_with() -> AbstractContextManager[Any]:
     """The last of the pieces that a block is cut into is the whole block."""
     whole = memory.slices
 
-    def slices(blocks: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    def slices(blocks: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         for block in blocks:
             *pieces, last = whole([block]) if block else [[]]
             yield from pieces
