@@ -17,6 +17,8 @@ import pyspark
 from pyspark.errors import ArithmeticException, IllegalArgumentException
 from pyspark.sql import types
 
+from aflint.sql.java_texts import in_javas_order, java_text
+
 Convert = Callable[[Any], Any]
 _RELEASE = [int(part) for part in pyspark.__version__.split(".")[:2]]
 
@@ -127,10 +129,7 @@ def _decimals(kind: types.DecimalType) -> Convert:
 
 
 def _text(value: Any) -> str | None:
-    if value is None or type(value) is str:
-        return value
-    # As Java writes a boolean.
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return value if value is None or type(value) is str else java_text(value)
 
 
 def _binary(value: Any) -> Any:
@@ -150,7 +149,9 @@ def _arrays(convert: Convert) -> Convert:
 
 def _maps(key: Convert, value: Convert) -> Convert:
     return lambda pairs: (
-        {key(k): value(v) for k, v in pairs.items()} if isinstance(pairs, dict) else None
+        {key(k): value(pairs[k]) for k in in_javas_order(pairs)}
+        if isinstance(pairs, dict)
+        else None
     )
 
 

@@ -162,8 +162,13 @@ def _java_number(found: re.Match[str]) -> str:
     if piece[0] == '"' or not re.search("[.eE]", piece):
         return piece
     number = float(piece)
-    if math.isinf(number):
-        return '"-Infinity"' if number < 0 else '"Infinity"'
+    return f'"{java_double(number)}"' if math.isinf(number) else java_double(number)
+
+
+def java_double(number: float) -> str:
+    """Return a number of 64 bits as Java writes it."""
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else "-Infinity" if number < 0 else "Infinity"
     if number == 0 or 1e-3 <= abs(number) < 1e7:
         return repr(number)
     sign, digits, exponent = Decimal(repr(number)).as_tuple()
