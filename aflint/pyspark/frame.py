@@ -143,7 +143,9 @@ class RowsFrame:
         return self._dataframe("selecting columns of a DataFrame")[name]
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *dir(DataFrame)})
+        return sorted(
+            {*super().__dir__(), *dir(DataFrame), *filter(str.isidentifier, self.columns)}
+        )
 
     @property
     def _jdf(self) -> Any:

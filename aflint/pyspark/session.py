@@ -94,7 +94,8 @@ class RuntimeSettings:
         runs already.
         """
         for key, value in options.items():
-            if self._planned is None or self._planned.isModifiable(key):
+            ours = self._planned is None or not key.startswith("spark.sql.")
+            if ours or self._planned.isModifiable(key):
                 self.set(key, value)
 
     def unset(self, key: str) -> None:

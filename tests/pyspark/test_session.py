@@ -33,6 +33,37 @@ def test_a_session_is_made_once(spark: Any, sc: Any) -> None:
     assert spark.newSession().sparkContext is sc
 
 
+def test_what_a_session_gives_is_of_pysparks_classes(spark: Any) -> None:
+    from pyspark.sql import DataFrame, DataFrameReader
+    from pyspark.sql.conf import RuntimeConfig
+
+    frame = spark.createDataFrame([(1, 2)], ["my_id", "no name"])
+    assert isinstance(spark.read, DataFrameReader)
+    assert isinstance(spark.conf, RuntimeConfig)
+    assert isinstance(frame, DataFrame)
+    assert "readwriter.DataFrameReader object" in repr(spark.read.option("a", "b"))
+    assert "conf.RuntimeConfig object" in repr(spark.conf)
+    assert "my_id" in dir(frame)
+    assert "no name" not in dir(frame)
+
+
+def test_a_later_get_or_create_sets_all_but_what_is_set_for_good(sc: Any) -> None:
+    from aflint.pyspark.session import RuntimeSettings
+
+    class Planned(dict[str, str]):
+        def isModifiable(self, key: str) -> bool:
+            return key != "spark.sql.warehouse.dir"
+
+        set = dict.__setitem__
+
+    settings, planned = RuntimeSettings(sc, {}), Planned()
+    settings.adopt(planned)
+    given = {"k1": "v1", "spark.sql.warehouse.dir": "x", "spark.sql.shuffle.partitions": 7}
+    settings.update(given)
+    assert settings.get("k1") == "v1"
+    assert planned == {"spark.sql.shuffle.partitions": "7"}
+
+
 def test_text_as_rows(spark: Any, tmp_path: Path) -> None:
     from pyspark.sql import Row
 

@@ -61,6 +61,13 @@ def test_texts_are_joined_in_order(edges: Differential, source: str) -> None:
     assert "in the order of another value" in str(error)
 
 
+def test_moments_have_sparks_own_digits(edges: Differential) -> None:
+    rows = "VALUES (1, 12), (10, 1), (19, 8), (-8, 18) AS v(x, y)"
+    calls = "covar_samp(x, y), covar_pop(x, y), corr(x, y), var_samp(x), stddev(y), var_pop(y)"
+    for source in (rows, f"(SELECT * FROM {rows} WHERE x > 0 DISTRIBUTE BY x)"):
+        edges.check(f"SELECT {calls} FROM {source}")
+
+
 WINDOWS = (
     "stddev(e) OVER (PARTITION BY q ORDER BY id)",
     "corr(i, e) OVER (PARTITION BY q ORDER BY id ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)",

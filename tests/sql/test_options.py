@@ -10,6 +10,7 @@ import pytest
 
 from aflint.sql.csv_records import CsvStyle
 from aflint.sql.errors import QueryError
+from aflint.sql.java_texts import in_javas_order, java_text
 from aflint.sql.lenient_json import java_json, strict_json
 from tests.sql.differential import Differential
 from tests.sql.files import Files
@@ -248,3 +249,14 @@ def test_json_is_made_strict_and_its_numbers_javas() -> None:
     assert java_json('{"1.5e9":1.5e9,"b":[0.5,1e-9,1e999]}') == (
         '{"1.5e9":1.5E9,"b":[0.5,1.0E-9,"Infinity"]}'
     )
+
+
+def test_values_of_pythons_have_javas_texts() -> None:
+    assert (
+        java_text([1, None, True, "x", 2.0, 1e7, -1.5e-5])
+        == "[1, null, true, x, 2.0, 1.0E7, -1.5E-5]"
+    )
+    assert java_text([float("nan"), float("-inf"), -0.0]) == "[NaN, -Infinity, -0.0]"
+    assert java_text({2: 1, 2**40: {"x": None}}) == "{1099511627776={x=null}, 2=1}"
+    places = (15, 16, 10, 19, 18, 17, 14, 11, 13, 12, 6, 7, 1, 0, 9, 3, 8, 2, 5, 4)
+    assert in_javas_order({f"key {i}é😀": 0 for i in range(20)}) == [f"key {i}é😀" for i in places]

@@ -13,8 +13,9 @@ from aflint.sql.plan import Expression
 from aflint.sql.python_functions import TEXTS
 from aflint.sql.types import text
 
-# ---- moments: the count, means, variances and covariance of each part of a group are merged as
-# Chan, Golub and LeVeque do, which loses no digits where means are large
+# ---- moments: the count, the means, and the sums of squares and products around them (`vx`, `vy`,
+# `c`) of each part of a group are merged by Spark's own steps, which lose no digits where means are
+# large
 
 _ONE = ("n", "ax", "vx")
 _TWO = ("n", "ax", "ay", "vx", "vy", "c")
@@ -28,9 +29,9 @@ def _moments(names: tuple[str, ...]) -> tuple[Part, ...]:
         "n": "count({0})",
         "ax": f"avg({x})",
         "ay": f"avg({y})",
-        "vx": f"var_pop({x})",
-        "vy": f"var_pop({y})",
-        "c": f"covar_pop({y}, {x})",
+        "vx": f"regr_sxx({x}, {x})",
+        "vy": f"regr_sxx({y}, {y})",
+        "c": f"regr_sxy({y}, {x})",
     }
     infinite = "NOT isfinite({0})" if names is _ONE else "NOT (isfinite({0}) AND isfinite({1}))"
     held = ", ".join(f"{name} := {{{i}}}" for i, name in enumerate(names))
@@ -43,20 +44,22 @@ def _moments(names: tuple[str, ...]) -> tuple[Part, ...]:
 
 def _chan(names: tuple[str, ...]) -> str:
     """Return the moments of `a` and `b` together."""
-    share = "(b.n / (a.n + b.n)::DOUBLE)"
     merged = {"n": "a.n + b.n"}
     for axis in "xy":
-        merged[f"a{axis}"] = f"a.a{axis} + (b.a{axis} - a.a{axis}) * {share}"
-        merged[f"v{axis}"] = _pooled(f"a.v{axis}", f"b.v{axis}", share, axis, axis)
-    merged["c"] = _pooled("a.c", "b.c", share, "x", "y")
+        merged[f"a{axis}"] = f"a.a{axis} + {_share(axis)} * b.n"
+        merged[f"v{axis}"] = _pooled(f"v{axis}", axis, axis)
+    merged["c"] = _pooled("c", "x", "y")
     packed = ", ".join(f"{name} := {merged[name]}" for name in names)
     both = f"struct_pack({packed})"
     return f"CASE WHEN coalesce(a.n, 0) = 0 THEN b WHEN coalesce(b.n, 0) = 0 THEN a ELSE {both} END"
 
 
-def _pooled(left: str, right: str, share: str, one: str, other: str) -> str:
-    apart = f"(b.a{one} - a.a{one}) * (b.a{other} - a.a{other})"
-    return f"{left} * (1 - {share}) + {right} * {share} + {apart} * {share} * (1 - {share})"
+def _share(axis: str) -> str:
+    return f"((b.a{axis} - a.a{axis}) / (a.n + b.n)::DOUBLE)"
+
+
+def _pooled(name: str, one: str, other: str) -> str:
+    return f"a.{name} + b.{name} + (b.a{one} - a.a{one}) * {_share(other)} * a.n * b.n"
 
 
 def _of_moments(names: tuple[str, ...], value: str, least: int = 1) -> Aggregate:
@@ -273,14 +276,14 @@ def _wide(function: Expression) -> str:
 
 
 STATISTICS: Mapping[str, Aggregate] = {
-    "StddevPop": _of_moments(_ONE, "sqrt({vx})"),
-    "StddevSamp": _of_moments(_ONE, "sqrt({vx} * {n} / ({n} - 1))", 2),
-    "VariancePop": _of_moments(_ONE, "{vx}"),
-    "VarianceSamp": _of_moments(_ONE, "{vx} * {n} / ({n} - 1)", 2),
-    "RegrReplacement": _of_moments(_ONE, "{vx} * {n}"),
-    "CovPopulation": _of_moments(_TWO, "{c}"),
-    "CovSample": _of_moments(_TWO, "{c} * {n} / ({n} - 1)", 2),
-    "RegrSXY": _of_moments(_TWO, "{c} * {n}"),
+    "StddevPop": _of_moments(_ONE, "sqrt({vx} / {n})"),
+    "StddevSamp": _of_moments(_ONE, "sqrt({vx} / ({n} - 1))", 2),
+    "VariancePop": _of_moments(_ONE, "{vx} / {n}"),
+    "VarianceSamp": _of_moments(_ONE, "{vx} / ({n} - 1)", 2),
+    "RegrReplacement": _of_moments(_ONE, "{vx}"),
+    "CovPopulation": _of_moments(_TWO, "{c} / {n}"),
+    "CovSample": _of_moments(_TWO, "{c} / ({n} - 1)", 2),
+    "RegrSXY": _of_moments(_TWO, "{c}"),
     "Corr": _of_moments(
         _TWO, "CASE WHEN {vx} * {vy} = 0 THEN NULL ELSE {c} / sqrt({vx} * {vy}) END", 2
     ),
