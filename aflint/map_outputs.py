@@ -12,14 +12,17 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, repeat
 from os.path import commonprefix
 from typing import Final, overload
 
 from aflint.counts import Counts, pack_counts
 from aflint.frozen import quick
 from aflint.task import Extent, MapOutput, MapStatus
-from aflint.wire import shared, travels_as, wire
+from aflint.wire import travels_as, wire
+
+FRAME_HEAD_BYTES: Final = 4
+"""Before each frame in an object stands its length."""
 
 _SPARSE: Final = 4
 """Rows that have more places than so many for each extent are not worth it."""
@@ -40,8 +43,25 @@ def map_status(
     """Return the status of (map, attempt, link), in as few bytes as hold it."""
     rows = _rows(extents, len(frames)) if extents else None
     others = {} if rows is not None else dict(extents or {})
-    packed = pack_counts(frames), pack_counts(sizes)
-    return MapStatus(*place, *packed, object, others, rows or ())
+    in_rows = [Counts(row).unpacked() for row in rows or ()]
+    same = rows is not None and list(sizes) == _bytes_in_rows(frames, in_rows)
+    own_sizes = b"" if same else pack_counts(sizes)
+    return MapStatus(*place, pack_counts(frames), own_sizes, object, others, rows or ())
+
+
+def sizes_of(status: MapStatus, start: int = 0, end: int | None = None) -> Sequence[int]:
+    """Return how many bytes of frames there are for each reduce partition, or for some of them."""
+    if status.sizes:
+        return Counts(status.sizes).unpacked(start, end)
+    rows = [Counts(row).unpacked(start, end) for row in status.rows]
+    return _bytes_in_rows(Counts(status.frames).unpacked(start, end), rows)
+
+
+def _bytes_in_rows(frames: Sequence[int], rows: Sequence[Sequence[int]]) -> list[int]:
+    lengths = rows[0] if len(rows) == 1 else map(sum, zip(*rows, strict=True))
+    return [
+        length - count * FRAME_HEAD_BYTES for length, count in zip(lengths, frames, strict=True)
+    ]
 
 
 def _rows(extents: Mapping[int, tuple[Extent, ...]], partitions: int) -> tuple[bytes, ...] | None:
@@ -90,7 +110,6 @@ class _Outputs(Sequence[MapOutput]):
         return hash(tuple(self))
 
 
-@shared
 @wire
 @dataclass(frozen=True, slots=True)
 class MapAttempts:
@@ -153,30 +172,48 @@ class MapOutputs(_Outputs):
 
 
 class _Slice:
-    """What one link of a map attempt wrote for a few partitions next to each other."""
+    """What one link of a map attempt wrote for a few partitions next to each other.
 
-    __slots__ = ("_explicit", "_rows", "_start", "frames", "sizes", "status")
+    `before` is what it wrote for those before these, where that is at hand: it says where in the
+    object these begin, which otherwise takes a sum over all that is before them.
+    """
 
-    def __init__(self, status: MapStatus, start: int, end: int) -> None:
+    __slots__ = ("_explicit", "_rows", "_sizes", "_start", "frames", "status")
+
+    def __init__(self, status: MapStatus, start: int, end: int, before: _Slice | None) -> None:
         self.status = status
         self.frames = Counts(status.frames).unpacked(start, end)
-        self.sizes = Counts(status.sizes).unpacked(start, end)
         self._start, self._explicit = start, status.extents
-        # Of each row: the bytes of each partition, and where these begin.
-        self._rows: list[tuple[Sequence[int], array[int]]] = []
-        begin = 0
-        for packed in status.rows:
-            row = Counts(packed)
-            lengths = row.unpacked(start, end)
-            offsets = array("Q", accumulate(lengths, initial=begin + row.total(0, start)))
-            self._rows.append((lengths, offsets))
-            begin += row.total()
+        rows = [Counts(row) for row in status.rows]
+        if before is not None:
+            begins = [offsets[-1] for offsets in before._rows]
+        else:
+            ends = accumulate(row.total() for row in rows)
+            begins = [behind - row.total(start) for row, behind in zip(rows, ends, strict=True)]
+        # Of each row: where in the object each partition begins, and where the last ends.
+        self._rows: list[array[int]] = [
+            array("Q", accumulate(row.unpacked(start, end), initial=begin))
+            for row, begin in zip(rows, begins, strict=True)
+        ]
+        sizes = Counts(status.sizes).unpacked(start, end) if status.sizes else None
+        self._sizes: Sequence[int] | None = sizes
+
+    def size(self, place: int) -> int:
+        """Return the bytes of the frames for one of the partitions."""
+        if self._sizes is not None:
+            return self._sizes[place]
+        in_rows = sum([offsets[place + 1] - offsets[place] for offsets in self._rows])
+        return in_rows - self.frames[place] * FRAME_HEAD_BYTES
 
     def extents(self, place: int) -> list[tuple[int, int]]:
         """Return (offset, length) of what there is in the object for one of the partitions."""
         if self._explicit:
             return [(e.offset, e.length) for e in self._explicit.get(self._start + place, ())]
-        return [(offsets[place], size) for sizes, offsets in self._rows if (size := sizes[place])]
+        return [
+            (offsets[place], size)
+            for offsets in self._rows
+            if (size := offsets[place + 1] - offsets[place])
+        ]
 
 
 class MapColumns:
@@ -202,7 +239,15 @@ class MapColumns:
             # Of all columns alike, as they are of one shuffle.
             partitions = len(Counts(self.statuses[0].frames)) if self.statuses else 0
             end = min(start + _AT_ONCE, partitions)
-            self._unpacked = number, [_Slice(status, start, end) for status in self.statuses]
+            known, slices = self._unpacked
+            before = slices if slices and known == number - 1 else repeat(None)
+            self._unpacked = (
+                number,
+                [
+                    _Slice(status, start, end, each)
+                    for status, each in zip(self.statuses, before, strict=False)
+                ],
+            )
         return self._unpacked[1], place
 
     @cached_property
@@ -226,7 +271,7 @@ class ManifestLines(_Outputs):
         slices, place = self._columns.slices(self._partition)
         for each in slices:
             if frames := each.frames[place]:
-                status, size = each.status, each.sizes[place]
+                status, size = each.status, each.size(place)
                 extents = tuple(Extent(*extent) for extent in each.extents(place))
                 yield MapOutput(
                     status.map, status.attempt, status.link, frames, size, status.object, extents
@@ -246,7 +291,7 @@ class ManifestLines(_Outputs):
         return MapOutputs(
             attempts,
             pack_counts([each.frames[place] for each in slices]),
-            pack_counts([each.sizes[place] for each in slices]),
+            pack_counts([each.size(place) for each in slices]),
             pack_counts([len(each) for each in runs]),
             pack_counts([offset for each in runs for offset, _ in each]),
             pack_counts([length for each in runs for _, length in each]),

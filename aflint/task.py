@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aflint.frozen import quick
-from aflint.wire import shared, wire
+from aflint.wire import wire
 
 
-@shared
 @wire
 @quick
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,8 @@ class MapStatus:
 
     Of the frames for each reduce partition, `frames` has how many there are, and `sizes` their
     bytes; both are packed, see `aflint.counts`. Where frames lie in `object` rather than in a queue
-    or in memory, `rows` or `extents` say where in it: see `aflint.map_outputs`.
+    or in memory, `rows` or `extents` say where in it: see `aflint.map_outputs`. Where all lie there
+    in rows, `sizes` is empty, as it follows from these.
     """
 
     map: int
@@ -152,7 +152,6 @@ class MapOutput:
     extents: tuple[Extent, ...] = ()
 
 
-@shared
 @wire
 @dataclass(frozen=True, slots=True)
 class ShuffleHandle:
@@ -243,7 +242,6 @@ class TaskId:
         return f"{path}.{self.link}" if self.link else path
 
 
-@shared
 @wire
 @dataclass(frozen=True, slots=True)
 class AwsEndpoints:

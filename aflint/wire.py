@@ -2,6 +2,8 @@
 
 Plain data only: numbers of any size, strings, bytes, None, tuples, string- or integer-keyed dicts,
 and classes marked with `wire`. Tuples come back as tuples; lists do, too, as tuples.
+
+An object is a map of one pair: nil, and an array of its class's name and the values of its fields.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgpack
 
@@ -21,25 +23,21 @@ T = TypeVar("T")
 _by_name: dict[str, type] = {}
 _values: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
 """By class, what returns its name and the values of an object's fields, by one call of C."""
-_latest: dict[type, tuple[Any, msgpack.ExtType]] = {}
-"""Of each class whose objects are shared, the last one that was packed, and what it came to."""
-_CLASS = 1
-_BIG_INT = 2
-_DEEPEST = 16
-"""Classes within classes: a task needs five; some hundred overrun the stack of the C code."""
+_OBJECT: Final = None
+"""The key that stands for an object in a map: no dict that travels has it."""
+_BIG_INT: Final = 2
 
-_BUFFER_BYTES = 1024
+_BUFFER_BYTES: Final = 1024
 """What a packer begins with, and grows as it needs to. By default it takes 256 KiB from the system
-for each of the small values that a task's message is made of, which takes longer than packing them.
+for each of the small values that a driver packs, which takes longer than packing them.
 """
 
 _packers: list[msgpack.Packer] = []
 """Packers that nobody uses now: making one for each value takes as long as packing the value."""
-_KEPT_BYTES = 512 * 1024
-"""A packer keeps the memory of the largest value that it packed: after a larger one it goes. Nor is
-a larger shared object held on to."""
+_KEPT_BYTES: Final = 512 * 1024
+"""A packer keeps the memory of the largest value that it packed: after a larger one it goes."""
 
-_PATHS = "surrogatepass"
+_PATHS: Final = "surrogatepass"
 """A file's name may hold bytes that are not text; Python has them as lone surrogates."""
 
 
@@ -49,14 +47,6 @@ def wire(cls: type[T]) -> type[T]:
     _by_name[cls.__name__] = cls
     # An attrgetter of one name gives no tuple.
     _values[cls] = attrgetter("__class__.__name__", *names) if names else _name_alone
-    return cls
-
-
-def shared(cls: type[T]) -> type[T]:
-    """Register a class that many values in a row hold the same object of, and which holds nothing
-    that changes: it is packed once for all of them.
-    """
-    _latest[cls] = None, msgpack.ExtType(_CLASS, b"")
     return cls
 
 
@@ -74,47 +64,47 @@ def _name_alone(value: Any) -> tuple[Any, ...]:
     return (type(value).__name__,)
 
 
-def _default(value: Any) -> msgpack.ExtType:
-    cls = type(value)
-    if cls is int:  # of more than 64 bits
+def _default(value: Any) -> Any:
+    """Return plain data for what msgpack has no form for; objects in it are asked about next."""
+    values_of = _values.get(type(value))
+    if values_of is not None:
+        return {_OBJECT: values_of(value)}
+    if type(value) is int:  # of more than 64 bits
         size = value.bit_length() // 8 + 1
         return msgpack.ExtType(_BIG_INT, value.to_bytes(size, "big", signed=True))
-    values_of = _values.get(cls)
-    if values_of is None:
-        raise TypeError(f"{cls.__qualname__} is not a wire type")
-    known = _latest.get(cls)
-    if known is not None and known[0] is value:
-        return known[1]
-    # As `ExtType(...)`, without its checks.
-    packed = tuple.__new__(msgpack.ExtType, (_CLASS, pack(values_of(value))))
-    if known is not None and len(packed.data) <= _KEPT_BYTES:
-        _latest[cls] = value, packed
-    return packed
+    raise TypeError(f"{type(value).__qualname__} is not a wire type")
 
 
-def _ext_hook(depth: int, code: int, data: bytes) -> Any:
-    if code == _BIG_INT:
-        return int.from_bytes(data, "big", signed=True)
-    if code != _CLASS:
-        raise FrameError(f"unknown wire extension {code}")
-    if depth == _DEEPEST:
-        raise FrameError(f"not a wire value: classes lie within each other {depth} deep")
-    # What is wrong within is wrong with the whole: the outermost call says so.
-    fields = _unpackb(data, ext_hook=_HOOKS[depth + 1])
-    cls = _by_name.get(fields[0])
+def _object_hook(found: dict[Any, Any]) -> Any:
+    if _OBJECT not in found:
+        return found
+    name, *values = found[_OBJECT]
+    cls = _by_name.get(name)
     if cls is None:
-        raise FrameError(f"unknown wire type {fields[0]!r}: driver and executor differ in version")
-    return cls(*fields[1:])
+        raise FrameError(f"unknown wire type {name!r}: driver and executor differ in version")
+    return cls(*values)
 
 
-_unpackb = partial(msgpack.unpackb, use_list=False, strict_map_key=False, unicode_errors=_PATHS)
-_HOOKS = [partial(_ext_hook, depth) for depth in range(_DEEPEST + 1)]
+def _ext_hook(code: int, data: bytes) -> int:
+    if code != _BIG_INT:
+        raise FrameError(f"unknown wire extension {code}")
+    return int.from_bytes(data, "big", signed=True)
+
+
+_unpackb = partial(
+    msgpack.unpackb,
+    use_list=False,
+    strict_map_key=False,
+    unicode_errors=_PATHS,
+    object_hook=_object_hook,
+    ext_hook=_ext_hook,
+)
 
 
 def pack(value: Any) -> bytes:
     """Encode a wire value."""
-    # Popped and put back by single operations of the list: threads, and values within values, each
-    # have a packer of their own meanwhile.
+    # Popped and put back by single operations of the list: threads, and values whose conversion
+    # packs others, each have a packer of their own meanwhile.
     try:
         packer = _packers.pop()
     except IndexError:
@@ -132,8 +122,10 @@ def unpack(data: bytes | memoryview) -> Any:
     Raises FrameError for bytes that are not such a value.
     """
     try:
-        return _unpackb(data, ext_hook=_HOOKS[0])
+        return _unpackb(data)
     except FrameError:
         raise
+    except msgpack.StackError as error:
+        raise FrameError("not a wire value: its parts lie too deep within each other") from error
     except (ValueError, TypeError, LookupError, msgpack.UnpackException) as error:
         raise FrameError(f"not a wire value: {error}") from error

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from aflint.counts import Counts, pack_counts
 from aflint.errors import FrameError
-from aflint.map_outputs import ManifestLines, MapColumns, MapOutputs, map_status, object_bytes
+from aflint.map_outputs import (
+    ManifestLines,
+    MapColumns,
+    MapOutputs,
+    map_status,
+    object_bytes,
+    sizes_of,
+)
 from aflint.task import Extent, MapOutput, MapStatus
 from aflint.transport.frame_run import Layout
 from aflint.wire import pack, unpack
@@ -53,19 +60,23 @@ def written(number: int, some: list[dict[int, list[bytes]]], most: int) -> tuple
     return map_status((number, 1, 0), frames, sizes, f"s3://b/{number}", layout.extents()), layout
 
 
+def bytes_of(some: list[dict[int, list[bytes]]], partition: int) -> int:
+    return sum(len(frame) for batch in some for frame in batch.get(partition, ()))
+
+
 @given(st.lists(batches, max_size=4), st.integers(50, 2000))
 def test_a_manifest_names_exactly_what_was_laid_out_in_the_driver_and_in_a_task(
     maps: list[list[dict[int, list[bytes]]]], most: int
 ) -> None:
     made = [written(number, some, most) for number, some in enumerate(maps)]
     columns = MapColumns([status for status, _ in made])
-    for partition in range(PARTITIONS):
+    for partition in (*range(PARTITIONS), 40, 3):
         expected = tuple(
             MapOutput(
-                status.map, 1, 0, frames, Counts(status.sizes)[partition], status.object,
+                status.map, 1, 0, frames, bytes_of(some, partition), status.object,
                 layout.extents().get(partition, ()),
             )
-            for status, layout in made
+            for (status, layout), some in zip(made, maps, strict=True)
             if (frames := Counts(status.frames)[partition])
         )  # fmt: skip
         lines = ManifestLines(columns, partition)
@@ -73,7 +84,10 @@ def test_a_manifest_names_exactly_what_was_laid_out_in_the_driver_and_in_a_task(
         assert isinstance(sent, MapOutputs)
         assert lines == expected
         assert sent == expected
-    for status, layout in made:
+    for (status, layout), some in zip(made, maps, strict=True):
+        found = [bytes_of(some, partition) for partition in range(PARTITIONS)]
+        assert list(sizes_of(status)) == found
+        assert list(sizes_of(status, 3, 7)) == found[3:7]
         assert object_bytes(unpack(pack(status))) == layout.size
 
 
@@ -81,7 +95,25 @@ def test_a_status_takes_few_bytes_for_a_partition_that_it_wrote_to() -> None:
     batch = {partition: [bytes(9_000 + partition)] for partition in range(PARTITIONS)}
     status, _ = written(0, [batch], 1 << 24)
     assert not status.extents
-    assert len(pack(status)) < 4 * PARTITIONS + 100
+    assert len(pack(status)) < PARTITIONS + 150
+
+
+@pytest.mark.parametrize("least", [0, 1, 200, 70_000, 2**32, 2**64 - 256])
+def test_counts_that_are_about_alike_take_a_byte_each(least: int) -> None:
+    values = [0, 0, *range(least, least + 256), 0]
+    packed = pack_counts(values)
+    assert len(packed) <= 256 + 21
+    assert list(Counts(packed)) == list(Counts(packed).unpacked()) == values
+    assert [Counts(packed)[place] for place in (1, 2, 257, 258)] == values[1:3] + values[-2:]
+
+
+def test_sizes_are_kept_where_not_all_frames_lie_in_the_object() -> None:
+    layout = Layout(1000)
+    layout.add({0: [bytes(9)]})
+    status = map_status((0, 0, 0), [1, 1], [9, 5], "s3://b/0", layout.extents())
+    assert (list(sizes_of(status)), bool(status.sizes)) == ([9, 5], True)
+    lines = [ManifestLines(MapColumns([status]), partition) for partition in (0, 1)]
+    assert [line.size for lines in lines for line in lines] == [9, 5]
 
 
 def test_extents_that_do_not_lie_one_after_the_other_are_kept_as_they_are() -> None:

@@ -25,7 +25,7 @@ from aflint.errors import InvalidArgumentError, PayloadRefusedError
 from aflint.task import AwsEndpoints, TaskDescription
 from aflint.wire import pack, unpack
 
-VERSION: Final = 1
+VERSION: Final = 2
 TAG_BYTES: Final = 32
 
 FRESH_S: Final = 900.0
@@ -45,6 +45,9 @@ _USE = b"aflint payload"
 
 _NS = 1_000_000_000
 _HEAD = struct.Struct(">B32sQ16sBB")
+_SIGNED = struct.Struct(">Q16sBB")
+"""What of the head is behind the tag."""
+_VERSION = bytes((VERSION,))
 _LONGEST_NAME = 255
 MOST_ADDED: Final = _HEAD.size + 2 * _LONGEST_NAME
 """The most bytes by which a sealed payload is longer than its body."""
@@ -80,12 +83,9 @@ def seal(secret: Secret, purpose: str, job: str, body: bytes, now: float | None 
     if len(purpose_name) > _LONGEST_NAME or len(job_name) > _LONGEST_NAME:
         raise InvalidArgumentError(f"the name of a job or purpose is too long: {job!r}, {purpose}")
     issued = int((time.time() if now is None else now) * _NS)
-    front = _HEAD.pack(
-        VERSION, bytes(TAG_BYTES), issued, os.urandom(16), len(purpose_name), len(job_name)
-    )
-    names = purpose_name + job_name
-    signed = _tag(secret, job, front[:1], front[1 + TAG_BYTES :], names, body)
-    return b"".join((front[:1], signed, front[1 + TAG_BYTES :], names, body))
+    front = _SIGNED.pack(issued, os.urandom(16), len(purpose_name), len(job_name))
+    signed = b"".join((front, purpose_name, job_name, body))
+    return b"".join((_VERSION, _tag(secret, job, _VERSION, signed), signed))
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ class Opener:
             raise refused(Refusal.VERSION, f"version {sealed[0]}, and this aflint has {VERSION}")
         if len(sealed) < _HEAD.size:
             raise refused(Refusal.TRUNCATED, f"{len(sealed)} bytes")
-        version, found, issued, nonce, purpose_size, job_size = _HEAD.unpack_from(sealed)
+        _, found, issued, nonce, purpose_size, job_size = _HEAD.unpack_from(sealed)
         view = memoryview(sealed)
         start = _HEAD.size + purpose_size + job_size
         if len(view) < start:
@@ -121,7 +121,7 @@ class Opener:
         claimed = bytes(view[_HEAD.size : _HEAD.size + purpose_size])
         job = str(view[_HEAD.size + purpose_size : start], "utf-8", "replace")
         # The key is that of the job that the payload claims: a false claim makes a wrong tag.
-        expected = _tag(self.secret, job, bytes((version,)), view[1 + TAG_BYTES :])
+        expected = _tag(self.secret, job, _VERSION, view[1 + TAG_BYTES :])
         if not hmac.compare_digest(found, expected):
             raise refused(Refusal.ALTERED)
         if claimed != purpose.encode():

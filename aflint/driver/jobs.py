@@ -22,7 +22,6 @@ from aflint.codec.digest import checked_blob
 from aflint.cost import US_EAST_1, Usage
 from aflint.cost.forecast import Setup
 from aflint.cost.prediction import Prediction
-from aflint.counts import Counts
 from aflint.driver import commit
 from aflint.driver.adapting import Adapting
 from aflint.driver.failed import FailedTasks
@@ -40,6 +39,7 @@ from aflint.errors import (
 )
 from aflint.events import Event, PlanInfo, Predicted, QueryEnded, QueryStarted
 from aflint.journal import JobIdentity, Journal, Past, PastJob, Unjournaled
+from aflint.map_outputs import sizes_of
 from aflint.plan.adaptive import Sizes
 from aflint.plan.lineage import Node, Shuffled, Union, deep_recursion
 from aflint.plan.planner import (
@@ -602,7 +602,7 @@ def _number(node: Node, plan: Plan) -> int:
 def _sizes(node: Shuffled, outputs: Outputs) -> Sizes:
     by_map = []
     for map in sorted(outputs):
-        links = [Counts(status.sizes).unpacked() for status in outputs[map]]
+        links = [sizes_of(status) for status in outputs[map]]
         # Of a chained task each link has written some.
         one = links[0] if len(links) == 1 else [sum(each) for each in zip(*links, strict=True)]
         by_map.append(one)

@@ -95,11 +95,12 @@ class JobRecord:
         accumulated counts.
         """
         place = (result.id.stage, result.id.partition)
-        links = self._links.setdefault(place, [])
-        links.append(row_of(result))
-        if result.continuation is None:
-            self.journal.record(TaskAccepted(tuple(links), counts))
-            del self._links[place]
+        row = row_of(result)
+        if result.continuation is not None:
+            self._links.setdefault(place, []).append(row)
+        else:
+            before = self._links.pop(place, ())
+            self.journal.record(TaskAccepted((*before, row), counts))
 
     def closed(self, error: str) -> None:
         """Note that the job is over: with its answer, or with an error of that type."""

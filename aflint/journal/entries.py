@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any, Final
 
+from aflint.frozen import quick
 from aflint.task import Blob, Extent, MapStatus, ShuffleHandle, TaskId, TaskMetrics, TaskResult
 from aflint.wire import wire
 
@@ -68,6 +69,7 @@ class ShuffleMade:
 
 
 @wire
+@quick
 @dataclass(frozen=True, slots=True)
 class TaskAccepted:
     """A task was accepted: the results of all links of its attempt, in order, as rows.

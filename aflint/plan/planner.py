@@ -6,11 +6,11 @@ moved to other partitions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate, pairwise
-from typing import Any, Final
+from typing import Any, Final, overload
 
 from aflint.errors import InternalError
 from aflint.events import Predicted, RddInfo, StageInfo
@@ -124,6 +124,35 @@ class TaskSettings:
     keep: bool = False
     debug: bool = False
     aws: AwsEndpoints | None = None
+
+
+class LeafInputs(Sequence[tuple[Input, ...]]):
+    """The inputs of partitions of which each reads one split of one leaf.
+
+    They are made as they are asked for: a stage of a million tasks has nothing but its splits.
+    """
+
+    __slots__ = ("_leaf", "_splits")
+
+    def __init__(self, leaf: int, splits: Sequence[Any]) -> None:
+        self._leaf = leaf
+        self._splits = splits
+
+    def __len__(self) -> int:
+        return len(self._splits)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Input, ...]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[Input, ...]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[Input, ...] | list[tuple[Input, ...]]:
+        partitions = range(len(self._splits))[index]
+        if isinstance(partitions, range):
+            return [(Input(self._leaf, p, self._splits[p]),) for p in partitions]
+        return (Input(self._leaf, partitions, self._splits[partitions]),)
+
+    def __iter__(self) -> Iterator[tuple[Input, ...]]:
+        return ((Input(self._leaf, p, split),) for p, split in enumerate(self._splits))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +302,7 @@ given its map tasks and its partitions; 1 or less: it is exchanged at once.
 PackProgram = Callable[[Program, str, int], Blob]
 """Makes the blob of a stage's program, given the stage's name, for errors, and its tasks."""
 
-Inputs = list[tuple[Input, ...]]
+Inputs = Sequence[tuple[Input, ...]]
 
 _NAMED_STEPS: Final = 8
 """How many steps of a stage an error names, at most."""
@@ -508,12 +537,12 @@ class _StageBuilder:
     def _leaf(self, step: Callable[[int], Step], splits: Sequence[Any]) -> tuple[Step, Inputs]:
         leaf = self._leaves
         self._leaves += 1
-        return step(leaf), [(Input(leaf, p, split),) for p, split in enumerate(splits)]
+        return step(leaf), LeafInputs(leaf, splits)
 
     def _union(self, members: tuple[Node, ...]) -> tuple[Step, Inputs]:
         steps: list[Step] = []
         offsets: list[int] = []
-        inputs: Inputs = []
+        inputs: list[tuple[Input, ...]] = []
         for member in members:
             step, of_member = self.build(member)
             if isinstance(step, Concatenate):  # a union of unions, as loops make them
@@ -547,7 +576,8 @@ class _StageBuilder:
         return Merge(step, groups), [sum((inputs[p] for p in group), ()) for group in groups]
 
     def _regrouped(self, node: Regrouped) -> tuple[Step, Inputs]:
-        step, inputs = self.build(node.parent)
+        step, whole_inputs = self.build(node.parent)
+        inputs = list(whole_inputs)
         groups: list[tuple[int, ...]] = []
         for piece in node.reading:
             if piece.maps is None:

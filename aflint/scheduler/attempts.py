@@ -75,7 +75,7 @@ def _start(
     queues.begin_reading(state, attempt)
     state.attempts[id] = attempt
     job.running[attempt] = None
-    task.running.append(attempt)
+    task.running = (*task.running, attempt)
     state.concurrency.launched(state.now)
     if not stage.started:
         stage.started = True
@@ -133,7 +133,7 @@ def _finish(
 def _free(state: State, attempt: Attempt) -> None:
     task = attempt.task
     del state.attempts[attempt.id], task.stage.job.running[attempt]
-    task.running.remove(attempt)
+    task.running = tuple(each for each in task.running if each is not attempt)
     task.stage.candidates.pop(attempt.id, None)
     state.concurrency.ended(state.now)
     queues.end_reading(state, attempt)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from aflint.aio import to_the_end
 from aflint.errors import (
@@ -117,10 +118,14 @@ class Scheduler:
         self._slots = invoker.slots
         self._machine = StateMachine(policy, self._slots)
         self._jobs: dict[str, RunningJob] = {}
-        self._tasks: dict[TaskId, asyncio.Task[_Outcome]] = {}
+        # By attempt, the runner that it keeps busy.
+        self._runners: dict[TaskId, _Runner] = {}
+        # The runner whose attempt has just ended, while its outcome is decided.
+        self._free: _Runner | None = None
         # Stimuli that are not decided yet, with the time at which an alarm was due.
         self._inbox: deque[tuple[Stimulus, float]] = deque()
         self._draining = False
+        self._cycles = _Cycles()
 
     async def __aenter__(self) -> Self:
         clock = self._clock or asyncio.get_running_loop().time
@@ -173,6 +178,7 @@ class Scheduler:
         if job.id in self._jobs:
             raise InvalidArgumentError(f"a job with the id {job.id!r} is running already")
         self._check_usable()
+        self._cycles.jobs_run()
         running = self._jobs[job.id] = RunningJob(
             job,
             self._request,
@@ -197,6 +203,8 @@ class Scheduler:
             # Its error has a traceback, whose frames hold the job, and the RDDs of the program:
             # they would outlive the action until Python looks for cycles, and shuffles with them.
             running.error = over
+            if not self._jobs:
+                self._cycles.no_job_runs()
 
     def cancel(self, job_id: str, reason: AflintError | None = None) -> bool:
         """Fail a job with `reason`, by default a JobCancelledError; returns whether it was running.
@@ -241,8 +249,8 @@ class Scheduler:
             self._machine.history(),
             exc_info=error,
         )
-        for task in self._tasks.values():
-            task.cancel()
+        for runner in self._runners.values():
+            runner.stop()
         # Their shuffles may stay behind: only the machine knew what was to be closed.
         for job in self._jobs.values():
             job.fail(self._fault)
@@ -265,14 +273,18 @@ class Scheduler:
     def _carry_out(self, instructions: list[Instruction]) -> None:
         for instruction in instructions:
             match instruction:
-                case Launch(task):
-                    self._launch(task)
-                case Emit(event):
-                    self.events.emit(event)
-                case Deliver(job, result, first):
-                    self._tell(job, self._jobs[job].on_accept, result, first)
-                case PartitionDone(job, partition, result):
-                    self._jobs[job].deliver(partition, result)
+                # The first four come for every task; fields in a pattern take their time.
+                case Emit():
+                    self.events.emit(instruction.event)
+                case Launch():
+                    self._launch(instruction.task)
+                case Deliver():
+                    job = instruction.job
+                    accept = self._jobs[job].on_accept
+                    self._tell(job, accept, instruction.result, instruction.first)
+                case PartitionDone():
+                    done = instruction
+                    self._jobs[done.job].deliver(done.partition, done.result)
                 case ShufflesDone(job, outputs):
                     self._jobs[job].made(outputs)
                 case Stop(id):
@@ -292,9 +304,34 @@ class Scheduler:
                     self._jobs.pop(job).over.set_result(None)
 
     def _launch(self, described: TaskDescription) -> None:
-        task = self._group.create_task(self._invoke(described))
-        self._tasks[described.id] = task
-        task.add_done_callback(partial(self._invoked, described.id))
+        """Have an attempt run, by the runner that is free or by a new one."""
+        runner, self._free = self._free, None
+        if runner is not None:
+            runner.attempt = described
+        else:
+            runner = _Runner(described)
+            runner.task = self._group.create_task(self._run_attempts(runner))
+            runner.task.add_done_callback(partial(self._runner_ended, runner))
+        self._runners[described.id] = runner
+
+    async def _run_attempts(self, runner: _Runner) -> None:
+        """Run an attempt, and after it the one that takes its slot, as long as there is one."""
+        # Stopped already: what it was handed was stopped while that was still being decided.
+        while runner.attempt is not None and not runner.is_stopped():
+            outcome = await self._invoke(runner.attempt)
+            del self._runners[runner.attempt.id]
+            runner.attempt = None
+            # One that was told to stop, and has a result all the same, is not used again.
+            self._free = None if runner.is_stopped() else runner
+            self._post(outcome)
+            self._free = None
+
+    def _runner_ended(self, runner: _Runner, task: asyncio.Task[None]) -> None:
+        # It was stopped in the middle of an attempt, or before that began.
+        if runner.attempt is not None:
+            id = runner.attempt.id
+            del self._runners[id]
+            self._post(AttemptStopped(id))
 
     async def _invoke(self, task: TaskDescription) -> _Outcome:
         try:
@@ -306,15 +343,10 @@ class Scheduler:
             wrapped.__cause__ = error
             return AttemptLost(task.id, wrapped)
 
-    def _invoked(self, id: TaskId, task: asyncio.Task[_Outcome]) -> None:
-        # Called for every task, also for one that was cancelled before its first step.
-        del self._tasks[id]
-        self._post(AttemptStopped(id) if task.cancelled() else task.result())
-
     def _stop(self, id: TaskId) -> None:
-        task = self._tasks.get(id)
-        if task is not None:
-            task.cancel()
+        runner = self._runners.get(id)
+        if runner is not None:
+            runner.stop()
 
     async def _open(self, wanted: OpenShuffle) -> None:
         job, shuffle = wanted.job, wanted.shuffle
@@ -475,6 +507,57 @@ class RunningJob:
                 queues.remove(answers)
                 if not queues:
                     del self._waiting[partition]
+
+
+class _Cycles:
+    """How often Python looks for objects that only refer to each other: seldom while jobs run.
+
+    By default it looks through the new objects whenever there are 700. Those of a thousand tasks
+    under way are ten times as many, in no cycle, and would be looked at again and again: a fifth of
+    the scheduler's time. Objects that nothing refers to go at once, as ever.
+    """
+
+    NEW_OBJECTS: Final = 50_000
+
+    def __init__(self) -> None:
+        self._before: tuple[int, int, int] | None = None
+
+    def jobs_run(self) -> None:
+        """Look seldom, unless that is so already, or the program has them looked for never."""
+        thresholds = gc.get_threshold()
+        if 0 < thresholds[0] < self.NEW_OBJECTS:
+            self._before = thresholds
+            gc.set_threshold(self.NEW_OBJECTS, *thresholds[1:])
+
+    def no_job_runs(self) -> None:
+        """Look as often as before, unless the program has said otherwise meanwhile."""
+        if self._before is not None and gc.get_threshold()[0] == self.NEW_OBJECTS:
+            gc.set_threshold(*self._before)
+        self._before = None
+
+
+class _Runner:
+    """One of the loop's tasks that runs attempts, one after the other: making a task for each takes
+    half as long as deciding what to launch.
+    """
+
+    __slots__ = ("_stopped", "attempt", "task")
+
+    task: asyncio.Task[None]
+
+    def __init__(self, attempt: TaskDescription) -> None:
+        # What it runs, or is about to.
+        self.attempt: TaskDescription | None = attempt
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Stop what it runs, and all that it would have run after that."""
+        self._stopped = True
+        self.task.cancel()
+
+    def is_stopped(self) -> bool:
+        """Say whether it was told to stop. It may change while an attempt is awaited."""
+        return self._stopped
 
 
 class _Alarm:

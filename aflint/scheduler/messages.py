@@ -121,6 +121,7 @@ class ShuffleClosed:
     shuffle: int
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
     """An attempt (one link of it) came back with a result, which may be a failure."""
@@ -289,6 +290,7 @@ class WakeAt:
     time: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Emit:
     """Hand an event to the listeners."""

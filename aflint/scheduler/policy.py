@@ -83,10 +83,10 @@ class Policy:
 
     def memory_mb(self, base: int, kills: int) -> int:
         """Return the memory for a task of `base` after that many kills at its limit."""
-        larger = [size for size in self.memory_sizes_mb if size > base]
-        if not kills or not larger:
+        if not kills:
             return base
-        return larger[min(kills, len(larger)) - 1]
+        larger = [size for size in self.memory_sizes_mb if size > base]
+        return larger[min(kills, len(larger)) - 1] if larger else base
 
     def speculates(self, *, reads_shuffle: bool) -> bool:
         """Say whether tasks of a stage may be run twice at once."""

@@ -109,7 +109,7 @@ class TaskRun:
     # manifests of what is accepted by then.
     next_start: StartingPoint | None = None
     # Attempts that occupy a slot, those being stopped included.
-    running: list[Attempt] = field(default_factory=list)
+    running: tuple[Attempt, ...] = ()
 
     def move(self, to: TaskState) -> None:
         """Change the state, and the count of what the stage misses with it."""

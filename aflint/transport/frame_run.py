@@ -12,9 +12,11 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from aflint.map_outputs import FRAME_HEAD_BYTES
 from aflint.task import Extent, MapOutput
 
 _LENGTH = struct.Struct("<I")
+assert _LENGTH.size == FRAME_HEAD_BYTES
 
 
 class LostOutputError(Exception):

@@ -29,7 +29,7 @@ from aflint.journal import JobIdentity, open_journal
 from aflint.map_outputs import map_status
 from aflint.observe.eventlog import EventLog
 from aflint.observe.logfile import LogFile, LogWriter
-from aflint.plan.planner import Job, ManifestOf, PlannedShuffle, Stage, TaskSettings
+from aflint.plan.planner import Job, LeafInputs, ManifestOf, PlannedShuffle, Stage, TaskSettings
 from aflint.scheduler.loop import Scheduler
 from aflint.scheduler.policy import Policy
 from aflint.storage.local import LocalStorage
@@ -101,10 +101,9 @@ def _output(reduces: int, rng: random.Random) -> MapStatus:
 
 def job_of(maps: int, reduces: int) -> Job:
     """Return a job of so many map tasks and reduce tasks; without a shuffle for 0 of these."""
-    splits = [
-        (Input(0, p, TextSplit("s3://bucket/in", p << 27, p + 1 << 27, maps << 27)),)
-        for p in range(maps)
-    ]
+    splits = LeafInputs(
+        0, [TextSplit("s3://bucket/in", p << 27, p + 1 << 27, maps << 27) for p in range(maps)]
+    )
     if not reduces:
         return Job("run-1", "scan", (Stage(0, "scan", PROGRAM, splits),), TaskSettings())
     stages = (

@@ -27,7 +27,7 @@ from aflint.plan.lineage import (
     Zipped,
     deep_recursion,
 )
-from aflint.plan.planner import ManifestOf, Stage, partition_count, plan, shared_cached
+from aflint.plan.planner import LeafInputs, ManifestOf, Stage, partition_count, plan, shared_cached
 from aflint.plan.program import (
     Aggregate,
     CoGroup,
@@ -43,7 +43,7 @@ from aflint.plan.program import (
     WriteShuffle,
     Zip,
 )
-from aflint.task import Blob, RangeSplit
+from aflint.task import Blob, Input, RangeSplit
 
 SUM = Aggregator(max, operator.add, operator.add)
 
@@ -96,6 +96,15 @@ def test_narrow_steps_are_one_stage() -> None:
     assert program.root.parent == ReadSplit(0)
     assert len(program.root.operators) == 2
     assert splits(stage) == [[RangeSplit(p, p + 1, 1)] for p in range(3)]
+
+
+def test_inputs_that_are_made_as_they_are_asked_for_are_those_of_a_list() -> None:
+    inputs = LeafInputs(7, "abc")
+    whole = [(Input(7, p, split),) for p, split in enumerate("abc")]
+    assert list(inputs) == [inputs[p] for p in range(3)] == whole
+    assert (len(inputs), inputs[-1], inputs[1:]) == (3, whole[-1], whole[1:])
+    with pytest.raises(IndexError):
+        inputs[3]
 
 
 def test_a_shuffle_ends_a_stage() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from aflint import errors, events
 from aflint.counts import Counts
+from aflint.map_outputs import sizes_of
 from aflint.plan.planner import Job, Stage
 from aflint.scheduler.messages import (
     GENERATION_BITS,
@@ -273,7 +274,7 @@ class OneAcceptedAttempt(Promise):
                 for status in result.map_statuses:
                     statuses[status.map, status.attempt, status.link] = status
             for (map_, attempt, link), status in statuses.items():
-                counts, sizes = map(Counts, (status.frames, status.sizes))
+                counts, sizes = Counts(status.frames), sizes_of(status)
                 if count := counts[manifest.partition]:
                     yield map_, attempt, link, count, sizes[manifest.partition]
 

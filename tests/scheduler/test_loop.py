@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import pickle
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from aflint.testing import (
     Step,
     VirtualClock,
     succeed,
+    succeeded,
 )
 from tests.scheduler.builders import flat_job, shuffle_job, task_id
 
@@ -396,6 +398,87 @@ async def test_thousands_run_at_once() -> None:
     async with Scheduler(invoker, RecordingShuffles()) as scheduler:
         assert len(await run(scheduler, flat_job(5000))) == 5000
     assert invoker.peak == 5000
+
+
+async def test_attempts_that_follow_each_other_in_a_slot_share_a_task_of_the_loop() -> None:
+    tasks = set()
+
+    def script(task: TaskDescription) -> Step:
+        tasks.add(asyncio.current_task())
+        return Fail(LOST) if task.id.attempt == 0 else Answer()
+
+    async with Scheduler(ScriptedInvoker(script, slots=3), RecordingShuffles()) as scheduler:
+        assert len(await run(scheduler, flat_job(20))) == 20
+    assert len(tasks) == 3
+
+
+async def test_an_attempt_that_is_stopped_before_it_begins_is_not_invoked() -> None:
+    started: list[int] = []
+
+    def listener(event: events.Event) -> None:
+        if isinstance(event, events.TaskStarted):
+            started.append(event.id.partition)
+            if len(started) == 3:  # in the slot, and by the runner, of one that has just ended
+                scheduler.cancel(event.id.job)
+
+    invoker = ScriptedInvoker(slots=2)
+    scheduler = Scheduler(invoker, RecordingShuffles(), listeners=[listener])
+    async with scheduler:
+        with pytest.raises(errors.JobCancelledError):
+            await run(scheduler, flat_job(5))
+    assert started == [0, 1, 2]
+    assert [task.id.partition for task in invoker.invoked] == [0, 1]
+    assert invoker.running == set()
+
+
+async def test_what_answers_though_it_was_stopped_hands_its_slot_to_a_task_of_its_own() -> None:
+    cancelled: list[int] = []
+    began = asyncio.Event()
+
+    class Stubborn(ScriptedInvoker):
+        async def invoke(self, task: TaskDescription) -> TaskResult:
+            current = asyncio.current_task()
+            assert current is not None
+            cancelled.append(current.cancelling())
+            began.set()
+            try:
+                return await super().invoke(task)
+            except asyncio.CancelledError:
+                return succeeded(task)
+
+    invoker = Stubborn(lambda task: Hang() if task.id.job == "a" else Answer(), slots=1)
+    async with Scheduler(invoker, RecordingShuffles()) as scheduler:
+        hanging = asyncio.create_task(run(scheduler, flat_job(1, id="a")))
+        other = asyncio.create_task(run(scheduler, flat_job(3, id="b")))
+        await began.wait()
+        scheduler.cancel("a")
+        assert sorted(await other) == [0, 1, 2]
+        with pytest.raises(errors.JobCancelledError):
+            await hanging
+    assert cancelled == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("before", "meanwhile"), [(700, 50_000), (60_000, 60_000), (0, 0)])
+async def test_python_looks_for_cycles_less_often_while_jobs_run(
+    before: int, meanwhile: int
+) -> None:
+    seen: list[int] = []
+
+    def script(task: TaskDescription) -> Step:
+        seen.append(gc.get_threshold()[0])
+        return Answer()
+
+    thresholds = gc.get_threshold()
+    try:
+        gc.set_threshold(before, *thresholds[1:])
+        async with Scheduler(ScriptedInvoker(script), RecordingShuffles()) as scheduler:
+            async with scheduler.run(flat_job(1, id="a")) as first:
+                await run(scheduler, flat_job(1, id="b"))
+                await collect(first, 1)
+            assert gc.get_threshold() == (before, *thresholds[1:])
+    finally:
+        gc.set_threshold(*thresholds)
+    assert seen == [meanwhile] * 2
 
 
 async def test_a_clock_can_be_given() -> None:
