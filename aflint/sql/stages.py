@@ -6,7 +6,7 @@ The engine sees RDDs whose records are batches of rows; it has no other part in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -281,8 +281,8 @@ class Stage:
     broadcasts: list[tuple[Input, Node]] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
     """What every task of the stage is given, as an input's variables are."""
-    shared: dict[int, tuple[str, Relation]] = field(default_factory=dict)
-    """The name and the rows of each exchange without one that is used several times."""
+    shared: dict[Hashable, tuple[str, Relation]] = field(default_factory=dict)
+    """The name and the rows of what several steps read; see `once`."""
     joins: bool = False
     names_files: bool = False
     """Whether a scan that is written has a column for the paths of its rows' files."""
@@ -335,14 +335,18 @@ class Stage:
         """Return the rows below an exchange as part of this stage's query, computed once where
         several steps read them.
         """
-        if exchange.id in self.shared:
-            name, relation = self.shared[exchange.id]
-            return Relation(f"SELECT * FROM {name}", relation.columns)
-        relation = in_order(self.relation(exchange.child), exchange.child.output)
-        if exchange.id not in self.compiler.reused:
-            return relation
-        name = self.name("shared")
-        self.shared[exchange.id] = name, relation
+
+        def rows() -> Relation:
+            return in_order(self.relation(exchange.child), exchange.child.output)
+
+        return self.once(exchange.id, rows) if exchange.id in self.compiler.reused else rows()
+
+    def once(self, place: Hashable, rows: Callable[[], Relation]) -> Relation:
+        """Return rows of one place in the plan that are computed once, whoever reads them."""
+        if place not in self.shared:
+            relation = rows()  # before its name: what it reads itself is computed before it
+            self.shared[place] = self.name("shared"), relation
+        name, relation = self.shared[place]
         return Relation(f"SELECT * FROM {name}", relation.columns)
 
     def read(self, node: Node, columns: Mapping[str, str]) -> Relation:

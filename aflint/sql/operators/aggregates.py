@@ -14,11 +14,13 @@ from aflint.sql.stages import Relation, Stage
 _MERGES = ("PartialMerge", "Final")
 _ENDS = ("Final", "Complete")
 _EXCHANGE = "ShuffleExchangeExec"
+_REUSED = "ReusedExchangeExec"
+_BETWEEN = (_EXCHANGE, _REUSED)
 
 
 def _aggregate(node: PlanNode, stage: Stage) -> Relation:
-    if (partial := _begun_below(node, stage)) is not None:
-        return _complete(node, partial, stage)
+    if (begun := _begun_below(node, stage)) is not None:
+        return _complete(node, begun, stage)
     child = stage.relation(unsorted(node.child))
     keys = node.expressions("groupingExpressions")
     calls = [_Call.of(each) for each in node.expressions("aggregateExpressions")]
@@ -41,30 +43,61 @@ def _aggregate(node: PlanNode, stage: Stage) -> Relation:
     return selected(results, f"FROM ({grouped.sql})", stage.emit) if ends else grouped
 
 
-def _begun_below(node: PlanNode, stage: Stage) -> PlanNode | None:
-    """Return the step that begins what an aggregation ends, where no exchange lies between."""
-    below = unsorted(node.child)
-    while stage.whole and below.kind == _EXCHANGE and below.id not in stage.compiler.reused:
-        below = unsorted(below.child)
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """The step that begins what an aggregation ends, and the exchange between them that other
+    aggregations read, too, if there is one.
+    """
+
+    partial: PlanNode
+    exchange: PlanNode | None
+
+
+def _begun_below(node: PlanNode, stage: Stage) -> _Begun | None:
+    """Return the step that begins what an aggregation ends, where the stage has both."""
+    below, reused = unsorted(node.child), None
+    while stage.whole and below.kind in _BETWEEN:
+        exchange = below.fields["child"] if below.kind == _REUSED else below
+        if exchange.kind != _EXCHANGE:
+            return None
+        if exchange.id in stage.compiler.reused:
+            reused = exchange
+        below = unsorted(exchange.child)
     modes = {each.fields["mode"] for each in node.expressions("aggregateExpressions")}
     if below.kind not in OPERATORS or modes != {"Final"}:
         return None
     began = {each.fields["mode"] for each in below.expressions("aggregateExpressions")}
-    return below if began == {"Partial"} else None
+    return _Begun(below, reused) if began == {"Partial"} else None
 
 
-def _complete(node: PlanNode, partial: PlanNode, stage: Stage) -> Relation:
-    """Aggregate at once what Spark would in part before an exchange and to the end after it."""
+def _complete(node: PlanNode, begun: _Begun, stage: Stage) -> Relation:
+    """Aggregate at once what Spark would in part before an exchange and to the end after it; once
+    for all that read the exchange.
+    """
+    if begun.exchange is None:
+        groups = _groups(begun.partial, stage)
+    else:
+        place = ("groups", begun.exchange.id)
+        groups = stage.once(place, lambda: _groups(begun.partial, stage))
+    ended = (*node.expressions("groupingExpressions"), *node.expressions("aggregateAttributes"))
+    pairs = zip(ended, groups.columns, strict=True)
+    named = ", ".join(f"{column} AS {each.column}" for each, column in pairs)
+    source = f"FROM (SELECT {named or '*'} FROM ({groups.sql}))"
+    return selected(node.expressions("resultExpressions"), source, stage.emit)
+
+
+def _groups(partial: PlanNode, stage: Stage) -> Relation:
+    """Return the keys and the values of the groups that a step begins, under names of their own."""
     child = stage.relation(unsorted(partial.child))
     keys = partial.expressions("groupingExpressions")
-    items = [f"{stage.emit(key)} AS {key.column}" for key in keys]
-    calls = partial.expressions("aggregateExpressions")
-    for call, attribute in zip(calls, node.expressions("aggregateAttributes"), strict=True):
-        ((sql, kind),) = _Call.of(call).ended(stage)
-        items.append(f"CAST({sql} AS {kind}) AS {attribute.column}")
+    made = [(stage.emit(key), key.type.duckdb) for key in keys]
+    for call in partial.expressions("aggregateExpressions"):
+        made += _Call.of(call).ended(stage)
+    columns = {f"g{place}": kind for place, (_, kind) in enumerate(made)}
+    typed = zip(made, columns, strict=True)
+    items = ", ".join(f"CAST({sql} AS {kind}) AS {name}" for (sql, kind), name in typed)
     groups = f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))}" if keys else ""
-    grouped = f"SELECT {', '.join(items)} FROM ({child.sql}){groups}"
-    return selected(node.expressions("resultExpressions"), f"FROM ({grouped})", stage.emit)
+    return Relation(f"SELECT {items} FROM ({child.sql}){groups}", columns)
 
 
 def _read_buffers(calls: list[_Call], child: Relation, output: tuple[Expression, ...]) -> None:
