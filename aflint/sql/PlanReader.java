@@ -36,6 +36,7 @@ import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.MapType;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.unsafe.types.UTF8String;
 
 /**
  * Writes a physical plan as JSON, in one call: every node and expression with its class, its type and
@@ -451,7 +452,7 @@ public class PlanReader {
       }
       return json;
     } else if (value instanceof String || value instanceof scala.Enumeration.Value
-        || value instanceof Character) {
+        || value instanceof Character || value instanceof UTF8String) {
       return mapper.getNodeFactory().textNode(value.toString());
     } else if (value instanceof PythonFunction) {
       return mapper.createObjectNode().put("command", text(((PythonFunction) value).command()));

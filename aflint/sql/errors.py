@@ -49,6 +49,19 @@ class QueryError(JobError):
         return found[1] if found else ""
 
 
+class DateOutOfRangeError(AflintError, ValueError):
+    """A date or time that is collected is before or after all of Python's: a ValueError, as on
+    Spark.
+    """
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+        super().__init__(
+            f"the year of {value} is out of range: Python has the years 1 to 9999. Cast it to a "
+            "string first"
+        )
+
+
 def unread(error: BaseException) -> BaseException:
     """Return the error for a file that could not be read, of Spark's class, or the one given."""
     if isinstance(error, PathNotFoundError):
@@ -67,16 +80,18 @@ _CLASSES = (
     ),
     (r"Failed to read file|decompression failure", "FAILED_READ_FILE.NO_HINT"),
     (r"More than one row returned by a subquery", "SCALAR_SUBQUERY_TOO_MANY_ROWS"),
+    # Of decimals: their digits are integers of 128 bits
+    (
+        r"Overflow in \w+ of (DECIMAL|U?INT128)|Type UINT128 with value"
+        r"|Casting value .* to type DECIMAL|Could not (cast value|convert string) .* to DECIMAL",
+        "NUMERIC_VALUE_OUT_OF_RANGE",
+    ),
     # No type of Spark's has 128 bits: it is a sum that is cast.
     (r"Overflow in|Out of Range Error|Type INT128 with value", "ARITHMETIC_OVERFLOW"),
     (r"out of range for the destination type", "CAST_OVERFLOW"),
     (
         r"Could not convert string|Could not cast value|invalid .* field format",
         "CAST_INVALID_INPUT",
-    ),
-    (
-        r"Could not cast value .* to DECIMAL|Casting value .* to type DECIMAL",
-        "NUMERIC_VALUE_OUT_OF_RANGE",
     ),
 )
 

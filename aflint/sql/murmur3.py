@@ -69,7 +69,24 @@ def _values(buffers: Any, array: Any, kind: Type, count: int, seeds: Hashes) -> 
         case "string" | "binary":
             offsets = np.asarray(buffers[1])[start : start + count + 1].astype(np.int64)
             return _of_bytes(np.frombuffer(buffers[2], np.uint8), offsets, seeds)
+        case "array":
+            return _of_items(buffers, array, kind.part("element"), count, seeds)
+        case "map":
+            return _of_items(buffers, array, Type("struct", parts=kind.parts), count, seeds)
     raise TypeError(f"{kind} cannot be hashed")
+
+
+def _of_items(buffers: Any, array: Any, kind: Type, count: int, seeds: Hashes) -> Hashes:
+    """Hash the first items of all rows, then the second ones, each by what stands before it."""
+    offsets = np.asarray(buffers[1])[array.offset : array.offset + count + 1].astype(np.int64)
+    items, sizes, hashes = array.child(0), np.diff(offsets), seeds.copy()
+    for place in range(int(sizes.max(initial=0))):
+        rows = np.flatnonzero(sizes > place)
+        at = offsets[rows] + place
+        each = np.zeros(items.length, np.uint32)
+        each[at] = hashes[rows]
+        hashes[rows] = _hashed(items, kind, each)[at]
+    return hashes
 
 
 def _bits(buffer: Any, start: int, count: int) -> npt.NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from typing import Any
 import nanoarrow
 
 from aflint.sql.batches import Batches, empty, encoded
+from aflint.sql.errors import DateOutOfRangeError
 from aflint.sql.tasks import connection
 from aflint.sql.types import Type, quoted
 
@@ -99,8 +100,10 @@ def converted(values: Any, kind: Type) -> Any:
     if kind.udt:
         return _user_defined(kind.udt).deserialize(converted(values, replace(kind, udt="")))
     match kind.name:
-        case "timestamp":
-            return values.astimezone().replace(tzinfo=None)
+        case "date" | "timestamp" | "timestamp_ntz":
+            if isinstance(values, str):  # so DuckDB gives what is none of Python's
+                raise DateOutOfRangeError(values)
+            return values.astimezone().replace(tzinfo=None) if kind.name == "timestamp" else values
         case "array":
             element = kind.part("element")
             return [converted(each, element) for each in values]
@@ -139,6 +142,10 @@ def as_rows(
     make = row([each.name for each in output])
     kinds = [each.type for each in output]
     found = rows(batches, output, limit, offset)
+    for place in (i for i, kind in enumerate(kinds) if kind.name in ("date", "timestamp_ntz")):
+        for values in found:
+            if isinstance(values[place], str):
+                raise DateOutOfRangeError(values[place])
     if not any(map(_is_converted, kinds)):
         return [make(*values) for values in found]
     return [make(*map(converted, values, kinds)) for values in found]

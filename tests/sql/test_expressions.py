@@ -22,7 +22,10 @@ ROWS = {
         "dec / (dec + 100000)", "i div j", "i % j", "l % 7", "dec % 7", "pmod(i, j)", "-i", "-dec",
         "-d", "abs(i)", "abs(dec)", "d / 4", "i / j", "try_divide(i, 0)",
         "try_add(i, 2147483647)",
-        "dec div 3", "pmod(dec, 3)", "wide / 7",
+        "dec div 3", "pmod(dec, 3)", "wide / 7", "dec * 99999999.99", "wide * 1.5", "wide * dec",
+        "wide / 0.000003", "cast(wide % 0.0000007 AS double)", "dec % -7.123456789",
+        "try_divide(dec - 1, wide)", "try_divide(-7, wide)",
+        "try_multiply(wide, wide)", "l div 7",
     ),
     "conditional": (
         "if(p, i, j)", "CASE WHEN i > 0 THEN 'a' WHEN i < 0 THEN 'b' END", "coalesce(i, j, 0)",
@@ -37,19 +40,36 @@ ROWS = {
         "cast(dec AS decimal(10, 1))", "cast(i AS string)", "cast(dec AS string)",
         "cast(day AS string)", "cast(p AS int)", "cast(i AS boolean)", "cast(e AS int)",
         "cast(day AS timestamp)",
-        "cast(ts AS date)", "cast(p AS string)",
+        "cast(ts AS date)", "cast(p AS string)", "cast(dec AS timestamp)",
+        "try_cast(e AS timestamp)",
+        "cast(ts AS decimal(20, 6))", "cast(d * 1e300 AS float)", "cast(f * -1e300 AS float)",
+        "cast(date_add(day, 2932900 + i) AS string)", "cast(wide / 1000 AS string)",
+        "cast(array(NULL, i) AS string)", "cast(date_sub(day, 800000) AS string)",
     ),
     "strings": (
         "upper(t)", "lower(t)", "upper(if(p, 'ßﬁŉΐ', t))",
         "lower(if(p, 'İ', t))", "length(t)", "substring(t, 2, 3)", "substring(t, 0, 2)",
         "substring(t, -2, 1)", "substring(t, -10, 9)", "startswith(t, u)", "endswith(t, u)",
-        "contains(t, u)", "t LIKE '%b%'", "t LIKE 'A\\\\_b\\\\%_\\\\\\\\d'", "substring(t, 2)",
+        "contains(t, u)", "split_part(t, u, 1)", "t LIKE ALL ('%a%', '%b%')",
+        "t LIKE ANY ('%a%', NULL)", "t NOT LIKE ANY ('%a%', '1%')", "t NOT LIKE ALL ('a%', NULL)",
+        "t ILIKE ANY ('ABC%', 'x')", "u LIKE u",
+        "t LIKE '%b%'", "t LIKE 'A\\\\_b\\\\%_\\\\\\\\d'", "substring(t, 2)",
     ),
     "dates": (
         "year(day)", "month(day)", "day(day)", "quarter(day)", "dayofyear(day)", "date_add(day, 1)",
         "date_sub(day, 1)", "datediff(day, date '2000-01-01')",
     ),
-    "math": ("floor(e)", "ceil(e)", "sign(e)", "exp(e)"),
+    "math": (
+        "floor(e)", "ceil(e)", "sign(e)", "exp(e)", "expm1(d)",
+        "cast(expm1(e / 1000000) * 1e6 AS decimal(20, 9))", "log1p(f)",
+        "log1p(e / 10000000000)", "round(f, 1)", "round(cast(2.675 AS float) + f, 2)",
+        "round(d, 400)", "round(-i, -1)",
+    ),
+    "structs whose fields have other names": (
+        "st = named_struct('a', 1, 'b', 'z')", "st <=> named_struct('y', 0, 'x', u)",
+        "st < named_struct('a', 2, 'b', 'a')", "st IN (struct(1, 'z'), struct(i, u))",
+        "nullif(st, named_struct('a', 1, 'b', 'z'))",
+    ),
     "collections": ("st.x", "struct(i, t)", "named_struct('a', i, 'b', d)", "array(i, j)"),
 }  # fmt: skip
 
@@ -61,7 +81,22 @@ FAILS = {
         "l * 9223372036854775807",
         "-b * 0 + 1 div 0",
     ),
-    "casts": ("cast(l AS int)", "cast(i AS tinyint)"),
+    "casts": (
+        "cast(l AS int)",
+        "cast(i AS tinyint)",
+        "cast(wide AS int)",
+        "cast(i AS decimal(3, 1))",
+        "cast(l + 0.5d AS decimal(2, 1))",
+        "cast(string(l) AS decimal(3, 1))",
+        "cast(concat(l, 'x') AS decimal(3, 1))",
+        "cast(d AS timestamp)",
+    ),
+    "decimals": (
+        "wide * 1e25BD",
+        "1e35BD / (dec * dec * 0.01 + 0.001)",
+        "cast('9e37' AS decimal(38, 0)) + id + cast('9e37' AS decimal(38, 0))",
+    ),
+    "patterns": ("t LIKE 'a\\\\bc'", "t LIKE 'ab\\\\'", "t LIKE concat(u, '\\\\')"),
 }
 
 _DIGITS = {"math": 15}  # Java's own exponentials and logarithms differ in the last bit

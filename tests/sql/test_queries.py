@@ -54,6 +54,11 @@ QUERIES = {
     "self join": "SELECT a.id, b.id FROM t a JOIN t b ON a.j = b.j AND a.id < b.id",
     "scalar subquery": "SELECT id, i - (SELECT max(key) FROM k) FROM t",
     "correlated subquery": "SELECT id, (SELECT count(*) FROM k WHERE k.key = t.j) FROM t",
+    "correlated subquery of one row": "SELECT id, (SELECT name FROM k WHERE k.key = t.j AND "
+    "k.key <> 2) AS n, (SELECT max(key) FROM k WHERE k.key > t.j + 96) FROM t",
+    "aggregates in an order": "SELECT p, listagg(t, ',') WITHIN GROUP (ORDER BY i DESC NULLS LAST, "
+    "id), listagg(DISTINCT u, '|') WITHIN GROUP (ORDER BY u), mode(j, true), mode() WITHIN GROUP "
+    "(ORDER BY j DESC), percentile_disc(0.3) WITHIN GROUP (ORDER BY j DESC) FROM t GROUP BY p",
     "empty subquery": "SELECT id, (SELECT key FROM k WHERE key > 100) FROM t",
     "union all": "SELECT id, d FROM t UNION ALL SELECT key, key FROM k",
     "union": "SELECT j FROM t UNION SELECT key FROM k",
@@ -61,6 +66,14 @@ QUERIES = {
     "intersect": "SELECT j FROM t INTERSECT SELECT key FROM k",
     "except all": "SELECT j FROM t EXCEPT ALL SELECT key FROM k",
     "intersect all": "SELECT j FROM t INTERSECT ALL SELECT key FROM k",
+    "a union of structs by their places": "SELECT st FROM t UNION ALL "
+    "SELECT named_struct('y', key, 'x', name) FROM k UNION ALL SELECT struct(key, name) FROM k",
+    "a join of structs by their places": "SELECT t.id, a.name FROM t JOIN k a ON "
+    "struct(t.j) = named_struct('k', a.key)",
+    "groups of arrays": "SELECT a, count(*) FROM (SELECT a FROM t UNION ALL SELECT a FROM t) "
+    "GROUP BY a",
+    "groups of maps": "SELECT m, count(*) FROM (SELECT map(j % 2, 1, 7, 2) AS m FROM t WHERE j "
+    "IS NOT NULL UNION ALL SELECT map(7, 2, j % 2, 1) FROM t WHERE j IS NOT NULL) GROUP BY m",
     "with": "WITH x AS (SELECT j, count(*) AS c FROM t GROUP BY j) "
     "SELECT a.j, b.c FROM x a JOIN x b ON a.j = b.j",
     "values": "SELECT * FROM VALUES (1, 'a', 1.5), (2, NULL, NULL) AS v(n, s, d)",
@@ -151,8 +164,12 @@ def test_joins_that_are_shuffled_give_what_spark_gives(tables: Differential, nam
         tables.check(QUERIES[name])
 
 
+def test_a_subquery_of_several_rows_fails_as_on_spark(tables: Differential) -> None:
+    tables.check_fails("SELECT id, (SELECT name FROM k WHERE k.key = t.j) FROM t")
+
+
 def test_rows_are_placed_where_spark_places_them(tables: Differential) -> None:
-    columns = "p, b, s, i, l, f, d, dec, wide, t, day, ts, bin, st"
+    columns = "p, b, s, i, l, f, d, dec, wide, t, day, ts, bin, st, a, texts"
     for keys in (*columns.split(", "), columns):
         expected = tables.spark(f"SELECT pmod(hash({keys}), 7) FROM t ORDER BY id")
         placed = tables.placed(f"SELECT {keys} FROM t ORDER BY id", 7)

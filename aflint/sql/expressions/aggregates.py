@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from aflint.sql.expressions.arithmetic import divided
+from aflint.sql.expressions.decimals import divided
 from aflint.sql.expressions.orders import comparable
 from aflint.sql.expressions.parts import Aggregate, Part, own
 from aflint.sql.expressions.pivots import pivot_first

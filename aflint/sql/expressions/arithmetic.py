@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from aflint.sql.expressions import decimals
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing, tolerant
 from aflint.sql.plan import Expression
 from aflint.sql.types import Type
@@ -20,7 +21,6 @@ _ZERO_REMAINDER = (
     'necessary set "spark.sql.ansi.enabled" to "false" to bypass this error. SQLSTATE: 22012',
 )
 BITS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
-_WIDE = "DECIMAL(38, 0)"
 
 
 def wrapped(sql: str, kind: Type) -> str:
@@ -62,9 +62,13 @@ def _sum(operator: str) -> Rule:
 
 
 def _product(expression: Expression, left: str, right: str) -> str:
+    kind = expression.type
     if _wraps(expression):
-        return wrapped(f"{left}::HUGEINT * {right}::HUGEINT", expression.type)
-    return _tolerant(expression, cast(f"({left} * {right})", expression.type.duckdb))
+        return wrapped(f"{left}::HUGEINT * {right}::HUGEINT", kind)
+    if kind.name == "decimal":
+        a, b = (child.type for child in expression.children)
+        return _tolerant(expression, decimals.product(left, a, right, b, kind))
+    return _tolerant(expression, cast(f"({left} * {right})", kind.duckdb))
 
 
 def _guarded(expression: Expression, left: str, right: str, value: str) -> str:
@@ -80,54 +84,18 @@ def _quotient(expression: Expression, left: str, right: str) -> str:
     kind = expression.type
     if kind.name == "decimal":
         dividend, divisor = (child.type for child in expression.children)
-        value = divided(left, dividend, right, divisor, kind)
+        value = decimals.divided(left, dividend, right, divisor, kind)
     else:
         value = f"({left} / {right})"
     return cast(_guarded(expression, left, right, value), kind.duckdb)
 
 
-def divided(left: str, dividend: Type, right: str, divisor: Type, kind: Type) -> str:
-    """Return the quotient of two decimals, rounded half up to the digits of `kind`.
-
-    DuckDB divides decimals as floats. Here it is done in integers of 128 bits: what does not fit
-    them is an error.
-    """
-    shift = kind.scale - dividend.scale + divisor.scale
-    top, bottom = unscaled(left, dividend), unscaled(right, divisor)
-    if shift >= 0:
-        top = f"({top} * {10**shift}::HUGEINT)"
-    else:
-        bottom = f"({bottom} * {10**-shift}::HUGEINT)"
-    half = f"(2 * abs({top}) + abs({bottom})) // (2 * abs({bottom}))"
-    sign = f"(CASE WHEN ({left} < 0) = ({right} < 0) THEN 1 ELSE -1 END)"
-    return scaled(f"({half} * {sign})", kind)
-
-
-def unscaled(sql: str, kind: Type) -> str:
-    """Return the digits of a decimal as an integer."""
-    if not kind.scale:
-        return f"CAST({sql} AS HUGEINT)"
-    if kind.precision + kind.scale > 38:  # the product below may have more digits than there are
-        return f"CAST(replace(CAST(CAST({sql} AS {kind.duckdb}) AS VARCHAR), '.', '') AS HUGEINT)"
-    return f"CAST(CAST({sql} AS DECIMAL(38, {kind.scale})) * {10**kind.scale}::{_WIDE} AS HUGEINT)"
-
-
-def scaled(sql: str, kind: Type) -> str:
-    """Return an integer's digits as a decimal."""
-    if not kind.scale:
-        return cast(sql, kind.duckdb)
-    unit = "0." + "0" * (kind.scale - 1) + "1"
-    return cast(
-        f"CAST({sql} AS {_WIDE}) * {unit}::DECIMAL({kind.scale}, {kind.scale})", kind.duckdb
-    )
-
-
 def _integral_quotient(expression: Expression, left: str, right: str) -> str:
     dividend, divisor = (child.type for child in expression.children)
     if dividend.name == "decimal":
-        scale = max(dividend.scale, divisor.scale)
-        top = unscaled(left, Type("decimal", 38, scale))
-        value = f"({top} // {unscaled(right, Type('decimal', 38, scale))})"
+        value = decimals.whole_quotient(left, dividend, right, divisor)
+    elif _wraps(expression):
+        value = wrapped(f"{left}::HUGEINT // {right}::HUGEINT", expression.type)
     else:
         value = f"({left} // {right})"
     return cast(_guarded(expression, left, right, value), expression.type.duckdb)
@@ -143,24 +111,16 @@ def _modulo(expression: Expression, left: str, right: str) -> str:
     dividend, divisor = (child.type for child in expression.children)
     if dividend.name != "decimal":
         return f"({left} % {right})"
-    scale = max(dividend.scale, divisor.scale)  # DuckDB takes remainders of decimals as floats
-    common = Type("decimal", 38, scale)
-    whole = f"({unscaled(left, common)} % {unscaled(right, common)})"
-    return scaled(whole, common)
+    return decimals.remainder(left, dividend, right, divisor, expression.type)
 
 
 def _positive_modulo(expression: Expression, left: str, right: str) -> str:
     kind = expression.type.duckdb
     first = f"CAST({_modulo(expression, left, right)} AS {kind})"
-    dividend, divisor = expression.children
-    again = f"CASE WHEN {first} < 0 THEN "
-    if dividend.type.name == "decimal":
-        common = Type("decimal", 38, max(dividend.type.scale, divisor.type.scale))
-        top, bottom = unscaled(left, common), unscaled(right, common)
-        again += scaled(f"((({top} % {bottom}) + {bottom}) % {bottom})", common)
-    else:
-        again += f"(({first} + {right}) % {right})"
-    value = f"{again} ELSE {first} END"
+    again = f"(({first} + {right}) % {right})"
+    if expression.type.name == "decimal":  # of which DuckDB takes remainders as floats
+        again = f"CASE WHEN {right} > 0 THEN {first} + {right} ELSE {first} END"
+    value = f"CASE WHEN {first} < 0 THEN {again} ELSE {first} END"
     return cast(_guarded(expression, left, right, value), kind)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
-from aflint.sql.expressions.orders import with_keys
+from aflint.sql.expressions.orders import comparable, with_keys
 from aflint.sql.expressions.strings import joined
 from aflint.sql.plan import Expression
 from aflint.sql.types import quoted, text
@@ -457,7 +457,16 @@ def _plain_separator(given: Expression, emit: Emitter) -> str:
     )
 
 
+def _map_sorted(expression: Expression, emit: Emitter) -> str:
+    """By its keys, as Spark groups maps."""
+    key = comparable("entry.key", expression.type.part("key"))
+    made = f"struct_pack(key := {key}, value := entry)"
+    entries = f"list_transform(map_entries({emit(expression.children[0])}), lambda entry: {made})"
+    return f"map_from_entries(list_transform(list_sort({entries}), lambda entry: entry.value))"
+
+
 RULES: dict[str, Rule] = {
+    "MapSort": _map_sorted,
     "GetStructField": _field,
     "GetArrayStructFields": _field_of_each,
     "CreateNamedStruct": _struct,

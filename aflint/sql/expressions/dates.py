@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions import datetime_patterns as patterns
-from aflint.sql.expressions.arithmetic import scaled
+from aflint.sql.expressions.decimals import scaled
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
 from aflint.sql.plan import Expression
 from aflint.sql.python_functions import TEXTS

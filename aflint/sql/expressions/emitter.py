@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.expressions.alignment import aligned
 from aflint.sql.plan import Expression, PlanNode
 from aflint.sql.types import text
 
@@ -56,6 +57,7 @@ class Emitter:
         rule = self.rules.get(expression.kind)
         if rule is None:
             raise UnsupportedPlanError(f"the expression {expression} ({expression.kind})")
+        expression = aligned(expression)
         if callable(rule):
             written: str = rule(expression, self)
             return written

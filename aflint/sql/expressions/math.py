@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from aflint.sql.errors import UnsupportedPlanError
-from aflint.sql.expressions.arithmetic import scaled, unscaled
+from aflint.sql.expressions.arithmetic import wrapped
+from aflint.sql.expressions.decimals import scaled, unscaled
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
 from aflint.sql.plan import Expression
 
@@ -19,9 +20,9 @@ def _rounded(expression: Expression, emit: Emitter) -> str:
         return emit.once([emit(child)], lambda value: _exact(expression, value, places))
     if how not in ("Round", "BRound"):
         raise UnsupportedPlanError(f"{expression} of a {kind}")
+    wide = cast(emit(child), "DOUBLE")  # of a float's digits as a double they are rounded
     return cast(
-        emit.once([emit(child)], lambda value: _floating(value, places, how == "BRound")),
-        kind.duckdb,
+        emit.once([wide], lambda value: _floating(value, places, how == "BRound")), kind.duckdb
     )
 
 
@@ -51,13 +52,15 @@ def _exact(expression: Expression, value: str, places: int) -> str:
     lost = result.scale - places if places < result.scale else 0
     if lost > 0:
         whole = f"({whole} * {10**lost}::HUGEINT)"
+    if result.is_integral and not expression.fields.get("ansiEnabled"):
+        return wrapped(whole, result)
     return scaled(whole, result)
 
 
 def _floating(value: str, places: int, even: bool) -> str:
     """By its shortest text, as a decimal; what is too large for one has no digits to round."""
     if places > 18:
-        return value
+        return f"CASE WHEN {value} = 0 THEN 0 ELSE {value} END"
     most, scale = ("1e15", 20) if places >= 0 else ("1e33", 4)
     finite = f"CASE WHEN abs({value}) < {most} THEN {value} END"
     exact = f"CAST(CAST({finite} AS VARCHAR) AS DECIMAL(38, {scale}))"
@@ -261,7 +264,8 @@ def _binary(expression: Expression, emit: Emitter) -> str:
 
 RULES: dict[str, Rule] = {
     "Exp": _exponential,
-    "Expm1": "CASE WHEN abs({0}) < 1e-5 THEN {0} + {0} * {0} / 2 ELSE exp({0}) - 1 END",
+    # Near to zero most digits of exp(x) - 1 and of ln(1 + x) would be lost
+    "Expm1": "CASE WHEN {0} < -40 THEN -1 ELSE 2 * sinh({0} / 2) * exp({0} / 2) END",
     "Floor": _whole("floor"),
     "Ceil": _whole("ceil"),
     "Round": _rounded,
@@ -277,7 +281,10 @@ RULES: dict[str, Rule] = {
     "Log": _positive_only("ln({0})"),
     "Log10": _positive_only("log10({0})"),
     "Log2": _positive_only("ln({0}) / 0.6931471805599453::DOUBLE"),
-    "Log1p": _positive_only("ln(1 + {0})", "-1"),
+    "Log1p": _positive_only(
+        "CASE WHEN abs({0}) < 0.5 THEN 2 * atanh({0} / (2 + {0})) ELSE ln(1 + {0}) END",
+        "-1",
+    ),
     "Logarithm": _logarithm,
     "Sin": _within("sin({0})", "isfinite({0})"),
     "Cos": _within("cos({0})", "isfinite({0})"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule
+from aflint.sql.expressions.orders import direction, sort_key
 from aflint.sql.plan import Expression
 from aflint.sql.types import literal
 
@@ -42,7 +43,15 @@ def _file(expression: Expression, emit: Emitter) -> str:
     return emit.file
 
 
+def _sort_key(expression: Expression, emit: Emitter) -> str:
+    """What values are ordered by, as bytes, for a function that orders what it is given."""
+    # Beside a text any key is of bytes; a number's alone would be a number
+    key, how = sort_key(expression, emit), direction(expression)
+    return f"create_sort_key({key}, '{how}', '', 'ASC NULLS FIRST')"
+
+
 RULES: dict[str, Rule] = {
+    "SortOrder": _sort_key,
     "AttributeReference": _column,
     "Literal": _literal,
     "Alias": _child,

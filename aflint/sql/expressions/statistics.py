@@ -202,20 +202,39 @@ def _most_frequent(function: Expression, parts: list[str]) -> str:
     return f"list_aggregate(list_sort({parts[0]}, '{order}'), 'mode')"  # the first of those alike
 
 
+def _at_rank(function: Expression, parts: list[str]) -> str:
+    """The first value that so many percent of all do not exceed, in the order asked for."""
+    how = "'DESC'" if function.fields.get("reverse") else "'ASC'"
+    values = f"list_sort({parts[0]}, {how})"
+
+    def at(percentage: str) -> str:
+        place = f"greatest(ceil({percentage}::DOUBLE * len({values})), 1)::BIGINT"
+        return f"({values}[{place}])::DOUBLE"
+
+    return _per_percentage(function, at, values)
+
+
+def _ordered(function: Expression, given: list[str]) -> list[str]:
+    """The text and the key that it is ordered by; a SortOrder is written as its key."""
+    text, _, *keys = given
+    made = ", ".join(f"k{i} := {key}" for i, key in enumerate(keys))
+    return [text, f"struct_pack({made or 'none := 0'})"]
+
+
+def _keyed(function: Expression) -> str:
+    keys = ", ".join(f"k{i} BLOB" for i in range(len(function.fields["orderExpressions"])))
+    kind = function.children[0].type.duckdb
+    return f"STRUCT(key STRUCT({keys or 'none INTEGER'}), value {kind})[]"
+
+
 def _joined(function: Expression, parts: list[str]) -> str:
-    """In the order of the values themselves, where one is asked for."""
-    delimiter, orders = function.fields["delimiter"], function.fields["orderExpressions"]
-    (child, *_), values = function.children, parts[0]
+    delimiter = function.fields["delimiter"]
     if delimiter.kind != "Literal":
         raise UnsupportedPlanError("listagg by what differs from row to row")
-    if orders:
-        by = orders[0].children[0]
-        if len(orders) > 1 or not child.name or (by.kind, by.id) != (child.kind, child.id):
-            raise UnsupportedPlanError("listagg in the order of another value")
-        order = str(orders[0].fields["direction"])
-        values = f"list_sort({values}, '{'DESC' if order.startswith('Desc') else 'ASC'}')"
+    items = f"list_sort({parts[0]})" if function.fields["orderExpressions"] else parts[0]
+    texts = f"list_transform({items}, lambda each: each.value)"
     between = text(str(delimiter.fields["value"] or ""))
-    return joined(values, f"unhex({between})" if function.type.name == "binary" else between)
+    return joined(texts, f"unhex({between})" if function.type.name == "binary" else between)
 
 
 def _ordered_pairs(function: Expression) -> str:
@@ -295,7 +314,20 @@ STATISTICS: Mapping[str, Aggregate] = {
     "Percentile": Aggregate((_listed(_items),), _percentile),
     "ApproximatePercentile": Aggregate((_listed(_items),), _nearest),
     "Mode": Aggregate((_listed(_items),), _most_frequent),
-    "ListAgg": Aggregate((_listed(_items),), _joined),
+    "PercentileDisc": Aggregate((_listed(_items),), _at_rank),
+    "ListAgg": Aggregate(
+        (
+            Part(
+                "list(struct_pack(key := {1}, value := {0}))",
+                _LISTED.merge,
+                _keyed,
+                _LISTED.where,
+                nothing="[]",
+            ),
+        ),
+        _joined,
+        _ordered,
+    ),
     "CollectSet": Aggregate(
         (
             Part(

@@ -12,9 +12,62 @@ from aflint.sql.types import text
 
 
 def _like(expression: Expression, emit: Emitter) -> str:
-    value, pattern = (emit(child) for child in expression.children)
-    escape = text(str(expression.fields.get("escapeChar", "\\")))
-    return f"({value} LIKE {pattern} ESCAPE {escape})"
+    value, pattern = expression.children
+    return like(emit(value), pattern, str(expression.fields.get("escapeChar", "\\")), emit)
+
+
+def like(value: str, pattern: Expression, escape: str, emit: Emitter) -> str:
+    """Whether a text is like a pattern, whose escapes must stand before what they can escape."""
+    known = pattern.fields["value"] if pattern.kind == "Literal" else None
+    if known is not None and escape not in known:
+        return f"({value} LIKE {emit(pattern)} ESCAPE {text(escape)})"
+
+    def write(value: str, pattern: str) -> str:
+        sign = re.escape(escape) if not escape.isalnum() else escape
+        good = f"([^{sign}]|{sign}[%_{sign}])*"
+        last = f"regexp_full_match({pattern}, {text(f'(?s){good}{sign}')})"
+        middle = f"NOT regexp_full_match({pattern}, {text(f'(?s){good}')})"
+        found = f"({value} LIKE {pattern} ESCAPE {text(escape)})"
+        bad = "The pattern is invalid: the escape character "
+        found = failing(
+            f"{value} IS NOT NULL AND {middle}",
+            "INVALID_FORMAT.ESC_IN_THE_MIDDLE",
+            f"{bad}is not allowed before what stands behind it.",
+            found,
+        )
+        return failing(
+            f"{value} IS NOT NULL AND {last}",
+            "INVALID_FORMAT.ESC_AT_THE_END",
+            f"{bad}is not allowed at the end.",
+            found,
+        )
+
+    return emit.once([value, emit(pattern)], write)
+
+
+def _like_some(every: bool, negated: bool) -> Rule:
+    """Whether a text is like all, or any, of several patterns, or not like them."""
+
+    def rule(expression: Expression, emit: Emitter) -> str:
+        (child,) = expression.children
+        patterns: list[str | None] = expression.fields["patterns"]
+
+        def write(value: str) -> str:
+            each = (
+                like(value, Expression("Literal", (), {"value": pattern}, "string"), "\\", emit)
+                for pattern in patterns
+            )
+            return (
+                "("
+                + (" AND " if every else " OR ").join(
+                    f"NOT {found}" if negated else found for found in each
+                )
+                + ")"
+            )
+
+        return emit.once([emit(child)], write)
+
+    return rule
 
 
 def _substring(expression: Expression, emit: Emitter) -> str:
@@ -281,7 +334,8 @@ def _substring_index(expression: Expression, emit: Emitter) -> str:
 def _split_by_text(expression: Expression, emit: Emitter) -> str:
     def write(value: str, separator: str) -> str:
         return (
-            f"CASE WHEN {separator} = '' THEN [{value}] ELSE string_split({value}, {separator}) END"
+            f"CASE WHEN {separator} = '' THEN [{value}] WHEN {separator} IS NOT NULL "
+            f"THEN string_split({value}, {separator}) END"
         )
 
     value, separator = emit.all(expression.children)
@@ -433,6 +487,10 @@ RULES: dict[str, Rule] = {
     "EndsWith": "ends_with({0}, {1})",
     "Contains": "contains({0}, {1})",
     "Like": _like,
+    "LikeAll": _like_some(every=True, negated=False),
+    "LikeAny": _like_some(every=False, negated=False),
+    "NotLikeAll": _like_some(every=True, negated=True),
+    "NotLikeAny": _like_some(every=False, negated=True),
     "Substring": _substring,
     "SubstringIndex": _substring_index,
     "Ascii": "CASE WHEN {0} = '' THEN 0 ELSE ascii({0}) END",

@@ -16,15 +16,19 @@ from aflint.sql.types import Type, text
 _BLANK = r"[\x00-\x20]*"
 
 
-def written(sql: str, kind: Type, emit: Emitter) -> str:
-    """Return a value as Spark writes it. Raises UnsupportedPlanError for a type that it does not
-    know.
+def written(sql: str, kind: Type, emit: Emitter, plain: bool = True) -> str:
+    """Return a value as Spark writes it; small decimals with an exponent where not `plain`, as
+    without ANSI. Raises UnsupportedPlanError for a type that it does not know.
     """
     match kind.name:
         case "string":
             return sql
-        case "byte" | "short" | "integer" | "long" | "boolean" | "date" | "decimal":
+        case "decimal" if kind.scale > 6 and not plain:
+            return emit.once([sql], lambda value: _exponential(value, kind))
+        case "byte" | "short" | "integer" | "long" | "boolean" | "decimal" | "void":
             return f"CAST({sql} AS VARCHAR)"
+        case "date":
+            return emit.once([sql], lambda value: _year_first(value, "%m-%d"))
         case "float" | "double":
             return emit.once([sql], _floating)
         case "timestamp":
@@ -34,11 +38,11 @@ def written(sql: str, kind: Type, emit: Emitter) -> str:
         case "binary":
             return f"decode({sql})"
         case "array":
-            return emit.once([sql], lambda items: _listed(items, kind.part("element"), emit))
+            return emit.once([sql], lambda items: _listed(items, kind.part("element"), emit, plain))
         case "map":
-            return emit.once([sql], lambda value: _mapped(value, kind, emit))
+            return emit.once([sql], lambda value: _mapped(value, kind, emit, plain))
         case "struct":
-            return emit.once([sql], lambda value: _structured(value, kind, emit))
+            return emit.once([sql], lambda value: _structured(value, kind, emit, plain))
     raise UnsupportedPlanError(f"a cast from {kind} to string")
 
 
@@ -72,29 +76,55 @@ def _floating(value: str) -> str:
 
 def _local(value: str) -> str:
     """A time without its zone; a fraction has no zeros at its end."""
-    whole = f"strftime({value}, '%Y-%m-%d %H:%M:%S')"
+    whole = _year_first(value, "%m-%d %H:%M:%S")
     micros = f"microsecond({value}) % 1000000"
     fraction = f"rtrim('.' || lpad(({micros})::VARCHAR, 6, '0'), '0')"
     return f"({whole} || CASE WHEN {micros} = 0 THEN '' ELSE {fraction} END)"
 
 
-def _listed(items: str, kind: Type, emit: Emitter) -> str:
+def _year_first(value: str, rest: str) -> str:
+    """A date or time: a year of more than four digits has a sign, and so has one before 0."""
+    year = f"year({value})"
+    sign = f"CASE WHEN {year} < 0 THEN '-' ELSE '+' END"
+    digits = f"abs({year})::VARCHAR"
+    named = f"{sign} || lpad({digits}, greatest(4, length({digits}))::INTEGER, '0')"
+    return (
+        f"CASE WHEN {year} BETWEEN 0 AND 9999 THEN lpad({year}::VARCHAR, 4, '0') ELSE {named} END "
+        f"|| strftime({value}, '-{rest}')"
+    )
+
+
+def _exponential(value: str, kind: Type) -> str:
+    """A decimal as Java writes it: with an exponent where six zeros follow the point."""
+    unsigned = f"CAST(abs({value}) AS VARCHAR)"
+    digits = f"ltrim(replace({unsigned}, '.', ''), '0')"
+    digits = f"(CASE WHEN {value} = 0 THEN '0' ELSE {digits} END)"
+    mantissa = f"{digits}[1] || CASE WHEN length({digits}) > 1 THEN '.' || {digits}[2:] ELSE '' END"
+    sign = f"CASE WHEN {value} < 0 THEN '-' ELSE '' END"
+    exponent = f"({kind.scale} + 1 - length({digits}))"
+    return (
+        f"CASE WHEN {exponent} > 6 THEN {sign} || {mantissa} || 'E-' || {exponent} "
+        f"ELSE CAST({value} AS VARCHAR) END"
+    )
+
+
+def _listed(items: str, kind: Type, emit: Emitter, plain: bool) -> str:
     name = emit.name("item")
-    each = f"coalesce({written(name, kind, emit)}, 'null')"
+    each = f"coalesce({written(name, kind, emit, plain)}, 'null')"
     return f"('[' || array_to_string(list_transform({items}, lambda {name}: {each}), ', ') || ']')"
 
 
-def _mapped(value: str, kind: Type, emit: Emitter) -> str:
+def _mapped(value: str, kind: Type, emit: Emitter, plain: bool) -> str:
     name = emit.name("entry")
-    key = written(f"{name}.key", kind.part("key"), emit)
-    item = f"coalesce({written(f'{name}.value', kind.part('value'), emit)}, 'null')"
+    key = written(f"{name}.key", kind.part("key"), emit, plain)
+    item = f"coalesce({written(f'{name}.value', kind.part('value'), emit, plain)}, 'null')"
     pairs = f"list_transform(map_entries({value}), lambda {name}: {key} || ' -> ' || {item})"
     return f"('{{' || array_to_string({pairs}, ', ') || '}}')"
 
 
-def _structured(value: str, kind: Type, emit: Emitter) -> str:
+def _structured(value: str, kind: Type, emit: Emitter, plain: bool) -> str:
     parts = (
-        f"coalesce({written(f'struct_extract_at({value}, {i})', part, emit)}, 'null')"
+        f"coalesce({written(f'struct_extract_at({value}, {i})', part, emit, plain)}, 'null')"
         for i, (_, part) in enumerate(kind.parts, 1)
     )
     inner = " || ', ' || ".join(parts) or "''"
@@ -139,9 +169,16 @@ def _fraction(value: str, kind: Type, emit: Emitter) -> str:
     return named
 
 
+_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+
+
 def _decimal_read(value: str, kind: Type, emit: Emitter) -> str:
-    pattern = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-    return _matching(value, pattern, f"TRY_CAST({_trimmed(value)} AS {kind.duckdb})")
+    return _matching(value, _NUMBER, f"TRY_CAST({_trimmed(value)} AS {kind.duckdb})")
+
+
+def is_number(value: str) -> str:
+    """Return whether a text is a number, of however many digits."""
+    return f"regexp_full_match({value}, {text(_BLANK + _NUMBER + _BLANK)})"
 
 
 def _boolean(value: str, kind: Type, emit: Emitter) -> str:

@@ -10,6 +10,7 @@ from aflint.plan.lineage import Coalesced, Node, Union, Unresolved
 from aflint.plan.program import Return
 from aflint.sql import one_task
 from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.expressions.alignment import as_type_of
 from aflint.sql.expressions.orders import direction, sort_key
 from aflint.sql.one_task import Room
 from aflint.sql.plan import Expression, PlanNode
@@ -196,8 +197,12 @@ def _union(node: PlanNode, stage: Stage) -> Relation:
     for child in node.children:
         below = stage.below()
         relation = in_order(below.relation(child), child.output)
-        pairs = zip(columns.items(), child.output, strict=True)
-        items = ", ".join(f"CAST({old.column} AS {kind}) AS {new}" for (new, kind), old in pairs)
+        pairs = zip(node.output, child.output, strict=True)
+        items = ", ".join(
+            f"CAST({below.emit(as_type_of(old, new.json_type))} AS {new.type.duckdb}) "
+            f"AS {new.column}"
+            for new, old in pairs
+        )
         queries.append(f"SELECT {items} FROM ({relation.sql})" if items else relation.sql)
         if below is not stage:
             members.append(below.lineage(str(node), queries[-1], ends=True))

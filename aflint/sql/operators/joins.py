@@ -7,6 +7,7 @@ every task, and shuffled sides lie by the same keys. The rest is DuckDB's.
 from __future__ import annotations
 
 from aflint.sql.errors import UnsupportedPlanError
+from aflint.sql.expressions.alignment import as_type_of
 from aflint.sql.operators.basic import unsorted
 from aflint.sql.operators.exchanges import broadcast, gathered
 from aflint.sql.plan import Expression, PlanNode
@@ -23,14 +24,17 @@ _WORDS = {
 }
 
 
-_LEFT_IN_PARTS = ("Inner", "Cross", "LeftOuter", "LeftSemi", "LeftAnti")
+_LEFT_IN_PARTS = ("Inner", "Cross", "LeftOuter", "LeftSingle", "LeftSemi", "LeftAnti")
 _RIGHT_IN_PARTS = ("Inner", "Cross", "RightOuter")
 """Joins whose rows of that side may be joined part by part with all rows of the other."""
 
 
 def _by_keys(node: PlanNode, stage: Stage) -> str:
     pairs = zip(node.expressions("leftKeys"), node.expressions("rightKeys"), strict=True)
-    return " AND ".join(f"{stage.emit(left)} = {stage.emit(right)}" for left, right in pairs)
+    return " AND ".join(
+        f"{stage.emit(left)} = {stage.emit(as_type_of(right, left.json_type))}"
+        for left, right in pairs
+    )
 
 
 def _condition(node: PlanNode, stage: Stage) -> str:
@@ -48,6 +52,8 @@ def _joined(node: PlanNode, stage: Stage, left: Relation, right: Relation) -> Re
         return _existence(node, left, right, on)
     if node.fields.get("isNullAwareAntiJoin"):
         return _null_aware(node, stage, left, right)
+    if kind == "LeftSingle":
+        return _single(left, right, on)
     word = _WORDS.get(kind)
     if word is None:
         raise UnsupportedPlanError(f"a join of the kind {kind}")
@@ -67,12 +73,21 @@ def _existence(node: PlanNode, left: Relation, right: Relation, on: str) -> Rela
     return Relation(f"SELECT l.*, {exists} AS {marked.column} FROM ({left.sql}) l", columns)
 
 
+def _single(left: Relation, right: Relation, on: str) -> Relation:
+    """The left rows, each with its only match, if it has one; two are an error."""
+    match = ", ".join(f"{name} := r.{name}" for name in right.columns)
+    found = f"(SELECT struct_pack({match}) FROM ({right.sql}) r WHERE {on}) AS single"
+    items = ", ".join(f"single.{name} AS {name}" for name in right.columns)
+    sql = f"SELECT * EXCLUDE (single), {items} FROM (SELECT l.*, {found} FROM ({left.sql}) l)"
+    return Relation(sql, {**left.columns, **right.columns})
+
+
 def _null_aware(node: PlanNode, stage: Stage, left: Relation, right: Relation) -> Relation:
     """NOT IN: no row is left where the right side has NULL, nor one whose own key is NULL, unless
     the right side has no rows.
     """
     (key,), (other,) = node.expressions("leftKeys"), node.expressions("rightKeys")
-    keys = f"SELECT {stage.emit(other)} FROM ({right.sql}) r"
+    keys = f"SELECT {stage.emit(as_type_of(other, key.json_type))} FROM ({right.sql}) r"
     sql = f"SELECT * FROM ({left.sql}) l WHERE {stage.emit(key)} NOT IN ({keys})"
     return Relation(sql, left.columns)
 
