@@ -15,6 +15,9 @@ HASHES = "aflint_hash_"
 TEXTS = "aflint_text_"
 """What the names of the functions of `text_functions` begin with."""
 
+ZONE = "aflint_zone"
+"""The function that gives DuckDB's name of a time zone that Java knows, and NULL for others."""
+
 
 def register(connection: Any, query: str) -> None:
     """Have the functions that a query calls known to the database."""
@@ -27,6 +30,8 @@ def register(connection: Any, query: str) -> None:
         functions = functions | _hashes()
     if TEXTS in query:
         functions = functions | _texts()
+    if ZONE in query and ZONE not in _known:
+        functions = functions | {ZONE: (_of_nothing(_zone(connection)), [_TEXT], _TEXT)}
     for name, (function, arguments, result) in functions.items():
         if name in query and name not in _known:
             # What is given NULL gives it; but a function may make it of something else, too
@@ -58,6 +63,19 @@ def _texts() -> dict[str, tuple[Any, list[Any], Any]]:
             (texts.parse_url_key, [_TEXT, _TEXT, _TEXT, "BOOLEAN"], _TEXT),
         )
     }
+
+
+def _zone(connection: Any) -> Callable[[str], str | None]:
+    from aflint.sql.text_functions import SHORT_ZONES
+
+    found = connection.execute("SELECT name FROM pg_timezone_names()").fetchall()
+    names = frozenset(name for (name,) in found)
+
+    def zone(text: str) -> str | None:
+        name = SHORT_ZONES.get(text, text)
+        return name if name in names else None
+
+    return zone
 
 
 def _of_nothing(function: Callable[..., Any]) -> Callable[..., Any]:

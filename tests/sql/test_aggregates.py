@@ -50,6 +50,7 @@ ORDERED = (
     "listagg(u, '-') WITHIN GROUP (ORDER BY u)",
     "listagg(u) WITHIN GROUP (ORDER BY u DESC)",
     "listagg(bin, X'0042') WITHIN GROUP (ORDER BY bin DESC)",
+    "listagg(u) WITHIN GROUP (ORDER BY i DESC NULLS LAST, id)",
 )  # which Spark itself does not plan beside distinct ones
 
 
@@ -57,8 +58,6 @@ ORDERED = (
 def test_texts_are_joined_in_order(edges: Differential, source: str) -> None:
     items = ", ".join(f"{call} AS a{i}" for i, call in enumerate(ORDERED))
     edges.check(SOURCES[source].format(items))
-    error = edges.refused("SELECT listagg(u) WITHIN GROUP (ORDER BY i) FROM t")
-    assert "in the order of another value" in str(error)
 
 
 def test_moments_have_sparks_own_digits(edges: Differential) -> None:

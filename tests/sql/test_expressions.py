@@ -73,6 +73,19 @@ ROWS = {
     "collections": ("st.x", "struct(i, t)", "named_struct('a', i, 'b', d)", "array(i, j)"),
 }  # fmt: skip
 
+_MOMENTS = (
+    "array('2020-01-01T', '2020-01-01 24:00:00', '2020-06-01 10:11+01:00', '2020-06-01 1:2:3-08', "
+    "'2020-06-01 1:2:3-0800', '2020-06-01 10:11:12 +01:02:03', '2020-06-01 10:11:12+19:00', "
+    "'2020-06-01 10:11:12 UT+3', "
+    "'2020-06-01 10:11:12.5 PST', '2020-06-01 10:11:12 EST', '2020-06-01 10:11:12 CET', '2020-1', "
+    "'2020-06-01 10:11:12 Etc/GMT+5', '2020-06-01 10:11:12 No/Where', '2020-06-01 10:11:12 UTC+1', "
+    "'2020-06-01 10:11:12 europe/paris', '2020-06-01 10:11:12z', '2020-06-01 10:11:12.1234567Z')"
+)
+ROWS["moments in texts"] = (
+    f"transform({_MOMENTS}, x -> cast(try_cast(concat(x, left(u, 0)) AS timestamp) AS string))",
+    f"transform({_MOMENTS}, x -> cast(try_cast(concat(x, left(u, 0)) AS timestamp_ntz) AS string))",
+)
+
 FAILS = {
     "arithmetic": (
         "1 / (i - i)",

@@ -265,7 +265,7 @@ def _binary(expression: Expression, emit: Emitter) -> str:
 RULES: dict[str, Rule] = {
     "Exp": _exponential,
     # Near to zero most digits of exp(x) - 1 and of ln(1 + x) would be lost
-    "Expm1": "CASE WHEN {0} < -40 THEN -1 ELSE 2 * sinh({0} / 2) * exp({0} / 2) END",
+    "Expm1": "CASE WHEN abs({0}) < 0.5 THEN 2 * sinh({0} / 2) * exp({0} / 2) ELSE exp({0}) - 1 END",
     "Floor": _whole("floor"),
     "Ceil": _whole("ceil"),
     "Round": _rounded,

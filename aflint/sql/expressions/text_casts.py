@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.datetime_patterns import read, shifted, zoned
 from aflint.sql.expressions.emitter import Emitter, failing
+from aflint.sql.python_functions import ZONE
 from aflint.sql.types import Type, text
 
 _BLANK = r"[\x00-\x20]*"
@@ -204,43 +205,51 @@ def _date(value: str, kind: Type, emit: Emitter) -> str:
     return _matching(value, f"(?:{whole}|{tail})", made)
 
 
-_TIME = r"[ T]([0-9]{1,2})(?::([0-9]{1,2})(?::([0-9]{1,2})(?:\.([0-9]{0,9}))?)?)?"
-_ZONE = r" *(Z|UTC|GMT|(?:UTC|GMT)?[+-][0-9]{1,2}(?::[0-9]{1,2})?|[A-Za-z]+/[A-Za-z_/]+)?"
+_OFFSET = r"(?:UTC|GMT|UT)?[+-](?:[0-9]{1,2}(?::[0-9]{1,2}(?::[0-9]{2})?)?|[0-9]{4}|[0-9]{6})"
+_ZONE = rf" *({_OFFSET}|[A-Za-z][A-Za-z0-9_/+-]*)?"
+_SECONDS = r"([0-9]{1,2})(?:\.([0-9]{0,9}))?"
+_TIME = rf"[ T]([0-9]{{1,2}})(?::([0-9]{{1,2}})(?::{_SECONDS})?)?"
+_ZONED = rf"[ T]([0-9]{{1,2}})(?::([0-9]{{1,2}})(?::{_SECONDS}{_ZONE})?)?"  # behind seconds only
 
 
 def _timestamp(value: str, kind: Type, emit: Emitter) -> str:
-    pattern = _DATE + "(?:" + _TIME + _ZONE + ")?"
+    pattern = _DATE + "(?:" + _ZONED + ")?"
     year, month, day = (_part(value, pattern, i, "1") for i in (1, 2, 3))
     hour, minute, second = (_part(value, pattern, i, "0") for i in (4, 5, 6))
     micros = (
         f"TRY_CAST(rpad(regexp_extract({value}, {text('^' + _BLANK + pattern)}, 7), 6, '0')[1:6] "
         "AS BIGINT)"
     )
-    zone = f"regexp_extract({value}, {text('^' + _BLANK + pattern)}, 8)"
+    zone = f"regexp_extract({value}, {text('^' + _BLANK + pattern + _BLANK + '$')}, 8)"
+    hour = f"CASE WHEN {hour} < 24 THEN {hour} END"  # midnight is 0, and not 24 as in DuckDB
     local = (
         f"(TRY(make_timestamp({year}, {month}, {day}, {hour}, {minute}, {second}::DOUBLE)) "
         f"+ to_microseconds(coalesce({micros}, 0)))"
     )
-    whole = r"[+-]?[0-9]{4,7}(-[0-9]{1,2}(-[0-9]{1,2}(" + _TIME + _ZONE + r"|[ T])?)?)?"
-    made = local
-    if kind.name == "timestamp":
-        made = emit.once([zone], lambda name: _in_zone(local, name, emit))
+    whole = r"[+-]?[0-9]{4,7}(-[0-9]{1,2}(-[0-9]{1,2}(" + _ZONED + r")?)?)?"
+    made = emit.once([zone], lambda name: _in_zone(local, name, emit))
+    if kind.name != "timestamp":  # a zone does not count, but there must be one by that name
+        made = f"CASE WHEN {zone} = '' OR ({made}) IS NOT NULL THEN {local} END"
     day_only = _matching(value, r"T?[0-9]{1,2}:[0-9]{1,2}.*", "true")
     today = "aflint does not read a time without a date, which would be today's."
     return failing(day_only, "UNSUPPORTED_FEATURE", today, _matching(value, whole, made))
 
 
 def _in_zone(local: str, zone: str, emit: Emitter) -> str:
-    offset = r"^(UTC|GMT)?([+-])([0-9]{1,2})(?::([0-9]{1,2}))?$"
-    hours = f"TRY_CAST(regexp_extract({zone}, '{offset}', 3) AS BIGINT)"
-    minutes = f"coalesce(TRY_CAST(nullif(regexp_extract({zone}, '{offset}', 4), '') AS BIGINT), 0)"
+    offset = r"^(UTC|GMT|UT)?([+-])([0-9]{1,2})(?::?([0-9]{1,2}))?(?::?([0-9]{2}))?$"
+    hours, minutes, seconds = (
+        f"coalesce(TRY_CAST(nullif(regexp_extract({zone}, '{offset}', {i}), '') AS BIGINT), 0)"
+        for i in (3, 4, 5)
+    )
     sign = f"CASE regexp_extract({zone}, '{offset}', 2) WHEN '-' THEN 1 ELSE -1 END"
-    moved = f"{local} + to_minutes({sign} * ({hours} * 60 + {minutes}))"
+    distance = f"({hours} * 3600 + {minutes} * 60 + {seconds})"
+    within = f"{distance} <= 64800 AND {minutes} < 60 AND {seconds} < 60"  # of Java's offsets
+    moved = f"CASE WHEN {within} THEN {local} + to_seconds({sign} * {distance}) END"
     return (
         f"CASE WHEN {zone} = '' THEN {zoned(local, text(emit.time_zone), emit)} "
         f"WHEN {zone} IN ('Z', 'UTC', 'GMT') THEN timezone('UTC', {local}) "
         f"WHEN regexp_matches({zone}, '{offset}') THEN timezone('UTC', {moved}) "
-        f"ELSE timezone(CASE WHEN contains({zone}, '/') THEN {zone} ELSE 'UTC' END, {local}) END"
+        f"ELSE timezone({ZONE}({zone}), {local}) END"
     )
 
 

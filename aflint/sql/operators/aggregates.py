@@ -144,8 +144,7 @@ class _Call:
             if len(parts) > self.width:  # see `buffers`
                 held = [f"{self.places[0]}.p{i}" for i in range(len(parts))]
             return [part.merged(function, held) for part in parts]
-        given = [each for each in function.children if each.kind != "SortOrder"]
-        arguments = self.rule.arguments(function, stage.emit.all(given))
+        arguments = self.rule.arguments(function, stage.emit.all(list(function.children)))
         chosen = self.call.fields["filter"]
         condition = stage.emit(chosen) if chosen is not None else ""
         return [part.updated(function, arguments, condition) for part in parts]
