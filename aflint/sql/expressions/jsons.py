@@ -28,9 +28,14 @@ def strict(value: str, words: bool = False, last: bool = False) -> str:
     """
     good = f"json_valid({value}) AND NOT regexp_matches({value}, {text(_LENIENT)})"
     if last:
-        good += f" AND len(json_keys({value})) = list_unique(json_keys({value}))"
+        good += f" AND NOT {_repeats(value)}"
     called = f"{STRICT_JSON}({value}, {str(words).lower()}, {str(last).lower()})"
     return f"CASE WHEN {good} THEN {value} ELSE {called} END"
+
+
+def _repeats(value: str) -> str:
+    """Return the condition that an object has several values of one name."""
+    return f"list_transform([json_keys({value})], lambda names: len(names) > list_unique(names))[1]"
 
 
 _LENIENT = r"(?i),\s*[}\]]|(^|[:\[,])\s*[+-]?(nan|inf)"
@@ -175,9 +180,8 @@ def _with_last(node: str, kind: Type, emit: Emitter) -> str:
         return node
 
     def write(node: str) -> str:
-        repeats = f"len(json_keys({node})) > list_unique(json_keys({node}))"
         again = f"CAST({STRICT_JSON}({node}::VARCHAR, true, true) AS JSON)"
-        return f"CASE WHEN {repeats} THEN {again} ELSE {node} END"
+        return f"CASE WHEN {_repeats(node)} THEN {again} ELSE {node} END"
 
     return emit.once([node], write)
 
