@@ -135,6 +135,17 @@ def analysis_exception(message: str) -> spark_errors.AnalysisException:
     return spark_errors.AnalysisException(message, message[1 : message.index("]")])
 
 
+def unset_setting(key: str) -> Exception:
+    """Return Spark's error for a setting that is not set."""
+    kind = _both(AflintError, getattr(spark_errors, "SparkNoSuchElementException", None))
+    error: AflintSparkError = kind(
+        f'[SQL_CONF_NOT_FOUND] The SQL config "{key}" cannot be found. Please verify that the '
+        "config exists. SQLSTATE: 42K0I"
+    )
+    error._errorClass = "SQL_CONF_NOT_FOUND"
+    return error
+
+
 _QUERIES: Mapping[str, Any] = {
     "CAST_INVALID_INPUT": spark_errors.NumberFormatException,
     "ARITHMETIC_OVERFLOW": spark_errors.ArithmeticException,

@@ -37,10 +37,17 @@ def parse_ddl(context: Any, text: str) -> Any:
     return _parse_datatype_json_string(planner_of(context).jvm.PythonSQLUtils.ddlToJson(text))
 
 
+def to_ddl(context: Any, schema: Any) -> str:
+    """Return a schema as DDL."""
+    text: str = planner_of(context).jvm.PythonSQLUtils.jsonToDDL(schema.json())
+    return text
+
+
 def install_functions() -> None:
     """Have PySpark's user-defined functions known to aflint's planner."""
     from pyspark.sql import udf
 
     udf._wrap_function = wrap_function
     names.SparkContext._parse_ddl = parse_ddl
+    names.SparkContext._to_ddl = to_ddl
     names.SparkContext._serialize_to_jvm = send_to_jvm(names.SparkContext._serialize_to_jvm)

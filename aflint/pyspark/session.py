@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.errors import IllegalArgumentException, PySparkTypeError
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.conf import RuntimeConfig
 from pyspark.sql.udf import UserDefinedFunction
 from pyspark.sql.udtf import UserDefinedTableFunction
 
 from aflint.pyspark import names, planner
-from aflint.pyspark.errors import AflintSparkError
+from aflint.pyspark.errors import AflintSparkError, unset_setting
 from aflint.pyspark.frame import RowsFrame
 from aflint.pyspark.reading import RowsReader
 from aflint.pyspark.refusals import NoJvm, refuse, refused_here, unsupported_sql
@@ -70,7 +71,15 @@ class RuntimeSettings:
                 planned.set(key, value)
 
     def get(self, key: str, *default: Any) -> Any:
-        """Return a setting. Raises PySparkRuntimeError where it is not set and has no default."""
+        """Return a setting.
+
+        Raises PySparkTypeError where its name or default is no text, and PySparkRuntimeError, as
+        Spark's error for it, where it is not set and has no default.
+        """
+        _check_text(key, "key")
+        for given in default:
+            if given is not None:
+                _check_text(given, "default")
         if self._planned is not None and key.startswith("spark.sql."):
             return self._planned.get(key, *default)
         found = self._values.get(key, self._context.getConf().get(key, _DEFAULTS.get(key)))
@@ -80,10 +89,18 @@ class RuntimeSettings:
             return default[0]
         if key.startswith("spark.sql.") and planner.available():  # Spark's own default, or error
             return planner.planner_of(self._context).session.conf().get(key)
-        raise AflintSparkError(f"[SQL_CONF_NOT_FOUND] The configuration {key} is not set")
+        raise unset_setting(key)
 
     def set(self, key: str, value: Any) -> None:
-        """Set a setting."""
+        """Set a setting.
+
+        Raises IllegalArgumentException for None, PySparkTypeError for what is no text, number or
+        truth value.
+        """
+        if value is None:
+            raise IllegalArgumentException(f"The value of {key} cannot be null.")
+        if not isinstance(value, str | int | float):
+            raise _unexpected("value", "str, int or bool", value)
         text = value if isinstance(value, str) else str(value).lower()
         self._values[key] = text
         if self._planned is not None and key.startswith("spark.sql."):
@@ -106,12 +123,26 @@ class RuntimeSettings:
 
     def isModifiable(self, key: str) -> bool:
         """Say whether setting it now has an effect."""
+        _check_text(key, "key")
+        if self._planned is not None:
+            modifiable: bool = self._planned.isModifiable(key)
+            return modifiable
         return key.startswith("spark.sql.")
 
     @property
     def getAll(self) -> dict[str, str]:
         """Return all settings."""
         return {**dict(self._context.getConf().getAll()), **self._values}
+
+
+def _check_text(value: Any, name: str) -> None:
+    if not isinstance(value, str):
+        raise _unexpected(name, "str", value)
+
+
+def _unexpected(name: str, expected: str, value: Any) -> PySparkTypeError:
+    parts = {"arg_name": name, "expected_type": expected, "arg_type": type(value).__name__}
+    return PySparkTypeError(None, "NOT_EXPECTED_TYPE", parts)
 
 
 class _SqlSettings:
@@ -228,17 +259,15 @@ class Session:
     ) -> Any:
         from pyspark.sql.types import DataType
 
-        if isinstance(data, RowsFrame):
-            raise TypeError("data is a DataFrame already")
+        if isinstance(data, DataFrame):
+            parts = {"arg_name": "data", "arg_type": "DataFrame"}
+            raise PySparkTypeError(None, "INVALID_TYPE", parts)
         if isinstance(schema, str):
             schema = parse_schema(schema)
         elif isinstance(schema, list | tuple):
             schema = list(schema)  # PySpark's code adds the names of columns that have none
         elif schema is not None and not isinstance(schema, DataType):
-            raise TypeError(
-                "[NOT_EXPECTED_TYPE] Argument `schema` should be list, None or StructType, got "
-                f"{type(schema).__name__}."
-            )
+            raise _unexpected("schema", "list, None or StructType", schema)
         if planner.available() and _is_table(data):
             from aflint.pyspark.tables import frame_of_table
 

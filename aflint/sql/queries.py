@@ -13,7 +13,7 @@ from aflint.sql import one_task
 from aflint.sql.operators.basic import limited
 from aflint.sql.plan import PlanNode
 from aflint.sql.results import Named, row_count
-from aflint.sql.stages import Compiler, Settings, Stage, all_batches, in_order
+from aflint.sql.stages import Compiler, Settings, Stage, all_batches, in_order, last_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ def compiled(plan: PlanNode, runner: JobRunner, settings: Settings) -> Query:
     alone = one_task.fits(plan, settings.room)
     threads = one_task.threads_for(plan, settings.room.threads) if alone else 1
     compiler = Compiler.of(plan, runner, settings, one_task.reused(plan), threads)
+    compiler.last = last_step(plan)
     if plan.kind != "CollectLimitExec":
         return Query(compiler.lineage(plan, alone), _names(plan), plan.info)
     limit, offset = plan.fields["limit"], plan.fields.get("offset", 0)

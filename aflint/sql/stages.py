@@ -110,6 +110,10 @@ class Compiler:
     adaptive: Adaptive | None = None
     partitions: int | None = None
     """How many each shuffle has, in place of the number in the plan."""
+    last: int = -1
+    """The step whose rows are the result's, by its number, where they are to come in an order that
+    does not depend on threads: see `last_step`.
+    """
     _exchanges: dict[int, Exchanged] = field(default_factory=dict)
     _adapted: dict[int, Node] = field(default_factory=dict)
 
@@ -195,6 +199,16 @@ class Compiler:
         """Return an RDD of payloads, one partition for each list."""
         blobs = (self.runner.programs.blob(pack_block(split)) for split in splits)
         return Source(name=name, splits=tuple(DataSplit((blob,)) for blob in blobs))
+
+
+def last_step(plan: PlanNode) -> int:
+    """Return the number of the last step of a plan that groups rows or puts them beside others, if
+    what is above it leaves them as they come. Spark sorts rows for it, and so do functions of
+    Python's: where nothing is said of the order of a result, it is that of the keys.
+    """
+    while plan.kind in ("ProjectExec", "FilterExec", "CollectLimitExec"):
+        plan = plan.child
+    return plan.id
 
 
 _FIXED = ("REPARTITION_BY_NUM", "REQUIRED_BY_STATEFUL_OPERATOR")
@@ -312,6 +326,11 @@ class Stage:
     def keep(self, start: int, end: int | None = None) -> None:
         """Have the inputs from one place to another read by whole partitions."""
         self.splittable -= set(range(start, len(self.inputs) if end is None else end))
+
+    def settled(self, node: PlanNode, orders: list[str]) -> str:
+        """Return the ORDER BY of a step's rows if it is the last one, or nothing."""
+        wanted = orders and node.id == self.compiler.last
+        return f" ORDER BY {', '.join(orders)}" if wanted else ""
 
     def name(self, prefix: str) -> str:
         """Return a name that nothing else in the stage's query has."""

@@ -332,7 +332,7 @@ def _place_by_hash(cursor: Any, query: str, placing: Placing) -> None:
 
 
 def _by_range(placing: Placing) -> str:
-    """Return the SQL of a row's place: behind all bounds that are not greater than its key."""
+    """Return the SQL of a row's place: behind all bounds that are less than its key."""
     key, bounds = quoted(placing.keys[0][0]), placing.bounds
 
     def among(first: int, last: int) -> str:
@@ -341,7 +341,7 @@ def _by_range(placing: Placing) -> str:
         middle = (first + last) // 2
         below, above = among(first, middle), among(middle + 1, last)
         bound = f"from_hex('{bounds[middle].hex()}')"
-        return f"CASE WHEN {key} < {bound} THEN {below} ELSE {above} END"
+        return f"CASE WHEN {key} <= {bound} THEN {below} ELSE {above} END"
 
     return among(0, len(bounds))
 

@@ -10,7 +10,7 @@ pytest.importorskip("duckdb", reason="needs aflint[sql]")
 if int(pytest.importorskip("pyspark").__version__.split(".")[0]) < 4:
     pytest.skip("DataFrames need PySpark 4", allow_module_level=True)
 
-from pyspark.sql import Row
+from pyspark.sql import Row, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DoubleType, UserDefinedType
 
@@ -141,3 +141,61 @@ def test_a_program_reaches_classes_of_the_planners_jvm(spark: Any, sc: Any) -> N
     with QuietTest(sc):
         assert logger.getLevel().toString() == "FATAL"
     assert logger.getLevel().toString() == before
+
+
+def test_without_an_order_groups_and_windows_come_in_that_of_their_keys(spark: Any) -> None:
+    rows = spark.createDataFrame([(i * 7 % 10, i) for i in range(40)], "k int, n int")
+    groups = rows.groupBy("k").agg(F.count("*").alias("c"))
+    assert groups.collect() == [Row(k=k, c=4) for k in range(10)]
+    assert [row.k for row in rows.select("k").distinct().collect()] == list(range(10))
+    assert [row.k for row in groups.select("k").take(3)] == [0, 1, 2]
+    assert rows.selectExpr("k", "sum(n) OVER (PARTITION BY k) AS s", "n").collect() == [
+        Row(k=k, s=sum(members), n=n)
+        for k in range(10)
+        for members in [[i for i in range(40) if i * 7 % 10 == k]]
+        for n in members
+    ]
+
+
+def test_functions_of_groups_give_rows_in_the_order_of_aggregates(spark: Any) -> None:
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("pandas")
+    rows = spark.createDataFrame([(i * 7 % 10, float(i)) for i in range(40)], "k int, n double")
+    mean = F.pandas_udf(lambda values: values.mean(), "double", F.PandasUDFType.GROUPED_AGG)
+    ours, theirs = (rows.groupBy("k").agg(f("n").alias("m")) for f in (F.mean, mean))
+    assert ours.collect() == theirs.collect()
+    over = Window.partitionBy("k")
+    ours, theirs = (rows.withColumn("m", f("n").over(over)) for f in (F.mean, mean))
+    assert ours.collect() == theirs.collect()
+
+
+def test_ranges_of_few_rows_have_the_bounds_that_spark_finds(spark: Any) -> None:
+    rows = spark.createDataFrame([("Bob", 27), ("Alice", 10), ("Bob", 10)], "name string, age int")
+    placed = rows.repartitionByRange(2, "name", "age").rdd.glom().collect()
+    assert [[row.age for row in part] for part in placed] == [[10, 10], [27]]
+    assert spark.range(10).repartitionByRange(3, "id").rdd.glom().map(len).collect() == [4, 3, 3]
+
+
+def test_settings_are_checked_as_spark_checks_them(spark: Any) -> None:
+    from pyspark.errors import (
+        IllegalArgumentException,
+        PySparkTypeError,
+        SparkNoSuchElementException,
+    )
+
+    with pytest.raises(SparkNoSuchElementException, match="SQL_CONF_NOT_FOUND"):
+        spark.conf.get("not.set")
+    with pytest.raises(IllegalArgumentException):
+        spark.conf.set("some", None)
+    for wrong in (
+        lambda: spark.conf.get("some", 1),
+        lambda: spark.conf.isModifiable(123),
+        lambda: spark.createDataFrame(spark.range(1)),
+        lambda: spark.createDataFrame([(1,)], 1),
+    ):
+        with pytest.raises(PySparkTypeError):
+            wrong()
+
+
+def test_a_schema_is_written_as_ddl(spark: Any) -> None:
+    assert spark.range(1).schema.toDDL() == "id BIGINT NOT NULL"

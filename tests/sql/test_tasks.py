@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -115,7 +115,7 @@ def test_an_error_of_the_query_has_sparks_class(task: TaskContext, query: str) -
 
 def test_bounds_part_weighted_keys_evenly_and_never_one_key() -> None:
     even = [(bytes([i]), 1.0) for i in range(100)]
-    assert [bound[0] for bound in bounds_of(even, 4)] == [25, 50, 75]
+    assert [bound[0] for bound in bounds_of(even, 4)] == [24, 49, 74]
     assert bounds_of([(b"a", 5.0)] * 9, 3) == (b"a",)
     assert bounds_of([], 3) == ()
     heavy = [(b"a", 1.0), (b"b", 98.0), (b"c", 1.0)]
@@ -163,7 +163,7 @@ def test_rows_are_the_same_however_many_places_there_are(
 
 
 @pytest.mark.parametrize("count", [1, 5, 40])
-def test_rows_go_behind_all_bounds_that_are_not_greater(task: TaskContext, count: int) -> None:
+def test_rows_go_behind_all_bounds_that_are_less(task: TaskContext, count: int) -> None:
     bounds = tuple(bytes([i * 200 // count]) for i in range(count))
     stage = StageTask(
         "SELECT range AS c1, unhex(hex(range::UTINYINT)) AS sort_key FROM range(256)",
@@ -171,7 +171,7 @@ def test_rows_go_behind_all_bounds_that_are_not_greater(task: TaskContext, count
         Placing(count + 1, ("c1",), "range", (("sort_key", Type("binary")),), bounds),
     )
     placed = [(row[0], place) for place, batch in stage(0, iter(())) for row in _rows([batch])]
-    assert sorted(placed) == [(i, bisect_right(bounds, bytes([i]))) for i in range(256)]
+    assert sorted(placed) == [(i, bisect_left(bounds, bytes([i]))) for i in range(256)]
 
 
 def test_places_that_are_computed_a_part_at_a_time_are_the_same(

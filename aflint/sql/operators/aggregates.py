@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.aggregates import rule_of
+from aflint.sql.expressions.orders import comparable
 from aflint.sql.expressions.parts import Aggregate
 from aflint.sql.operators.basic import selected, unsorted
 from aflint.sql.plan import Expression, PlanNode
@@ -38,9 +39,17 @@ def _aggregate(node: PlanNode, stage: Stage) -> Relation:
         attributes = attributes[len(made) :]
     if not items:
         items, columns = ["count(*) AS nothing"], {"nothing": "BIGINT"}
-    groups = f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))}" if keys else ""
+    groups = _group_by(keys) + (stage.settled(node, _orders(keys)) if ends else "")
     grouped = Relation(f"SELECT {', '.join(items)} FROM ({child.sql}){groups}", columns)
     return selected(results, f"FROM ({grouped.sql})", stage.emit) if ends else grouped
+
+
+def _group_by(keys: list[Expression]) -> str:
+    return f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))}" if keys else ""
+
+
+def _orders(keys: list[Expression]) -> list[str]:
+    return [f"{comparable(key.column, key.type)} NULLS FIRST" for key in keys]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,8 @@ def _complete(node: PlanNode, begun: _Begun, stage: Stage) -> Relation:
     ended = (*node.expressions("groupingExpressions"), *node.expressions("aggregateAttributes"))
     pairs = zip(ended, groups.columns, strict=True)
     named = ", ".join(f"{column} AS {each.column}" for each, column in pairs)
-    source = f"FROM (SELECT {named or '*'} FROM ({groups.sql}))"
+    order = stage.settled(node, _orders(node.expressions("groupingExpressions")))
+    source = f"FROM (SELECT {named or '*'} FROM ({groups.sql}){order})"
     return selected(node.expressions("resultExpressions"), source, stage.emit)
 
 
@@ -96,8 +106,7 @@ def _groups(partial: PlanNode, stage: Stage) -> Relation:
     columns = {f"g{place}": kind for place, (_, kind) in enumerate(made)}
     typed = zip(made, columns, strict=True)
     items = ", ".join(f"CAST({sql} AS {kind}) AS {name}" for (sql, kind), name in typed)
-    groups = f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))}" if keys else ""
-    return Relation(f"SELECT {items} FROM ({child.sql}){groups}", columns)
+    return Relation(f"SELECT {items} FROM ({child.sql}){_group_by(keys)}", columns)
 
 
 def _read_buffers(calls: list[_Call], child: Relation, output: tuple[Expression, ...]) -> None:

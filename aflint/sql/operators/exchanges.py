@@ -139,16 +139,18 @@ def weighted_keys(
 
 
 def bounds_of(weighted: list[tuple[bytes, float]], partitions: int) -> tuple[bytes, ...]:
-    """Return at most `partitions` - 1 keys that part the rows evenly, ascending."""
+    """Return at most `partitions` - 1 keys that part the rows evenly, ascending, each the last of
+    its part: those that Spark's RangePartitioner finds.
+    """
     weighted = sorted(weighted)
     step = sum(weight for _, weight in weighted) / partitions
     bounds: list[bytes] = []
-    passed = 0.0
+    passed, due = 0.0, step
     for key, weight in weighted:
         passed += weight
-        due = len(bounds) < partitions - 1 and passed > step * (len(bounds) + 1)
-        if due and (not bounds or key > bounds[-1]):
+        if len(bounds) < partitions - 1 and passed >= due and (not bounds or key > bounds[-1]):
             bounds.append(key)
+            due += step
     return tuple(bounds)
 
 
