@@ -102,9 +102,9 @@ class RuntimeSettings:
         if not isinstance(value, str | int | float):
             raise _unexpected("value", "str, int or bool", value)
         text = value if isinstance(value, str) else str(value).lower()
+        if self._planned is not None and not key.startswith("spark.aflint."):
+            self._planned.set(key, text)  # which raises for what cannot be set any more
         self._values[key] = text
-        if self._planned is not None and key.startswith("spark.sql."):
-            self._planned.set(key, text)
 
     def update(self, options: Mapping[str, Any]) -> None:
         """Set those of some settings that can be set now, as `getOrCreate` does where a session
@@ -366,11 +366,13 @@ def _local_rows(session: Any, data: list[Any], schema: Any) -> tuple[Any, Iterat
 
     if schema is None or isinstance(schema, list):
         struct = session._inferSchemaFromList(data, names=schema)
+        convert = _create_converter(struct)  # by the names that records have
         for place, name in enumerate(schema or ()):
             struct.fields[place].name = struct.names[place] = name
     else:
         struct = schema
-    internal = map(struct.toInternal, map(_create_converter(struct), data))
+        convert = _create_converter(struct)
+    internal = map(struct.toInternal, list(map(convert, data)))
     return struct, kept_rows(struct, internal)
 
 

@@ -347,6 +347,8 @@ public class PlanReader {
     org.apache.hadoop.conf.Configuration conf =
         session.sessionState().newHadoopConfWithOptions(command.options());
     org.apache.hadoop.fs.Path path = command.outputPath();
+    org.apache.spark.sql.util.SchemaUtils.checkColumnNameDuplication(
+        command.outputColumnNames(), session.sessionState().conf().caseSensitiveAnalysis());
     fields.put("path", path.getFileSystem(conf).makeQualified(path).toString());
     fields.put("mode", command.mode().toString());
     fields.put("dynamic", command.dynamicPartitionOverwrite());

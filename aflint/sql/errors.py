@@ -79,7 +79,6 @@ _CLASSES = (
         "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER",
     ),
     (r"Failed to read file|decompression failure", "FAILED_READ_FILE.NO_HINT"),
-    (r"More than one row returned by a subquery", "SCALAR_SUBQUERY_TOO_MANY_ROWS"),
     # Of decimals: their digits are integers of 128 bits
     (
         r"Overflow in \w+ of (DECIMAL|U?INT128)|Type UINT128 with value"
@@ -96,11 +95,19 @@ _CLASSES = (
 )
 
 
+_TOO_MANY_ROWS = (
+    "[SCALAR_SUBQUERY_TOO_MANY_ROWS] More than one row returned by a subquery used as an "
+    "expression. SQLSTATE: 21000"
+)
+
+
 def explained(message: str) -> QueryError:
     """Return the error for what DuckDB has said."""
     own = re.search(r"\[[A-Z_.]+\] .*", message, re.DOTALL)
     if own:  # one of Spark's own, which the query was written to raise
         return QueryError(own[0])
+    if "More than one row returned by a subquery" in message:
+        return QueryError(_TOO_MANY_ROWS)
     for pattern, name in _CLASSES:
         if re.search(pattern, message):
             return QueryError(f"[{name}] {message}")

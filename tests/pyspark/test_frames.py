@@ -199,3 +199,32 @@ def test_settings_are_checked_as_spark_checks_them(spark: Any) -> None:
 
 def test_a_schema_is_written_as_ddl(spark: Any) -> None:
     assert spark.range(1).schema.toDDL() == "id BIGINT NOT NULL"
+
+
+def test_records_are_read_by_their_own_names_before_columns_are_renamed(spark: Any) -> None:
+    for made in (
+        spark.createDataFrame([{"a": 1, "b": 2}], ["b", "a"]),
+        spark.createDataFrame([Row(a=1, b=2)], ["b", "a"]),
+    ):
+        assert made.collect() == [Row(b=1, a=2)]
+        assert {"a", "b"} <= set(dir(made))
+
+
+def test_columns_of_one_name_are_not_written(spark: Any, tmp_path: Any) -> None:
+    from pyspark.errors import AnalysisException
+
+    for query in ("select 1 as a, 2 as a", "select 1 as a, 2 as A"):
+        with pytest.raises(AnalysisException, match="COLUMN_ALREADY_EXISTS"):
+            spark.sql(query).write.csv(f"{tmp_path}/twice")
+    assert not (tmp_path / "twice").exists()
+
+
+def test_settings_of_the_engine_cannot_be_set_any_more(spark: Any) -> None:
+    from pyspark.errors import AnalysisException
+
+    assert spark.sql("select 1").count() == 1
+    with pytest.raises(AnalysisException, match="CANNOT_MODIFY_CONFIG"):
+        spark.conf.set("spark.executor.cores", 2)
+    assert spark.conf.get("spark.executor.cores", "unset") == "unset"
+    spark.conf.set("of.mine", True)
+    assert spark.conf.get("of.mine") == "true"
