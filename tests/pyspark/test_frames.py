@@ -187,14 +187,14 @@ def test_settings_are_checked_as_spark_checks_them(spark: Any) -> None:
         spark.conf.get("not.set")
     with pytest.raises(IllegalArgumentException):
         spark.conf.set("some", None)
-    for wrong in (
-        lambda: spark.conf.get("some", 1),
-        lambda: spark.conf.isModifiable(123),
-        lambda: spark.createDataFrame(spark.range(1)),
-        lambda: spark.createDataFrame([(1,)], 1),
+    for ask, arguments in (
+        (spark.conf.get, ("some", 1)),
+        (spark.conf.isModifiable, (123,)),
+        (spark.createDataFrame, (spark.range(1),)),
+        (spark.createDataFrame, ([(1,)], 1)),
     ):
         with pytest.raises(PySparkTypeError):
-            wrong()
+            ask(*arguments)
 
 
 def test_a_schema_is_written_as_ddl(spark: Any) -> None:
@@ -228,3 +228,20 @@ def test_settings_of_the_engine_cannot_be_set_any_more(spark: Any) -> None:
     assert spark.conf.get("spark.executor.cores", "unset") == "unset"
     spark.conf.set("of.mine", True)
     assert spark.conf.get("of.mine") == "true"
+
+
+def test_a_dataframe_is_grouped_together_with_itself(spark: Any) -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    groups = spark.createDataFrame([(1, 1.0), (1, 2.0), (2, 3.0)], "k int, v double").groupBy("k")
+
+    def sums(left: Any, right: Any) -> Any:
+        return pd.DataFrame({"k": [left.k[0]], "s": [left.v.sum() + 10 * right.v.sum()]})
+
+    both = groups.cogroup(groups)
+    assert both.applyInPandas(sums, "k int, s double").collect() == [
+        Row(k=1, s=33.0),
+        Row(k=2, s=33.0),
+    ]
+    rows = both.applyInArrow(lambda left, right: right, "k int, v double").collect()
+    assert rows == [Row(k=1, v=1.0), Row(k=1, v=2.0), Row(k=2, v=3.0)]

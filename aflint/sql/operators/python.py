@@ -222,7 +222,7 @@ def _cogrouped_map(node: PlanNode, stage: Stage) -> Relation:
         plan = unsorted(plan)
         child = in_order(below.relation(plan), plan.output)
         keys = node.expressions(group)
-        values = [each for each in call.children if each.column in child.columns]
+        values = list(plan.output[len(keys) :])  # keys come first, and again if they are columns
         columns, told = _keyed(keys, values)
         names = tuple(f"f{i}" for i in range(len(columns)))
         pairs = zip(names, columns, strict=True)
