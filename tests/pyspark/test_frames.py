@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -52,10 +53,14 @@ class Point:
 
 
 @pytest.fixture(scope="module")
-def spark(sc: Any) -> Any:
+def spark(sc: Any) -> Iterator[Any]:
+    from py4j import java_gateway
     from pyspark.sql import SparkSession
 
-    return SparkSession.builder.getOrCreate()
+    before = java_gateway.get_return_value
+    yield SparkSession.builder.getOrCreate()
+    # PySpark's translates errors by the context, which tests in the same process may not have
+    java_gateway.get_return_value = before
 
 
 def test_values_of_a_user_defined_type_come_back_as_its_class_makes_them(
