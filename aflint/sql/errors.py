@@ -101,6 +101,16 @@ _TOO_MANY_ROWS = (
 )
 
 
+_FAULTS = (
+    "Binder Error",
+    "Parser Error",
+    "Catalog Error",
+    "Not implemented Error",
+    "INTERNAL Error",
+)
+"""How DuckDB's errors begin that no data cause, but only what is asked of it."""
+
+
 def explained(message: str) -> QueryError:
     """Return the error for what DuckDB has said."""
     own = re.search(r"\[[A-Z_.]+\] .*", message, re.DOTALL)
@@ -111,6 +121,11 @@ def explained(message: str) -> QueryError:
     for pattern, name in _CLASSES:
         if re.search(pattern, message):
             return QueryError(f"[{name}] {message}")
+    if message.startswith(_FAULTS):
+        return QueryError(
+            "aflint wrote this query in a way that DuckDB does not take, which is aflint's fault: "
+            f"please report it, and say the part that is named here in another way. {message}"
+        )
     return QueryError(message)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
 from aflint.sql.expressions.jsons import strict, to_json
+from aflint.sql.expressions.strings import padded
 from aflint.sql.plan import Expression
 from aflint.sql.python_functions import TEXTS
 from aflint.sql.types import text
@@ -138,6 +139,17 @@ def _json_keys(arguments: list[Expression], emit: Emitter) -> str:
     return emit.once([emit.once([emit(arguments[0])], strict)], write)
 
 
+def _bytes_padded(call: str) -> Callable[[list[Expression], Emitter], str]:
+    """Bytes that are padded as their digits are, of which each has two."""
+
+    def write(arguments: list[Expression], emit: Emitter) -> str:
+        value, size, pad = emit.all(arguments)
+        digits = [f"hex({value})", f"CAST(2 * CAST({size} AS BIGINT) AS INTEGER)", f"hex({pad})"]
+        return f"unhex({emit.once(digits, padded(call))})"
+
+    return write
+
+
 _METHODS: dict[str, Callable[[list[Expression], Emitter], str]] = {
     "Encode.encode": _encoded,
     "StringDecode.decode": _decoded,
@@ -148,6 +160,8 @@ _METHODS: dict[str, Callable[[list[Expression], Emitter], str]] = {
     "ByteArrayMethods.contains": _bytes_found("anywhere"),
     "ByteArrayMethods.endsWith": _bytes_found("ends_with"),
     "ByteArrayMethods.startsWith": _bytes_found("starts_with"),
+    "ByteArray.lpad": _bytes_padded("lpad"),
+    "ByteArray.rpad": _bytes_padded("rpad"),
     "ExpressionImplUtils.hmac": _hmac,
     "ExpressionImplUtils.quote": _quoted,
     "JsonExpressionUtils.lengthOfJsonArray": _json_count,

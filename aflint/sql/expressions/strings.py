@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from aflint.sql.errors import UnsupportedPlanError
 from aflint.sql.expressions.emitter import Emitter, Rule, failing
@@ -174,19 +175,22 @@ def _trimmed(call: str) -> Rule:
     return rule
 
 
+def padded(call: str) -> Callable[[str, str, str], str]:
+    """Return what writes a text that is padded, or cut, to a size."""
+
+    def write(value: str, size: str, pad: str) -> str:
+        return (
+            f"CASE WHEN {value} IS NULL OR {size} IS NULL OR {pad} IS NULL THEN NULL "
+            f"WHEN {size} <= 0 THEN '' WHEN length({value}) >= {size} "
+            f"THEN {value}[1:{size}] WHEN {pad} = '' THEN {value} "
+            f"ELSE {call}({value}, {size}, CASE {pad} WHEN '' THEN ' ' ELSE {pad} END) END"
+        )
+
+    return write
+
+
 def _padded(call: str) -> Rule:
-    def rule(expression: Expression, emit: Emitter) -> str:
-        def write(value: str, size: str, pad: str) -> str:
-            return (
-                f"CASE WHEN {value} IS NULL OR {size} IS NULL OR {pad} IS NULL THEN NULL "
-                f"WHEN {size} <= 0 THEN '' WHEN length({value}) >= {size} "
-                f"THEN {value}[1:{size}] WHEN {pad} = '' THEN {value} "
-                f"ELSE {call}({value}, {size}, CASE {pad} WHEN '' THEN ' ' ELSE {pad} END) END"
-            )
-
-        return emit.once(emit.all(expression.children), write)
-
-    return rule
+    return lambda expression, emit: emit.once(emit.all(expression.children), padded(call))
 
 
 def _concat(expression: Expression, emit: Emitter) -> str:
@@ -305,6 +309,9 @@ def _reversed(expression: Expression, emit: Emitter) -> str:
     sql = emit(expression.children[0])
     if expression.type.name == "array":
         return f"list_reverse({sql})"
+    if expression.type.name == "binary":
+        digits = f"list_reverse(regexp_extract_all(hex({sql}), '..'))"
+        return f"unhex(array_to_string({digits}, ''))"
     return f"array_to_string(list_reverse(string_split({sql}, '')), '')"
 
 
