@@ -67,7 +67,7 @@ class RuntimeSettings:
         """Keep settings of SQL in the planner's session from now on, where SET changes them."""
         self._planned = planned
         for key, value in self._values.items():
-            if key.startswith("spark.sql.") and planned.isModifiable(key):
+            if _is_planners(key) and self._can_be_set(key):
                 planned.set(key, value)
 
     def get(self, key: str, *default: Any) -> Any:
@@ -83,6 +83,8 @@ class RuntimeSettings:
         if self._planned is not None and key.startswith("spark.sql."):
             return self._planned.get(key, *default)
         found = self._values.get(key, self._context.getConf().get(key, _DEFAULTS.get(key)))
+        if self._planned is not None and _is_planners(key):  # by SET, too
+            return self._planned.get(key, *(default if found is None else (found,)))
         if found is not None:
             return found
         if default:
@@ -101,19 +103,24 @@ class RuntimeSettings:
             raise IllegalArgumentException(f"The value of {key} cannot be null.")
         if not isinstance(value, str | int | float):
             raise _unexpected("value", "str, int or bool", value)
-        text = value if isinstance(value, str) else str(value).lower()
+        text = _written(value)
         if self._planned is not None and not key.startswith("spark.aflint."):
             self._planned.set(key, text)  # which raises for what cannot be set any more
         self._values[key] = text
 
     def update(self, options: Mapping[str, Any]) -> None:
         """Set those of some settings that can be set now, as `getOrCreate` does where a session
-        runs already.
+        runs already: programs that give an executor's memory do so each time.
         """
         for key, value in options.items():
-            ours = self._planned is None or not key.startswith("spark.sql.")
-            if ours or self._planned.isModifiable(key):
+            if not _is_planners(key):
+                self._values[key] = _written(value)
+            elif self._can_be_set(key):
                 self.set(key, value)
+
+    def _can_be_set(self, key: str) -> bool:
+        fixed = key.startswith("spark.sql.") and self._planned is not None
+        return not fixed or bool(self._planned.isModifiable(key))
 
     def unset(self, key: str) -> None:
         """Forget a setting."""
@@ -133,6 +140,15 @@ class RuntimeSettings:
     def getAll(self) -> dict[str, str]:
         """Return all settings."""
         return {**dict(self._context.getConf().getAll()), **self._values}
+
+
+def _is_planners(key: str) -> bool:
+    """Say whether a setting is of the planner's session: one of SQL, or one of a program's own."""
+    return key.startswith("spark.sql.") or not key.startswith("spark.")
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else str(value).lower()
 
 
 def _check_text(value: Any, name: str) -> None:

@@ -52,16 +52,18 @@ def test_a_later_get_or_create_sets_all_but_what_is_set_for_good(sc: Any) -> Non
 
     class Planned(dict[str, str]):
         def isModifiable(self, key: str) -> bool:
-            return key != "spark.sql.warehouse.dir"
+            return key.startswith("spark.sql.") and key != "spark.sql.warehouse.dir"
 
         set = dict.__setitem__
 
     settings, planned = RuntimeSettings(sc, {}), Planned()
     settings.adopt(planned)
-    given = {"k1": "v1", "spark.sql.warehouse.dir": "x", "spark.sql.shuffle.partitions": 7}
-    settings.update(given)
-    assert settings.get("k1") == "v1"
-    assert planned == {"spark.sql.shuffle.partitions": "7"}
+    given = {"spark.executor.memory": "2g", "spark.sql.warehouse.dir": "x"}
+    settings.update({**given, "spark.sql.shuffle.partitions": 7, "a.b": True})
+    assert settings.get("spark.executor.memory") == "2g"
+    assert planned == {"spark.sql.shuffle.partitions": "7", "a.b": "true"}
+    planned["a.b"] = "by SET"
+    assert settings.get("a.b") == "by SET"
 
 
 def test_text_as_rows(spark: Any, tmp_path: Path) -> None:
