@@ -62,7 +62,7 @@ async def test_what_a_failed_attempt_used_is_counted_too() -> None:
 @pytest.mark.parametrize("limit", [256, 1024])
 async def test_messages_are_full(limit: int) -> None:
     async with localcloud(transport="sqs", message_limit_kib=limit) as session:
-        pairs = session.range(2000, num_slices=1).map(lambda n: (n % 17, noise(n, 3000)))
+        pairs = session.range(2400, num_slices=1).map(lambda n: (n % 17, noise(n, 3000)))
         assert await pairs.group_by_key(1).count() == 17
         report = session.last_job
         assert report is not None
