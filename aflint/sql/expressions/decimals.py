@@ -16,6 +16,7 @@ from aflint.sql.expressions.emitter import cast
 from aflint.sql.types import Type
 
 _WIDE = "DECIMAL(38, 0)"
+_BIGINT_DIGITS = 18
 _MOST_INLINE = 300
 """SQL of so many characters is written again; longer is bound to a name, which is slower."""
 
@@ -103,9 +104,20 @@ def divided(left: str, a: Type, right: str, b: Type, kind: Type) -> str:
             up = f"CASE WHEN {rest} >= {by} - {rest} THEN {_integer(1)} ELSE {_integer(0)} END"
             return f"({whole} + {up})"
 
-        return _long_division(x, y, shift, rounded, a.precision)
+        whole = _long_division(x, y, shift, rounded, a.precision)
+        return _short_quotient(x, y, shift, whole) if 0 <= shift < _BIGINT_DIGITS else whole
 
     return _of_digits(left, a, right, b, write, kind)
+
+
+def _short_quotient(x: str, y: str, shift: int, otherwise: str) -> str:
+    """A quotient of integers of 64 bits, as most are: DuckDB divides those of 128 bit by bit."""
+    most = 10**_BIGINT_DIGITS
+    by, more = f"TRY_CAST({y} AS BIGINT)", f"(TRY_CAST({x} AS BIGINT) * {10**shift})"
+    rest = f"{more} % {by}"
+    up = f"CASE WHEN {rest} >= {by} - {rest} THEN 1 ELSE 0 END"
+    small = f"{x} < {_integer(most // 10**shift)} AND {y} < {_integer(most)}"
+    return f"CASE WHEN {small} THEN CAST({more} // {by} + {up} AS UHUGEINT) ELSE {otherwise} END"
 
 
 def whole_quotient(left: str, a: Type, right: str, b: Type) -> str:
