@@ -8,7 +8,6 @@ DeployError
 │   └── BundleTooLargeError         more than Lambda takes; names the largest packages
 ├── UnsupportedRuntimeError     Lambda has no runtime for this Python
 ├── NameTakenError              something of that name is there, and is not aflint's
-├── NotDeployedError            nothing is deployed under that name
 └── FunctionFailedError         Lambda could not bring a function into its new state
 """
 
@@ -47,10 +46,6 @@ class UnsupportedRuntimeError(DeployError):
 
 class NameTakenError(DeployError):
     """A bucket, role or function of that name is there already, and is not aflint's."""
-
-
-class NotDeployedError(DeployError):
-    """Nothing is deployed under that name."""
 
 
 class FunctionFailedError(DeployError):

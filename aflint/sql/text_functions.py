@@ -9,6 +9,7 @@ import zlib
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
+from aflint.sql import java_patterns
 from aflint.sql.errors import UnsupportedPlanError
 
 _CODES = "01230127022455012623017202"
@@ -85,10 +86,8 @@ def conv(text: str, source: int, target: int, ansi: bool) -> str | None:
 @lru_cache(1 << 12)
 def re2(pattern: str, several: bool, group: int) -> str:
     """Return a pattern of Java's in RE2's words. Raises ValueError where there is none."""
-    from aflint.sql.expressions import regex  # the planner's: a cold start has no need of it
-
     try:
-        return regex.checked_re2(pattern, several, group)
+        return java_patterns.checked_re2(pattern, several, group)
     except UnsupportedPlanError as error:
         raise ValueError(f"[UNSUPPORTED_FEATURE] {error}") from error
 
@@ -96,10 +95,8 @@ def re2(pattern: str, several: bool, group: int) -> str:
 @lru_cache(1 << 12)
 def re2_replacement(java: str, pattern: str) -> str:
     """Return a replacement of Java's in RE2's words. Raises ValueError where there is none."""
-    from aflint.sql.expressions import regex
-
     try:
-        return regex.re2_replacement(java, pattern)
+        return java_patterns.re2_replacement(java, pattern)
     except UnsupportedPlanError as error:
         raise ValueError(f"[UNSUPPORTED_FEATURE] {error}") from error
 
@@ -132,9 +129,7 @@ def split(text: str, pattern: str, limit: int) -> list[str]:
 
 def zone(name: str) -> str:
     """Return a time zone's name for DuckDB."""
-    from aflint.sql.expressions.dates import zone as duckdb_zone
-
-    return duckdb_zone(name)
+    return f"GMT{name}" if name[:1] in ("+", "-") else name
 
 
 def hmac(key: bytes, message: bytes, name: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aflint.sql.expressions.regex import re2
+from aflint.sql.java_patterns import re2
 from tests.sql.differential import Differential
 from tests.sql.functions import FAMILIES, REFUSED
 

@@ -12,6 +12,7 @@ from aflint.sql.expressions.decimals import scaled
 from aflint.sql.expressions.emitter import Emitter, Rule, cast, failing
 from aflint.sql.plan import Expression
 from aflint.sql.python_functions import TEXTS
+from aflint.sql.text_functions import zone
 from aflint.sql.types import decimal, text
 
 _DAY = 86_400_000_000
@@ -58,11 +59,6 @@ def _local(expression: Expression, emit: Emitter) -> str:
     if expression.type.name == "timestamp":
         return f"timezone({text(emit.time_zone)}, {sql})"
     return cast(sql, "TIMESTAMP")
-
-
-def zone(name: str) -> str:
-    """Return a time zone's name for DuckDB."""
-    return f"GMT{name}" if name[:1] in ("+", "-") else name
 
 
 def _zone(name: Expression, emit: Emitter) -> str:
