@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.engine import Engine, EngineError, EngineProcess, Measured
-from bench.measure import check, rotated, round_name
+from bench.measure import AnswersDifferError, check, rotated, round_name
 from bench.report import Gap, Goal, Report, Sample
 from bench.workload import Job, Matrix, Options, Say
 
@@ -137,11 +137,21 @@ async def take_turns(
                     gaps[case, engine.name] = str(reason)
                     cells.pop((case, engine.name), None)
                     continue
-                answers[engine.name] = found.answer if matrix.digest is None else matrix.digest(out)
+                answers[engine.name] = _answer(matrix, engine.name, found, out)
                 shutil.rmtree(out, ignore_errors=True)
                 cells[case, engine.name].append(found)
             check(case, answers)
     return cells
+
+
+def _answer(matrix: Matrix, engine: str, found: Measured, out: Path) -> Any:
+    """Return what an engine answered: by its files, where it wrote some."""
+    if matrix.digest is None:
+        return found.answer
+    try:
+        return matrix.digest(out)
+    except ValueError as error:
+        raise AnswersDifferError(f"{matrix.name}: {engine} wrote a wrong answer: {error}") from None
 
 
 def goals(matrix: Matrix, report: Report) -> list[Goal]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pysail.spark import SparkConnectServer
 from pyspark.sql import SparkSession
 
@@ -16,6 +18,12 @@ class Engine(SparkSqlProgram):
         self.server.start(background=True)
         _, port = self.server.listening_address
         self.spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+
+    def write(self, query: str, folder: str) -> None:
+        # Its own writer deals batches out to files in turn, and their order is lost.
+        (lines,) = self.spark.sql(query).toArrow().columns
+        Path(folder).mkdir()
+        Path(folder, "part-0.txt").write_text("".join(f"{line}\n" for line in lines.to_pylist()))
 
     async def close(self) -> None:
         self.spark.stop()

@@ -6,7 +6,9 @@ import ast
 import json
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,6 +20,7 @@ from bench.engine import ROOT, Engine, EngineError, EngineProcess
 from bench.environments import install
 from bench.matrix import SizeError, count_of, measure, take_turns
 from bench.matrix import inputs as inputs_of
+from bench.measure import AnswersDifferError
 from bench.registry import ENGINES, MATRICES, WORKLOADS
 from bench.workload import TINY, Matrix, Options
 from examples.taxi import oracle
@@ -118,6 +121,18 @@ async def test_an_engine_whose_packages_are_missing_says_so(tmp_path: Path) -> N
     with pytest.raises(EngineError, match="make bench-peers"):
         async with EngineProcess(here, tmp_path / "log"):
             pass
+
+
+async def test_files_that_are_wrong_are_an_error_that_names_the_engine(tmp_path: Path) -> None:
+    def disorder(out: Path) -> Any:
+        raise ValueError(f"{next(out.iterdir()).name} is not in order")
+
+    sort = next(matrix for matrix in MATRICES if matrix.name == "sort")
+    options = Options(size=TINY, data=tmp_path, logs=tmp_path)
+    with pytest.raises(AnswersDifferError, match=r"sort: hand-written .* is not in order"):
+        await measure(
+            replace(sort, digest=disorder), [SUBJECTS["hand-written"]], options, lambda text: None
+        )
 
 
 def test_sorted_files_are_told_by_what_they_hold_and_must_be_in_order(tmp_path: Path) -> None:
