@@ -3,7 +3,8 @@ reduce partition.
 
 Frames lie in an object one after the other, by partition, once or (where the object was written in
 several parts) several times over. So where they lie follows from how many bytes each partition has:
-a row of them for each time. Nothing here is rounded.
+a row of them for each time. A map task that wrote to few partitions has its extents in columns
+instead: to which partition each belongs, where it begins, how long it is. Nothing here is rounded.
 """
 
 from __future__ import annotations
@@ -11,12 +12,20 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate, repeat
+from heapq import merge
+from itertools import accumulate, chain, compress, islice, repeat
+from operator import attrgetter
 from os.path import commonprefix
 from typing import Final, overload
 
-from aflint.counts import Counts, pack_counts
+from aflint.counts import (
+    Counts,
+    CountsTable,
+    Offsets,
+    pack_column,
+    pack_counts,
+    unpack_column,
+)
 from aflint.frozen import quick
 from aflint.task import Extent, MapOutput, MapStatus
 from aflint.wire import travels_as, wire
@@ -26,9 +35,6 @@ FRAME_HEAD_BYTES: Final = 4
 
 _SPARSE: Final = 4
 """Rows that have more places than so many for each extent are not worth it."""
-
-_AT_ONCE: Final = 16
-"""So many partitions are unpacked at once."""
 
 _BETWEEN: Final = "\0"
 
@@ -42,7 +48,7 @@ def map_status(
 ) -> MapStatus:
     """Return the status of (map, attempt, link), in as few bytes as hold it."""
     rows = _rows(extents, len(frames)) if extents else None
-    others = {} if rows is not None else dict(extents or {})
+    others = _columns(extents) if extents and rows is None else ()
     in_rows = [Counts(row).unpacked() for row in rows or ()]
     same = rows is not None and list(sizes) == _bytes_in_rows(frames, in_rows)
     own_sizes = b"" if same else pack_counts(sizes)
@@ -82,10 +88,15 @@ def _rows(extents: Mapping[int, tuple[Extent, ...]], partitions: int) -> tuple[b
     return tuple(map(pack_counts, rows))
 
 
+def _columns(extents: Mapping[int, tuple[Extent, ...]]) -> tuple[bytes, ...]:
+    """Return for each extent its partition, its offset and its length, a column for each."""
+    placed = [(p, each.offset, each.length) for p in sorted(extents) for each in extents[p]]
+    return tuple(map(pack_counts, zip(*placed, strict=True)))
+
+
 def object_bytes(status: MapStatus) -> int:
     """Return how many bytes of its object a map task wrote."""
-    explicit = (extent.length for some in status.extents.values() for extent in some)
-    return sum(explicit) + sum(Counts(row).total() for row in status.rows)
+    return sum(Counts(lengths).total() for lengths in (*status.extents[2:], *status.rows))
 
 
 class _Outputs(Sequence[MapOutput]):
@@ -144,116 +155,186 @@ class MapAttempts:
 
 @wire
 @quick
-@dataclass(frozen=True, slots=True, eq=False)
-class MapOutputs(_Outputs):
-    """Lines of a manifest as they travel: a column for each of their fields.
+@dataclass(frozen=True, slots=True)
+class AlikeOutputs:
+    """Lines of a manifest of which all, or none, have sizes of their own: a column for each field.
 
     `attempts` may be those of the whole stage, of which some wrote nothing for the partition.
-    `runs` counts the extents of each line, `offsets` and `lengths` are those of all, in order.
+    `runs` counts the extents of each line, `begins` and `ends` are those of all, in order; one that
+    is empty stands for none. Where `sizes` is empty they follow from these.
     """
 
     attempts: MapAttempts
     frames: bytes
     sizes: bytes
     runs: bytes
-    offsets: bytes
-    lengths: bytes
+    begins: bytes
+    ends: bytes
 
     def __iter__(self) -> Iterator[MapOutput]:
-        offsets, lengths = Counts(self.offsets).unpacked(), Counts(self.lengths).unpacked()
-        columns = (Counts(each).unpacked() for each in (self.frames, self.sizes, self.runs))
-        extents = map(Extent, offsets, lengths)
-        for (map_, attempt, link, name), frames, size, runs in zip(
-            self.attempts, *columns, strict=True
+        # Each begin and its end, taken from the two columns in step as lines are made.
+        places = zip(Counts(self.begins).unpacked(), Counts(self.ends).unpacked(), strict=True)
+        frames, runs = Counts(self.frames).unpacked(), Counts(self.runs).unpacked()
+        sizes: Iterable[int | None] = Counts(self.sizes).unpacked() if self.sizes else repeat(None)
+        for (map_, attempt, link, name), count, own, size in zip(
+            self.attempts, frames, runs, sizes, strict=False
         ):
-            own = tuple(next(extents) for _ in range(runs))
-            if frames:
-                yield MapOutput(map_, attempt, link, frames, size, name, own)
+            extents = tuple(
+                [Extent(begin, end - begin) for begin, end in islice(places, own) if begin != end]
+            )
+            if not count:
+                continue
+            if size is None:
+                size = sum([each.length for each in extents]) - count * FRAME_HEAD_BYTES
+            yield MapOutput(map_, attempt, link, count, size, name, extents)
 
 
-class _Slice:
-    """What one link of a map attempt wrote for a few partitions next to each other.
+@wire
+@quick
+@dataclass(frozen=True, slots=True, eq=False)
+class MapOutputs(_Outputs):
+    """Lines of a manifest as they travel."""
 
-    `before` is what it wrote for those before these, where that is at hand: it says where in the
-    object these begin, which otherwise takes a sum over all that is before them.
+    parts: tuple[AlikeOutputs, ...]
+
+    def __iter__(self) -> Iterator[MapOutput]:
+        if len(self.parts) == 1:
+            return iter(self.parts[0])
+        return merge(*self.parts, key=attrgetter("map", "attempt", "link"))
+
+
+Runs = tuple[list[int], list[int], list[int]]
+"""Of a few lines how many extents each has, and of all of these where they begin and end."""
+
+
+class _InRows:
+    """Where frames lie that lie in rows, if in an object at all."""
+
+    def __init__(self, statuses: Sequence[MapStatus]) -> None:
+        rows = [status.rows for status in statuses]
+        self._counts = list(map(len, rows))
+        self._packed = pack_counts(self._counts)
+        begins: list[int] = []
+        for each in rows:
+            # The first row of an object begins where that does, which need not be summed up.
+            begins += islice(accumulate(map(_total, each[:-1]), initial=0), len(each))
+        self._offsets = Offsets(list(chain.from_iterable(rows)), begins)
+
+    def of_all(self, partition: int) -> tuple[bytes, bytes, bytes]:
+        """Return `runs`, `begins` and `ends` of the lines of all statuses."""
+        width = self._offsets.width
+        begins, ends = map(self._offsets.column, (partition, partition + 1))
+        return self._packed, pack_column(begins, width), pack_column(ends, width)
+
+    def of_some(self, partition: int, chosen: Sequence[int]) -> Runs:
+        """Return these of some lines."""
+        width = self._offsets.width
+        begins, ends = (
+            unpack_column(self._offsets.column(each), width) for each in (partition, partition + 1)
+        )
+        firsts = list(accumulate(self._counts, initial=0))
+        places = [place for each in chosen for place in range(firsts[each], firsts[each + 1])]
+        runs = [self._counts[each] for each in chosen]
+        return runs, [begins[place] for place in places], [ends[place] for place in places]
+
+
+class _Placed:
+    """Where frames lie of which each status names the extents: sorted by partition, once for all of
+    them, as there are few.
     """
 
-    __slots__ = ("_explicit", "_rows", "_sizes", "_start", "frames", "status")
+    def __init__(self, statuses: Sequence[MapStatus], partitions: int) -> None:
+        # By partition: the numbers of statuses, ascending, and what each has there.
+        self._extents = [(array("I"), array("Q"), array("Q")) for _ in range(partitions)]
+        for number, status in enumerate(statuses):
+            columns = (Counts(each).unpacked() for each in status.extents)
+            for partition, offset, length in zip(*columns, strict=True):
+                numbers, begins, ends = self._extents[partition]
+                numbers.append(number)
+                begins.append(offset)
+                ends.append(offset + length)
 
-    def __init__(self, status: MapStatus, start: int, end: int, before: _Slice | None) -> None:
-        self.status = status
-        self.frames = Counts(status.frames).unpacked(start, end)
-        self._start, self._explicit = start, status.extents
-        rows = [Counts(row) for row in status.rows]
-        if before is not None:
-            begins = [offsets[-1] for offsets in before._rows]
-        else:
-            ends = accumulate(row.total() for row in rows)
-            begins = [behind - row.total(start) for row, behind in zip(rows, ends, strict=True)]
-        # Of each row: where in the object each partition begins, and where the last ends.
-        self._rows: list[array[int]] = [
-            array("Q", accumulate(row.unpacked(start, end), initial=begin))
-            for row, begin in zip(rows, begins, strict=True)
-        ]
-        sizes = Counts(status.sizes).unpacked(start, end) if status.sizes else None
-        self._sizes: Sequence[int] | None = sizes
+    def of_some(self, partition: int, chosen: Sequence[int]) -> Runs:
+        """Return how many extents each of some lines has, and where these begin and end."""
+        counts = dict.fromkeys(chosen, 0)
+        found: tuple[list[int], list[int]] = [], []
+        for number, begin, end in zip(*self._extents[partition], strict=True):
+            if number in counts:
+                counts[number] += 1
+                found[0].append(begin)
+                found[1].append(end)
+        return list(counts.values()), *found
 
-    def size(self, place: int) -> int:
-        """Return the bytes of the frames for one of the partitions."""
-        if self._sizes is not None:
-            return self._sizes[place]
-        in_rows = sum([offsets[place + 1] - offsets[place] for offsets in self._rows])
-        return in_rows - self.frames[place] * FRAME_HEAD_BYTES
 
-    def extents(self, place: int) -> list[tuple[int, int]]:
-        """Return (offset, length) of what there is in the object for one of the partitions."""
-        if self._explicit:
-            return [(e.offset, e.length) for e in self._explicit.get(self._start + place, ())]
-        return [
-            (offsets[place], size)
-            for offsets in self._rows
-            if (size := offsets[place + 1] - offsets[place])
-        ]
+class _Alike:
+    """Statuses of one shuffle that are alike in how they say what there is, and where."""
+
+    def __init__(self, statuses: Sequence[MapStatus]) -> None:
+        first = statuses[0]
+        self._statuses = statuses
+        self._frames = CountsTable([status.frames for status in statuses])
+        self._sizes = CountsTable([s.sizes for s in statuses]) if first.sizes else None
+        self._where = (
+            _Placed(statuses, self._frames.columns) if first.extents else _InRows(statuses)
+        )
+        self._attempts: MapAttempts | None = None
+
+    def outputs(self, partition: int) -> AlikeOutputs:
+        """Return what they have for a partition."""
+        column = self._frames.column(partition)
+        width = self._frames.width
+        frames = unpack_column(column, width)
+        # Bytes are counted in a hundredth of the time.
+        nothing = column.count(0) if width == 1 else frames.count(0)
+        # The attempts of all are there already, and need be sent only if most of them are read.
+        if type(self._where) is _InRows and 2 * nothing <= len(frames):
+            if self._attempts is None:
+                self._attempts = MapAttempts.of(self._statuses)
+            sizes = self._sizes
+            return AlikeOutputs(
+                self._attempts,
+                pack_column(column, width),
+                b"" if sizes is None else pack_column(sizes.column(partition), sizes.width),
+                *self._where.of_all(partition),
+            )
+        chosen = list(compress(range(len(frames)), frames))
+        return AlikeOutputs(
+            MapAttempts.of([self._statuses[each] for each in chosen]),
+            pack_counts([frames[each] for each in chosen]),
+            self._some_sizes(partition, chosen),
+            *map(pack_counts, self._where.of_some(partition, chosen)),
+        )
+
+    def _some_sizes(self, partition: int, chosen: Sequence[int]) -> bytes:
+        if self._sizes is None:
+            return b""
+        sizes = unpack_column(self._sizes.column(partition), self._sizes.width)
+        return pack_counts([sizes[each] for each in chosen])
 
 
 class MapColumns:
     """What the map tasks of a stage wrote, in the order of maps. It never changes.
 
-    Reduce tasks are launched in the order of their partitions, and so are given what was unpacked
-    for several of these at once.
+    Reduce tasks are mostly launched in the order of their partitions, and columns are cut out and
+    added up for these: see `aflint.counts`.
     """
 
     def __init__(self, statuses: Iterable[MapStatus]) -> None:
         self.statuses: Sequence[MapStatus] = list(statuses)
-        self._unpacked: tuple[int, list[_Slice]] = -1, []
+        self._alike: list[_Alike] | None = None
 
     def part(self, low: int, high: int) -> MapColumns:
         """Return some of the columns."""
         return MapColumns(self.statuses[low:high])
 
-    def slices(self, partition: int) -> tuple[list[_Slice], int]:
-        """Return what each column has for some partitions, and the place of one among these."""
-        number, place = divmod(partition, _AT_ONCE)
-        if self._unpacked[0] != number:
-            start = number * _AT_ONCE
-            # Of all columns alike, as they are of one shuffle.
-            partitions = len(Counts(self.statuses[0].frames)) if self.statuses else 0
-            end = min(start + _AT_ONCE, partitions)
-            known, slices = self._unpacked
-            before = slices if slices and known == number - 1 else repeat(None)
-            self._unpacked = (
-                number,
-                [
-                    _Slice(status, start, end, each)
-                    for status, each in zip(self.statuses, before, strict=False)
-                ],
-            )
-        return self._unpacked[1], place
-
-    @cached_property
-    def attempts(self) -> MapAttempts:
-        """Those of all columns, made once for all partitions."""
-        return MapAttempts.of(self.statuses)
+    def outputs(self, partition: int) -> MapOutputs:
+        """Return what there is to read of a partition."""
+        if self._alike is None:
+            kinds: dict[tuple[bool, bool], list[MapStatus]] = {}
+            for each in self.statuses:
+                kinds.setdefault((bool(each.sizes), bool(each.extents)), []).append(each)
+            self._alike = list(map(_Alike, kinds.values()))
+        return MapOutputs(tuple([each.outputs(partition) for each in self._alike]))
 
 
 class ManifestLines(_Outputs):
@@ -268,37 +349,18 @@ class ManifestLines(_Outputs):
         self._partition = partition
 
     def __iter__(self) -> Iterator[MapOutput]:
-        slices, place = self._columns.slices(self._partition)
-        for each in slices:
-            if frames := each.frames[place]:
-                status, size = each.status, each.size(place)
-                extents = tuple(Extent(*extent) for extent in each.extents(place))
-                yield MapOutput(
-                    status.map, status.attempt, status.link, frames, size, status.object, extents
-                )
+        return iter(self.packed())
 
     def packed(self) -> MapOutputs:
         """Return them as they travel."""
-        slices, place = self._columns.slices(self._partition)
-        wrote = [each for each in slices if each.frames[place]]
-        # The attempts of all columns are there already, and need be sent only if most are read.
-        if 2 * len(wrote) < len(slices):
-            slices = wrote
-            attempts = MapAttempts.of([each.status for each in slices])
-        else:
-            attempts = self._columns.attempts
-        runs = [each.extents(place) for each in slices]
-        return MapOutputs(
-            attempts,
-            pack_counts([each.frames[place] for each in slices]),
-            pack_counts([each.size(place) for each in slices]),
-            pack_counts([len(each) for each in runs]),
-            pack_counts([offset for each in runs for offset, _ in each]),
-            pack_counts([length for each in runs for _, length in each]),
-        )
+        return self._columns.outputs(self._partition)
 
     def __repr__(self) -> str:
         return f"ManifestLines({list(self)})"
 
 
 travels_as(ManifestLines, ManifestLines.packed)
+
+
+def _total(row: bytes) -> int:
+    return Counts(row).total()

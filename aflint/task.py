@@ -123,8 +123,8 @@ class MapStatus:
 
     Of the frames for each reduce partition, `frames` has how many there are, and `sizes` their
     bytes; both are packed, see `aflint.counts`. Where frames lie in `object` rather than in a queue
-    or in memory, `rows` or `extents` say where in it: see `aflint.map_outputs`. Where all lie there
-    in rows, `sizes` is empty, as it follows from these.
+    or in memory, `rows` or the columns `extents` say where in it: see `aflint.map_outputs`. Where
+    all lie there in rows, `sizes` is empty, as it follows from these.
     """
 
     map: int
@@ -133,7 +133,7 @@ class MapStatus:
     frames: bytes
     sizes: bytes
     object: str = ""
-    extents: dict[int, tuple[Extent, ...]] = field(default_factory=dict)
+    extents: tuple[bytes, ...] = ()
     rows: tuple[bytes, ...] = ()
 
 

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import sys
+import tracemalloc
+from dataclasses import replace
+from types import FrameType
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,7 +124,91 @@ def test_sizes_are_kept_where_not_all_frames_lie_in_the_object() -> None:
 def test_extents_that_do_not_lie_one_after_the_other_are_kept_as_they_are() -> None:
     extents = {1: (Extent(7, 5),)}
     status = map_status((0, 0, 0), [0, 1], [0, 5], "s3://b/0", extents)
-    assert (status.extents, status.rows) == (extents, ())
+    assert [list(Counts(each)) for each in status.extents] == [[1], [7], [5]]
+    assert status.rows == ()
     (line,) = ManifestLines(MapColumns([status]), 1)
     assert line.extents == extents[1]
     assert object_bytes(status) == 5
+
+
+def test_a_manifest_joins_outputs_in_queues_in_objects_and_in_both_in_the_order_of_maps() -> None:
+    ones, sizes = [1] * PARTITIONS, [9_000 + partition for partition in range(PARTITIONS)]
+    layout = Layout(1 << 24)
+    layout.add({partition: [bytes(size)] for partition, size in enumerate(sizes)})
+    few = {5: (Extent(0, 9), Extent(20, 11)), 66: (Extent(9, 11),)}
+    statuses = [
+        map_status((0, 0, 0), ones, sizes),
+        map_status((1, 2, 0), ones, sizes, "s3://b/1", layout.extents()),
+        map_status((2, 0, 0), [2] * PARTITIONS, sizes, "s3://b/2", few),
+        map_status((3, 0, 0), ones, sizes),
+        map_status((3, 0, 1), ones, sizes, "s3://b/3", layout.extents()),
+    ]
+    columns = MapColumns(statuses)
+    for partition in (66, 0, 5, 64, 63):
+        own = layout.extents()[partition]
+        size = sizes[partition]
+        expected = [
+            MapOutput(0, 0, 0, 1, size),
+            MapOutput(1, 2, 0, 1, size, "s3://b/1", own),
+            MapOutput(2, 0, 0, 2, size, "s3://b/2", few.get(partition, ())),
+            MapOutput(3, 0, 0, 1, size),
+            MapOutput(3, 0, 1, 1, size, "s3://b/3", own),
+        ]
+        assert list(unpack(pack(ManifestLines(columns, partition)))) == expected
+        some = ManifestLines(columns.part(1, 3), partition)
+        assert list(unpack(pack(some))) == expected[1:3]
+
+
+def many(maps: int) -> list[MapStatus]:
+    made = [
+        written(
+            0, [{p: [bytes(8_000 + (p * 37 + kind) % 4_000)] for p in range(PARTITIONS)}], 1 << 24
+        )
+        for kind in range(8)
+    ]
+    return [
+        replace(made[map % 8][0], map=map, object=f"s3://bucket/shuffles/{map:06}")
+        for map in range(maps)
+    ]
+
+
+def calls_for(columns: MapColumns, partitions: range) -> int:
+    """Count the functions of Python and of C that are called for manifests."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        for partition in partitions:
+            columns.outputs(partition)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_making_a_manifest_takes_as_many_calls_for_a_thousand_maps_as_for_a_hundred() -> None:
+    few, lots = MapColumns(many(100)), MapColumns(many(1_000))
+    for columns in (few, lots):
+        columns.outputs(0)  # cuts columns out of each row, for many partitions at once
+    assert calls_for(lots, range(1, 64)) == calls_for(few, range(1, 64)) < 63 * 100
+
+
+def test_the_manifests_of_a_stage_take_little_beside_what_its_map_tasks_said() -> None:
+    statuses = many(2_000)
+    pairs = len(statuses) * PARTITIONS
+    sent = len(pack(ManifestLines(MapColumns(statuses), 30)))
+    assert sent < len(statuses) * (4 + 4 + len("000000") + 3)
+    tracemalloc.start()
+    try:
+        columns = MapColumns(statuses)
+        for partition in range(PARTITIONS):
+            columns.outputs(partition)
+        held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Two bytes for each of the 64 columns that are cut out, and some numbers for each map.
+    assert held < 3 * pairs
+    assert most < 6 * pairs

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from aflint.frozen import quick
-from aflint.task import Blob, Extent, MapStatus, ShuffleHandle, TaskId, TaskMetrics, TaskResult
+from aflint.task import Blob, MapStatus, ShuffleHandle, TaskId, TaskMetrics, TaskResult
 from aflint.wire import wire
 
 MOST_VALUE_BYTES: Final = 64 * 1024
@@ -144,6 +144,7 @@ Entry = (
 )
 
 _metrics = attrgetter(*(field.name for field in fields(TaskMetrics)))
+_status = attrgetter(*(field.name for field in fields(MapStatus)))
 
 
 def row_of(result: TaskResult) -> Row:
@@ -155,7 +156,7 @@ def row_of(result: TaskResult) -> Row:
     return (
         (id.job, id.stage, id.partition, id.attempt, id.link),
         None if value is None else (value.digest, value.size, value.data, value.location),
-        tuple(map(_status_row, result.map_statuses)),
+        tuple(map(_status, result.map_statuses)),
         result.accumulators,
         result.stored,
         _metrics(result.metrics),
@@ -168,23 +169,8 @@ def result_of(row: Row) -> TaskResult:
     return TaskResult(
         TaskId(*id),
         value=None if value is None else Blob(*value),
-        map_statuses=tuple(map(_status_of, statuses)),
+        map_statuses=tuple(MapStatus(*each) for each in statuses),
         accumulators=accumulators,
         stored=stored,
         metrics=TaskMetrics(*metrics),
     )
-
-
-def _status_row(status: MapStatus) -> Row:
-    extents = {
-        partition: tuple((run.offset, run.length) for run in runs)
-        for partition, runs in status.extents.items()
-    }
-    place = (status.map, status.attempt, status.link)
-    return (*place, status.frames, status.sizes, status.object, extents, status.rows)
-
-
-def _status_of(row: Row) -> MapStatus:
-    map, attempt, link, frames, sizes, place, extents, rows = row
-    runs = {partition: tuple(Extent(*run) for run in some) for partition, some in extents.items()}
-    return MapStatus(map, attempt, link, frames, sizes, place, runs, rows)

@@ -20,7 +20,7 @@ from aflint.errors import FrameError, JournalDamagedError, JournalVersionError
 from aflint.journal.entries import Entry
 from aflint.wire import pack, unpack
 
-VERSION: Final = 5
+VERSION: Final = 6
 MAGIC: Final = b"AFLINTJ"
 _HEAD = struct.Struct("<7sBI16s")
 _TAG_BYTES = 16

@@ -12,7 +12,7 @@ from aflint.plan.lineage import Aggregator, HashPartitioner, Node, Shuffled, Sou
 from aflint.plan.planner import Plan, plan
 from aflint.plan.program import Count
 from aflint.scheduler.messages import MOST_LOANS
-from aflint.task import Blob, Extent, MapStatus, ShuffleHandle, TaskId, TaskMetrics, TaskResult
+from aflint.task import Blob, MapStatus, ShuffleHandle, TaskId, TaskMetrics, TaskResult
 
 SUM = Aggregator(max, max, max)
 SIZE = 100
@@ -47,7 +47,7 @@ def planned(node: Node) -> Plan:
 
 
 def outputs(attempt: int = 0, object: str = "", maps: int = 1) -> dict[int, tuple[MapStatus, ...]]:
-    extents: dict[int, tuple[Extent, ...]] = {0: (Extent(0, SIZE),)} if object else {}
+    extents = tuple(pack_counts([each]) for each in (0, 0, SIZE)) if object else ()
     counts = pack_counts([1, 1])
     return {
         map: (MapStatus(map, attempt, 0, counts, counts, object, extents),) for map in range(maps)

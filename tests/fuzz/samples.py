@@ -58,7 +58,7 @@ TASK = TaskDescription(
     continuation=Continuation(InShuffle({0: ((1, 2, 3, 4),)}, BlocksSplit("p", 2**70))),
 )
 ID = TaskId("job-\udcff", 3, 4, 0, 2)
-STATUS = MapStatus(4, 0, 2, pack_counts([1, 2]), pack_counts([70, 9]), "", {0: ()})
+STATUS = MapStatus(4, 0, 2, pack_counts([1, 2]), pack_counts([70, 9]), "", (pack_counts([0]),) * 3)
 VALUES = [
     TASK,
     TaskResult(ID, value=Blob("v", 1, b"v"), metrics=TaskMetrics(1.5, cold_start=True), logs="x\n"),
