@@ -121,7 +121,10 @@ def compare(old: Path, new: Path) -> None:
 @app.command("docs")
 def write_docs(results: Path = RESULTS) -> None:
     """Write the tables and charts of docs/benchmarks.md from results."""
-    docs.write(comparing.load(results), ROOT / "docs")
+    try:
+        docs.write(comparing.load(results), ROOT / "docs")
+    except comparing.ResultsError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @app.command()

@@ -32,8 +32,12 @@ class SizeError(Exception):
 async def measure(matrix: Matrix, engines: Sequence[Engine], options: Options, say: Say) -> Report:
     """Measure a workload on the engines that can do it, and say of the others why they cannot.
 
-    Raises AnswersDifferError, SizeError, and EngineError where an engine fails that started.
+    Raises AnswersDifferError, SizeError, and EngineError where an engine is asked for that is not
+    there.
     """
+    names = [engine.name for engine in engines]
+    if unknown := (options.peers or frozenset()) - set(names):
+        raise EngineError(f"no engine is called {', '.join(unknown)}; there are {', '.join(names)}")
     count = count_of(matrix, options)
     folder = options.data / f"{matrix.name}-{count}"
     files = inputs(matrix, folder, count, say)
@@ -56,7 +60,6 @@ async def measure(matrix: Matrix, engines: Sequence[Engine], options: Options, s
                 gaps |= {(case, engine.name): str(error) for case in cases}
         cells = await take_turns(matrix, cases, running, files, count, folder, rounds, gaps, say)
     samples = tuple(_sample(*key, found) for key, found in cells.items())
-    names = [engine.name for engine in engines]
     report = Report(
         matrix.name,
         matrix.title,
@@ -74,7 +77,7 @@ def count_of(matrix: Matrix, options: Options) -> int:
     count = matrix.tiny if options.quick else int(matrix.usual * options.size)
     if count < 1:
         raise SizeError(
-            f"{matrix.name}: a size of {options.size:g} is {options.size * matrix.usual:g} "
+            f"a size of {options.size:g} is {options.size * matrix.usual:g} "
             f"{matrix.unit}: give more than 0, as --size 0.1, or --size tiny"
         )
     return count
@@ -92,7 +95,7 @@ def inputs(matrix: Matrix, folder: Path, count: int, say: Say) -> dict[str, Any]
     needed, free = count * matrix.unit_bytes * _ON_DISK, shutil.disk_usage(folder.parent).free
     if needed > free:
         raise SizeError(
-            f"{matrix.name}: {count:,} {matrix.unit} need {needed / 1e9:,.1f} GB of disk with "
+            f"{count:,} {matrix.unit} need {needed / 1e9:,.1f} GB of disk with "
             f"what is made of them, and {folder.parent} has {free / 1e9:,.1f} free: give a "
             "smaller --size, or another folder with --data"
         )
@@ -151,7 +154,7 @@ def _answer(matrix: Matrix, engine: str, found: Measured, out: Path) -> Any:
     try:
         return matrix.digest(out)
     except ValueError as error:
-        raise AnswersDifferError(f"{matrix.name}: {engine} wrote a wrong answer: {error}") from None
+        raise AnswersDifferError(f"{engine} wrote a wrong answer: {error}") from None
 
 
 def goals(matrix: Matrix, report: Report) -> list[Goal]:

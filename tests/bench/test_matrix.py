@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -105,6 +106,13 @@ def test_the_documentation_says_what_each_engine_cannot_do() -> None:
         assert not engine.left_out or (engine.name, engine.left_out) in told
 
 
+async def test_an_unknown_engine_is_an_error_that_names_the_known(tmp_path: Path) -> None:
+    options = Options(size=TINY, peers=frozenset({"Flink"}), data=tmp_path, logs=tmp_path)
+    with pytest.raises(EngineError, match=r"called Flink; there are aflint, .*PySpark"):
+        await measure(MATRICES[0], ENGINES, options, lambda text: None)
+    assert not os.listdir(tmp_path)  # nothing was made, either
+
+
 async def test_an_engine_that_is_not_installed_says_so_in_its_cells(tmp_path: Path) -> None:
     missing = Engine("Absent", "absent", "", "absent", ("absent",))
     collect = next(matrix for matrix in MATRICES if matrix.name == "collect")
@@ -129,7 +137,7 @@ async def test_files_that_are_wrong_are_an_error_that_names_the_engine(tmp_path:
 
     sort = next(matrix for matrix in MATRICES if matrix.name == "sort")
     options = Options(size=TINY, data=tmp_path, logs=tmp_path)
-    with pytest.raises(AnswersDifferError, match=r"sort: hand-written .* is not in order"):
+    with pytest.raises(AnswersDifferError, match=r"hand-written .* is not in order"):
         await measure(
             replace(sort, digest=disorder), [SUBJECTS["hand-written"]], options, lambda text: None
         )
