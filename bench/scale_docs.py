@@ -1,4 +1,7 @@
-"""`python -m bench.scale_docs` writes the tables of docs/scale.md, and its charts, anew."""
+"""`python -m bench.scale_docs` writes the tables of docs/scale.md, and its charts, anew.
+
+How well the model does is what `python -m bench scale` found last, if it was run.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ from aflint.cost.load import JobLoad, load_of, two_level
 from aflint.cost.simulator import Cloud, Forecast, Level, simulate
 from aflint.cost.workloads import MERGE_S, WORKLOADS
 from aflint.driver.report import format_seconds
+from bench.__main__ import RESULTS
+from bench.compare import load
+from bench.report import Report
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 PAGE: Final = DOCS / "scale.md"
@@ -37,6 +43,8 @@ def main() -> None:
     """Write the page's tables and charts."""
     CHARTS.mkdir(exist_ok=True)
     parts = {"flint": _flint(), "sorts": _sorts(), "transports": _transports()}
+    if RESULTS.exists() and "scale" in (results := load(RESULTS)):
+        parts["checked"] = _checked(Report.from_json(results["scale"]))
     text = PAGE.read_text()
     for name, lines in parts.items():
         begin, end = f"<!-- model: {name} -->\n", f"<!-- model ends: {name} -->"
@@ -44,6 +52,15 @@ def main() -> None:
         after = rest.partition(end)[2]
         text = f"{before}{begin}{chr(10).join(lines)}\n{end}{after}"
     PAGE.write_text(text)
+
+
+def _checked(report: Report) -> list[str]:
+    """Return what `python -m bench scale` found: the sums of it, and each sort."""
+    lines = ["| | off by, median | within 20 % |", "| --- | ---: | ---: |"]
+    for off, near in zip(report.goals[::2], report.goals[1::2], strict=True):
+        what, _, _ = off.what.partition(":")
+        lines.append(f"| {what} | {off.measured:.2f} times | {near.measured:g} of {near.limit:g} |")
+    return [*lines, "", *(note for note in report.notes if note.startswith("|"))]
 
 
 def _flint() -> list[str]:

@@ -25,16 +25,19 @@ class Rate:
 class Rates:
     """Seconds (`_s`) and bytes a second (`_bytes_per_s`), as they were on `date`.
 
-    `cold_start_s` is billed: from the start of a function's environment to its handler.
-    `invoke_s` is what an invocation takes beside the handler, as its caller sees it. `s3_get_s` and
-    `s3_put_s` are to the first byte; an environment then moves `s3_bytes_per_s`. `sqs_send_s` and
-    `sqs_receive_s` are for a batch, of what is there. `queue_s` is for making or removing one, and
-    the driver has `driver_calls` under way at once. Beyond `ramp_burst` environments there are as
-    many more each `ramp_s`.
+    `cold_start_s` is billed: from the start of a function's environment to its handler. So is
+    `handler_s`: reading an invocation and writing its answer. `invoke_s` is what an invocation
+    takes beside what is billed, as its caller sees it. `s3_get_s` and `s3_put_s` are to the first
+    byte; an environment then moves `s3_bytes_per_s`. `sqs_send_s` and `sqs_receive_s` are for a
+    batch, of what is there. `queue_s` is for making or removing a queue, of which the driver has
+    `driver_calls` under way at once; `move_s` for bringing a part of the output into its place, of
+    which it has `moves`, beside copying it at `copy_bytes_per_s`. Beyond `ramp_burst` environments
+    there are as many more each `ramp_s`.
     """
 
     date: str
     cold_start_s: Rate
+    handler_s: Rate
     invoke_s: Rate
     s3_get_s: Rate
     s3_put_s: Rate
@@ -42,7 +45,10 @@ class Rates:
     sqs_send_s: Rate
     sqs_receive_s: Rate
     queue_s: Rate
+    move_s: Rate
+    copy_bytes_per_s: Rate
     driver_calls: int
+    moves: int
     ramp_burst: int
     ramp_s: float
     s3_partitions: int
@@ -56,6 +62,7 @@ class Rates:
 RATES: Final = Rates(
     date="2026-11",
     cold_start_s=Rate(0.25, 0.5, 1.5),
+    handler_s=Rate(0.002, 0.004, 0.01),
     invoke_s=Rate(0.005, 0.015, 0.05),
     s3_get_s=Rate(0.015, 0.03, 0.1),
     s3_put_s=Rate(0.02, 0.05, 0.2),
@@ -63,7 +70,10 @@ RATES: Final = Rates(
     sqs_send_s=Rate(0.005, 0.015, 0.05),
     sqs_receive_s=Rate(0.005, 0.015, 0.05),
     queue_s=Rate(0.01, 0.03, 0.1),
+    move_s=Rate(0.06, 0.1, 0.4),
+    copy_bytes_per_s=Rate(25e6, 60e6, 150e6),
     driver_calls=32,
+    moves=256,
     ramp_burst=limits.LAMBDA_RAMP_ENVIRONMENTS,
     ramp_s=limits.LAMBDA_RAMP_S,
     s3_partitions=10,
@@ -77,8 +87,11 @@ RATES: Final = Rates(
 region mostly see 15-30 ms, and some 600 Mbit/s. SQS answers within 5-20 ms in its region. Cold
 starts are those of Python functions of about 10 MB.
 
-`s3_partitions` is this table's weakest row: S3 splits keys as load lasts, at no promised pace.
-`driver_task_s` is aflint's own, of `python -m bench scheduler` with an HTTP request as `dispatch`
-measures it. One task in a hundred is a straggler in published measurements of S3 from functions
-(Starling doubles requests that are late for that reason).
+Copies are this table's weakest row: Presto was seen to move files of 4 to 5 GiB, one by one, at
+some 30 MB/s (prestodb/presto#14453); copying parts of an object beside each other was found to be
+much faster (HADOOP-12891). The next is `s3_partitions`: S3 splits keys as load lasts, at no
+promised pace. `driver_task_s` and `handler_s` are aflint's own: of `python -m bench scheduler` with
+an HTTP request as `dispatch` measures it, and of recorded tasks. One task in a hundred is a
+straggler in published measurements of S3 from functions (Starling doubles requests that are late
+for that reason).
 """

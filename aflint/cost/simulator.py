@@ -37,6 +37,9 @@ PUTS: Final = 2
 SENDS: Final = 4
 """Calls of SQS that a task has under way at once."""
 
+JOURNAL_S: Final = 0.25
+"""How often the driver writes its journal, at most."""
+
 _DRIVER_BYTES: Final = 25
 """What the driver keeps for each map task and reduce partition of a shuffle, at least."""
 
@@ -160,6 +163,11 @@ def slow_end(level: Level) -> Level:
     return ends[level]
 
 
+def _wait(calls: float, at_once: int, each: float) -> float:
+    """Return how long calls take, so many at once: the first answers none sooner than another."""
+    return each * max(1.0, calls / at_once) if calls else 0.0
+
+
 class _Simulation:
     def __init__(self, load: JobLoad, cloud: Cloud, level: Level, seed: int) -> None:
         self._load = load
@@ -169,6 +177,7 @@ class _Simulation:
         rates = cloud.rates
         self._bytes_per_s = at(rates.s3_bytes_per_s, slow_end(level))
         self._cold_s = at(rates.cold_start_s, level)
+        self._handler_s = at(rates.handler_s, level)
         self._invoke_s = at(rates.invoke_s, level)
         self._slots = min(cloud.concurrency, max(s.tasks for s in load.stages))
         # Environments by when they are free, the first next, and those that are not started yet.
@@ -184,13 +193,15 @@ class _Simulation:
         for load in self._load.stages:
             began = max((stages[parent].ended for parent in load.parents), default=0.0)
             stages.append(self._stage(load, began))
-        invocations = sum(stage.tasks for stage in stages)
-        everything = sum((stage.requests for stage in stages), Requests())
-        billed = everything.sqs_billed + self._queue_calls()
+        asked = [stage.requests for stage in stages]
+        asked += [self._of_driver(load) for load in self._load.stages]
+        # The journal: an object each time, and a look at the one before.
+        entries = max(stage.ended for stage in stages) // JOURNAL_S
+        everything = sum(asked, Requests(gets=entries, puts=entries))
         usage = Usage(
             gb_seconds=self._gb_seconds,
-            lambda_requests=invocations,
-            sqs_requests=math.ceil(billed),
+            lambda_requests=sum(stage.tasks for stage in stages),
+            sqs_requests=math.ceil(everything.sqs_billed),
             sqs_bytes=round(everything.queue_bytes),
             s3_put=math.ceil(everything.puts),
             s3_get=math.ceil(everything.gets),
@@ -201,11 +212,22 @@ class _Simulation:
         )
         return replace(found, advice=tuple(advice(found)))
 
-    def _queue_calls(self) -> float:
-        """Return the calls that make and remove queues: of transports that have any."""
-        if self._cloud.transport == "s3":
-            return 0.0
-        return 2.0 * sum(stage.targets for stage in self._load.stages)
+    def _of_driver(self, load: StageLoad) -> Requests:
+        """Return what the driver asks for a stage: to open and close its shuffle, and to bring its
+        output into place.
+        """
+        asked, transport = Requests(), self._cloud.transport
+        if load.targets and transport != "s3":
+            # Each queue is made and removed, and one call lists them.
+            calls = 2.0 * load.targets + 1
+            asked += Requests(sqs=calls, sqs_billed=calls)
+        if load.targets and transport != "sqs":
+            asked += Requests(puts=1)  # says that the shuffle is open
+        if load.output_bytes:
+            # Each part is looked at and copied. The target is looked at and listed before, and what
+            # was staged listed after; the mark of success is written last.
+            asked += Requests(gets=load.tasks + 1, puts=load.tasks + 3)
+        return asked
 
     def _requests(self, load: StageLoad) -> tuple[Requests, Requests, Requests]:
         cloud = self._cloud
@@ -220,13 +242,15 @@ class _Simulation:
         moved, fetched, sent = self._requests(load)
         each = moved + fetched + sent
         latency = at(rates.s3_get_s, self._level)
-        # Ranges of input are read ahead of need; frames are waited for, before and behind the work.
+        # Ranges of input are read ahead of need, but for the first; frames are waited for, before
+        # and behind the work.
         ahead = moved.gets * latency / INPUT_GETS
         put_s = at(rates.s3_put_s, self._level)
-        waits = fetched.gets * latency / PARALLEL_GETS
-        waits += (moved.puts + sent.puts) * put_s / PUTS + sent.gets * latency
-        waits += sent.sqs * at(rates.sqs_send_s, self._level) / SENDS
-        waits += fetched.sqs * at(rates.sqs_receive_s, self._level) / SENDS
+        waits = (latency if moved.gets else 0.0) + sent.gets * latency
+        waits += _wait(fetched.gets, PARALLEL_GETS, latency)
+        waits += _wait(moved.puts, PUTS, put_s) + _wait(sent.puts, PUTS, put_s)
+        waits += _wait(sent.sqs, SENDS, at(rates.sqs_send_s, self._level))
+        waits += _wait(fetched.sqs, SENDS, at(rates.sqs_receive_s, self._level))
         size = load.input_bytes + load.output_bytes + each.queue_bytes
         if not each.queue_bytes:
             size += load.fetched_bytes + load.shuffled_bytes
@@ -240,11 +264,12 @@ class _Simulation:
             moved.gets * slots / (limits.S3_GET_PER_S * partitions),
             moved.puts * slots / (limits.S3_PUT_PER_S * partitions),
         )
-        work = max(cpu, network, ahead, gets, puts) + waits + latency
+        work = max(cpu, network, ahead, gets, puts) + waits
         if load.targets and cloud.transport != "s3":
-            queues = 2 * load.targets * at(rates.queue_s, self._level) / rates.driver_calls
-            began += queues / 2
+            began += _wait(load.targets, rates.driver_calls, at(rates.queue_s, self._level))
         ended, spent = self._run(load.tasks, began, work)
+        moving = self._moving(load)
+        ended += moving
         rounds = load.tasks / slots
         bounds = {
             "computing": cpu * rounds,
@@ -254,7 +279,8 @@ class _Simulation:
             "S3's rate for the shuffle": max(0.0, max(gets, puts) - asked) * rounds,
             "driver": load.tasks * rates.driver_task_s,
             "ramp of environments": self._ramp(slots),
-            "starting tasks": (self._invoke_s + latency) * math.ceil(rounds) + self._cold_s,
+            "starting tasks": (self._invoke_s + self._handler_s) * math.ceil(rounds) + self._cold_s,
+            "moving output into place": moving,
         }
         total = Requests(
             each.gets * load.tasks,
@@ -264,6 +290,15 @@ class _Simulation:
             each.queue_bytes * load.tasks,
         )
         return StageForecast(load.name, load.tasks, began, ended, spent / load.tasks, total, bounds)
+
+    def _moving(self, load: StageLoad) -> float:
+        """Return how long the driver brings parts of the output into place, and marks it whole."""
+        if not load.output_bytes:
+            return 0.0
+        rates = self._cloud.rates
+        each = at(rates.move_s, self._level)
+        copied = load.output_bytes / at(rates.copy_bytes_per_s, slow_end(self._level))
+        return _wait(load.tasks, rates.moves, each + copied) + each
 
     def _ramp(self, slots: int) -> float:
         rates = self._cloud.rates
@@ -284,10 +319,10 @@ class _Simulation:
             if dice.random() < rates.straggler_share:
                 factor *= times
                 self._stragglers += 1
-            busy = work * factor
+            busy = self._handler_s + work * factor
             if cloud.speculation and factor > 1.5:
                 # A second attempt begins at one and a half times the median, and mostly wins.
-                other = work * (1.5 + math.exp(dice.gauss(0.0, rates.spread)))
+                other = self._handler_s + work * (1.5 + math.exp(dice.gauss(0.0, rates.spread)))
                 self._bill(max(0.0, min(busy, other) - 1.5 * work))
                 busy = min(busy, other)
             launch = max(launch + rates.driver_task_s, began)
@@ -360,5 +395,7 @@ _ADVICE: Final = {
     "driver": "{stage} waits for the driver: fewer, larger tasks",
     "ramp of environments": "{stage} is over before Lambda has started its environments: "
     "session.warm(), or less concurrency",
+    "moving output into place": "{stage} waits for S3 to copy what its tasks have saved: compress "
+    "it",
     "starting tasks": "{stage} spends its time on starting: fewer, larger tasks, or session.warm()",
 }

@@ -6,14 +6,18 @@ import pytest
 
 from aflint import limits
 from aflint.cost.load import JobLoad, StageLoad, load_of, parse_size, scaled, two_level
-from aflint.cost.rates import RATES
-from aflint.cost.simulator import Cloud, simulate
+from aflint.cost.rates import RATES, Rate
+from aflint.cost.simulator import JOURNAL_S, Cloud, simulate
 from aflint.cost.workloads import MERGE_S, WORKLOADS, workload_named
+from aflint.driver import commit
 from aflint.errors import InvalidArgumentError
+from aflint.journal import PAUSE_S
 
 GB = 1e9
 EVEN = replace(RATES, spread=0.0, straggler_share=0.0)
 """Rates under which all tasks are alike."""
+AT_ONCE = replace(EVEN, s3_bytes_per_s=Rate(1e15, 1e15, 1e15))
+"""With nothing to wait for in moving bytes."""
 
 
 def sort(size: float, maps: int, reducers: int) -> JobLoad:
@@ -148,6 +152,46 @@ def test_what_there_are_no_rates_for_is_refused() -> None:
         workload_named("terasort")
     with pytest.raises(InvalidArgumentError, match="tasks must be more than 0"):
         load_of("sort", WORKLOADS["sort"], GB, -1)
+
+
+def test_what_is_saved_is_moved_into_place_and_paid_for() -> None:
+    stage = StageLoad("work", 1000, 1.0)
+    saving = replace(stage, output_bytes=600e6)
+    # By requests alone: each of 1,000 parts is looked at and copied, and so on.
+    kept, saved = (
+        simulate(JobLoad("work", (each,)), Cloud(rates=AT_ONCE)) for each in (stage, saving)
+    )
+    assert saved.usage.s3_get - kept.usage.s3_get >= 1001
+    assert saved.usage.s3_put - kept.usage.s3_put >= 1000 + 1000 * 72  # 72 parts of 8 MiB each
+    # Four rounds of 256 copies, each of ten seconds.
+    assert saved.seconds - kept.seconds == pytest.approx(1000 / 256 * 10.1, rel=0.1)
+    assert saved.limit == "moving output into place"
+    assert "copy" in saved.advice[0]
+
+
+def test_the_model_has_the_drivers_own_constants() -> None:
+    assert RATES.moves == commit.MOVES
+    assert JOURNAL_S == PAUSE_S
+
+
+def test_a_journal_is_paid_for_as_long_as_a_job_runs() -> None:
+    short, long = (
+        simulate(JobLoad("work", (StageLoad("work", 1, seconds),)), Cloud(rates=EVEN))
+        for seconds in (10.0, 110.0)
+    )
+    assert long.usage.s3_put - short.usage.s3_put == 400
+
+
+def test_the_first_call_of_several_at_once_is_answered_no_sooner() -> None:
+    def reading(blocks: int) -> float:
+        load = sort(0.01 * GB, blocks, 1)
+        alone = Cloud(transport="s3", rates=replace(EVEN, io_cpu_s_per_byte=0.0))
+        *_, reduces = simulate(load, alone).stages
+        return reduces.task_s
+
+    one, six, twelve = map(reading, (1, 6, 12))
+    assert six == pytest.approx(one)
+    assert twelve - six == pytest.approx(RATES.s3_get_s.likely)
 
 
 @pytest.mark.parametrize("query", ["Q0", "Q1", "Q2", "Q3", "Q4", "Q5", "Q6"])
