@@ -32,9 +32,9 @@ class LogWriter:
     """A listener that has a log written to several places, each event being encoded once.
 
     What happens after a pause is handed on at once, so that a page shows it while it happens, and
-    what follows a quarter of a second later. It is encoded in a thread, one batch after the other:
-    neither encoding nor a disk holds the loop up. `dollars_of` says what a job is billed
-    that has just ended.
+    what follows a quarter of a second later, or once the batch before it is written. It is encoded
+    in a thread: neither encoding nor a disk holds the loop up. `dollars_of` says what a job is
+    billed that has just ended.
     """
 
     def __init__(
@@ -52,45 +52,53 @@ class LogWriter:
         self._timer: asyncio.TimerHandle | None = None
         # The loop's time before which the next batch is not handed on.
         self._not_before = 0.0
-        # The batch under way, which waits for those before it. By the loop's own threads, as a pool
-        # cannot be used once the interpreter ends: then sessions are closed that a program forgot.
-        self._last: asyncio.Task[None] | None = None
+        # The batch under way; there is one at a time, and what happens meanwhile is the next one,
+        # however large: a driver that is busy would otherwise fall behind by more and more of them.
+        # By the loop's own threads, as a pool cannot be used once the interpreter ends: then
+        # sessions are closed that a program forgot.
+        self._writing: asyncio.Task[None] | None = None
 
     def __call__(self, event: Event) -> None:
         """Take in an event."""
         dollars = self._dollars_of(event.job) if isinstance(event, JobEnded) else None
         self._events.append((event, int(self._clock() * 1000), dollars))
-        if self._timer is None:
-            # In the past, where there was a pause: with the loop's next turn.
-            self._timer = asyncio.get_running_loop().call_at(self._not_before, self.hand_over)
+        self._hand_over_in_time()
 
     async def aclose(self) -> None:
         """Write the rest, and complete the log everywhere."""
+        while self._writing is not None or self._events:
+            self.hand_over()
+            if self._writing is not None:
+                await self._writing
         if self._timer is not None:
             self._timer.cancel()
-        self.hand_over()
-        if self._last is not None:
-            await self._last
         for place in self._places:
             await place.finish()
 
     def hand_over(self) -> None:
-        """Have what happened so far written."""
-        self._timer = None
-        if self._events:
+        """Have what happened so far written, after the batch that is being written."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._events and self._writing is None:
             loop = asyncio.get_running_loop()
             self._not_before = loop.time() + _EVERY_S
             events, self._events = self._events, []
-            self._last = loop.create_task(self._write_after(self._last, events))
+            self._writing = loop.create_task(self._write(events))
 
-    async def _write_after(
-        self, before: asyncio.Task[None] | None, events: list[tuple[Event, int, float | None]]
-    ) -> None:
-        if before is not None:
-            await before
+    def _hand_over_in_time(self) -> None:
+        if self._timer is None and self._writing is None:
+            # In the past, where there was a pause: with the loop's next turn.
+            self._timer = asyncio.get_running_loop().call_at(self._not_before, self.hand_over)
+
+    async def _write(self, events: list[tuple[Event, int, float | None]]) -> None:
         text = await asyncio.to_thread(self._encode, events)
         for place in self._places:
             await place.append(text)
+        # Not after an error: nothing follows one, and closing the log raises it.
+        self._writing = None
+        if self._events:
+            self._hand_over_in_time()
 
     def _encode(self, events: list[tuple[Event, int, float | None]]) -> str:
         take = self._log.take
