@@ -83,7 +83,7 @@ def _run(name: str, options: Options, out: Path, console: Console) -> bool:
             return False
     show.tell(report, console)
     found = comparing.load(out) if out.exists() else {}
-    found[name] = report.to_json()
+    found[report.name] = report.to_json()
     out.write_text(json.dumps(found, indent=1) + "\n")
     console.print(f"[dim]Added to {out}[/]\n")
     return True
@@ -120,7 +120,7 @@ def compare(old: Path, new: Path) -> None:
 
 @app.command("docs")
 def write_docs(results: Path = RESULTS) -> None:
-    """Write the tables and charts of docs/benchmarks.md from results."""
+    """Write the figures and charts of docs/benchmarks.md from results, and benchmarks.json."""
     try:
         docs.write(comparing.load(results), ROOT / "docs")
     except comparing.ResultsError as error:

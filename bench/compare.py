@@ -44,12 +44,11 @@ class Change:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Return the reports of a run by their workload. Raises ResultsError."""
+    """Return the reports of a run by their names. Raises ResultsError."""
     try:
         found: dict[str, Any] = json.loads(path.read_text())
         for name, told in found.items():
-            Report.from_json(told)
-            if told["workload"] != name:
+            if Report.from_json(told).name != name:
                 raise KeyError(name)
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise ResultsError(
@@ -83,7 +82,7 @@ def _changes(before: Report, after: Report) -> Iterator[Change]:
             )
             if was and now and engine != peer:
                 assert peer
-                yield Change(case, engine, peer, was, now)
+                yield Change(after.label(case), engine, peer, was, now)
 
 
 def _peer(report: Report, case: str) -> str | None:

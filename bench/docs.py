@@ -1,30 +1,35 @@
-"""The tables and charts of docs/benchmarks.md, from the results of a run."""
+"""The figures and charts of docs/benchmarks.md, from the results of a run."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench import show
 from bench.matrix import LIMIT
-from bench.registry import ENGINES, MATRICES
+from bench.registry import ENGINES, MATRICES, WORKLOADS
 from bench.report import Report, Sample
 from bench.show import row, told_goals
 
-BEGIN, END = "<!-- figures of a run -->", "<!-- end of the figures -->"
+BEGIN = "<!-- figures: python -m bench docs -->"
+"""What stands behind it is written anew."""
 CHARTS = {"seconds": "Seconds", "cpu": "CPU seconds"}
 _MACHINE = "{processor}, {cpus} CPUs, Python {python}"
 
+Told = tuple[Report, Mapping[str, Any]]
+"""A report, and the machine that it is true of."""
+
 
 def write(results: Mapping[str, Any], folder: Path) -> None:
-    """Rewrite what stands between the marks of benchmarks.md, and the charts beside it."""
-    found = _reports(results)
+    """Rewrite what stands behind the mark in benchmarks.md, the charts, and benchmarks.json."""
     page = folder / "benchmarks.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{figures(results)}{after}")
-    reports = [report for report, _ in found]
+    before, _, _ = page.read_text().partition(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n\n{figures(results)}\n")
+    (folder / "benchmarks.json").write_text(json.dumps(results) + "\n")
+    reports = [report for report, _ in _by_engines(results)]
     for field, title in CHARTS.items():
         chart(
             reports,
@@ -35,18 +40,28 @@ def write(results: Mapping[str, Any], folder: Path) -> None:
 
 
 def figures(results: Mapping[str, Any]) -> str:
-    """Return what stands between the marks."""
-    found = _reports(results)
-    lines = [*_tables([report for report, _ in found]), *_told(found)]
-    return "\n".join([BEGIN, "", *lines, END])
+    """Return the figures: every engine's in common tables, then a section for each other report."""
+    found = _by_engines(results)
+    lines = ["## Every engine", "", *_tables([report for report, _ in found]), *_told(found)]
+    for report, machine in _of_their_own(results):
+        lines += [show.markdown(report), _run(machine), ""]
+    return "\n".join(lines).rstrip()
 
 
-def _reports(results: Mapping[str, Any]) -> list[tuple[Report, Mapping[str, Any]]]:
-    return [
-        (Report.from_json(results[m.name]), results[m.name]["machine"])
-        for m in MATRICES
-        if m.name in results
-    ]
+def _by_engines(results: Mapping[str, Any]) -> list[Told]:
+    return _reports(results, [matrix.name for matrix in MATRICES])
+
+
+def _of_their_own(results: Mapping[str, Any]) -> list[Told]:
+    engines = {matrix.name for matrix in MATRICES}
+    return _reports(results, [name for name in WORKLOADS if name not in engines])
+
+
+def _reports(results: Mapping[str, Any], workloads: list[str]) -> list[Told]:
+    """Return the reports of some workloads, in their order."""
+    found = [(Report.from_json(told), told["machine"]) for told in results.values()]
+    found = [(report, machine) for report, machine in found if report.workload in workloads]
+    return sorted(found, key=lambda told: workloads.index(told[0].workload))
 
 
 def _tables(reports: list[Report]) -> Iterator[str]:
@@ -63,8 +78,9 @@ def _tables(reports: list[Report]) -> Iterator[str]:
         for report in reports:
             for case in report.cases:
                 samples = (report.sample(case, name) for name in names)
-                label = case if case == report.workload else f"{report.workload} {case}"
-                yield row([label, *(cell(sample) if sample else "-" for sample in samples)])
+                yield row(
+                    [report.label(case), *(cell(sample) if sample else "-" for sample in samples)]
+                )
         yield ""
 
 
@@ -77,25 +93,28 @@ def _mb(of: int | None) -> str:
     return "" if of is None else f"{of / 1e6:,.1f}"
 
 
-def _told(found: list[tuple[Report, Mapping[str, Any]]]) -> Iterator[str]:
+def _told(found: list[Told]) -> Iterator[str]:
     """Yield the goals, who cannot do what, and how each was run."""
     yield from ("### What was promised", "")
-    yield from (f"- {told}" for report, _ in found for told in told_goals(report))
+    yield from (f"- {told} ({r.size})" for r, _ in found for told in told_goals(r))
     if whys := _whys(found):
         yield from ("", "### What an engine cannot do", "", row(["", "workloads", "why"]))
         yield row(["---"] * 3)
         yield from (row([name, ", ".join(cases), why]) for (name, why), cases in whys.items())
     yield from ("", "### How it was run", "")
     for report, machine in found:
-        load = machine.get("load")
-        yield (
-            f"- `{report.command}` on {machine['time'][:10]}, {_MACHINE.format(**machine)}"
-            f"{'' if load is None else f', load {load:.1f}'}: {'; '.join(report.notes)}"
-        )
+        yield f"- `{report.command}`, {'; '.join(report.notes)}: {_run(machine)}"
+    yield ""
+    yield from (f"![{t}](benchmarks-{field}.svg)" for field, t in CHARTS.items())
     yield ""
 
 
-def _whys(found: list[tuple[Report, Mapping[str, Any]]]) -> dict[tuple[str, str], list[str]]:
+def _run(machine: Mapping[str, Any]) -> str:
+    """Say when a report was made, and on what."""
+    return f"{machine['time'][:10]}, {_MACHINE.format(**machine)}, load {machine['load']:.1f}"
+
+
+def _whys(found: list[Told]) -> dict[tuple[str, str], list[str]]:
     """Return what each engine cannot do, by its reason: what it says itself, whatever was run, and
     what came of a run.
     """
@@ -106,9 +125,11 @@ def _whys(found: list[tuple[Report, Mapping[str, Any]]]) -> dict[tuple[str, str]
         for workload, why in engine.cannot.items():
             whys.setdefault((engine.name, why), []).append(workload)
     said = {(name, why) for name, why in whys}
-    for gap in (gap for report, _ in found for gap in report.gaps):
-        if (gap.peer, gap.why) not in said:
-            whys.setdefault((gap.peer, gap.why), []).append(gap.case)
+    for report, _ in found:
+        for gap in report.gaps:
+            cannot = whys.setdefault((gap.peer, gap.why), [])
+            if (gap.peer, gap.why) not in said and report.workload not in cannot:
+                cannot.append(report.workload)
     return whys
 
 
@@ -127,7 +148,7 @@ def chart(reports: list[Report], field: str, title: str, path: Path) -> None:
         drawn = [(x, y) for x, y in marks if x]
         if drawn:
             axes.plot(*zip(*drawn, strict=True), "os^vDPX*<>hpd"[number], label=engine.name)
-    labels = [c if c == r.workload else f"{r.workload} {c}" for r, c in rows]
+    labels = [report.label(case) for report, case in rows]
     axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
     axes.set_xscale("log")

@@ -66,8 +66,9 @@ async def measure(matrix: Matrix, engines: Sequence[Engine], options: Options, s
         f"python -m bench {matrix.name} --size {'tiny' if options.quick else f'{options.size:g}'}"
         f" --rounds {rounds}",
         tuple(sorted(samples, key=lambda s: (cases.index(s.case), names.index(s.peer)))),
-        notes=(f"{count:,} {matrix.unit}, {_size(folder) / 1e6:,.0f} MB of input",),
+        notes=(f"{_size(folder) / 1e6:,.0f} MB of input",),
         gaps=tuple(Gap(*key, why) for key, why in gaps.items()),
+        size=f"{count:,} {matrix.unit}",
     )
     return Report(**{**vars(report), "goals": tuple(goals(matrix, report))})
 

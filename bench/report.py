@@ -54,7 +54,10 @@ class Goal:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that one run of a workload found; `subject` is the peer that is compared."""
+    """Everything that one run of a workload found; `subject` is the peer that is compared.
+
+    `size` is how much was measured, where a workload may be run at several sizes.
+    """
 
     workload: str
     title: str
@@ -64,6 +67,16 @@ class Report:
     notes: tuple[str, ...] = ()
     subject: str = "aflint"
     gaps: tuple[Gap, ...] = ()
+    size: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from other reports: two sizes of a workload are not compared."""
+        return f"{self.workload}, {self.size}" if self.size else self.workload
+
+    def label(self, case: str) -> str:
+        """What a case's row is called among those of other reports."""
+        return self.name if case == self.workload else f"{self.name}: {case}"
 
     @property
     def cases(self) -> list[str]:
@@ -109,6 +122,7 @@ class Report:
             tuple(told["notes"]),
             told["subject"],
             tuple(Gap(**gap) for gap in told.get("gaps", ())),
+            told.get("size", ""),
         )
 
     def to_json(self) -> dict[str, Any]:

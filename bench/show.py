@@ -70,7 +70,8 @@ def markdown(report: Report) -> str:
         cells += [f"{median(s.cpu):.2f}" if s else "" for s in found if with_cpu]
         ratios = [report.ratio(case, report.subject, rival) for rival in rivals]
         lines.append(row(cells + ["" if ratio is None else _times(ratio) for ratio in ratios]))
-    lines += ["", *(f"- {told}" for told in told_goals(report)), *(f"- {n}" for n in report.notes)]
+    gaps = (f"{gap.case}, {gap.peer}: {gap.why}" for gap in report.gaps)
+    lines += ["", *(f"- {told}" for told in (*told_goals(report), *gaps, *report.notes))]
     return "\n".join(lines) + "\n"
 
 
