@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -91,6 +94,19 @@ def billed(task: Task) -> float:
         + US_EAST_1.lambda_request
     )
     return (task.dollars - asked) / (US_EAST_1.lambda_gb_second_x86 * MEMORY_MB / 1024)
+
+
+@contextmanager
+def history_in(folder: str) -> Iterator[None]:
+    """Keep the event logs of what runs meanwhile in a folder, and not in the user's own."""
+    before = os.environ.get("XDG_STATE_HOME")
+    os.environ["XDG_STATE_HOME"] = f"{folder}/state"
+    try:
+        yield
+    finally:
+        del os.environ["XDG_STATE_HOME"]
+        if before is not None:
+            os.environ["XDG_STATE_HOME"] = before
 
 
 async def record(case: Case, folder: Path) -> Measured:

@@ -17,6 +17,7 @@ from bench import (
     shuffle,
     sql_memory,
     tpch,
+    transports,
 )
 from bench.engine import ROOT, Engine
 from bench.matrix import measure
@@ -203,6 +204,7 @@ _OF_THEIR_OWN = (
     dispatch,
     scheduler,
     scale,
+    transports,
     shuffle,
     listeners,
 )

@@ -7,7 +7,6 @@ which are run, too.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from aflint.cost.load import Workload, load_of
 from aflint.cost.rates import Rates
 from aflint.cost.simulator import Cloud, Forecast, simulate
 from bench.emulator_rates import fit
-from bench.recorded_sort import MEMORY_MB, WORKERS, Case, Measured, record
+from bench.recorded_sort import MEMORY_MB, WORKERS, Case, Measured, history_in, record
 from bench.report import Goal, Report, Sample
 from bench.show import row
 from bench.workload import Options, Say
@@ -93,18 +92,10 @@ async def run(options: Options, say: Say) -> Report:
             found.append(await record(case, Path(folder)))
         return found
 
-    with tempfile.TemporaryDirectory() as folder:
-        state = os.environ.get("XDG_STATE_HOME")
-        os.environ["XDG_STATE_HOME"] = f"{folder}/state"
-        try:
-            before = await measured(FITTED)
-            unseen = await measured(FORECAST[:QUICK] if options.quick else FORECAST)
-            after = await measured(FITTED)
-        finally:
-            if state is None:
-                del os.environ["XDG_STATE_HOME"]
-            else:
-                os.environ["XDG_STATE_HOME"] = state
+    with tempfile.TemporaryDirectory() as folder, history_in(folder):
+        before = await measured(FITTED)
+        unseen = await measured(FORECAST[:QUICK] if options.quick else FORECAST)
+        after = await measured(FITTED)
     fitted = fit([*before, *after])
     return report([Checked(each, forecast(each.case, *fitted)) for each in unseen])
 
