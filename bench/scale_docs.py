@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from aflint.cost import format_dollars
-from aflint.cost.load import JobLoad, load_of, two_level
+from aflint.cost.load import JobLoad, Workload, load_of, two_level
+from aflint.cost.prices import US_EAST_1
 from aflint.cost.simulator import Cloud, Forecast, Level, simulate
 from aflint.cost.workloads import MERGE_S, WORKLOADS
 from aflint.driver.report import format_seconds
@@ -30,6 +31,16 @@ FLINT: Final = {
 }  # fmt: skip
 """Seconds and dollars, from Table I of the paper: 215 GB, 80 concurrent invocations."""
 
+STARLING: Final = (
+    (512, 128, False, "$0.057"), (5120, 1280, False, "more than $5"), (5120, 1280, True, "$0.073"),
+)  # fmt: skip
+"""Map and reduce tasks, whether by two levels, and dollars: from section 4.2 of the paper."""
+
+SKYRISE: Final = (("TPC-H Q12 at 1 TB", 222.3, 284, 19.2, 0.23),)
+"""A query, GiB that it scans, functions of 4 vCPUs, seconds, and dollars with those of storage:
+from section 5.2 of the paper.
+"""
+
 SIDES: Final = (50, 100, 200, 400, 800, 1600, 3200)
 """Map tasks, and as many reduce tasks."""
 
@@ -42,7 +53,12 @@ Series = Sequence[tuple[str, Sequence[tuple[float, float]]]]
 def main() -> None:
     """Write the page's tables and charts."""
     CHARTS.mkdir(exist_ok=True)
-    parts = {"flint": _flint(), "sorts": _sorts(), "transports": _transports()}
+    parts = {
+        "flint": _flint(),
+        "sorts": _sorts(),
+        "published": _published(),
+        "transports": _transports(),
+    }
     if RESULTS.exists() and "scale" in (results := load(RESULTS)):
         parts["checked"] = _checked(Report.from_json(results["scale"]))
     text = PAGE.read_text()
@@ -106,6 +122,31 @@ def _sorts() -> list[str]:
                 f"| {format_seconds(low.seconds)} to {format_seconds(high.seconds)} "
                 f"| {format_dollars(found.cost.total)} | {found.usage.s3_get:,} | {found.limit} |"
             )
+    return lines
+
+
+def _published() -> list[str]:
+    """Return what others published of single stages, beside what the model says of as much."""
+    lines = ["| what | published | aflint, by the model |", "| --- | --- | --- |"]
+    for maps, reduces, two, theirs in STARLING:
+        # Blocks of 100 kB: each is one read.
+        load = load_of("shuffle", Workload(0.0, shuffled=1.0), maps * reduces * 1e5, maps, reduces)
+        wanted = two_level(load, 0.0) if two else load
+        stages = simulate(wanted, Cloud(5000, transport="s3")).stages
+        asked = sum(stage.requests.gets for stage in stages[1:])
+        lines.append(
+            f"| Starling: reads of a shuffle of {maps:,} x {reduces:,}"
+            f"{', two levels' if two else ''} | {theirs} "
+            f"| {format_dollars(asked * US_EAST_1.s3_get)} |"
+        )
+    for query, size, functions, seconds, dollars in SKYRISE:
+        load = load_of("scan", WORKLOADS["scan"], size * 2**30, functions)
+        low, found, high = _levels(load, Cloud(functions))
+        lines.append(
+            f"| Skyrise: {query}, {size} GiB, {functions} functions | {seconds} s, ${dollars} "
+            f"| a scan: {found.seconds:.1f} s ({low.seconds:.1f} to {high.seconds:.1f}), "
+            f"{format_dollars(found.cost.total)} |"
+        )
     return lines
 
 

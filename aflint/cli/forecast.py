@@ -12,6 +12,7 @@ from aflint.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from aflint.cost.load import JobLoad
+    from aflint.cost.prices import PriceTable
     from aflint.cost.simulator import Cloud, Forecast
 
 
@@ -57,6 +58,19 @@ def wanted_load(
     return scaled(load, parse_size(size) / load.input_bytes), run.region
 
 
+def prices_in(region: str) -> PriceTable:
+    """Return a region's prices. Raises InvalidArgumentError where there are none here."""
+    from aflint.cost import US_EAST_1, is_priced
+    from aflint.cost.prices import prices_of
+
+    if not is_priced(region):
+        raise InvalidArgumentError(
+            f"there are no prices for region {region!r}: --region {US_EAST_1.region} tells dollars "
+            "at those of another"
+        )
+    return prices_of(region)
+
+
 def write(found: Forecast, low: Forecast, high: Forecast) -> None:
     """Write a forecast, with those of the fast and the slow end of all rates, for people."""
     from aflint.cost import format_dollars
@@ -78,7 +92,8 @@ def write(found: Forecast, low: Forecast, high: Forecast) -> None:
     typer.echo(f"  {found.peak:,} in flight at most, {found.stragglers:,} stragglers")
     for stage in found.stages:
         typer.echo(
-            f"  {stage.name}: {stage.tasks:,} tasks of {format_seconds(stage.task_s)}, "
+            f"  {stage.name}: {stage.tasks:,} task{'s' if stage.tasks > 1 else ''} of "
+            f"{format_seconds(stage.task_s)}, "
             f"{format_seconds(stage.began)} to {format_seconds(stage.ended)}, bound by "
             f"{stage.limit}"
         )

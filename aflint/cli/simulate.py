@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from aflint.testing.simulation.batch import Tally
     from aflint.testing.simulation.run import Outcome
 
+_MOST_TASKS = 5_000_000
 _MOST_SHRUNK = 3
 _LAST_EVENTS = 60
 _OF_QUERIES = ("duckdb", "nanoarrow", "numpy")
+_OF_JOBS, _OF_FAULTS = "A job on a model of AWS", "Random jobs under faults"
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +33,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("simulate", rich_help_panel=Panel.LOOK)
     def simulate_command(
+        context: typer.Context,
         workload: Annotated[
             str | None,
             _job_option("--workload", help="What to run: sort, word-count, scan, Q0 to Q6."),
@@ -54,9 +57,11 @@ def register(app: typer.Typer) -> None:
         levels: Annotated[
             int, _job_option("--levels", min=1, max=2, help="Of the exchange.")
         ] = 1,
-        tasks: Annotated[int | None, _job_option("--tasks", min=1, help="Map tasks.")] = None,
+        tasks: Annotated[
+            int | None, _job_option("--tasks", min=1, max=_MOST_TASKS, help="Map tasks.")
+        ] = None,
         reducers: Annotated[
-            int | None, _job_option("--reducers", min=1, help="Reduce tasks.")
+            int | None, _job_option("--reducers", min=1, max=_MOST_TASKS, help="Reduce tasks.")
         ] = None,
         region: Annotated[
             str | None, _job_option("--region", help="Whose prices.",
@@ -83,30 +88,36 @@ def register(app: typer.Typer) -> None:
         and exit with 1 if one goes wrong: for those who change aflint.
         """
         if workload is not None or recorded is not None:
-            from aflint.cost.prices import prices_of
+            _refuse(context, _OF_FAULTS, "is for random jobs: leave out --workload and --from")
             from aflint.cost.simulator import Cloud
 
             load, ran_in = forecast.wanted_load(
                 workload, recorded, size, tasks, reducers, concurrency
             )
-            prices = prices_of(region or ran_in)
+            prices = forecast.prices_in(region or ran_in)
             cloud = Cloud(concurrency, memory_mb, transport, prices=prices)
             _run_job(load, cloud, levels, as_json=as_json)
-        elif size is not None:
-            raise InvalidArgumentError(
-                "--size is of a job: name it by --workload, or by --from a recorded one"
-            )
         else:
+            _refuse(context, _OF_JOBS, "is of a job: name it by --workload, or by --from")
             given = range(start, start + seeds)
             _run_seeds(given, faults, jobs, dataframes=dataframes, as_json=as_json)
 
 
+def _refuse(context: typer.Context, panel: str, why: str) -> None:
+    """Raise InvalidArgumentError where an option was given that would be left unused."""
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        given = source is not None and source.name == "COMMANDLINE"
+        if given and getattr(option, "rich_help_panel", None) == panel:
+            raise InvalidArgumentError(f"{option.opts[0]} {why}")
+
+
 def _job_option(*names: str, **given: Any) -> Any:
-    return typer.Option(*names, rich_help_panel="A job on a model of AWS", **given)
+    return typer.Option(*names, rich_help_panel=_OF_JOBS, **given)
 
 
 def _fault_option(*names: str, **given: Any) -> Any:
-    return typer.Option(*names, rich_help_panel="Random jobs under faults", **given)
+    return typer.Option(*names, rich_help_panel=_OF_FAULTS, **given)
 
 
 def _run_job(load: JobLoad, cloud: Cloud, levels: int, *, as_json: bool) -> None:

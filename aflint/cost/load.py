@@ -95,7 +95,8 @@ def load_of(
     """Return what a workload over `size` bytes asks for: where that is left open, in as many tasks
     as suit `concurrency`.
 
-    Raises InvalidArgumentError for a size or a number of tasks that is not positive.
+    Raises InvalidArgumentError for a size or a number of tasks that is not positive, and for reduce
+    tasks of a workload that has none.
     """
     for what, value in (("size", size), ("tasks", tasks), ("reducers", reducers)):
         if value is not None and not value > 0:
@@ -113,6 +114,8 @@ def load_of(
     before = (len(stages) - 1,) if stages else ()
     sent = min(taken, workload.combined_bytes) + workload.shuffled * taken
     if not sent:
+        if reducers is not None:
+            raise InvalidArgumentError(f"{name} shuffles nothing, and so has no reduce tasks")
         return JobLoad(name, (StageLoad(name, maps, mapping, taken),))
     wanted = reducers or workload.reducers or _tasks_for(sent * maps, most)
     stages.append(
@@ -175,7 +178,11 @@ def two_level(load: JobLoad, merge_s: float) -> JobLoad:
     brings what is for a group of reduce partitions together, from a group of map tasks.
 
     `merge_s` is what that takes for a byte. Groups are square roots of the counts.
+
+    Raises InvalidArgumentError for a job without a shuffle.
     """
+    if not load.pairs:
+        raise InvalidArgumentError(f"{load.name} shuffles nothing, and so has no levels")
     stages: list[StageLoad] = []
     place: dict[int, int] = {}
     for number, stage in enumerate(load.stages):
@@ -207,6 +214,8 @@ def groups_of(partitions: int) -> int:
     return max(1, math.isqrt(partitions))
 
 
+MOST_BYTES: Final = 1e21
+
 _UNITS: Final[Mapping[str, float]] = {
     "": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "PIB": 2**50,
@@ -216,7 +225,7 @@ _UNITS: Final[Mapping[str, float]] = {
 def parse_size(text: str) -> float:
     """Return the bytes that a text such as 100TB or 1.5GiB stands for.
 
-    Raises InvalidArgumentError for any other text, and for nothing.
+    Raises InvalidArgumentError for any other text, for nothing, and for more than MOST_BYTES.
     """
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-z]*)\s*", text)
     unit = _UNITS.get(found[2].upper()) if found else None
@@ -225,4 +234,8 @@ def parse_size(text: str) -> float:
     size = float(found[1]) * unit
     if size < 1:
         raise InvalidArgumentError(f"a size of {text} leaves nothing to do: it must be more than 0")
+    if size > MOST_BYTES:
+        raise InvalidArgumentError(
+            f"a size of {text[:20]} is more than can be simulated (1,000 EB)"
+        )
     return size

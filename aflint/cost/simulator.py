@@ -141,7 +141,7 @@ def _check(load: JobLoad, cloud: Cloud) -> None:
     if tasks > MOST_TASKS:
         raise InvalidArgumentError(
             f"{tasks:,} tasks are more than can be simulated ({MOST_TASKS:,}): ask for fewer, "
-            "larger ones"
+            "larger ones (--tasks, --reducers), or for a smaller size"
         )
     if cloud.concurrency < 1:
         raise InvalidArgumentError(f"concurrency must be at least 1, and is {cloud.concurrency}")
@@ -186,6 +186,7 @@ class _Simulation:
         self._usage = Usage()
         self._stragglers = 0
         self._gb_seconds = 0.0
+        self._invocations = 0
 
     def forecast(self) -> Forecast:
         """Run the stages in their order and return what came of it."""
@@ -200,7 +201,7 @@ class _Simulation:
         everything = sum(asked, Requests(gets=entries, puts=entries))
         usage = Usage(
             gb_seconds=self._gb_seconds,
-            lambda_requests=sum(stage.tasks for stage in stages),
+            lambda_requests=self._invocations,
             sqs_requests=math.ceil(everything.sqs_billed),
             sqs_bytes=round(everything.queue_bytes),
             s3_put=math.ceil(everything.puts),
@@ -257,13 +258,11 @@ class _Simulation:
         network = size / self._bytes_per_s
         cpu = (load.cpu_s + size * rates.io_cpu_s_per_byte) / cloud.vcpus
         # S3 answers so many requests a second, to all tasks together.
-        partitions = rates.s3_partitions
-        gets = each.gets * slots / (limits.S3_GET_PER_S * partitions)
-        puts = each.puts * slots / (limits.S3_PUT_PER_S * partitions)
-        asked = max(
-            moved.gets * slots / (limits.S3_GET_PER_S * partitions),
-            moved.puts * slots / (limits.S3_PUT_PER_S * partitions),
-        )
+        fast = slow_end(self._level)
+        readable = limits.S3_GET_PER_S * at(rates.s3_get_partitions, fast) / slots
+        writable = limits.S3_PUT_PER_S * at(rates.s3_put_partitions, fast) / slots
+        gets, puts = each.gets / readable, each.puts / writable
+        asked = max(moved.gets / readable, moved.puts / writable)
         work = max(cpu, network, ahead, gets, puts) + waits
         if load.targets and cloud.transport != "s3":
             began += _wait(load.targets, rates.driver_calls, at(rates.queue_s, self._level))
@@ -322,6 +321,7 @@ class _Simulation:
             busy = self._handler_s + work * factor
             if cloud.speculation and factor > 1.5:
                 # A second attempt begins at one and a half times the median, and mostly wins.
+                self._invocations += 1
                 other = self._handler_s + work * (1.5 + math.exp(dice.gauss(0.0, rates.spread)))
                 self._bill(max(0.0, min(busy, other) - 1.5 * work))
                 busy = min(busy, other)
@@ -330,6 +330,8 @@ class _Simulation:
             end = start + self._invoke_s + cold + busy
             heapq.heappush(self._free, (end, 0))
             self._bill(cold + busy)
+            # What is left when a function ends goes on in another one.
+            self._invocations += math.ceil((cold + busy) / limits.LAMBDA_TIMEOUT_S)
             total += cold + busy
             last = max(last, end)
         return last, total
@@ -367,7 +369,8 @@ def advice(found: Forecast) -> list[str]:
     if slow:
         said.append(
             f"tasks of {slow[0].name} take {slow[0].task_s:,.0f} s, and a function ends after "
-            f"{limits.LAMBDA_TIMEOUT_S:,} s: more tasks need not be continued in others"
+            f"{limits.LAMBDA_TIMEOUT_S:,} s: such tasks go on in another one, each time with all "
+            "that they hold; more and smaller tasks need not"
         )
     pairs = load.pairs
     if pairs * _DRIVER_BYTES > _DRIVER_MEMORY:

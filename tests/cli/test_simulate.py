@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 import aflint
-from aflint.cli import main
+from aflint.cli import main, simulate
+from aflint.cost.simulator import MOST_TASKS
 from aflint.observe.eventlog import FORMAT
 from aflint.observe.history import history_folder, logs
 
@@ -19,12 +20,12 @@ def cli() -> CliRunner:
 
 
 def test_a_job_of_a_hundred_terabytes_is_told_as_json(cli: CliRunner) -> None:
-    words = ["--workload", "scan", "--size", "100TB", "--concurrency", "2000", "--json"]
+    words = ["--workload", "scan", "--size", "100TB", "--concurrency", "1000", "--json"]
     result = cli.invoke(main.app, ["simulate", *words])
     found = json.loads(result.stdout)
     assert found["fast"]["seconds"] < found["seconds"] < found["slow"]["seconds"]
     assert found["limit"] == "network"
-    assert found["in_flight"] == 2000
+    assert found["in_flight"] == 1000
     assert found["dollars"] == pytest.approx(sum(found["items"].values()), abs=1e-5)
     assert found["s3_get"] >= 100e12 / (4 << 20)
 
@@ -46,11 +47,21 @@ def test_a_job_is_told_in_words_with_what_to_change(cli: CliRunner) -> None:
         ("--workload sort", "needs a --size"),
         ("--workload terasort --size 1TB", "no workload is called 'terasort'"),
         ("--workload sort --size 1TB --transport redis", "no rates for transport 'redis'"),
-        ("--workload sort --size 1TB --region mars-1", "no prices for region 'mars-1'"),
+        ("--workload sort --size 1TB --region mars-1", "'mars-1': --region us-east-1 tells"),
         ("--workload sort --from a-1", "give one"),
         ("--from nobody-1", "no run that is kept has a job 'nobody-1'"),
         ("--from a-1 --tasks 5", "--tasks and --reducers are for workloads"),
-        ("--size 1TB", "name it by --workload"),
+        ("--size 1TB", "--size is of a job: name it by --workload"),
+        ("--tasks 5", "--tasks is of a job: name it by --workload"),
+        ("--levels 2", "--levels is of a job: name it by --workload"),
+        ("--workload sort --size 1TB --seeds 5", "--seeds is for random jobs"),
+        ("--workload sort --size 1TB --faults none", "--faults is for random jobs"),
+        ("--workload scan --size 1TB --reducers 5", "scan shuffles nothing"),
+        ("--workload scan --size 1TB --levels 2", "scan shuffles nothing"),
+        (f"--workload sort --size {'9' * 400}", "is more than can be simulated"),
+        ("--workload sort --size 900PB", "or for a smaller size"),
+        ("--workload sort --size 1TB --tasks 4999999", "ask for fewer"),
+        ("--workload sort --size 1TB --memory-mb 64", "128 to 10,240 MB"),
     ],
 )
 def test_what_cannot_be_simulated_is_told_in_one_line(
@@ -114,6 +125,19 @@ def test_a_job_that_another_format_of_aflint_recorded_is_refused(
     result = cli.invoke(main.app, ["simulate", "--from", job])
     assert result.exit_code == 1
     assert f"format {FORMAT + 1}" in result.stderr + result.stdout
+
+
+def test_as_many_tasks_may_be_asked_for_as_are_simulated() -> None:
+    assert simulate._MOST_TASKS == MOST_TASKS
+
+
+def test_tasks_that_outlast_their_functions_go_on_in_others(cli: CliRunner) -> None:
+    words = ["--workload", "scan", "--size", "1TB", "--tasks", "10", "--json"]
+    told = json.loads(cli.invoke(main.app, ["simulate", *words]).stdout)
+    (stage,) = told["stages"]
+    assert stage["task_seconds"] > 900
+    assert told["invocations"] >= stage["tasks"] * stage["task_seconds"] / 900
+    assert any("go on in another one" in sentence for sentence in told["advice"])
 
 
 def test_dataframes_without_the_packages_of_sql_are_told_in_one_line(

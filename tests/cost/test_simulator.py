@@ -16,7 +16,8 @@ from aflint.journal import PAUSE_S
 GB = 1e9
 EVEN = replace(RATES, spread=0.0, straggler_share=0.0)
 """Rates under which all tasks are alike."""
-AT_ONCE = replace(EVEN, s3_bytes_per_s=Rate(1e15, 1e15, 1e15))
+ENDLESS = Rate(1e15, 1e15, 1e15)
+AT_ONCE = replace(EVEN, s3_bytes_per_s=ENDLESS, s3_put_partitions=ENDLESS)
 """With nothing to wait for in moving bytes."""
 
 
@@ -167,6 +168,18 @@ def test_what_is_saved_is_moved_into_place_and_paid_for() -> None:
     assert saved.seconds - kept.seconds == pytest.approx(1000 / 256 * 10.1, rel=0.1)
     assert saved.limit == "moving output into place"
     assert "copy" in saved.advice[0]
+
+
+def test_a_bucket_that_was_never_split_answers_fewer_reads() -> None:
+    load = sort(10 * GB, 1000, 1000)
+    used, new = (
+        simulate(load, Cloud(transport="s3", rates=replace(EVEN, s3_get_partitions=Rate(n, n, n))))
+        for n in (5, 1)
+    )
+    asked = used.stages[-1].requests.gets
+    assert new.stages[-1].seconds - used.stages[-1].seconds == pytest.approx(
+        asked / limits.S3_GET_PER_S * 4 / 5, rel=0.05
+    )
 
 
 def test_the_model_has_the_drivers_own_constants() -> None:
