@@ -45,6 +45,12 @@ PATIENCE_S = 60.0
 """How much longer than a function may run its answer is waited for. That its machine is lost shows
 sooner: TCP asks a silent connection after a minute, and gives it up a minute later."""
 
+HELD_BYTES = 64 * limits.MIB
+"""What all requests under way may come to: each is held until its function has answered."""
+
+_LEAST_STORED = 32 * limits.KIB
+"""Smaller requests are sent as they are, however many: most tasks take a few KiB."""
+
 _CONNECTS = Retries()
 _OTHER_FILES = 256
 _HOLD_S = 0.5
@@ -59,8 +65,9 @@ class LambdaInvoker(Invoker):
 
     `functions` are names or ARNs by memory in MB; a task goes to the smallest that has what it asks
     for. At most `concurrency` invocations are under way. `storage` takes requests that are too
-    large for Lambda, which functions find by `endpoints`; all are sealed with `secret`, which the
-    functions have, too. An answer is waited for `patience_s`, longer than any function may run.
+    large for Lambda, or to hold so many of, and functions find it by `endpoints`; all are sealed
+    with `secret`, which the functions have, too. An answer is waited for `patience_s`, longer than
+    any function may run.
     """
 
     def __init__(
@@ -80,6 +87,7 @@ class LambdaInvoker(Invoker):
         self._storage = storage
         self._secret = secret
         self._concurrency = self._limit = concurrency
+        self._most_sent = most_sent(concurrency)
         self._patience_s = patience_s
         self._endpoints = endpoints
         # Invocations that ran no task, to see that a function is there or to warm it; they cost.
@@ -191,12 +199,13 @@ class LambdaInvoker(Invoker):
     ) -> tuple[Invocation, bool]:
         """Invoke with a task; return, too, whether it was so large that it went through storage."""
         job, packed = task.id.job, pack(task)
-        seal = partial(sealed.seal_packed, self._secret, job, packed)
-        if len(packed) + MOST_ADDED <= envelope.MOST_REQUEST:
+        if len(packed) <= self._most_sent:
+            seal = partial(sealed.seal_packed, self._secret, job, packed)
             return await self._invoke(function, sealed.TASK, seal, what), False
-        # Too large for a request: it lies in storage, and what is sent is its address.
+        # It lies in storage, and what is sent is its address.
         location = f"{task.storage}/requests/{job}/{secrets.token_hex(16)}"
-        await self._storage.write(location, seal())
+        await self._storage.write(location, sealed.seal_packed(self._secret, job, packed))
+        del packed  # a function may take 15 minutes to answer
         seal = partial(sealed.seal_address, self._secret, job, location, self._endpoints)
         return await self._invoke(function, sealed.AT, seal, what), True
 
@@ -262,6 +271,15 @@ class LambdaInvoker(Invoker):
             raise _unexpected(answer, function, what)
         assert isinstance(result, TaskResult)
         return result
+
+
+def most_sent(concurrency: int) -> int:
+    """Return how many packed bytes a request is sent with, and does not go through storage.
+
+    A reduce task is told where each map task's bytes for it lie: of 100,000, that takes megabytes.
+    """
+    fits = envelope.MOST_REQUEST - MOST_ADDED
+    return min(fits, max(_LEAST_STORED, HELD_BYTES // concurrency))
 
 
 def _refused(refusal: Refusal, subject: str, what: str) -> AflintError:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from aflint import errors
+from aflint.aws import envelope
 from aflint.aws.bare.signing import Credentials
 from aflint.aws.clients import Aws
 from aflint.aws.invocation import Invocation, Usage
-from aflint.invoker.lambda_ import LambdaInvoker
+from aflint.codec import sealed
+from aflint.invoker.lambda_ import HELD_BYTES, LambdaInvoker, most_sent
 from aflint.task import TaskResult
 from aflint.testing.clock import run_virtual
 from tests.aws.clouds import BUCKET, connect
@@ -115,6 +117,27 @@ async def test_large_requests_and_results_go_through_storage(lambdas: Lambdas) -
     keys = lambdas.cloud.snapshot().buckets[BUCKET]
     assert sum(key.startswith("test/requests/job/") for key in keys) == 1
     assert sum(key.startswith("test/results/job/") for key in keys) == 1
+
+
+async def test_a_thousand_requests_at_once_go_through_storage_where_they_are_large_together(
+    lambdas: Lambdas,
+) -> None:
+    await lambdas.create()
+    noise = os.urandom(100_000)
+    task = task_of(lambda _, data: len(b"".join(data)), [noise])
+    for concurrency, stored in ((3, 0), (1_000, 1)):
+        result = await lambdas.invoker(concurrency=concurrency).invoke(task)
+        assert await value_of(result, lambdas.storage) == len(noise)
+        keys = lambdas.cloud.snapshot().buckets[BUCKET]
+        assert sum(key.startswith("test/requests/job/") for key in keys) == stored
+
+
+def test_what_requests_hold_together_is_bounded() -> None:
+    for concurrency in (1, 10, 100, 1_000):
+        assert most_sent(concurrency) * concurrency <= HELD_BYTES
+    # Within what Lambda takes, with all that is added to it.
+    assert most_sent(1) + sealed.MOST_ADDED <= envelope.MOST_REQUEST
+    assert most_sent(100_000) == most_sent(10_000) == 32 * 1024
 
 
 async def test_a_response_that_nobody_stored_is_stored_whole(lambdas: Lambdas) -> None:
