@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, dataclass, field, replace
 
 import pytest
 
-from aflint.frozen import quick
+from aflint.frozen import changed, quick
 
 
 @quick
@@ -20,7 +20,7 @@ class Point:
 
 def test_quick_dataclasses_are_made_as_others_are() -> None:
     assert Point(1) == Point(x=1, y=2, tags=[])
-    assert replace(Point(1), y=3) == Point(1, 3)
+    assert replace(Point(1), y=3) == changed(Point(1), y=3) == Point(1, 3)
     assert Point(1).tags is not Point(1).tags
     assert type(Point(1)) is Point
     assert repr(Point(1)) == "Point(x=1, y=2, tags=[])"
@@ -38,3 +38,8 @@ def test_quick_dataclasses_are_frozen() -> None:
         del point.x
     with pytest.raises((AttributeError, TypeError)):
         point.z = 2  # type: ignore[attr-defined]
+
+
+def test_a_name_that_is_no_fields_changes_nothing() -> None:
+    with pytest.raises(KeyError, match="z"):
+        changed(Point(1), z=3)

@@ -4,8 +4,10 @@
     purpose | job | body
 
 `issued` is in nanoseconds since 1970. The tag is BLAKE2b, keyed with the job's key, over every byte
-but its own. The body is not looked at before the tag is verified and the payload is known to be
-fresh and not to have been opened here before.
+but its own: the version, the body, the names, and last what tells two payloads of one body apart,
+so that a body which begins as others do need be read only from where it differs. The body is not
+looked at before the tag is verified and the payload is known to be fresh and not to have been
+opened here before.
 """
 
 from __future__ import annotations
@@ -17,15 +19,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import blake2b
 from heapq import heappop, heappush
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
-from aflint.codec.secret import Secret, tag
-from aflint.errors import InvalidArgumentError, PayloadRefusedError
-from aflint.task import AwsEndpoints, TaskDescription
+from aflint.codec.secret import Secret, tagging
+from aflint.errors import FrameError, InvalidArgumentError, PayloadRefusedError
+from aflint.task import AwsEndpoints, TaskDescription, TaskId
 from aflint.wire import pack, unpack
 
-VERSION: Final = 2
+VERSION: Final = 3
 TAG_BYTES: Final = 32
 
 FRESH_S: Final = 900.0
@@ -48,6 +52,7 @@ _HEAD = struct.Struct(">B32sQ16sBB")
 _SIGNED = struct.Struct(">Q16sBB")
 """What of the head is behind the tag."""
 _VERSION = bytes((VERSION,))
+_SIZE = struct.Struct(">I")
 _LONGEST_NAME = 255
 MOST_ADDED: Final = _HEAD.size + 2 * _LONGEST_NAME
 """The most bytes by which a sealed payload is longer than its body."""
@@ -79,13 +84,22 @@ def seal(secret: Secret, purpose: str, job: str, body: bytes, now: float | None 
 
     `now` is in seconds since 1970. Raises InvalidArgumentError for a name of more than 255 bytes.
     """
+    digest = _tagging(secret, job)
+    digest.update(body)
+    return _sealed(digest, purpose, job, body, b"", now)
+
+
+def _sealed(
+    digest: blake2b, purpose: str, job: str, body: bytes, rest: bytes, now: float | None
+) -> bytes:
+    """Return a body with the `rest` of it sealed; `digest` was updated with both."""
     purpose_name, job_name = purpose.encode(), job.encode()
     if len(purpose_name) > _LONGEST_NAME or len(job_name) > _LONGEST_NAME:
         raise InvalidArgumentError(f"the name of a job or purpose is too long: {job!r}, {purpose}")
     issued = int((time.time() if now is None else now) * _NS)
     front = _SIGNED.pack(issued, os.urandom(16), len(purpose_name), len(job_name))
-    signed = b"".join((front, purpose_name, job_name, body))
-    return b"".join((_VERSION, _tag(secret, job, _VERSION, signed), signed))
+    digest.update(b"".join((purpose_name, job_name, front)))
+    return b"".join((_VERSION, digest.digest(), front, purpose_name, job_name, body, rest))
 
 
 @dataclass(slots=True)
@@ -121,8 +135,12 @@ class Opener:
         claimed = bytes(view[_HEAD.size : _HEAD.size + purpose_size])
         job = str(view[_HEAD.size + purpose_size : start], "utf-8", "replace")
         # The key is that of the job that the payload claims: a false claim makes a wrong tag.
-        expected = _tag(self.secret, job, _VERSION, view[1 + TAG_BYTES :])
-        if not hmac.compare_digest(found, expected):
+        # The front comes last. It says how long the names are that come before it, and the rest is
+        # body: no two payloads are the same bytes in another order.
+        digest = _tagging(self.secret, job)
+        for part in (view[start:], view[_HEAD.size : start], view[1 + TAG_BYTES : _HEAD.size]):
+            digest.update(part)
+        if not hmac.compare_digest(found, digest.digest()):
             raise refused(Refusal.ALTERED)
         if claimed != purpose.encode():
             raise refused(Refusal.PURPOSE, f"{claimed.decode()}, not {purpose}")
@@ -152,8 +170,10 @@ def refused(refusal: Refusal, detail: str = "") -> PayloadRefusedError:
     return PayloadRefusedError(f"an executor refused a payload: {refusal}{shown}{advice}")
 
 
-def _tag(secret: Secret, job: str, *parts: bytes | memoryview) -> bytes:
-    return tag(secret.key("job", job), *parts, size=TAG_BYTES, use=_USE)
+def _tagging(secret: Secret, job: str) -> blake2b:
+    digest = tagging(secret.key("job", job), size=TAG_BYTES, use=_USE)
+    digest.update(_VERSION)
+    return digest
 
 
 # What drivers ask of executors, sealed: to run a task, to fetch one from storage, to wait.
@@ -162,14 +182,76 @@ TASK, AT, HOLD = "task", "at", "hold"
 """The purposes: a packed task; the place in storage of a sealed task; seconds to wait."""
 
 
+_COMMON: Final = (
+    "program", "output", "transport", "storage", "memory_mb", "max_result_bytes",
+    "fetch_timeout_s", "logs", "keep", "debug", "aws",
+)  # fmt: skip
+_OWN: Final = ("id", "inputs", "continuation")
+"""The fields of a task that those of a stage mostly have in common, and the others."""
+
+_common_of, _own_of = attrgetter(*_COMMON), attrgetter(*_OWN)
+_KEPT: Final = 8
+"""So many stages may run side by side without being packed anew for each task."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What tasks of a job have in common: packed, with its size before it, and the tag so far."""
+
+    job: str
+    values: tuple[Any, ...]
+    packed: bytes
+    digest: blake2b
+
+
+@dataclass(slots=True)
+class PackedTask:
+    """A task that is sealed anew for each time it is sent; its length is that of its body."""
+
+    _common: _Common
+    _own: bytes
+
+    def __len__(self) -> int:
+        return len(self._common.packed) + len(self._own)
+
+    def seal(self, now: float | None = None) -> bytes:
+        """Return it as bytes that one executor runs once."""
+        digest = self._common.digest.copy()
+        digest.update(self._own)
+        return _sealed(digest, TASK, self._common.job, self._common.packed, self._own, now)
+
+
+class TaskSealer:
+    """Seals tasks. What those of a stage have in common, its program above all, is packed and taken
+    into the tag once for all of them.
+    """
+
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
+        # The one used last at the end.
+        self._latest: list[_Common] = []
+
+    def pack(self, task: TaskDescription) -> PackedTask:
+        """Return a task packed."""
+        return PackedTask(self._common(task.id.job, _common_of(task)), pack(_own_of(task)))
+
+    def _common(self, job: str, values: tuple[Any, ...]) -> _Common:
+        # The objects are those of the stage, and the same ones are known to be equal at once.
+        for each in reversed(self._latest):
+            if each.values == values and each.job == job:
+                return each
+        body = pack(values)
+        packed = _SIZE.pack(len(body)) + body
+        digest = _tagging(self._secret, job)
+        digest.update(packed)
+        made = _Common(job, values, packed, digest)
+        self._latest = [*self._latest[1 - _KEPT :], made]
+        return made
+
+
 def seal_task(secret: Secret, task: TaskDescription, now: float | None = None) -> bytes:
     """Return a task as bytes that one executor runs once."""
-    return seal_packed(secret, task.id.job, pack(task), now)
-
-
-def seal_packed(secret: Secret, job: str, packed: bytes, now: float | None = None) -> bytes:
-    """Return as `seal_task` does a task of a job that is packed already."""
-    return seal(secret, TASK, job, packed, now)
+    return TaskSealer(secret).pack(task).seal(now)
 
 
 def open_task(opener: Opener, sealed: bytes) -> TaskDescription:
@@ -179,8 +261,17 @@ def open_task(opener: Opener, sealed: bytes) -> TaskDescription:
     refuses; and for what is no task of the job that it was sealed for.
     """
     job, body = opener.open(sealed, TASK)
-    task = unpack(body)
-    if not isinstance(task, TaskDescription) or task.id.job != job:
+    try:
+        (size,) = _SIZE.unpack_from(body)
+        end = _SIZE.size + size
+        common, own = unpack(body[_SIZE.size : end]), unpack(body[end:])
+        task = TaskDescription(
+            **dict(zip(_COMMON, common, strict=True)), **dict(zip(_OWN, own, strict=True))
+        )
+    except (struct.error, TypeError, ValueError, FrameError) as error:
+        raise refused(Refusal.PURPOSE, f"no task of job {job}: {error}") from error
+    id: Any = task.id
+    if not isinstance(id, TaskId) or id.job != job:
         raise refused(Refusal.PURPOSE, f"no task of job {job}")
     return task
 

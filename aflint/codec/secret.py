@@ -33,12 +33,17 @@ def tag(key: bytes, *parts: bytes | bytearray | memoryview, size: int, use: byte
     under the same key. Compare tags with `hmac.compare_digest`. Raises ValueError for an empty key,
     under which anyone could make tags.
     """
-    if not key:
-        raise ValueError("a tag's key is empty: anyone could make that tag")
-    digest = blake2b(key=key, digest_size=size, person=use)
+    digest = tagging(key, size=size, use=use)
     for part in parts:
         digest.update(part)
     return digest.digest()
+
+
+def tagging(key: bytes, *, size: int, use: bytes = b"") -> blake2b:
+    """Return what makes a `tag` out of parts that it is updated with."""
+    if not key:
+        raise ValueError("a tag's key is empty: anyone could make that tag")
+    return blake2b(key=key, digest_size=size, person=use)
 
 
 class Secret:

@@ -8,7 +8,6 @@ import random
 import resource
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +21,7 @@ from aflint.aws.invocation import Invocation, failure_of, read_invocation
 from aflint.aws.retries import Retries
 from aflint.codec import sealed
 from aflint.codec.digest import checked
-from aflint.codec.sealed import MOST_ADDED
+from aflint.codec.sealed import MOST_ADDED, TaskSealer
 from aflint.codec.secret import Secret
 from aflint.errors import (
     AflintError,
@@ -34,10 +33,11 @@ from aflint.errors import (
     ThrottledError,
     WorkerLostError,
 )
+from aflint.frozen import changed
 from aflint.invoker.base import Invoker
 from aflint.storage.base import Storage
 from aflint.task import AwsEndpoints, TaskDescription, TaskResult
-from aflint.wire import pack, unpack
+from aflint.wire import unpack
 
 _log = logging.getLogger("aflint.invoker")
 
@@ -88,6 +88,7 @@ class LambdaInvoker(Invoker):
         self._secret = secret
         self._concurrency = self._limit = concurrency
         self._most_sent = most_sent(concurrency)
+        self._sealer = TaskSealer(secret)
         self._patience_s = patience_s
         self._endpoints = endpoints
         # Invocations that ran no task, to see that a function is there or to warm it; they cost.
@@ -132,7 +133,7 @@ class LambdaInvoker(Invoker):
         # A function cannot count what it reads before it knows its task, nor the PUT of a result
         # that is made already.
         stored = isinstance(invocation.payload, dict)
-        metrics = replace(
+        metrics = changed(
             result.metrics,
             s3_puts=result.metrics.s3_puts + stored,
             s3_gets=result.metrics.s3_gets + by_storage,
@@ -141,7 +142,7 @@ class LambdaInvoker(Invoker):
             init_seconds=usage.init_s or 0.0,
             billed_seconds=usage.billed_s,
         )
-        return replace(result, metrics=metrics)
+        return changed(result, metrics=metrics)
 
     async def warm(self, count: int, memory_mb: int = 0) -> int:
         """Start `count` environments and return how many were new; stop asking once Lambda
@@ -198,13 +199,12 @@ class LambdaInvoker(Invoker):
         self, task: TaskDescription, function: str, what: str
     ) -> tuple[Invocation, bool]:
         """Invoke with a task; return, too, whether it was so large that it went through storage."""
-        job, packed = task.id.job, pack(task)
+        packed, job = self._sealer.pack(task), task.id.job
         if len(packed) <= self._most_sent:
-            seal = partial(sealed.seal_packed, self._secret, job, packed)
-            return await self._invoke(function, sealed.TASK, seal, what), False
+            return await self._invoke(function, sealed.TASK, packed.seal, what), False
         # It lies in storage, and what is sent is its address.
         location = f"{task.storage}/requests/{job}/{secrets.token_hex(16)}"
-        await self._storage.write(location, sealed.seal_packed(self._secret, job, packed))
+        await self._storage.write(location, packed.seal())
         del packed  # a function may take 15 minutes to answer
         seal = partial(sealed.seal_address, self._secret, job, location, self._endpoints)
         return await self._invoke(function, sealed.AT, seal, what), True

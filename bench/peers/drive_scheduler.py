@@ -16,14 +16,14 @@ import resource
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
-from aflint.codec.sealed import seal_task
+from aflint.codec.sealed import TaskSealer
 from aflint.codec.secret import Secret
 from aflint.driver.recording import JobRecord
 from aflint.driver.report import Reporter
 from aflint.events import Listener, RunStarted
+from aflint.frozen import changed
 from aflint.invoker.base import Invoker
 from aflint.journal import JobIdentity, open_journal
 from aflint.map_outputs import map_status
@@ -50,6 +50,7 @@ from aflint.wire import pack, unpack
 
 SLOTS = 1_000
 PROGRAM = Blob("0" * 32, 3_000, bytes(3_000))
+FOLDER = "s3://bucket/aflint/shuffles/run-1-0"
 LAYOUTS = 16
 """How many different map outputs there are: making each anew would be measured, too."""
 
@@ -60,7 +61,7 @@ class Answering(Invoker):
     slots = SLOTS
 
     def __init__(self, reduces: int) -> None:
-        self._secret = Secret.fresh()
+        self._sealer = TaskSealer(Secret.fresh())
         rng = random.Random(7)
         metrics = TaskMetrics(
             seconds=3.2, cpu_seconds=2.1, input_bytes=1 << 27, billed_seconds=3.21, memory_mb=1769
@@ -68,8 +69,8 @@ class Answering(Invoker):
         result = TaskResult(TaskId("run-1", 0, 0, 0), metrics=metrics)
         # Packed once: that is the executors' work, and not the driver's.
         outputs = [_output(reduces, rng) for _ in range(LAYOUTS if reduces else 0)]
-        self._outputs = [pack(replace(result, map_statuses=(each,))) for each in outputs]
-        self._value = pack(replace(result, value=Blob("1" * 32, 8, bytes(8))))
+        self._outputs = [pack(changed(result, map_statuses=(each,))) for each in outputs]
+        self._value = pack(changed(result, value=Blob("1" * 32, 8, bytes(8))))
         self.sent = 0
 
     async def start(self) -> None:
@@ -79,14 +80,19 @@ class Answering(Invoker):
         return None
 
     async def invoke(self, task: TaskDescription) -> TaskResult:
-        self.sent += len(seal_task(self._secret, task))
+        self.sent += len(self._sealer.pack(task).seal())
         await asyncio.sleep(0)
         id = task.id
         packed = self._value if task.output is None else self._outputs[id.partition % LAYOUTS]
         answer: TaskResult = unpack(packed)
         # A few fields are this task's own; the rest came by the wire.
-        statuses = tuple(replace(status, map=id.partition) for status in answer.map_statuses)
-        return replace(answer, id=id, map_statuses=statuses, executor=f"env-{id.partition % SLOTS}")
+        statuses = tuple(
+            changed(
+                status, map=id.partition, object=f"{FOLDER}/{id.partition}-0-0-{id.partition:012x}"
+            )
+            for status in answer.map_statuses
+        )
+        return changed(answer, id=id, map_statuses=statuses, executor=f"env-{id.partition % SLOTS}")
 
 
 def _output(reduces: int, rng: random.Random) -> MapStatus:
@@ -94,7 +100,7 @@ def _output(reduces: int, rng: random.Random) -> MapStatus:
     layout = Layout(1 << 24)
     blocks = {each: [bytes(rng.randrange(8_000, 12_000))] for each in range(reduces)}
     layout.add(blocks)
-    written = Written(f"s3://bucket/aflint/shuffles/{'0' * 60}", layout.extents())
+    written = Written(FOLDER, layout.extents())
     sizes = [len(frames[0]) for frames in blocks.values()]
     return map_status((0, 0, 0), [1] * reduces, sizes, written.object, written.extents)
 

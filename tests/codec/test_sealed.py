@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
 from unittest.mock import patch
 
 import pytest
@@ -14,7 +16,7 @@ from aflint.codec import sealed
 from aflint.codec.sealed import FRESH_S, MOST_ADDED, Opener, seal
 from aflint.codec.secret import Secret
 from aflint.errors import InvalidArgumentError, PayloadRefusedError
-from aflint.task import Blob, TaskDescription, TaskId
+from aflint.task import Blob, Input, RangeSplit, TaskDescription, TaskId
 from aflint.wire import pack
 
 SECRET = Secret(b"s" * 32)
@@ -160,10 +162,35 @@ def test_nothing_is_unpacked_before_the_tag_was_checked() -> None:
 
 
 def test_a_task_of_another_job_is_refused() -> None:
-    made = sealed.seal_packed(SECRET, "job-2", pack(TASK), NOW)
+    body = bytes(opener().open(sealed.seal_task(SECRET, TASK, NOW), "task")[1])
+    made = seal(SECRET, "task", "job-2", body, NOW)
     assert "no task of job job-2" in refusal(lambda: sealed.open_task(opener(), made))
-    made = sealed.seal_packed(SECRET, "job-1", pack(7), NOW)
-    assert "no task" in refusal(lambda: sealed.open_task(opener(), made))
+    for other in (pack(7), b"", b"ab", body[:-1], body + b"\x00", b"\0\0\0\1" + pack(7) + pack(7)):
+        made = seal(SECRET, "task", "job-1", other, NOW)
+        assert "no task" in refusal(partial(sealed.open_task, opener(), made))
+
+
+def test_tasks_of_several_stages_and_jobs_come_back_whichever_was_sealed_before() -> None:
+    sealer, found = sealed.TaskSealer(SECRET), opener()
+    for turn in range(3):
+        for number in range(20):
+            task = TaskDescription(
+                TaskId(f"job-{number % 2}", number, turn, 0),
+                Blob(f"digest{number // 2}", 3, b"abc"),
+                (Input(0, turn, RangeSplit(0, number, 1)),),
+                memory_mb=number,
+            )
+            packed = sealer.pack(task)
+            made = packed.seal(NOW)
+            assert len(packed) <= len(made) <= len(packed) + MOST_ADDED
+            assert sealed.open_task(found, made) == task
+            # It is sealed anew for each time that it is sent.
+            assert sealed.open_task(found, packed.seal(NOW)) == task
+            assert "opened here before" in refusal(partial(sealed.open_task, found, made))
+
+
+def test_every_field_of_a_task_travels() -> None:
+    assert {*sealed._COMMON, *sealed._OWN} == {each.name for each in fields(TaskDescription)}
 
 
 def test_addresses_and_waits_come_back_and_are_not_each_other() -> None:
