@@ -28,7 +28,7 @@ FITTED = tuple(
     for mb, maps, reduces in ((2, 4, 4), (8, 4, 8), (8, 16, 8))
     for transport in ("s3", "sqs")
 )
-"""Recorded both before what is forecast and after it: machines change their pace."""
+"""Recorded in every round, as what is forecast is: machines change their pace."""
 
 FORECAST = (
     Case(4, 4, 4, "hybrid"),
@@ -45,6 +45,7 @@ FORECAST = (
     Case(12, 16, 4, "sqs"),
 )
 
+ROUNDS = 3
 WITHIN = 1.2
 QUICK = 2
 """Configurations that a quick run forecasts."""
@@ -57,47 +58,58 @@ HEADS = ("sort", "seconds", "forecast", "ratio", "dollars", "forecast", "ratio",
 
 @dataclass(frozen=True)
 class Checked:
-    """A sort that was forecast and run."""
+    """A sort that was forecast, and run once in each round."""
 
-    measured: Measured
+    rounds: Sequence[Measured]
     found: Forecast
+
+    @property
+    def case(self) -> str:
+        """What was sorted."""
+        return str(self.rounds[0].case)
+
+    @property
+    def seconds(self) -> float:
+        """What it took, in the median round."""
+        return median(each.seconds for each in self.rounds)
+
+    @property
+    def dollars(self) -> float:
+        """What it cost, in the median round."""
+        return median(each.job.dollars for each in self.rounds)
 
     @property
     def ratios(self) -> dict[str, float]:
         """The forecast over what was measured."""
         asked = [stage.requests for stage in self.found.stages]
+        requests = sum(each.gets + each.puts + each.sqs_billed for each in asked)
         return {
-            "requests": sum(a.gets + a.puts + a.sqs_billed for a in asked) / self.measured.requests,
-            "dollars": self.found.cost.total / self.measured.job.dollars,
-            "seconds": self.found.seconds / self.measured.seconds,
+            "requests": requests / median(each.requests for each in self.rounds),
+            "dollars": self.found.cost.total / self.dollars,
+            "seconds": self.found.seconds / self.seconds,
         }
 
     @property
     def row(self) -> str:
         """A row of a table in Markdown."""
-        one, other = self.measured, self.found
-        seconds = f"{one.seconds:.2f}", f"{other.seconds:.2f}", f"{self.ratios['seconds']:.2f}"
-        dollars = f"{one.job.dollars:.6f}", f"{other.cost.total:.6f}"
-        told = f"{self.ratios['dollars']:.2f}", f"{self.ratios['requests']:.2f}"
-        return row([str(one.case), *seconds, *dollars, *told])
+        ratios = {name: f"{ratio:.2f}" for name, ratio in self.ratios.items()}
+        seconds = f"{self.seconds:.2f}", f"{self.found.seconds:.2f}", ratios["seconds"]
+        dollars = f"{self.dollars:.6f}", f"{self.found.cost.total:.6f}", ratios["dollars"]
+        return row([self.case, *seconds, *dollars, ratios["requests"]])
 
 
 async def run(options: Options, say: Say) -> Report:
-    """Record, forecast, run, and compare."""
-
-    async def measured(cases: Sequence[Case]) -> list[Measured]:
-        found = []
-        for case in cases:
-            say(f"localcloud sorts {case}")
-            found.append(await record(case, Path(folder)))
-        return found
-
+    """Record, run, forecast, and compare."""
+    unseen = FORECAST[:QUICK] if options.quick else FORECAST
+    rounds = options.number_of_rounds(ROUNDS)
+    found: dict[Case, list[Measured]] = {case: [] for case in (*FITTED, *unseen)}
     with tempfile.TemporaryDirectory() as folder, history_in(folder):
-        before = await measured(FITTED)
-        unseen = await measured(FORECAST[:QUICK] if options.quick else FORECAST)
-        after = await measured(FITTED)
-    fitted = fit([*before, *after])
-    return report([Checked(each, forecast(each.case, *fitted)) for each in unseen])
+        for number in range(rounds):
+            for case, measured in found.items():
+                say(f"round {number + 1} of {rounds}: localcloud sorts {case}")
+                measured.append(await record(case, Path(folder)))
+    fitted = fit([each for case in FITTED for each in found[case]])
+    return report([Checked(found[case], forecast(case, *fitted)) for case in unseen])
 
 
 def forecast(case: Case, workload: Workload, rates: Rates) -> Forecast:
@@ -112,9 +124,11 @@ def report(checked: Sequence[Checked]) -> Report:
     """Return how near forecasts came; the notes have a table in Markdown."""
     samples, goals = [], []
     for each in checked:
-        one, other, case = each.measured, each.found, str(each.measured.case)
-        samples.append(Sample(case, "model", (other.seconds,), (other.cost.total,)))
-        samples.append(Sample(case, "localcloud", (one.seconds,), (one.job.dollars,)))
+        rounds = len(each.rounds)
+        said = (each.found.seconds,) * rounds, (each.found.cost.total,) * rounds
+        took = tuple(m.seconds for m in each.rounds), tuple(m.job.dollars for m in each.rounds)
+        samples.append(Sample(each.case, "model", *said))
+        samples.append(Sample(each.case, "localcloud", *took))
     for what in ("requests", "dollars", "seconds"):
         off = [max(each.ratios[what], 1 / each.ratios[what]) for each in checked]
         near = sum(each <= WITHIN for each in off)

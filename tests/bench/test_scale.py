@@ -91,7 +91,7 @@ def test_a_report_has_a_row_in_markdown_for_each_sort() -> None:
     for case in FORECAST[:2]:
         each = ran(case)
         each.job.billed = forecast(case, *fitted).cost.total
-        checked.append(Checked(each, forecast(case, *fitted)))
+        checked.append(Checked([each], forecast(case, *fitted)))
     told = report(checked)
     assert [note for note in told.notes if note.startswith(f"| {FORECAST[0]} | ")]
     assert {goal.what for goal in told.goals if goal.met} >= {"dollars: of 2, within 20%"}
