@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -54,6 +55,9 @@ def run(
     transport: Annotated[
         str | None, typer.Option(help="Only this one, in the shuffle benchmark.")
     ] = None,
+    longest: Annotated[
+        float, typer.Option(min=1, help="Seconds that an engine may take for one answer.")
+    ] = math.inf,
     data: Annotated[Path, typer.Option(help="Where generated data is kept.")] = ROOT / "data",
     out: Annotated[Path, typer.Option(help="Where results are added.")] = RESULTS,
 ) -> None:
@@ -65,7 +69,7 @@ def run(
         )
     only = frozenset(engine.strip() for engine in engines.split(",")) if engines else None
     out.parent.mkdir(parents=True, exist_ok=True)
-    options = Options(size_of(size), rounds, only, data, out.parent, transport)
+    options = Options(size_of(size), rounds, only, data, out.parent, transport, longest)
     console = Console()
     failed = False
     for name in names or WORKLOADS:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
 from contextlib import suppress
@@ -75,12 +77,17 @@ class Measured:
 
 
 class EngineProcess:
-    """An engine that runs and is warm: entered, asked for jobs one after the other, and left."""
+    """An engine that runs and is warm: entered, asked for jobs one after the other, and left.
 
-    def __init__(self, engine: Engine, log: Path) -> None:
+    A job that takes more than `longest` seconds ends it, and it does no other.
+    """
+
+    def __init__(self, engine: Engine, log: Path, longest: float = math.inf) -> None:
         self.engine = engine
         self.name = engine.name
         self._log = log
+        self._longest = longest
+        self._too_long = ""
         self._process: Process | None = None
         self._usage: usage.Usage | None = None
 
@@ -107,13 +114,13 @@ class EngineProcess:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        process = self._process
+        process, self._process = self._process, None
         if process is None or process.stdin is None:
             return
         belonging = usage.descendants(process.pid)
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), _CLOSING)
+            await asyncio.wait_for(process.wait(), 0 if self._too_long else _CLOSING)
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -124,6 +131,8 @@ class EngineProcess:
 
         Raises EngineError where it fails.
         """
+        if self._too_long:
+            raise EngineError(self._too_long)
         process, used = self._process, self._usage
         assert process is not None
         assert process.stdin is not None
@@ -133,9 +142,13 @@ class EngineProcess:
             process.stdin.write(json.dumps(job.to_json()).encode() + b"\n")
             await process.stdin.drain()
         reading = asyncio.ensure_future(self._read())
-        peak = 0
+        peak, end = 0, time.monotonic() + self._longest
         try:
             while not (await asyncio.wait({reading}, timeout=_LOOK))[0]:
+                if time.monotonic() > end:
+                    self._too_long = f"{job.case} took longer than {self._longest:g} s (--longest)"
+                    await self.__aexit__()
+                    raise EngineError(self._too_long)
                 used.cpu()
                 peak = max(peak, used.memory()) if memory else 0
             told = reading.result()

@@ -53,7 +53,8 @@ async def measure(matrix: Matrix, engines: Sequence[Engine], options: Options, s
                 gaps |= {(case, engine.name): why for case in cases}
                 continue
             say(f"starting {engine.name}")
-            process = EngineProcess(engine, options.logs / f"{engine.name}.log")
+            log = options.logs / f"{engine.name}.log"
+            process = EngineProcess(engine, log, options.longest)
             try:
                 running.append(await stack.enter_async_context(process))
             except EngineError as error:

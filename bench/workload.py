@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ class Options:
     data: Path = Path("data")
     logs: Path = Path("data")
     transport: str | None = None
+    longest: float = math.inf
+    """Seconds that an engine may take for an answer: one that takes longer is asked no more."""
 
     @property
     def quick(self) -> bool:

@@ -143,6 +143,22 @@ async def test_files_that_are_wrong_are_an_error_that_names_the_engine(tmp_path:
         )
 
 
+async def test_an_engine_that_takes_too_long_is_ended_and_says_so(tmp_path: Path) -> None:
+    options = Options(size=TINY, data=tmp_path, logs=tmp_path, longest=0.0)
+    taxi = next(matrix for matrix in MATRICES if matrix.name == "taxi")
+    slow = [replace(SUBJECTS["hand-written"], server=("-c", _NEVER_ANSWERS))]
+    report = await measure(taxi, slow, options, lambda text: None)
+    assert [gap.case for gap in report.gaps] == list(taxi.cases)
+    assert {gap.why for gap in report.gaps} == {"Q0 took longer than 0 s (--longest)"}
+
+
+_NEVER_ANSWERS = """
+import sys
+print('{"ready": true}', flush=True)
+sys.stdin.readlines()
+"""
+
+
 def test_sorted_files_are_told_by_what_they_hold_and_must_be_in_order(tmp_path: Path) -> None:
     path = Path(inputs.sortable(tmp_path, 100)["records"])
     lines = path.read_text().splitlines(keepends=True)
