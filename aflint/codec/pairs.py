@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, Self, overload
 
 from aflint.codec import arrays, records
@@ -20,8 +19,6 @@ Pair = tuple[Any, Any]
 _APART = b"P"
 _TOGETHER = b"Q"
 _LENGTH_BYTES = 4
-
-_key, _value = itemgetter(0), itemgetter(1)
 
 
 @dataclass(slots=True, eq=False)
@@ -34,9 +31,13 @@ class Pairs(Sequence[Pair]):
     @classmethod
     def of(cls, block: list[Any]) -> Self | None:
         """Return records as pairs, or None if one of them is anything but a tuple of two."""
-        if set(map(type, block)) != {tuple} or set(map(len, block)) != {2}:
+        # By the first record alone, most blocks that are none are known.
+        if not block or type(block[0]) is not tuple or set(map(type, block)) != {tuple}:
             return None
-        return cls(list(map(_key, block)), list(map(_value, block)))
+        try:
+            return cls([key for key, _ in block], [value for _, value in block])
+        except ValueError:  # one of the tuples is longer, or shorter
+            return None
 
     def extend(self, other: Pairs) -> None:
         """Append pairs."""

@@ -7,7 +7,8 @@ damaged pickle can do anything.
 
 What only aflint's own tasks read (cached partitions, what a continued task carries) is tagged: with
 another MAGIC, and after each head, the last one, too, a BLAKE2b tag under the file's own key over
-the block's place in the file, its head and its bytes.
+the block's place in the file, its head and its bytes. Its pairs are written as a shuffle's are,
+keys and values apart, which takes half as long to read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from aflint.codec import frame, records
+from aflint.codec import frame, pairs, records
+from aflint.codec.pairs import Block, Pairs
 from aflint.codec.secret import tag
 from aflint.errors import CorruptInputError, PayloadRefusedError
 from aflint.executor.pieces import Pieces
@@ -48,6 +50,11 @@ def frame_encoded(encoded: bytes, count: int) -> bytes:
     return _HEAD.pack(len(data), count, _sum(data, count)) + data
 
 
+def encode_apart(block: list[Any]) -> bytes:
+    """Return a block of a tagged file, before compression: pairs in columns, all else in rows."""
+    return pairs.encode(Pairs.of(block) or block)
+
+
 def frame_tagged(encoded: bytes, count: int, key: bytes, index: int) -> bytes:
     """Return an encoded block as it lies, as number `index`, in a file that is tagged."""
     data = frame.compress(encoded)
@@ -74,7 +81,7 @@ def parse(
     skip: int = 0,
     decode: bool = True,
     key: bytes | None = None,
-) -> Iterator[tuple[int, list[Any]]]:
+) -> Iterator[tuple[int, Block]]:
     """Yield (number of records, records) for each block after the first `skip`.
 
     With `decode=False` no block is decoded, and the records are left out. With a `key`, the file is
@@ -102,7 +109,7 @@ def parse(
             raise CorruptInputError(f"{path} is damaged in its block {index}; write it again")
         index += 1
         if index > skip:
-            yield count, unpack_block(data) if decode else []
+            yield count, pairs.decode(frame.decompress(data)) if decode else []
 
 
 def _exact_reader(pieces: Iterable[bytes], path: str) -> Callable[[int], bytes]:

@@ -7,7 +7,7 @@ far is written to storage. The next link of the chain gets both in a `Continuati
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -111,7 +111,7 @@ class Chain:
 
     def source_blocks(
         self, source: Source, skip: int = 0, stored: BlocksSplit | None = None
-    ) -> Iterator[list[Any]]:
+    ) -> Iterator[Sequence[Any]]:
         """Yield blocks of a source, after `skip` records, until time is short.
 
         `cut` then says where the next link begins, in the file `stored` if that is the source.

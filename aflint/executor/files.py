@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -28,7 +28,7 @@ class FilesSource:
         self._split = split
         self._reading = reading
 
-    def blocks(self) -> Iterator[list[Any]]:
+    def blocks(self) -> Iterator[Sequence[Any]]:
         """Yield the content of one file at a time; records by the block.
 
         Raises TextDecodingError, CorruptInputError, PathNotFoundError, UnreadableInputError
@@ -62,7 +62,7 @@ class FilesSource:
             self.position = (self.position[0] + 1, 0)
             yield [record]
 
-    def _pickled(self) -> Iterator[list[Any]]:
+    def _pickled(self) -> Iterator[Sequence[Any]]:
         for file in self._files():
             index, done = self.position
             source = BlockFileSource(file, self._reading, done)
@@ -104,7 +104,7 @@ class BlockFileSource:
         self._reading = reading
         self._key = key
 
-    def blocks(self) -> Iterator[list[Any]]:
+    def blocks(self) -> Iterator[Sequence[Any]]:
         """Yield the blocks as they were written.
 
         Raises CorruptInputError for a file that is truncated, damaged or of another kind, and

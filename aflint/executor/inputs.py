@@ -119,7 +119,7 @@ class Inputs:
         key = self.file_key(split.path) if isinstance(split, BlocksSplit) else None
         return open_source(split, self.storage, self.io, self.source_counts, position, key)
 
-    def counted(self, blocks: Iterator[list[Any]]) -> Iterator[list[Any]]:
+    def counted(self, blocks: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         """Give the blocks of a source, and count their records."""
         for block in blocks:
             self.source_counts.input_records += len(block)

@@ -68,7 +68,7 @@ def _kept(task: TaskDescription, failure: TaskFailure, inputs: Inputs, fetch: Fe
         elif isinstance(split, DataSplit):
             split = DataSplit(tuple(_inline(blob, fetch) for blob in split.blocks))
         elif isinstance(split, BlocksSplit):  # gone with the session
-            blocks = map(pack_block, inputs.open(split).blocks())
+            blocks = (pack_block(list(block)) for block in inputs.open(split).blocks())
             split = DataSplit(tuple(Blob("", len(data), data) for data in blocks))
         items.append(replace(item, split=split))
     whole_task = replace(task, program=_inline(task.program, fetch), inputs=tuple(items))

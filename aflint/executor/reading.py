@@ -28,7 +28,7 @@ Pairs = Iterator[tuple[Any, Any]]
 _STATE_RECORDS = 1024
 
 
-def split_blocks(leaf: int, partition: int, inputs: Inputs) -> Iterator[list[Any]]:
+def split_blocks(leaf: int, partition: int, inputs: Inputs) -> Iterator[Sequence[Any]]:
     """Yield the blocks of a leaf's split."""
     split = inputs.split(leaf, partition)
     if not inputs.chain.limit.bounded:

@@ -18,6 +18,7 @@ from aflint.executor.blockfile import (
     END,
     MAGIC,
     TAGGED_MAGIC,
+    encode_apart,
     frame_encoded,
     frame_tagged,
     tagged_end,
@@ -143,11 +144,12 @@ class BlockFileWriter:
         """Append records as one block and return its size before compression; [] writes nothing."""
         if not block:
             return 0
-        encoded = records.encode(block)
         self.records += len(block)
         if self._key is None:
+            encoded = records.encode(block)
             self._stream.write(frame_encoded(encoded, len(block)))
         else:
+            encoded = encode_apart(block)
             self._stream.write(frame_tagged(encoded, len(block), self._key, self._blocks))
         self._blocks += 1
         return len(encoded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ class Source(Protocol):
     position: Any
     """Where reading stands after the last block given: `open_source` can go on from there."""
 
-    def blocks(self) -> Iterator[list[Any]]:
+    def blocks(self) -> Iterator[Sequence[Any]]:
         """Yield the records, in blocks."""
 
     def count(self) -> int:
@@ -68,7 +68,7 @@ def open_source(
 
 def blocks(
     split: Any, storage: Storage, io: IOLoop, counts: SourceCounts | None = None
-) -> Iterator[list[Any]]:
+) -> Iterator[Sequence[Any]]:
     """Yield the records of a split, in blocks."""
     return open_source(split, storage, io, counts).blocks()
 

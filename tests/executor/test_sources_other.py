@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from aflint.codec import records
 from aflint.codec.digest import digest_of
+from aflint.codec.pairs import Pairs
 from aflint.driver.splits import whole_file_splits
 from aflint.errors import (
     CorruptInputError,
@@ -117,6 +119,34 @@ def test_a_tagged_file_is_decoded_only_where_each_byte_is_as_it_was_written(
     for cut in (good[: first + size] + good[-28:], good[:first] + good[first + size :]):
         with pytest.raises(PayloadRefusedError):
             list(blockfile.parse([cut], "p", key=key))
+
+
+Couple = namedtuple("Couple", "a b")
+
+
+def test_pairs_and_all_else_come_back_from_a_tagged_file_as_they_were(
+    tmp_path: Path, io: IOLoop
+) -> None:
+    path, key, shared = tmp_path / "blocks", b"k" * 32, [1]
+    written: list[list[Any]] = [
+        [(n, n / 2) for n in range(99)],
+        [(str(n), [n, (n, None)]) for n in range(99)],
+        [(1, shared), (shared, shared)],
+        [((1, 2), Couple(1, 2))] * 40,
+        [(1, 2), (1, 2, 3)],
+        [(1, 2), [1, 2]],
+        [Couple(1, 2), (1, 2)],
+        [(True, b"x"), (0, None), (-(2**70), "")],
+        ["ab", "cd"],
+    ]
+    with BlockFileWriter(str(path), storage, io, key) as file:
+        for block in written:
+            file.write(block)
+    data = path.read_bytes()
+    read = [list(block) for _, block in blockfile.parse([data], "p", key=key)]
+    assert repr(read) == repr(written)
+    (_, first), *_ = blockfile.parse([data], "p", key=key)
+    assert type(first) is Pairs
 
 
 def test_data_that_is_nowhere_is_a_fault(io: IOLoop) -> None:

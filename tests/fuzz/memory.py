@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, cast
 
 from aflint.executor.io_loop import IOLoop
@@ -37,7 +37,9 @@ class Inline:
                 yield done.value
 
 
-def blocks(data: bytes, split: TextSplit, position: Any = None) -> Iterator[tuple[list[str], Any]]:
+def blocks(
+    data: bytes, split: TextSplit, position: Any = None
+) -> Iterator[tuple[Sequence[str], Any]]:
     """Yield blocks of lines, each with where reading stands after it."""
     source = open_source(
         split, cast(Storage, File(data)), cast(IOLoop, Inline()), position=position

@@ -169,7 +169,7 @@ def continuation_skips_a_record() -> AbstractContextManager[Any]:
 def _shifted(by: int) -> AbstractContextManager[Any]:
     source_blocks = Chain.source_blocks
 
-    def shifted(self: Chain, *args: Any, **kwargs: Any) -> Iterator[list[Any]]:
+    def shifted(self: Chain, *args: Any, **kwargs: Any) -> Iterator[Sequence[Any]]:
         yield from source_blocks(self, *args, **kwargs)
         if isinstance(self.cut, InSource):
             self.cut = replace(self.cut, skip=max(0, self.cut.skip + by))
