@@ -12,23 +12,25 @@ from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from aflint.codec.hashing import portable_hash
+from aflint.codec.pairs import Block, Pairs, joined
 from aflint.executor.fusion import Ending, Flow, fuse_into
 from aflint.executor.group import Group, GroupBuilder, pieces
-from aflint.executor.memory import MemoryWatch, give_back
+from aflint.executor.memory import MemoryWatch, chunks, give_back
 from aflint.executor.spill import Runs, SpillFolder, Triple
 from aflint.plan.lineage import Aggregator, Ordering
 
 Pair = tuple[Any, Any]
 Table = dict[Any, Any]
+B = TypeVar("B")
 
 _TRIAL = 1 << 18
 _MANY_KEYS = 1_250_000
 """With as many keys, a task of a million records hands over two thirds of them, combined or not."""
 
-_first = itemgetter(0)
+_first, _second = itemgetter(0), itemgetter(1)
 
 
 def identity(value: Any) -> Any:
@@ -83,20 +85,35 @@ class Spiller:
         merge: Any = None,
     ) -> None:
         """Put all records into a table or a list, flushing it whenever memory asks for it."""
+
+        def empty() -> None:
+            flush()
+            into.clear()
+
+        loop = fuse_into(flow.steps, ending)
+        self.watched(flow.blocks, lambda block, look: loop(block, into, look, create, merge), empty)
+
+    def watched(
+        self,
+        blocks: Iterable[B],
+        take: Callable[[B, Callable[[], None]], None],
+        empty: Callable[[], None],
+    ) -> None:
+        """Have `take` hold all blocks, and `empty` let go of what is held whenever memory asks for
+        it: after a block, or where `take` calls the function that it is given.
+        """
         held = 0
 
         def look() -> None:
             nonlocal held
             held += 1
             if self.watch.over(held):
-                flush()
-                into.clear()
+                empty()
                 give_back()
                 held = 0
 
-        loop = fuse_into(flow.steps, ending)
-        for block in flow.blocks:
-            loop(block, into, look, create, merge)
+        for block in blocks:
+            take(block, look)
             look()
 
 
@@ -209,25 +226,56 @@ def _groups(width: int) -> tuple[list[Any], ...]:
     return tuple([] for _ in range(width))
 
 
-def sort(pairs: Flow, ordering: Ordering, spiller: Spiller) -> Iterator[Pair]:
-    """Yield pairs in the order of their keys; equal keys in the order they came."""
-    key = ordering.key
-    sort_key = _first if key is None else lambda pair: key(pair[0])
+def sort(
+    pairs: Flow, ordering: Ordering, spiller: Spiller, only_values: bool = False
+) -> Iterator[Any]:
+    """Yield pairs in the order of their keys, or their values alone; equal keys as they came."""
     descending = not ordering.ascending
     runs = Runs(spiller.folder, descending=descending)
-    held: list[Pair] = []
+    held: Block = []
 
-    def flush() -> None:
-        held.sort(key=sort_key, reverse=descending)
-        runs.add((sort_key(pair), *pair) for pair in held)
+    def take(block: Iterable[Any], look: Callable[[], None]) -> None:
+        nonlocal held
+        held = joined(held, block if isinstance(block, Pairs) else list(block))
 
-    spiller.feed(pairs, Ending.ADDED, held, flush)
-    held.sort(key=sort_key, reverse=descending)
+    def spill() -> None:
+        nonlocal held
+        ranks, places = _in_order(held, ordering)
+        keys, values = _columns(held, places)
+        runs.add(zip(map(ranks.__getitem__, places), keys, values, strict=True))
+        held = []
+
+    # Pairs of a shuffle stay in columns: no tuple is made of what only has to be put in order.
+    spiller.watched(chunks(pairs.records) if pairs.steps else pairs.blocks, take, spill)
     if not runs:
-        return iter(held)
+        _, places = _in_order(held, ordering)
+        if isinstance(held, list):
+            rows = map(held.__getitem__, places)
+            return map(_second, rows) if only_values else rows
+        keys, values = _columns(held, places)
+        return values if only_values else zip(keys, values, strict=True)
     # The last run holds the records that came last, so that equal keys stay in their order.
-    runs.add((sort_key(pair), *pair) for pair in held)
-    return ((k, value) for _, k, value in runs.merged())
+    spill()
+    if only_values:
+        return (value for _, _, value in runs.merged())
+    return ((key, value) for _, key, value in runs.merged())
+
+
+def _in_order(held: Block, ordering: Ordering) -> tuple[list[Any], list[int]]:
+    """Return what pairs are sorted by, and their places in that order."""
+    key = ordering.key
+    keys = held.keys if isinstance(held, Pairs) else list(map(_first, held))
+    ranks = keys if key is None else [key(each) for each in keys]
+    # Sorted runs, as map tasks make them, are found and merged by this sort.
+    return ranks, sorted(range(len(ranks)), key=ranks.__getitem__, reverse=not ordering.ascending)
+
+
+def _columns(held: Block, places: Sequence[int]) -> tuple[Iterator[Any], Iterator[Any]]:
+    """Return the keys and the values of pairs, in the order of places."""
+    if isinstance(held, Pairs):
+        return map(held.keys.__getitem__, places), map(held.values.__getitem__, places)
+    rows = [held[place] for place in places]
+    return (key for key, _ in rows), (value for _, value in rows)
 
 
 def _by_hash(table: Table) -> Iterator[Triple]:

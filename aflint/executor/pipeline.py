@@ -25,7 +25,7 @@ from aflint.executor.reading import (
     split_blocks,
 )
 from aflint.executor.sinks import BlockFileWriter
-from aflint.plan.lineage import JOINS, Operator, PerPartition, PerRecord
+from aflint.plan.lineage import JOINS, Operator, PerPartition, PerRecord, RecordStep
 from aflint.plan.program import (
     Aggregate,
     Anew,
@@ -87,6 +87,9 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
         case Transform(CoGroup(members), operators) if _is_join(operators[0]):
             groups = _cogrouped(members, partition, inputs, bare=True)
             return transform(groups, operators, partition)
+        case Transform(ReadShuffle() as read, operators) if _takes_values(read, operators[0]):
+            values = read_shuffle(read, partition, inputs, only_values=True)
+            return transform(values, operators[1:], partition)
         case Transform(parent, operators):
             return transform(records(parent, partition, inputs), operators, partition)
         case ReadShuffle():
@@ -158,6 +161,11 @@ def transform(source: Records, operators: Sequence[Operator], partition: int) ->
 
 def _is_join(operator: Operator) -> bool:
     return isinstance(operator, PerRecord) and operator.step in JOINS
+
+
+def _takes_values(read: ReadShuffle, operator: Operator) -> bool:
+    sorts = read.aggregator is None and read.ordering is not None
+    return sorts and isinstance(operator, PerRecord) and operator.step is RecordStep.VALUES
 
 
 def _cogrouped(

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, islice
+from operator import itemgetter
 from typing import Any
 
 from aflint.executor.aggregate import Spiller, cogroup, combine, group, identity, sort
@@ -64,17 +65,27 @@ def _count_split(leaf: int, partition: int, inputs: Inputs) -> int:
     return total
 
 
-def read_shuffle(step: ReadShuffle, partition: int, inputs: Inputs) -> Iterator[Any]:
-    """Give the pairs of one reduce partition, aggregated and sorted as the step says."""
+def read_shuffle(
+    step: ReadShuffle, partition: int, inputs: Inputs, only_values: bool = False
+) -> Iterator[Any]:
+    """Give the pairs of one reduce partition, aggregated and sorted as the step says; of what is
+    only sorted, perhaps only the values.
+    """
     if step.aggregator is None and step.ordering is None:
         return chain.from_iterable(read_blocks(step, partition, inputs))
 
+    bounded = inputs.chain.limit.bounded  # a link that is cut stores pairs, with their keys
+
     def build(pairs: Iterable[Flow]) -> Iterator[Any]:
         (only,) = pairs
+        if only_values and not bounded:
+            assert step.ordering is not None
+            return sort(only, step.ordering, inputs.spiller, only_values=True)
         return aggregate(only, step.aggregator, step.ordering, inputs.spiller, step.combined)
 
     restore = _ungroup if isinstance(step.aggregator, Grouping) else _as_they_are
-    return _aggregated([step], partition, inputs, build, restore)
+    found = _aggregated([step], partition, inputs, build, restore)
+    return map(itemgetter(1), found) if only_values and bounded else found
 
 
 def read_cogroup(

@@ -37,8 +37,10 @@ from aflint.transport.frame_file import (
 from aflint.transport.frame_run import LostOutputError, batched, plan_runs
 
 MAX_FRAME_BYTES = 2**31 - 1
-TARGET_FRAME_BYTES = 1024 * 1024
-"""CPU per byte is flat from 64 KiB to 1 MiB, and half as much again at 4 MiB."""
+TARGET_FRAME_BYTES = 128 * 1024
+"""The records of a frame stay in the processor's cache while they are encoded, and while they are
+decoded and used: a sort takes a tenth less CPU than with frames of 1 MiB.
+"""
 
 BUFFER_BYTES = 8 * 1024 * 1024
 """Frames collected before they are written together; as much again may be on its way to disk."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from itertools import count
-from operator import add
+from operator import add, itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ def shuffled(session: aflint.Session) -> Iterator[tuple[str, aflint.RDD[Any], An
     joined = words.join(other, 2).map_values(lambda pair: pair[0])
     yield "join", joined, sorted(plain)
     yield "sort", words.sort_by_key(num_partitions=2), sorted(plain)
+    yield "sort by", words.sort_by(itemgetter(1), num_partitions=2), sorted(plain)
     yield "distinct", words.keys().distinct(2), sorted(groups)
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aflint.codec.pairs import Pairs
 from aflint.errors import UnportableKeyError
 from aflint.executor import aggregate
 from aflint.executor.aggregate import (
@@ -63,6 +64,41 @@ def test_combining(spiller: Spiller) -> None:
         )
     )
     assert listed[None] == list(range(1, 600, 6))
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.lists(st.tuples(st.integers(-3, 3) | st.booleans(), st.integers())), max_size=3),
+    st.sampled_from([None, abs, str]),
+    st.booleans(),
+    st.lists(st.booleans()),
+)
+def test_pairs_are_sorted_alike_in_columns_and_in_rows(
+    spiller: Spiller, blocks: list[list[Any]], key: Any, ascending: bool, in_rows: list[bool]
+) -> None:
+    def flow() -> Flow:
+        rows = iter(in_rows)
+        return Flow.of_blocks(
+            block if next(rows, False) else Pairs.of(block) or block for block in blocks
+        )
+
+    expected = sorted(
+        (pair for block in blocks for pair in block),
+        key=lambda pair: pair[0] if key is None else key(pair[0]),
+        reverse=not ascending,
+    )
+    ordering = Ordering(ascending, key)
+    assert repr(list(sort(flow(), ordering, spiller))) == repr(expected)
+    values = [value for _, value in expected]
+    assert list(sort(flow(), ordering, spiller, only_values=True)) == values
+
+
+def test_steps_are_done_before_a_sort(spiller: Spiller) -> None:
+    swap = PerRecord(RecordStep.MAP, lambda pair: (pair[1], pair[0]))
+    flow = Flow.of_blocks([Pairs([1, 2, 3], ["c", "b", "a"])]).then([swap])
+    assert list(sort(flow, Ordering(), spiller)) == [("a", 3), ("b", 2), ("c", 1)]
 
 
 @pytest.mark.parametrize("merge", [min, max])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 from collections import defaultdict
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import pytest
@@ -121,3 +123,41 @@ def test_dealing_in_turn(count: int, first: int) -> None:
     assert sorted(record for part in found.values() for record in part) == list(range(count))
     if count:
         assert found[first][0] == 0
+
+
+orderable = st.one_of(
+    st.lists(st.integers(-3, 3) | st.booleans()),
+    st.lists(st.text("ab", max_size=2)),
+    st.lists(st.floats(allow_nan=True)),
+    st.lists(st.floats(-2, 2) | st.integers(-2, 2)),
+    st.lists(st.tuples(st.integers(0, 2), st.floats(0, 1))),
+    st.lists(st.dates()),
+)
+shapes = st.sampled_from([tuple, list, lambda pair: (*pair, "more")])
+
+
+@given(orderable, st.integers(2, 5), st.booleans(), shapes, st.data())
+@example([1.0, math.nan, 3.0, 2.0] * 3, 3, True, tuple, None)
+def test_ranges_hold_the_records_of_their_keys_and_equal_keys_in_order(
+    keys: list[Any], count: int, ascending: bool, shape: Any, data: Any
+) -> None:
+    some = st.lists(st.sampled_from(keys), max_size=count - 1) if keys else st.just([])
+    bounds = tuple(sorted(data.draw(some) if data else [2.0, math.nan]))
+    partitioner = RangePartitioner(count, bounds, ascending)
+    records = [shape((key, number)) for number, key in enumerate(keys)]
+    found = placed(partitioner, list(records))
+    everything = [record for part in found.values() for record in part]
+    assert sorted(record[1] for record in everything) == list(range(len(keys)))
+    for number, part in found.items():
+        assert all(typed(record) == typed(records[record[1]]) for record in part)
+        if any(key != key for key in (*keys, *bounds)):
+            continue
+        assert {indices(partitioner, [record[0]])[0] for record in part} == {number}
+        assert sorted(part, key=itemgetter(0)) == sorted(part, key=itemgetter(0, 1))
+
+
+def test_keys_with_nan_are_placed_one_by_one() -> None:
+    records = [(float(n), n) for n in range(100, 0, -1)]
+    records[50] = (math.nan, 50)
+    found = placed(RangePartitioner(2, (50.0,)), list(records))
+    assert {key for key, _ in found[1]} == {float(n) for n in range(51, 101)}
