@@ -21,7 +21,8 @@ from aflint.cost.bill import (
 )
 from aflint.cost.prices import US_EAST_1, Architecture, PriceTable
 from aflint.cost.rates import RATES, Rates
-from aflint.cost.requests import Requests, checked, of_block, writing
+from aflint.cost.requests import Requests, checked, of_block, of_saving, writing
+from aflint.cost.simulator import moving_s
 
 _DRIVER_PUTS: Final = 2
 """Requests of S3's class A for each shuffle in objects: its mark is made and removed."""
@@ -44,7 +45,8 @@ class StageWork:
     `partitions` reduce partitions, if any: `parts` say of its tasks, by their sizes, how many there
     are and which share of what is written each of them writes; without them all write as much. Each
     writes to as many as `blocks` of the partitions, where its records do not go to all. `gets` and
-    `puts` are requests of S3 for input and output. Of what the setup says that requests take, they
+    `puts` are requests of S3 for input and output; `saved_bytes` is output in S3, a part for each
+    task, which the driver moves into place. Of what the setup says that requests take, they
     took `calls_share`.
     """
 
@@ -64,6 +66,7 @@ class StageWork:
     peak_bytes: int = 0
     gets: float = 0.0
     puts: float = 0.0
+    saved_bytes: float = 0.0
     parts: Parts = ()
     blocks: float = math.inf
     calls_share: float = 1.0
@@ -239,11 +242,15 @@ def forecast(stages: Sequence[StageWork], setup: Setup, rates: Rates = RATES) ->
         opening = asked[stage.id].driver_sqs * rates.queue_s.likely / rates.driver_calls
         span = makespan(seconds + setup.latency_s, stage, slots)
         free = begins + start + opening + span + _ramp(min(slots, stage.tasks), rates)
+        saving = Requests()
+        if stage.saved_bytes and stage.tasks:
+            saving = of_saving(stage.tasks)
+            free += moving_s(stage.tasks, stage.saved_bytes / stage.tasks, rates)
         usage = Usage(
             gb_seconds=seconds * stage.tasks * setup.memory_mb / 1024,
             lambda_requests=stage.tasks,
-            s3_get=round(stage.gets),
-            s3_put=round(stage.puts),
+            s3_get=round(stage.gets + saving.gets),
+            s3_put=round(stage.puts + saving.puts),
             s3_bytes=round(stage.input_bytes),
             sqs_bytes=round(stage.write_bytes + stage.read_bytes),
         )
@@ -344,6 +351,7 @@ class StageSample:
     write_frames: float = 0.0
     gets: float = 0.0
     puts: float = 0.0
+    saved_bytes: float = 0.0
     longest: float = 1.0
     half_records: float | None = None
     sizes: tuple[tuple[int, float], ...] = ()
@@ -428,6 +436,7 @@ def extrapolate(
             peak_bytes=sample.peak_bytes,
             gets=0.0 if sample.skipped else sample.gets * share,
             puts=0.0 if sample.skipped else sample.puts * sample.tasks / max(1, sample.ran),
+            saved_bytes=sample.saved_bytes * share,
             parts=parts,
             blocks=_blocks(sample),
             calls_share=calls_share,

@@ -75,6 +75,13 @@ def of_input(stage: StageLoad) -> Requests:
     )
 
 
+def of_saving(parts: int) -> Requests:
+    """Return what the driver asks of S3 to bring so many parts of the output into place."""
+    # Each is looked at and copied. The target is looked at and listed before, and what was staged
+    # listed after; the mark of success is written last.
+    return Requests(gets=parts + 1, puts=parts + 3)
+
+
 def of_writing(
     stage: StageLoad, transport: TransportName, prices: PriceTable, message_bytes: int
 ) -> Requests:

@@ -21,7 +21,7 @@ from aflint.cost.bill import Cost, Usage, billed_gb_seconds, price
 from aflint.cost.load import JobLoad, StageLoad
 from aflint.cost.prices import US_EAST_1, Architecture, PriceTable
 from aflint.cost.rates import RATES, Rate, Rates
-from aflint.cost.requests import Requests, checked, of_input, of_reading, of_writing
+from aflint.cost.requests import Requests, checked, of_input, of_reading, of_saving, of_writing
 from aflint.errors import InvalidArgumentError
 
 Level = Literal["low", "likely", "high"]
@@ -168,6 +168,15 @@ def _wait(calls: float, at_once: int, each: float) -> float:
     return each * max(1.0, calls / at_once) if calls else 0.0
 
 
+def moving_s(parts: int, size: float, rates: Rates, level: Level = "likely") -> float:
+    """Return how long the driver brings parts of so many bytes each into place, and marks the
+    output as whole.
+    """
+    each = at(rates.move_s, level)
+    copied = size / at(rates.copy_bytes_per_s, slow_end(level))
+    return _wait(parts, rates.moves, each + copied) + each
+
+
 class _Simulation:
     def __init__(self, load: JobLoad, cloud: Cloud, level: Level, seed: int) -> None:
         self._load = load
@@ -224,11 +233,7 @@ class _Simulation:
             asked += Requests(sqs=calls, sqs_billed=calls)
         if load.targets and transport != "sqs":
             asked += Requests(puts=1)  # says that the shuffle is open
-        if load.output_bytes:
-            # Each part is looked at and copied. The target is looked at and listed before, and what
-            # was staged listed after; the mark of success is written last.
-            asked += Requests(gets=load.tasks + 1, puts=load.tasks + 3)
-        return asked
+        return asked + of_saving(load.tasks) if load.output_bytes else asked
 
     def _requests(self, load: StageLoad) -> tuple[Requests, Requests, Requests]:
         cloud = self._cloud
@@ -267,7 +272,8 @@ class _Simulation:
         if load.targets and cloud.transport != "s3":
             began += _wait(load.targets, rates.driver_calls, at(rates.queue_s, self._level))
         ended, spent = self._run(load.tasks, began, work)
-        moving = self._moving(load)
+        size = load.output_bytes
+        moving = moving_s(load.tasks, size, rates, self._level) if size else 0.0
         ended += moving
         rounds = load.tasks / slots
         bounds = {
@@ -289,15 +295,6 @@ class _Simulation:
             each.queue_bytes * load.tasks,
         )
         return StageForecast(load.name, load.tasks, began, ended, spent / load.tasks, total, bounds)
-
-    def _moving(self, load: StageLoad) -> float:
-        """Return how long the driver brings parts of the output into place, and marks it whole."""
-        if not load.output_bytes:
-            return 0.0
-        rates = self._cloud.rates
-        each = at(rates.move_s, self._level)
-        copied = load.output_bytes / at(rates.copy_bytes_per_s, slow_end(self._level))
-        return _wait(load.tasks, rates.moves, each + copied) + each
 
     def _ramp(self, slots: int) -> float:
         rates = self._cloud.rates

@@ -418,6 +418,7 @@ class Sampling:
             # A task that makes an object of a shuffle asks first whether that is still open.
             gets=0 if reads else summed.s3_gets - (summed.s3_puts if stage.writes else 0),
             puts=0 if stage.writes else summed.s3_puts,
+            saved_bytes=summed.output_bytes if summed.s3_puts else 0,
             longest=_longest(stage),
             half_records=half,
             sizes=_sizes(stage, weight(small)) if len(metrics) == 1 and not reads else (),

@@ -173,6 +173,16 @@ def test_a_partition_that_gets_nothing_asks_for_nothing() -> None:
     assert found.reduce_sqs == pytest.approx(20, rel=0.01)
 
 
+def test_what_is_saved_in_s3_is_moved_into_place_and_paid_for() -> None:
+    saving = sample(0, tasks=1000, ran=1, puts=1, share=1000.0, saved_bytes=6e6, seconds=1.0)
+    (work,) = extrapolate([saving], SETUP)
+    assert work.saved_bytes == 6e9
+    moved, kept = forecast([work], SETUP), forecast([replace(work, saved_bytes=0.0)], SETUP)
+    assert moved.usage.s3_put - kept.usage.s3_put == 1003
+    assert moved.usage.s3_get - kept.usage.s3_get == 1001
+    assert moved.seconds - kept.seconds == pytest.approx(1000 / 256 * 0.2 + 0.1)
+
+
 def test_requests_take_no_longer_than_the_sample_had() -> None:
     maps = sample(
         0, share=100.0, seconds=1.0, partitions=10, sampled_partitions=10,
