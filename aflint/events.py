@@ -146,6 +146,18 @@ class StageStarted:
     stage: int
 
 
+@dataclass(frozen=True, slots=True)
+class TasksAdded:
+    """A stage gets so many `tasks` more, numbered after those that it has: they combine shares of a
+    skewed reduce `partition` of its shuffle.
+    """
+
+    job: str
+    stage: int
+    partition: int
+    tasks: int
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
@@ -222,6 +234,7 @@ Event = (
     | JobStarted
     | StageSkipped
     | StageStarted
+    | TasksAdded
     | TaskStarted
     | TaskEnded
     | TaskRecovered
@@ -270,6 +283,8 @@ def line_of(event: Event) -> str:
             return f"{job}/{stage} is skipped"
         case StageStarted(job, stage):
             return f"{job}/{stage} starts"
+        case TasksAdded(job, stage, partition, tasks):
+            return f"{job}/{stage} gets {tasks} tasks more, to combine skewed partition {partition}"
         case TaskStarted(id, speculative, memory_mb):
             memory = f", with {memory_mb} MB" if memory_mb else ""
             return f"{id} starts{' beside another attempt' if speculative else ''}{memory}"

@@ -63,6 +63,28 @@ def sizes_of(status: MapStatus, start: int = 0, end: int | None = None) -> Seque
     return _bytes_in_rows(Counts(status.frames).unpacked(start, end), rows)
 
 
+def size_of(status: MapStatus, partition: int) -> int:
+    """Return how many bytes of frames there are for a reduce partition."""
+    return sizes_of(status, partition, partition + 1)[0]
+
+
+def partition_sizes(statuses: Sequence[MapStatus], partitions: int) -> list[int]:
+    """Return how many bytes several maps wrote for each reduce partition."""
+    if not statuses:
+        return [0] * partitions
+    return [sum(column) for column in zip(*map(sizes_of, statuses), strict=True)]
+
+
+def lies_in_object(status: MapStatus, partition: int) -> bool:
+    """Say whether all frames for a reduce partition lie in the map's object."""
+    lengths = [Counts(row)[partition] for row in status.rows]
+    if status.extents:
+        placed, _, of_each = (Counts(column).unpacked() for column in status.extents)
+        lengths += [length for p, length in zip(placed, of_each, strict=True) if p == partition]
+    heads = FRAME_HEAD_BYTES * Counts(status.frames)[partition]
+    return sum(lengths) == size_of(status, partition) + heads
+
+
 def _bytes_in_rows(frames: Sequence[int], rows: Sequence[Sequence[int]]) -> list[int]:
     lengths = rows[0] if len(rows) == 1 else map(sum, zip(*rows, strict=True))
     return [

@@ -282,6 +282,17 @@ class TaskDescription:
     continuation: Continuation | None = None
     aws: AwsEndpoints | None = None
 
+    @property
+    def combines_a_share(self) -> bool:
+        """Whether it combines once more what tasks of its own stage wrote: a share of a skewed
+        partition. No other task reads the shuffle that it writes.
+        """
+        if self.output is None:
+            return False
+        written = (self.output.job, self.output.shuffle)
+        read = (each.split.handle for each in self.inputs if isinstance(each.split, Manifest))
+        return any((handle.job, handle.shuffle) == written for handle in read)
+
 
 @wire
 @quick

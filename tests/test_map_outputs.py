@@ -15,8 +15,11 @@ from aflint.map_outputs import (
     ManifestLines,
     MapColumns,
     MapOutputs,
+    lies_in_object,
     map_status,
     object_bytes,
+    partition_sizes,
+    size_of,
     sizes_of,
 )
 from aflint.task import Extent, MapOutput, MapStatus
@@ -94,6 +97,10 @@ def test_a_manifest_names_exactly_what_was_laid_out_in_the_driver_and_in_a_task(
         assert list(sizes_of(status)) == found
         assert list(sizes_of(status, 3, 7)) == found[3:7]
         assert object_bytes(unpack(pack(status))) == layout.size
+        assert [size_of(status, partition) for partition in (0, 7)] == [found[0], found[7]]
+        assert all(lies_in_object(status, partition) for partition in range(PARTITIONS))
+    sums = [sum(bytes_of(some, partition) for some in maps) for partition in range(PARTITIONS)]
+    assert partition_sizes([status for status, _ in made], PARTITIONS) == sums
 
 
 def test_a_status_takes_few_bytes_for_a_partition_that_it_wrote_to() -> None:
@@ -117,6 +124,7 @@ def test_sizes_are_kept_where_not_all_frames_lie_in_the_object() -> None:
     layout.add({0: [bytes(9)]})
     status = map_status((0, 0, 0), [1, 1], [9, 5], "s3://b/0", layout.extents())
     assert (list(sizes_of(status)), bool(status.sizes)) == ([9, 5], True)
+    assert [lies_in_object(status, partition) for partition in (0, 1)] == [True, False]
     lines = [ManifestLines(MapColumns([status]), partition) for partition in (0, 1)]
     assert [line.size for lines in lines for line in lines] == [9, 5]
 

@@ -17,6 +17,7 @@ from aflint.events import (
     StageStarted,
     TaskEnded,
     TaskRecovered,
+    TasksAdded,
     TaskStarted,
 )
 from aflint.task import TaskId, TaskMetrics
@@ -40,6 +41,15 @@ def test_a_job_is_summed_over_all_attempts() -> None:
     assert report.metrics.peak_memory_bytes == 6
     assert report.metrics.input_bytes == 200
     assert report.cost.total > 0
+
+
+def test_tasks_that_a_stage_gets_later_are_counted_in() -> None:
+    reporter = Reporter(1769, estimate=True)
+    reporter(JobStarted("j", "collect", (StageInfo(0, "reduce", 9),)))
+    reporter(TasksAdded("j", 0, partition=1, tasks=1))
+    reporter(TasksAdded("j", 0, partition=1, tasks=2))
+    reporter(TasksAdded("forgotten", 0, partition=1, tasks=2))
+    assert reporter.jobs["j"].stage(0).tasks == 12
 
 
 def test_a_job_prints_as_a_table_of_its_stages() -> None:

@@ -10,6 +10,7 @@ from aflint.codec.secret import Secret
 from aflint.config import Config
 from aflint.cost import US_EAST_1, Usage
 from aflint.invoker.base import Invoker
+from aflint.plan.adaptive import Skew
 from aflint.plan.planner import TaskSettings
 from aflint.scheduler.policy import Policy
 from aflint.storage.base import Storage
@@ -66,6 +67,7 @@ def policy_of(
         max_attempts=config.max_attempts,
         retry_user_errors=config.retry_user_errors,
         rereadable=transport.traits.rereadable,
+        skew=Skew(config.skewed_partition_mb << 20),
         speculation=config.speculation,
         speculation_quantile=config.speculation_quantile,
         speculation_multiplier=config.speculation_multiplier,

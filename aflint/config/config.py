@@ -114,6 +114,13 @@ class Config:
         "place of M R, through a stage in between. auto: two where the price table says so, over "
         "`s3` and `hybrid`.",
     )
+    skewed_partition_mb: int = _setting(
+        32,
+        "Bytes from which a reduce partition of combined values counts as skewed, if it is also 5 "
+        "times the median: tasks beside one another then combine it in shares, and one merges "
+        "these. 0: none does.",
+        minimum=0,
+    )
     message_limit_kib: int = _setting(
         limits.SQS_OLD_MESSAGE_BYTES // limits.KIB,
         "Largest SQS message and batch. AWS takes 1024 since August 2025, emulators often less.",

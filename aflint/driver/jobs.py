@@ -247,7 +247,7 @@ class JobRunner:
                 for links in known.counted.values() if known else ():
                     for each in links:
                         self._accept(each, cached, counts=shuffles.accepted(each))
-                recovery = await self._recovery(known, shuffles)
+                recovery = await self._recovery(known, shuffles, plan.stages)
                 await self.programs.upload()
 
                 def accept(result: TaskResult, first: bool) -> None:
@@ -345,7 +345,9 @@ class JobRunner:
             if not self._asking[task]:
                 del self._asking[task]
 
-    async def _recovery(self, known: PastJob | None, shuffles: JobShuffles) -> Recovery:
+    async def _recovery(
+        self, known: PastJob | None, shuffles: JobShuffles, stages: Sequence[Stage]
+    ) -> Recovery:
         """Return what there is of a job already: the shuffles that earlier jobs left, and what is
         left of the job itself where a driver before this one had begun it.
         """
@@ -358,7 +360,12 @@ class JobRunner:
             if shuffle not in shuffles.kept and await self.survives(handle):
                 handles[shuffle] = handle
         # What a later attempt of a map replaced must not be read: its frames may be gone.
-        usable = {p: links for p, links in known.results.items() if p not in known.outdated}
+        # Nor are shares of skewed partitions: what is a share is decided anew.
+        usable = {
+            p: links
+            for p, links in known.results.items()
+            if p not in known.outdated and p[1] < stages[p[0]].tasks
+        }
         return Recovery(
             self.past.generation,
             handles,

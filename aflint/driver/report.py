@@ -36,6 +36,7 @@ from aflint.events import (
     StageStarted,
     TaskEnded,
     TaskRecovered,
+    TasksAdded,
     TaskStarted,
 )
 from aflint.scheduler.messages import LOAN_BITS
@@ -472,6 +473,9 @@ class Reporter:
                     # A stage whose output was lost runs a second time: its clock goes on from the
                     # first.
                     stage.started, stage.ended = stage.started or self.clock(), None
+            case TasksAdded(id, number, tasks=tasks):
+                if id in self.jobs:
+                    self.jobs[id].stage(number).tasks += tasks
             case StageEnded(id, number):
                 if id in self.jobs:
                     self.jobs[id].stage(number).ended = self.clock()

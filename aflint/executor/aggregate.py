@@ -10,7 +10,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -27,6 +27,9 @@ Table = dict[Any, Any]
 B = TypeVar("B")
 
 _TRIAL = 1 << 18
+_PASSED = 15 * _TRIAL
+"""Records that are handed over as they are after a trial in which combining did not pay."""
+
 _MANY_KEYS = 1_250_000
 """With as many keys, a task of a million records hands over two thirds of them, combined or not."""
 
@@ -144,7 +147,7 @@ def combine_partially(
     """Combine on the map side, handing over what there is whenever memory asks for it.
 
     A key may be handed over more than once: the reduce side merges its combiners. Where combining
-    is found to leave most records, the others are handed over as they are.
+    is found to leave most records, many are handed over as they are before it is tried again.
     """
     table: Table = {}
 
@@ -152,14 +155,27 @@ def combine_partially(
         write(Flow.of(iter(table.items())))
 
     create, merge = aggregator.create, aggregator.merge_value
-    tried = pairs
     # Only where values are combiners already: for others `create` would be called for each record.
-    if create is identity and not any(step.step.loops for step in pairs.steps):
-        tried = replace(pairs, blocks=_while_it_pays(pairs.blocks, table))
-    spiller.feed(tried, _combining(create, merge), table, flush, create, merge)
-    flush()
-    table.clear()
-    write(pairs)  # what the trial has left, mostly nothing
+    tries = create is identity and not any(step.step.loops for step in pairs.steps)
+    blocks = iter(pairs.blocks)
+    while (first := next(blocks, None)) is not None:
+        rest = chain((first,), blocks)
+        tried = _while_it_pays(rest, table) if tries else rest
+        ending = _combining(create, merge)
+        spiller.feed(replace(pairs, blocks=tried), ending, table, flush, create, merge)
+        flush()
+        table.clear()
+        # What a trial has left, mostly nothing. Records may be in an order in which keys of their
+        # own come first, and one key again and again after them.
+        write(replace(pairs, blocks=_first_records(blocks, _PASSED)))
+
+
+def _first_records(blocks: Iterator[Iterable[Any]], most: int) -> Iterator[Iterable[Any]]:
+    """Give blocks of about so many records."""
+    taken = 0
+    while taken < most and (block := next(blocks, None)) is not None:
+        taken += len(block) if isinstance(block, Sized) else 1
+        yield block
 
 
 def _while_it_pays(blocks: Iterator[Iterable[Any]], table: Table) -> Iterator[Iterable[Any]]:

@@ -17,7 +17,7 @@ from aflint.codec.digest import checked_blob, digest_of
 from aflint.codec.pairs import Block
 from aflint.codec.secret import Secret
 from aflint.executor import pipeline
-from aflint.executor.aggregate import Spiller, combine_partially
+from aflint.executor.aggregate import Spiller, combine_partially, identity
 from aflint.executor.chaining import Chain, PausedError, TimeLimit, is_cuttable
 from aflint.executor.context import TaskContext, running
 from aflint.executor.failure import describe
@@ -36,7 +36,16 @@ from aflint.executor.sinks import save_pickle, save_text
 from aflint.executor.spill import SpillFolder
 from aflint.map_outputs import object_bytes
 from aflint.plan.lineage import GroupPartitioner, RoundRobinPartitioner
-from aflint.plan.program import Count, Program, Return, SavePickle, SaveText, Sink, WriteShuffle
+from aflint.plan.program import (
+    Count,
+    Program,
+    ReadShuffle,
+    Return,
+    SavePickle,
+    SaveText,
+    Sink,
+    WriteShuffle,
+)
 from aflint.storage.base import Storage
 from aflint.task import (
     Blob,
@@ -122,6 +131,8 @@ class Executor:
             loading = Stopwatch()
             with loading.running():
                 program: Program = closure.loads(self._program(task.program))
+            if task.combines_a_share:
+                program = _combining_again(program)
             spill = self._spill_folder(task)
             spiller = Spiller(MemoryWatch(task.memory_mb), spill)
             # Without a time limit nothing has to be cut, and nothing looks at the clock.
@@ -299,6 +310,16 @@ class Executor:
         location = f"{task.storage}/results/{task.id.job}/{digest}"
         self.io.run(self.storage.write(location, data))
         return Blob(digest, len(data), location=location)
+
+
+def _combining_again(program: Program) -> Program:
+    """Return what combines once more what tasks that combine values have written, given theirs."""
+    sink = program.sink
+    assert isinstance(sink, WriteShuffle)
+    assert sink.aggregator is not None
+    merge = sink.aggregator.merge_combiners
+    again = replace(sink.aggregator, create=identity, merge_value=merge)
+    return Program(ReadShuffle(0, None, None, combined=False), replace(sink, aggregator=again))
 
 
 @contextmanager

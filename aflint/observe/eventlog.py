@@ -41,6 +41,7 @@ from aflint.events import (
     StageStarted,
     TaskEnded,
     TaskRecovered,
+    TasksAdded,
     TaskStarted,
 )
 from aflint.scheduler.messages import LOAN_BITS
@@ -297,6 +298,10 @@ class EventLog:
             case StageSkipped(job, stage):
                 found = self._jobs[job].stages[stage]
                 self._put({"Event": "aflint.StageSkipped", "Stage ID": found.id})
+            case TasksAdded(job, stage, partition, tasks):
+                found = self._jobs[job].stages[stage]
+                added = {"Stage ID": found.id, "Partition": partition, "Number of Tasks": tasks}
+                self._put({"Event": "aflint.TasksAdded", **added})
             case TaskRecovered():
                 self._recovered(event)
             case JobEnded(job, error):

@@ -358,6 +358,9 @@ class LogReader:
     def _stage_skipped(self, event: dict[str, Any]) -> None:
         self._stages[event["Stage ID"]].skipped = True
 
+    def _tasks_added(self, event: dict[str, Any]) -> None:
+        self._stages[event["Stage ID"]].asked += event["Number of Tasks"]
+
     def _stage_changed(self, event: dict[str, Any]) -> None:
         info = event["Stage Info"]
         stage = self._stages.setdefault(info["Stage ID"], _stage(info))
@@ -472,6 +475,7 @@ _HANDLERS: Final = {
     f"{_OF_SQL}ExecutionStart": LogReader._query_start,
     f"{_OF_SQL}ExecutionEnd": LogReader._query_end,
     "aflint.StageSkipped": LogReader._stage_skipped,
+    "aflint.TasksAdded": LogReader._tasks_added,
     "aflint.TaskLaunched": LogReader._launched,
     "aflint.TaskRefused": LogReader._refused,
 }

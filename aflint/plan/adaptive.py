@@ -2,6 +2,7 @@
 
 The rules and their settings are those of Spark's adaptive execution: small neighbours are read by
 one task, and a skewed partition of a join is read by several, each with a part of its maps' output.
+A skewed partition whose values are combiners is combined in shares before one task merges these.
 """
 
 from __future__ import annotations
@@ -9,11 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
-from math import ceil, prod
+from math import ceil, isqrt, prod
 from statistics import median
 
 DECIDED = ("AQEShuffleRead", "BroadcastHashJoin")
 """What the names of steps begin with that were decided by sizes."""
+
+_FEWEST_SHARES = 3
+"""The first share runs alone, as a trial: with two, nothing would run beside anything."""
+
+_SHARES_OF_LEAST = 8
+"""A share is as large as so many make the smallest partition that counts as skewed, or larger."""
 
 _SMALL = 0.2
 _MERGED = 1.2
@@ -44,6 +51,47 @@ class Adaptive:
         filled = sum(1 for size in sizes if size)
         # A side whose rows lie in few partitions leaves the join's other tasks nothing to do.
         return sum(sizes) <= self.broadcast_bytes and filled >= self.nonempty_ratio * len(sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """When a partition whose values are combiners is skewed: it has more than `least_bytes`, and
+    more than `factor` times the median. No partition is where `least_bytes` is 0.
+    """
+
+    least_bytes: int = 0
+    factor: float = 5.0
+
+    def skewed(self, by_partition: Sequence[int]) -> list[int]:
+        """Return the skewed partitions among those of these sizes."""
+        if not (self.least_bytes and by_partition):
+            return []
+        limit = max(self.least_bytes, self.factor * median(by_partition))
+        return [p for p, size in enumerate(by_partition) if size > limit]
+
+    def shares(self, by_map: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the ranges (first, last) of maps, without the last, by which a partition is
+        combined in shares; none where it is of too few maps.
+
+        About as many shares as a share has maps: where all maps have the same keys, the shares and
+        what merges them then have the least to do one after the other.
+        """
+        maps = sum(1 for size in by_map if size)
+        if maps < 2 * _FEWEST_SHARES:
+            return []
+        count = max(_FEWEST_SHARES, isqrt(maps))
+        starts = split_evenly(
+            by_map, max(sum(by_map) // count, self.least_bytes // _SHARES_OF_LEAST)
+        )
+        ranges = list(pairwise((*starts, len(by_map))))
+        return ranges if len(ranges) >= _FEWEST_SHARES else []
+
+
+def combining_pays(read: int, written: int) -> bool:
+    """Say whether the other shares are to be combined, too, after the first one has read so many
+    bytes and written so many: else the last task would have about as much to read as before.
+    """
+    return 2 * written <= read
 
 
 @dataclass(frozen=True, slots=True)

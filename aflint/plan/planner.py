@@ -103,12 +103,14 @@ class PlannedShuffle:
 
     One that is `passing` is of no use to later jobs: it is the first level of an exchange of two,
     and what the second level wrote stands for both. So many partitions each map task writes for.
+    `combined`: the tasks that write it combine values, and so can combine again what they wrote.
     """
 
     shuffle: int
     partitions: int
     content: ShuffleContent | None = None
     passing: int = 0
+    combined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +435,7 @@ class _Planner:
         if groups > 1:
             writers.append(self._two_levels(parent, sink, name, writes, groups))
         else:
+            writes = replace(writes, combined=sink.aggregator is not None)
             writers.append(self.add_stage(parent, sink, name, writes))
         return self.stages[writers[-1]]
 

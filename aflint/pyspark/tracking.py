@@ -17,7 +17,7 @@ from typing import Any
 
 from aflint.driver.calls import Call
 from aflint.driver.jobs import RunJob
-from aflint.events import Event, TaskEnded, TaskRecovered, TaskStarted
+from aflint.events import Event, TaskEnded, TaskRecovered, TasksAdded, TaskStarted
 from aflint.plan.planner import Job, ManifestOf, Stage
 from aflint.plan.program import CoGroup, Program, ReadShuffle, Step, Transform
 from aflint.pyspark.worker import BarrierStep
@@ -184,7 +184,10 @@ class Tracker:
 
     def __call__(self, event: Event) -> None:
         """Take in an event."""
-        if isinstance(event, TaskStarted | TaskEnded | TaskRecovered):
+        if isinstance(event, TasksAdded):
+            for progress in self._jobs.get(event.job, [])[event.stage : event.stage + 1]:
+                progress.tasks += event.tasks
+        elif isinstance(event, TaskStarted | TaskEnded | TaskRecovered):
             stages = self._jobs.get(event.id.job, [])
             if event.id.stage >= len(stages):
                 return  # of a job that no action asked for, or that is forgotten

@@ -295,7 +295,7 @@ def _names_maps(attempt: Attempt, loss: Loss) -> bool:
     source, maps = _lost_from(attempt, loss), loss.lost_maps.maps
     if source is None or not maps:
         return False
-    return all(0 <= each < source.stage.tasks for each in maps)
+    return all(each in source.maps for each in maps)
 
 
 def _lost_from(attempt: Attempt, loss: Loss) -> StageRun | None:
@@ -303,7 +303,10 @@ def _lost_from(attempt: Attempt, loss: Loss) -> StageRun | None:
     lost = loss.lost_maps
     opened_by = lost.job or attempt.id.job
     for stage in attempt.task.reads:
-        if stage.handle and (stage.handle.job, stage.handle.shuffle) == (opened_by, lost.shuffle):
+        handle = stage.handle
+        # Shares of a skewed partition have another writer than the rest of their shuffle.
+        writes = not lost.maps or lost.maps[0] in stage.maps
+        if writes and handle and (handle.job, handle.shuffle) == (opened_by, lost.shuffle):
             return stage
     return None
 

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from aflint import events
 from aflint.plan.planner import Job, skipped_stages
 from aflint.scheduler.failures import Loss
-from aflint.scheduler.messages import CloseShuffle, Emit, FailJob, JobOver, Recovery, Stop
+from aflint.scheduler.messages import (
+    GENERATION_BITS,
+    LOAN_BITS,
+    CloseShuffle,
+    Emit,
+    FailJob,
+    JobOver,
+    KeptOutput,
+    Recovery,
+    Stop,
+)
 from aflint.scheduler.policy import Policy
 from aflint.scheduler.state import Attempt, JobRun, StageRun, State
 from aflint.task import MapStatus, TaskFailure, TaskResult
@@ -86,7 +96,7 @@ def end(state: State, job: JobRun, error: str) -> None:
     job.ready.clear()
     job.backups.clear()
     state.turns.pop(job.id, None)
-    for stage in job.stages.values():
+    for stage in job.runs:
         stage.waiters.clear()
         stage.candidates.clear()
     for attempt in job.running:
@@ -150,3 +160,9 @@ def statuses_of(links: tuple[TaskResult, ...]) -> tuple[MapStatus, ...]:
         for status in result.map_statuses:
             found[status.map, status.attempt, status.link] = status
     return tuple(found.values())
+
+
+def first_attempt(recovery: Recovery, kept: KeptOutput | None) -> int:
+    """Return the number of a task's first attempt; `kept` is the shuffle that it writes into."""
+    loans = kept.loans if kept is not None else 0
+    return (recovery.generation << GENERATION_BITS) + (loans << LOAN_BITS)

@@ -180,7 +180,7 @@ def _check(state: State) -> None:
     _check_reading(state)
     for job in state.jobs.values():
         _check_job(state, job)
-        for stage in job.stages.values():
+        for stage in job.runs:
             _check_stage(stage)
             for task in stage.tasks.values():
                 _check_task(state, task)

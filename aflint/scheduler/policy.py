@@ -5,11 +5,12 @@ from __future__ import annotations
 import enum
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heappush, heappushpop
 from typing import Final
 
 from aflint import errors, limits
+from aflint.plan.adaptive import Skew
 
 _RAMP_STEP_S: Final = 0.1
 
@@ -38,6 +39,8 @@ class Policy:
     # Whether two attempts may read one partition of a shuffle at once, as they can files and
     # objects but not queues. Without that, tasks that read a shuffle are not speculated on.
     rereadable: bool = True
+    # Which reduce partitions are combined in shares before one task merges them.
+    skew: Skew = field(default_factory=Skew)
 
     # A throttled task waits base, 2 * base, 4 * base ... up to the most, with jitter by the seed.
     throttle_base_s: float = 0.25

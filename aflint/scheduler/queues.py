@@ -72,7 +72,8 @@ def _wait_to_read(state: State, task: TaskRun) -> bool:
 
 
 def _exclusive_reads(state: State, task: TaskRun) -> tuple[ReducePartition, ...]:
-    if state.policy.rereadable or not task.reads:
+    # Shares of a skewed partition lie in objects, as a whole: no queue is read for them.
+    if state.policy.rereadable or not task.reads or task.stage.shares_of is not None:
         return ()
     writers = task.stage.job.writers
     found: dict[ReducePartition, None] = {}

@@ -8,15 +8,12 @@ from collections.abc import Iterable
 from aflint import events
 from aflint.map_outputs import ManifestLines, MapColumns
 from aflint.plan.planner import ManifestOf
-from aflint.scheduler.jobs import fail, is_there, settle, statuses_of
+from aflint.scheduler import skew
+from aflint.scheduler.jobs import fail, first_attempt, is_there, settle, statuses_of
 from aflint.scheduler.messages import (
-    GENERATION_BITS,
-    LOAN_BITS,
     Emit,
-    KeptOutput,
     OpenShuffle,
     PartitionDone,
-    Recovery,
     ShufflesDone,
 )
 from aflint.scheduler.queues import admit, release_waiters
@@ -108,11 +105,19 @@ def shuffle_closed(state: State, job: str, shuffle: int) -> None:
 
 def completed(state: State, stage: StageRun) -> None:
     """Let those run that waited for the stage, whose wanted tasks are all accepted."""
-    if len(stage.tasks) == stage.stage.tasks and not stage.ended:
+    if stage.shares_of is not None:
+        skew.shares_combined(state, stage)
+        stage = stage.shares_of[0]
+    else:
+        skew.split(state, stage)
+    whole = len(stage.tasks) == stage.stage.tasks and not stage.missing
+    combined = all(shares.complete for shares in stage.skewed.values())
+    if whole and combined and not stage.ended:
         stage.ended = True
         state.out.append(Emit(events.StageEnded(stage.job.id, stage.stage.id)))
-    release_waiters(state, stage)
-    _answer_if_made(state, stage.job)
+    if not stage.missing:
+        release_waiters(state, stage)
+        _answer_if_made(state, stage.job)
 
 
 def rerun_maps(state: State, stage: StageRun, maps: Iterable[int], epoch: int) -> bool:
@@ -143,15 +148,20 @@ def inputs_for(task: TaskRun) -> tuple[Input, ...]:
     inputs = task.stage.stage.inputs[task.partition]
     if not task.reads:
         return inputs
-    return tuple(_resolve(task.stage.job, each) for each in inputs)
+    return tuple(_resolve(task, each) for each in inputs)
 
 
-def _resolve(job: JobRun, item: Input) -> Input:
+def _resolve(task: TaskRun, item: Input) -> Input:
     if type(item.split) is not ManifestOf:
         return item
-    stage = job.writers[item.split.shuffle]
+    source = task.stage.job.writers[item.split.shuffle]
     wanted = item.split.of(item.partition)
-    return Input(item.leaf, item.partition, _manifest(stage, wanted, item.split.maps))
+    # A task that waited for the shares of a skewed partition reads them in place of its maps.
+    shares = source.skewed.get(wanted)
+    if shares in task.reads:
+        assert shares is not None
+        source = shares
+    return Input(item.leaf, item.partition, _manifest(source, wanted, item.split.maps))
 
 
 def _manifest(stage: StageRun, partition: int, maps: tuple[int, int] | None) -> Manifest:
@@ -220,18 +230,16 @@ def _wanted_task(stage: StageRun, partition: int) -> TaskRun:
     return task
 
 
-def first_attempt(recovery: Recovery, kept: KeptOutput | None) -> int:
-    """Return the number of a task's first attempt; `kept` is the shuffle that it writes into."""
-    loans = kept.loans if kept is not None else 0
-    return (recovery.generation << GENERATION_BITS) + (loans << LOAN_BITS)
-
-
 def _reads(stage: StageRun, partition: int) -> tuple[StageRun, ...]:
     if not stage.stage.parents:
         return ()
-    splits = (each.split for each in stage.stage.inputs[partition])
-    shuffles = dict.fromkeys(split.shuffle for split in splits if type(split) is ManifestOf)
-    return tuple(stage.job.writers[shuffle] for shuffle in shuffles)
+    inputs = stage.stage.inputs[partition]
+    shuffles = dict.fromkeys(i.split.shuffle for i in inputs if type(i.split) is ManifestOf)
+    writers = tuple(stage.job.writers[shuffle] for shuffle in shuffles)
+    # Of a job that asks for its partitions bit by bit, some shuffles are split by now.
+    if any(writer.skewed for writer in writers):
+        writers += tuple(skew.shares_read(stage.job, inputs))
+    return writers
 
 
 def _forget(task: TaskRun) -> None:

@@ -188,11 +188,27 @@ class StageRun:
     durations: Durations = field(default_factory=Durations)
     # First attempts that run and have no second one beside them, oldest first.
     candidates: dict[TaskId, Attempt] = field(default_factory=dict)
+    # It was looked for skewed partitions of its shuffle: once, when that was first complete.
+    measured: bool = False
+    # By skewed reduce partition, the tasks that combine it in shares: see `aflint.scheduler.skew`.
+    # They are tasks of the same stage, numbered after its own, and write the same shuffle.
+    skewed: dict[int, StageRun] = field(default_factory=dict)
+    # Of such tasks: the stage, and the reduce partition, whose shares they combine.
+    shares_of: tuple[StageRun, int] | None = None
+    # The number of the first of such tasks.
+    first: int = 0
+    # How many bytes the first share is made of, until it has shown whether combining pays.
+    on_trial: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether the stage's shuffle can be read."""
         return self.needed and self.handle is not None and not self.missing
+
+    @property
+    def maps(self) -> range:
+        """The numbers of its tasks."""
+        return range(self.first, self.stage.tasks)
 
 
 @dataclass(slots=True, eq=False)
@@ -225,6 +241,13 @@ class JobRun:
     def id(self) -> str:
         """The job's id."""
         return self.job.id
+
+    @property
+    def runs(self) -> Iterator[StageRun]:
+        """All stages, and what combines their skewed partitions."""
+        for stage in self.stages.values():
+            yield stage
+            yield from stage.skewed.values()
 
     @property
     def result(self) -> StageRun:

@@ -186,10 +186,11 @@ def combined(
 @given(
     records=st.lists(st.tuples(st.integers(0, 400), st.integers()), max_size=600),
     many=st.sampled_from([64, 256]),
+    passed=st.sampled_from([1, 64, 300]),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_totals_are_the_same_whether_or_not_combining_was_given_up(
-    records: list[tuple[int, int]], many: int, tmp_path: Path
+    records: list[tuple[int, int]], many: int, passed: int, tmp_path: Path
 ) -> None:
     expected: Counter[int] = Counter()
     for key, value in records:
@@ -198,6 +199,7 @@ def test_totals_are_the_same_whether_or_not_combining_was_given_up(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(aggregate, "_TRIAL", 128)
         patch.setattr(aggregate, "_MANY_KEYS", many)
+        patch.setattr(aggregate, "_PASSED", passed)
         for key, value in combined(records, tmp_path, SUM):
             totals[key] += value
     assert {**totals} == {**expected}
@@ -213,6 +215,7 @@ def test_combining_is_given_up_only_where_it_does_not_shrink(
 ) -> None:
     monkeypatch.setattr(aggregate, "_TRIAL", 128)
     monkeypatch.setattr(aggregate, "_MANY_KEYS", 1000)
+    monkeypatch.setattr(aggregate, "_PASSED", 1000)
     once = [(n, 1) for n in range(1000)]
     some = [(n % 100, 1) for n in range(1000)]
     assert len(combined(once * 2, tmp_path, SUM)) == 2000
@@ -220,6 +223,17 @@ def test_combining_is_given_up_only_where_it_does_not_shrink(
     # How many records a flat_map makes is not known, nor is `create` called more often than before.
     assert len(combined(once, tmp_path, SUM, TWICE)) == 1000
     assert len(combined(once * 2, tmp_path, LISTS)) == 1000
+
+
+def test_combining_is_tried_again_as_one_key_may_come_after_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aggregate, "_TRIAL", 128)
+    monkeypatch.setattr(aggregate, "_MANY_KEYS", 1000)
+    monkeypatch.setattr(aggregate, "_PASSED", 256)
+    handed = combined([*((n, 1) for n in range(1000)), *[("hot", 1)] * 5000], tmp_path, SUM)
+    assert len(handed) < 1400
+    assert sum(value for key, value in handed if key == "hot") == 5000
 
 
 def test_nothing(spiller: Spiller) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from aflint.events import (
     StageInfo,
     StageStarted,
     TaskEnded,
+    TasksAdded,
     TaskStarted,
 )
 from aflint.observe.eventlog import EventLog
@@ -41,7 +43,14 @@ STAGES = (
 )
 
 
-def written(path: Path, *, run: str = "3f0c9a12", fails: bool = True, ends: bool = True) -> Path:
+def written(
+    path: Path,
+    *,
+    run: str = "3f0c9a12",
+    fails: bool = True,
+    ends: bool = True,
+    more: Sequence[Event] = (),
+) -> Path:
     """Write the log of a run with a straggler and a failure; return its path."""
     now = [1000.0]
     reporter = Reporter(1769, estimate=True)
@@ -58,6 +67,7 @@ def written(path: Path, *, run: str = "3f0c9a12", fails: bool = True, ends: bool
     tell(JobStarted(job, "collect at words.py:9", STAGES, "file"), StageStarted(job, 0))
     ids = [TaskId(job, 0, partition, 0) for partition in range(4)]
     tell(*(TaskStarted(id, False, queued=0.5) for id in ids))
+    tell(*more)
     for id, seconds, size in zip(ids[:3], (1.0, 1.0, 9.0), (100, 100, 900), strict=True):
         now[0] = 1000.0 + seconds
         metrics = TaskMetrics(seconds=seconds, input_bytes=size, shuffle_write_bytes=size)
@@ -71,6 +81,13 @@ def written(path: Path, *, run: str = "3f0c9a12", fails: bool = True, ends: bool
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(log.text())
     return path
+
+
+def test_tasks_that_a_stage_gets_later_are_asked_for(tmp_path: Path) -> None:
+    added = TasksAdded("3f0c9a12-1", 0, partition=1, tasks=3)
+    reader = LogReader(written(tmp_path / "log", more=[added]))
+    reader.read()
+    assert [stage.asked for stage in reader.run.jobs[0].stages] == [7, 1]
 
 
 def test_a_log_is_read_as_it_grows_and_half_a_line_when_it_is_whole(tmp_path: Path) -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from aflint.testing.simulation import queries_of
-from aflint.testing.simulation.mutants import MUTANTS, QUERY_MUTANTS, caught_after
+from aflint.testing.simulation import queries_of, skewed_of
+from aflint.testing.simulation.mutants import (
+    MUTANTS,
+    QUERY_MUTANTS,
+    SKEW_MUTANTS,
+    caught_after,
+)
 from aflint.testing.simulation.shrink import shrink
 
 MOST = 500
@@ -23,6 +28,12 @@ def test_it_is_caught(name: str) -> None:
 def test_programs_of_dataframes_catch_it(name: str) -> None:
     pytest.importorskip("duckdb")
     assert caught_after(QUERY_MUTANTS[name], MOST, queries_of) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SKEW_MUTANTS)
+def test_programs_of_skewed_keys_catch_it(name: str) -> None:
+    assert caught_after(SKEW_MUTANTS[name], MOST, skewed_of) is not None
 
 
 def test_a_failure_is_made_small() -> None:

@@ -5,6 +5,15 @@ are simulated within their contracts, on a virtual clock, in one process.
 """
 
 from aflint.testing.simulation.faults import RATES, Fault, chosen_rates
-from aflint.testing.simulation.run import Outcome, queries_of, run_seed, workload_of
+from aflint.testing.simulation.run import Outcome, queries_of, run_seed, skewed_of, workload_of
 
-__all__ = ["RATES", "Fault", "Outcome", "chosen_rates", "queries_of", "run_seed", "workload_of"]
+__all__ = [
+    "RATES",
+    "Fault",
+    "Outcome",
+    "chosen_rates",
+    "queries_of",
+    "run_seed",
+    "skewed_of",
+    "workload_of",
+]

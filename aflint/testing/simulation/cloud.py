@@ -12,6 +12,7 @@ from aflint import limits
 from aflint.backend.base import Backend
 from aflint.config import Config
 from aflint.journal import folder_of, open_journal
+from aflint.plan.adaptive import Skew
 from aflint.plan.planner import TaskSettings
 from aflint.scheduler.policy import Policy
 from aflint.session import Session
@@ -130,6 +131,7 @@ class SimulatedCloud:
         policy = Policy(
             memory_sizes_mb=(1024, 2048),
             rereadable=transport.traits.rereadable,
+            skew=Skew(1, factor=0.5) if dice.roll("skew") < 0.8 else Skew(),
             speculation=dice.roll("speculation") < 0.5,
             ramp_burst=2 if dice.roll("ramp") < 0.3 else None,
             ramp_environments=2,

@@ -18,15 +18,16 @@ from aflint.driver import adapting, programs
 from aflint.driver.account import Account
 from aflint.driver.jobs import JobRunner
 from aflint.driver.shuffles import JobShuffles, KeptShuffle, OwnShuffles
-from aflint.executor import memory, shuffle
+from aflint.executor import memory, runner, shuffle
 from aflint.executor.chaining import Chain
 from aflint.executor.shuffle import Completeness, ReadCounts
-from aflint.journal import PastJob
 from aflint.journal.writing import StoredJournal
+from aflint.map_outputs import MapColumns
 from aflint.plan import adaptive, planner
-from aflint.plan.adaptive import Piece
+from aflint.plan.adaptive import Piece, Skew
 from aflint.plan.lineage import Node
 from aflint.plan.planner import Inputs, ManifestOf, PlannedShuffle, ShuffleContent
+from aflint.plan.program import Program, ReadShuffle
 from aflint.scheduler import attempts, stages
 from aflint.scheduler import jobs as scheduler_jobs
 from aflint.scheduler.messages import Deliver, Recovery
@@ -195,8 +196,8 @@ def accepted_tasks_run_again() -> AbstractContextManager[Any]:
 def _recovering(change: Callable[[Recovery], Recovery]) -> AbstractContextManager[Any]:
     recover = JobRunner._recovery
 
-    async def changed(self: JobRunner, known: PastJob | None, shuffles: JobShuffles) -> Recovery:
-        return change(await recover(self, known, shuffles))
+    async def changed(self: JobRunner, *args: Any) -> Recovery:
+        return change(await recover(self, *args))
 
     return patch.object(JobRunner, "_recovery", changed)
 
@@ -356,6 +357,58 @@ def either_side_is_cut() -> AbstractContextManager[Any]:
 
     return patch.object(adapting, "_splittable", all_leaves)
 
+
+def a_share_is_forgotten() -> AbstractContextManager[Any]:
+    """Of a skewed partition, no task combines the last maps."""
+    whole = Skew.shares
+    return patch.object(Skew, "shares", lambda self, by_map: whole(self, by_map)[:-1])
+
+
+def shares_count_beside_their_maps() -> AbstractContextManager[Any]:
+    """The task that merges the shares of a skewed partition reads what they were made of, too."""
+    columns = stages._columns
+
+    def of_both(stage: StageRun) -> MapColumns:
+        if stage.shares_of is None:
+            return columns(stage)
+        return MapColumns([*columns(stage.shares_of[0]).statuses, *columns(stage).statuses])
+
+    return patch.object(stages, "_columns", of_both)
+
+
+def a_share_that_is_lost_is_left_out() -> AbstractContextManager[Any]:
+    """A share of a skewed partition that must be made again is not waited for."""
+    return patch.object(StageRun, "complete", property(_complete_without_a_share))
+
+
+_complete = StageRun.complete
+
+
+def _complete_without_a_share(stage: StageRun) -> bool:
+    if stage.shares_of is not None and stage.fetch_rounds:
+        return True
+    return bool(_complete.__get__(stage))
+
+
+def combiners_are_taken_for_values() -> AbstractContextManager[Any]:
+    """What combines a share of a skewed partition takes the maps' combiners for values."""
+
+    def as_values(written_by: Program) -> Program:
+        return Program(ReadShuffle(0, None, None, combined=False), written_by.sink)
+
+    return patch.object(runner, "_combining_again", as_values)
+
+
+SKEW_MUTANTS: Mapping[str, Mutant] = {
+    mutant.__name__: mutant
+    for mutant in (
+        a_share_is_forgotten,
+        shares_count_beside_their_maps,
+        a_share_that_is_lost_is_left_out,
+        combiners_are_taken_for_values,
+    )
+}
+"""Those that programs of skewed keys catch."""
 
 QUERY_MUTANTS: Mapping[str, Mutant] = {
     mutant.__name__: mutant

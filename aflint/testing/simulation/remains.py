@@ -70,7 +70,7 @@ class Remains:
         """Take in that a later driver runs an attempt."""
         id = task.id
         handle = self._done.get((id.job, id.stage, id.partition), task)
-        if handle is task:
+        if handle is task or task.combines_a_share:  # what is a share, each driver decides anew
             return
         gone = handle != task.output and Fault.DELETED_QUEUE in dice.counts
         if not gone:

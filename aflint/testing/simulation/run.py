@@ -29,7 +29,12 @@ from aflint.testing.simulation.faults import EXCUSED, RATES, Fault
 from aflint.testing.simulation.interpreter import evaluate
 from aflint.testing.simulation.kills import Kill, killed_drivers
 from aflint.testing.simulation.programs import World, WrongAnswerError, build, check
-from aflint.testing.simulation.workloads import Workload, generate, generate_queries
+from aflint.testing.simulation.workloads import (
+    Workload,
+    generate,
+    generate_queries,
+    generate_skewed,
+)
 
 PATIENCE_S = 72 * 3600.0
 """Virtual seconds that a program may take; some minutes are usual, a day is possible."""
@@ -69,8 +74,15 @@ class Outcome:
 
 
 def workload_of(seed: int) -> Workload:
-    """Return the program of a seed."""
+    """Return the program of a seed: of one in ten, one whose keys are skewed."""
+    if seed % 10 == 9:
+        return skewed_of(seed)
     return generate(random.Random(f"workload {seed}"))
+
+
+def skewed_of(seed: int) -> Workload:
+    """Return the program of skewed keys of a seed."""
+    return generate_skewed(random.Random(f"skewed {seed}"))
 
 
 def queries_of(seed: int) -> Workload:

@@ -193,6 +193,23 @@ def generate(random: Random) -> Workload:
     return Workload(root, actions, together=random.random() < 0.5)
 
 
+def generate_skewed(random: Random) -> Workload:
+    """Make a program at random in which many maps have values of one key, which are aggregated."""
+    numbers = tuple(random.randrange(10_000) for _ in range(random.choice(MANY)))
+    step = Step("parallelize", NUMBERS, (numbers, random.choice((12, 16, 24))))
+    step = Step("key_unevenly", PAIRS, (random.choice((1, 6, 40)),), (step,))
+    partitions = random.randint(3, 6)
+    step = Step(random.choice(_COMBINING), PAIRS, (partitions,), (step,))
+    if random.random() < 0.3:
+        step = Step("values", NUMBERS, (1,), (step,))
+    names = _ACTIONS[step.gives]
+    actions = tuple((random.choice(names), random.randrange(12)) for _ in range(2))
+    return Workload(step, actions, together=random.random() < 0.5)
+
+
+_COMBINING = ("reduce_by_key", "fold_by_key", "aggregate_by_key", "combine_by_key")
+
+
 def generate_queries(random: Random) -> Workload:
     """Make a program of DataFrames at random: RDDs of pairs, one to three queries over them, and
     steps of RDDs between and after these.
