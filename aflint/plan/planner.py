@@ -148,10 +148,11 @@ class LeafInputs(Sequence[tuple[Input, ...]]):
     @overload
     def __getitem__(self, index: slice) -> list[tuple[Input, ...]]: ...
     def __getitem__(self, index: int | slice) -> tuple[Input, ...] | list[tuple[Input, ...]]:
-        partitions = range(len(self._splits))[index]
-        if isinstance(partitions, range):
+        if isinstance(index, slice):
+            partitions = range(len(self._splits))[index]
             return [(Input(self._leaf, p, self._splits[p]),) for p in partitions]
-        return (Input(self._leaf, partitions, self._splits[partitions]),)
+        partition = index if index >= 0 else index + len(self._splits)
+        return (Input(self._leaf, partition, self._splits[index]),)
 
     def __iter__(self) -> Iterator[tuple[Input, ...]]:
         return ((Input(self._leaf, p, split),) for p, split in enumerate(self._splits))

@@ -91,8 +91,9 @@ class StateMachine:
     def _dispatch(self, stimulus: Stimulus) -> None:
         state = self._state
         match stimulus:
-            case AttemptEnded(result):
-                attempts.ended(state, result)
+            # It comes for every task; fields in a pattern take their time.
+            case AttemptEnded():
+                attempts.ended(state, stimulus.result)
             case AttemptLost(id, error):
                 attempts.lost(state, id, error)
             case AttemptStopped(id):
@@ -145,7 +146,8 @@ def gist(stimulus: Stimulus) -> tuple[object, ...]:
     A stimulus itself may hold a result of megabytes, or a traceback with all that its frames hold.
     """
     match stimulus:
-        case AttemptEnded(result):
+        case AttemptEnded():
+            result = stimulus.result
             if result.failure is not None:
                 return "AttemptEnded", result.id, result.failure.kind
             return "AttemptEnded", result.id, "done" if result.continuation is None else "cut"
