@@ -26,8 +26,8 @@ from aflint.counts import (
     pack_counts,
     unpack_column,
 )
-from aflint.frozen import quick
-from aflint.task import Extent, MapOutput, MapStatus
+from aflint.frozen import changed, quick
+from aflint.task import Extent, Input, Manifest, MapOutput, MapStatus
 from aflint.wire import travels_as, wire
 
 FRAME_HEAD_BYTES: Final = 4
@@ -181,12 +181,13 @@ class MapAttempts:
 class AlikeOutputs:
     """Lines of a manifest of which all, or none, have sizes of their own: a column for each field.
 
-    `attempts` may be those of the whole stage, of which some wrote nothing for the partition.
-    `runs` counts the extents of each line, `begins` and `ends` are those of all, in order; one that
-    is empty stands for none. Where `sizes` is empty they follow from these.
+    `attempts` may be those of the whole stage, of which some wrote nothing for the partition; None
+    on the way, where they travel once for all manifests: see `apart`. `runs` counts the extents of
+    each line, `begins` and `ends` are those of all, in order; one that is empty stands for none.
+    Where `sizes` is empty they follow from these.
     """
 
-    attempts: MapAttempts
+    attempts: MapAttempts | None
     frames: bytes
     sizes: bytes
     runs: bytes
@@ -194,6 +195,7 @@ class AlikeOutputs:
     ends: bytes
 
     def __iter__(self) -> Iterator[MapOutput]:
+        assert self.attempts is not None
         # Each begin and its end, taken from the two columns in step as lines are made.
         places = zip(Counts(self.begins).unpacked(), Counts(self.ends).unpacked(), strict=True)
         frames, runs = Counts(self.frames).unpacked(), Counts(self.runs).unpacked()
@@ -299,7 +301,8 @@ class _Alike:
         self._where = (
             _Placed(statuses, self._frames.columns) if first.extents else _InRows(statuses)
         )
-        self._attempts: MapAttempts | None = None
+        # Those of all of them, once they are asked for.
+        self.attempts: MapAttempts | None = None
 
     def outputs(self, partition: int) -> AlikeOutputs:
         """Return what they have for a partition."""
@@ -310,11 +313,11 @@ class _Alike:
         nothing = column.count(0) if width == 1 else frames.count(0)
         # The attempts of all are there already, and need be sent only if most of them are read.
         if type(self._where) is _InRows and 2 * nothing <= len(frames):
-            if self._attempts is None:
-                self._attempts = MapAttempts.of(self._statuses)
+            if self.attempts is None:
+                self.attempts = MapAttempts.of(self._statuses)
             sizes = self._sizes
             return AlikeOutputs(
-                self._attempts,
+                self.attempts,
                 pack_column(column, width),
                 b"" if sizes is None else pack_column(sizes.column(partition), sizes.width),
                 *self._where.of_all(partition),
@@ -349,6 +352,11 @@ class MapColumns:
         """Return some of the columns."""
         return MapColumns(self.statuses[low:high])
 
+    @property
+    def attempts(self) -> list[MapAttempts]:
+        """Those of whole columns that were given out: the same objects for each partition."""
+        return [each.attempts for each in self._alike or () if each.attempts is not None]
+
     def outputs(self, partition: int) -> MapOutputs:
         """Return what there is to read of a partition."""
         if self._alike is None:
@@ -364,10 +372,10 @@ class ManifestLines(_Outputs):
     so that a thousand reduce tasks under way take no more memory than one.
     """
 
-    __slots__ = ("_columns", "_partition")
+    __slots__ = ("_partition", "columns")
 
     def __init__(self, columns: MapColumns, partition: int) -> None:
-        self._columns = columns
+        self.columns = columns
         self._partition = partition
 
     def __iter__(self) -> Iterator[MapOutput]:
@@ -375,13 +383,55 @@ class ManifestLines(_Outputs):
 
     def packed(self) -> MapOutputs:
         """Return them as they travel."""
-        return self._columns.outputs(self._partition)
+        return self.columns.outputs(self._partition)
 
     def __repr__(self) -> str:
         return f"ManifestLines({list(self)})"
 
 
 travels_as(ManifestLines, ManifestLines.packed)
+
+
+def apart(inputs: tuple[Input, ...]) -> tuple[tuple[Input, ...], tuple[MapAttempts, ...]]:
+    """Return what a task reads without the attempts that its manifests have in common with those of
+    other tasks, and these: of most manifests they are the larger part.
+    """
+    common: list[MapAttempts] = []
+
+    def without(part: AlikeOutputs, columns: MapColumns) -> AlikeOutputs:
+        if part.attempts is None or not any(part.attempts is each for each in columns.attempts):
+            return part
+        common.append(part.attempts)
+        return changed(part, attempts=None)
+
+    def sent(item: Input) -> Input:
+        if type(item.split) is not Manifest or type(item.split.outputs) is not ManifestLines:
+            return item
+        lines = item.split.outputs
+        outputs = MapOutputs(tuple([without(each, lines.columns) for each in lines.packed().parts]))
+        return changed(item, split=changed(item.split, outputs=outputs))
+
+    return tuple(map(sent, inputs)), tuple(common)
+
+
+def together(inputs: tuple[Input, ...], common: Iterable[MapAttempts]) -> tuple[Input, ...]:
+    """Return what `apart` was given. Raises ValueError where the two do not belong together."""
+    attempts = iter(common)
+
+    def whole(item: Input) -> Input:
+        if type(item.split) is not Manifest or type(item.split.outputs) is not MapOutputs:
+            return item
+        parts = [
+            changed(each, attempts=next(attempts)) if each.attempts is None else each
+            for each in item.split.outputs.parts
+        ]
+        return changed(item, split=changed(item.split, outputs=MapOutputs(tuple(parts))))
+
+    try:
+        found = tuple([whole(item) for item in inputs])
+    except StopIteration as error:
+        raise ValueError("a manifest misses its attempts") from error
+    return found
 
 
 def _total(row: bytes) -> int:

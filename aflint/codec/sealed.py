@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from aflint.codec.secret import Secret, tagging
 from aflint.errors import FrameError, InvalidArgumentError, PayloadRefusedError
+from aflint.map_outputs import apart, together
 from aflint.task import AwsEndpoints, TaskDescription, TaskId
 from aflint.wire import pack, unpack
 
@@ -186,10 +187,9 @@ _COMMON: Final = (
     "program", "output", "transport", "storage", "memory_mb", "max_result_bytes",
     "fetch_timeout_s", "logs", "keep", "debug", "aws",
 )  # fmt: skip
-_OWN: Final = ("id", "inputs", "continuation")
-"""The fields of a task that those of a stage mostly have in common, and the others."""
+"""What tasks of a stage mostly have in common: all fields but `id`, `inputs`, `continuation`."""
 
-_common_of, _own_of = attrgetter(*_COMMON), attrgetter(*_OWN)
+_common_of = attrgetter(*_COMMON)
 _KEPT: Final = 8
 """So many stages may run side by side without being packed anew for each task."""
 
@@ -222,8 +222,8 @@ class PackedTask:
 
 
 class TaskSealer:
-    """Seals tasks. What those of a stage have in common, its program above all, is packed and taken
-    into the tag once for all of them.
+    """Seals tasks. What those of a stage have in common, its program and which map attempts they
+    read above all, is packed and taken into the tag once for all of them.
     """
 
     def __init__(self, secret: Secret) -> None:
@@ -233,7 +233,9 @@ class TaskSealer:
 
     def pack(self, task: TaskDescription) -> PackedTask:
         """Return a task packed."""
-        return PackedTask(self._common(task.id.job, _common_of(task)), pack(_own_of(task)))
+        inputs, attempts = apart(task.inputs) if task.inputs else ((), ())
+        common = self._common(task.id.job, (*_common_of(task), attempts))
+        return PackedTask(common, pack((task.id, inputs, task.continuation)))
 
     def _common(self, job: str, values: tuple[Any, ...]) -> _Common:
         # The objects are those of the stage, and the same ones are known to be equal at once.
@@ -265,12 +267,16 @@ def open_task(opener: Opener, sealed: bytes) -> TaskDescription:
         (size,) = _SIZE.unpack_from(body)
         end = _SIZE.size + size
         common, own = unpack(body[_SIZE.size : end]), unpack(body[end:])
+        *common, attempts = common
+        id, inputs, continuation = own
         task = TaskDescription(
-            **dict(zip(_COMMON, common, strict=True)), **dict(zip(_OWN, own, strict=True))
+            id=id,
+            inputs=together(inputs, attempts),
+            continuation=continuation,
+            **dict(zip(_COMMON, common, strict=True)),
         )
     except (struct.error, TypeError, ValueError, FrameError) as error:
         raise refused(Refusal.PURPOSE, f"no task of job {job}: {error}") from error
-    id: Any = task.id
     if not isinstance(id, TaskId) or id.job != job:
         raise refused(Refusal.PURPOSE, f"no task of job {job}")
     return task

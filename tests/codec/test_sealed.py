@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from unittest.mock import patch
@@ -16,7 +16,17 @@ from aflint.codec import sealed
 from aflint.codec.sealed import FRESH_S, MOST_ADDED, Opener, seal
 from aflint.codec.secret import Secret
 from aflint.errors import InvalidArgumentError, PayloadRefusedError
-from aflint.task import Blob, Input, RangeSplit, TaskDescription, TaskId
+from aflint.map_outputs import ManifestLines, MapAttempts, MapColumns, map_status
+from aflint.task import (
+    Blob,
+    Input,
+    Manifest,
+    MapStatus,
+    RangeSplit,
+    ShuffleHandle,
+    TaskDescription,
+    TaskId,
+)
 from aflint.wire import pack
 
 SECRET = Secret(b"s" * 32)
@@ -190,7 +200,41 @@ def test_tasks_of_several_stages_and_jobs_come_back_whichever_was_sealed_before(
 
 
 def test_every_field_of_a_task_travels() -> None:
-    assert {*sealed._COMMON, *sealed._OWN} == {each.name for each in fields(TaskDescription)}
+    own = {"id", "inputs", "continuation"}
+    assert {*sealed._COMMON} | own == {each.name for each in fields(TaskDescription)}
+
+
+def test_the_attempts_that_all_reduce_tasks_read_are_packed_once_for_all_of_them() -> None:
+    ones = [1] * 9
+    columns = [
+        MapColumns(
+            [map_status((m, 0, 0), ones, [m + 9] * 9, f"s3://b/{m:030}") for m in range(500)]
+        )
+        for _ in range(2)
+    ]
+    handle, sealer = ShuffleHandle("job-1", 0, 9), sealed.TaskSealer(SECRET)
+    packings = 0
+
+    def counted(statuses: Sequence[MapStatus]) -> MapAttempts:
+        nonlocal packings
+        packings += 1
+        return real(statuses)
+
+    real = MapAttempts.of
+    with patch.object(MapAttempts, "of", counted):
+        for partition in range(9):
+            inputs = tuple(
+                Input(leaf, partition, Manifest(handle, partition, ManifestLines(each, partition)))
+                for leaf, each in enumerate(columns)
+            )
+            task = TaskDescription(TaskId("job-1", 1, partition, 0), Blob("p", 1, b"p"), inputs)
+            packed = sealer.pack(task)
+            assert len(packed._own) < 2_500  # two sizes of two bytes each, for 500 maps
+            opened = sealed.open_task(opener(), packed.seal(NOW))
+            assert opened.inputs == inputs
+            assert [len(item.split.outputs) for item in opened.inputs] == [500, 500]
+    assert packings == 2
+    assert len(sealer._latest) == 1
 
 
 def test_addresses_and_waits_come_back_and_are_not_each_other() -> None:
