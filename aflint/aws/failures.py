@@ -165,6 +165,7 @@ _PERMISSIONS = {
     "s3:CopyObject": "s3:GetObject and s3:PutObject",
     "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:UploadPart": "s3:PutObject",
+    "s3:UploadPartCopy": "s3:GetObject and s3:PutObject",
     "s3:CompleteMultipartUpload": "s3:PutObject",
     "s3:DeleteObjects": "s3:DeleteObject",
     "s3:HeadBucket": "s3:ListBucket",

@@ -88,6 +88,28 @@ class S3:
         source = {"Bucket": source_bucket, "Key": source_key}
         await self._ask("CopyObject", bucket, key, CopySource=source)
 
+    async def copy_part(
+        self,
+        place: tuple[str, str],
+        upload: str,
+        number: int,
+        source: tuple[str, str],
+        start: int,
+        end: int,
+    ) -> str:
+        """Copy bytes [start, end) of an object as a part, counted from 1, and return its tag;
+        `place` and `source` are a bucket and a key each.
+        """
+        answer = await self._ask(
+            "UploadPartCopy",
+            *place,
+            UploadId=upload,
+            PartNumber=number,
+            CopySource={"Bucket": source[0], "Key": source[1]},
+            CopySourceRange=byte_range(start, end),
+        )
+        return str(answer["CopyPartResult"]["ETag"])
+
     async def delete(self, bucket: str, key: str) -> None:
         """Remove an object; one that is not there is no error."""
         await self._ask("DeleteObject", bucket, key)

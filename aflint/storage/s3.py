@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from aflint.aio import InFlight
+from aflint import limits
+from aflint.aio import InFlight, together
 from aflint.aws.clients import Aws
 from aflint.aws.s3 import S3, Stored
 from aflint.errors import (
@@ -39,7 +40,9 @@ _Files = list[FileInfo]
 _PARTS_BEFORE_GROWTH = 1000
 _UPLOADS = 4
 _PRECONDITION = "PreconditionFailed"
-_MOST_COPIED = 5 * 1024**3
+_MOST_COPIED = limits.S3_PART_MAX_BYTES
+"""What S3 copies in one call, whole or as a part."""
+_COPIES = 16
 _DIRECTORY = "--x-s3"
 """How names of S3 Express's buckets end, which list whole folders only."""
 
@@ -155,12 +158,29 @@ class S3Storage(Storage):
             found = await self._s3.head(bucket, key)
             if found is None:
                 raise PathNotFoundError(f"{source} does not exist; check the path")
-            if found.size > _MOST_COPIED:
-                raise OutputError(f"{source} is larger than the 5 GB that S3 copies in one call")
             # The copy first: at no moment is there neither.
-            await self._s3.copy(target_bucket, target_key, bucket, key)
+            if found.size <= _MOST_COPIED:
+                await self._s3.copy(target_bucket, target_key, bucket, key)
+            else:
+                await self._copy_in_parts((bucket, key), (target_bucket, target_key), found.size)
             if (bucket, key) != (target_bucket, target_key):
                 await self._s3.delete(bucket, key)
+
+    async def _copy_in_parts(
+        self, source: tuple[str, str], target: tuple[str, str], size: int
+    ) -> None:
+        upload = await self._s3.begin_upload(*target)
+        try:
+            copies = (
+                self._s3.copy_part(
+                    target, upload, number, source, start, min(start + _MOST_COPIED, size)
+                )
+                for number, start in enumerate(range(0, size, _MOST_COPIED), 1)
+            )
+            await self._s3.finish_upload(*target, upload, await together(copies, _COPIES))
+        except BaseException:
+            await self._s3.abort_upload(*target, upload)
+            raise
 
     async def delete(self, path: str) -> None:
         bucket, key = split(path)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aflint import errors
+from aflint import errors, limits
 from aflint.localcloud import Faults, LocalCloud
 from aflint.storage.base import Storage, Subfolders
 from aflint.storage.globs import compile_glob, literal_prefix
@@ -198,6 +198,30 @@ async def test_moving_and_deleting(storage: S3Storage) -> None:
         await storage.move(f"{HOME}/absent", f"{HOME}/b")
     with pytest.raises(errors.InvalidArgumentError, match="bucket"):
         await storage.delete(HOME)
+
+
+async def test_what_is_too_large_for_one_copy_is_moved_in_parts(
+    cloud_and_storage: tuple[LocalCloud, S3Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud, storage = cloud_and_storage
+    part = limits.S3_PART_MIN_BYTES
+    monkeypatch.setattr("aflint.storage.s3._MOST_COPIED", part)
+    for size in (part, part + 1, 2 * part, 2 * part + 1000):
+        data = os.urandom(size)
+        await storage.write(f"{HOME}/from ü/a", data)
+        await storage.move(f"{HOME}/from ü/a", f"{HOME}/to/b c")
+        assert await storage.read(f"{HOME}/to/b c") == data
+        assert not await storage.exists(f"{HOME}/from ü/a")
+    assert not cloud.snapshot().uploads
+
+    async def broken(*args: object) -> str:
+        raise errors.BackendError("no part is copied")
+
+    monkeypatch.setattr("aflint.aws.s3.S3.copy_part", broken)
+    with pytest.raises(errors.BackendError, match="no part"):
+        await storage.move(f"{HOME}/to/b c", f"{HOME}/to/d")
+    assert await storage.read(f"{HOME}/to/b c") == data
+    assert not cloud.snapshot().uploads
 
 
 async def test_deleting_many_files_at_once(storage: S3Storage) -> None:
