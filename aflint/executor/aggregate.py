@@ -27,7 +27,7 @@ Table = dict[Any, Any]
 B = TypeVar("B")
 
 _TRIAL = 1 << 18
-_PASSED = 15 * _TRIAL
+_PASSED = 7 * _TRIAL
 """Records that are handed over as they are after a trial in which combining did not pay."""
 
 _MANY_KEYS = 1_250_000

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from aflint.events import TasksAdded
 from aflint.plan.planner import Job, TaskSettings
-from aflint.pyspark.tracking import Tracker
+from aflint.pyspark.tracking import StageProgress, Tracker
 from tests.pyspark.conftest import RunProgram
 from tests.pyspark.lineages import check
 
@@ -73,3 +74,12 @@ def test_a_fault_in_the_bookkeeping_ends_no_job(caplog: pytest.LogCaptureFixture
         job = Job("a", "a", broken, TaskSettings())
         started: Any = run(job)
     assert started == "a"
+
+
+def test_tasks_that_a_stage_gets_later_are_asked_for() -> None:
+    tracker = Tracker()
+    progress = StageProgress("reduceByKey", 9)
+    tracker._jobs["r-1"] = [progress]
+    tracker(TasksAdded("r-1", 0, partition=1, tasks=3))
+    tracker(TasksAdded("of no action", 0, partition=1, tasks=3))
+    assert progress.tasks == 12
