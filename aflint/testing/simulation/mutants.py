@@ -376,20 +376,6 @@ def shares_count_beside_their_maps() -> AbstractContextManager[Any]:
     return patch.object(stages, "_columns", of_both)
 
 
-def a_share_that_is_lost_is_left_out() -> AbstractContextManager[Any]:
-    """A share of a skewed partition that must be made again is not waited for."""
-    return patch.object(StageRun, "complete", property(_complete_without_a_share))
-
-
-_complete = StageRun.complete
-
-
-def _complete_without_a_share(stage: StageRun) -> bool:
-    if stage.shares_of is not None and stage.fetch_rounds:
-        return True
-    return bool(_complete.__get__(stage))
-
-
 def combiners_are_taken_for_values() -> AbstractContextManager[Any]:
     """What combines a share of a skewed partition takes the maps' combiners for values."""
 
@@ -404,7 +390,6 @@ SKEW_MUTANTS: Mapping[str, Mutant] = {
     for mutant in (
         a_share_is_forgotten,
         shares_count_beside_their_maps,
-        a_share_that_is_lost_is_left_out,
         combiners_are_taken_for_values,
     )
 }
