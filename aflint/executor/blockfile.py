@@ -8,7 +8,7 @@ damaged pickle can do anything.
 What only aflint's own tasks read (cached partitions, what a continued task carries) is tagged: with
 another MAGIC, and after each head, the last one, too, a BLAKE2b tag under the file's own key over
 the block's place in the file, its head and its bytes. Its pairs are written as a shuffle's are,
-keys and values apart, which takes half as long to read.
+keys and values apart, which takes little more than half as long to decode.
 """
 
 from __future__ import annotations
