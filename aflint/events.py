@@ -39,7 +39,8 @@ class RunStarted:
 class RddInfo:
     """An RDD that a stage computes: `name` says by which method, and where in the program.
 
-    `paths` are the files that it reads, where it is a source.
+    `paths` are the files that it reads, where it is a source. What is cached is written to files;
+    `in_memory` says that memory may hold it, too.
     """
 
     id: int
@@ -48,6 +49,7 @@ class RddInfo:
     partitions: int
     cached: bool = False
     paths: tuple[str, ...] = ()
+    in_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,13 +85,15 @@ class BlocksSplit:
     """Blocks of the record codec that an earlier task stored: cached or checkpointed partitions.
 
     `tagged`: its reader must find the tags that only this deployment's, or session's, tasks make.
-    `any_order`: had another attempt stored them, they might lie in another order.
+    `any_order`: had another attempt stored them, they might lie in another order. `held`: those who
+    read them may keep them in memory.
     """
 
     path: str
     size: int
     tagged: bool = False
     any_order: bool = False
+    held: bool = False
 
 
 @wire
@@ -281,6 +283,8 @@ class TaskDescription:
     """Whether aflint's own debug log is written while it runs."""
     continuation: Continuation | None = None
     aws: AwsEndpoints | None = None
+    executor: str = ""
+    """The name of the executor that is to run it, if that is free: it may hold what is read."""
 
     @property
     def combines_a_share(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -38,7 +39,8 @@ async def open_local(config: Config, scratch: Path, stack: AsyncExitStack) -> Ba
     settings = TaskSettings(
         transport=description,
         storage=str(scratch),
-        memory_mb=config.worker_memory_mb,
+        # By the limit, too: what spills, or is dropped, must be so before a worker is killed.
+        memory_mb=min(config.worker_memory_mb, config.worker_memory_limit_mb or sys.maxsize),
         fetch_timeout_s=config.fetch_timeout_s,
         logs=config.task_logs,
         keep=config.keep_failed,

@@ -16,7 +16,7 @@ import hmac
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
@@ -179,8 +179,10 @@ def _tagging(secret: Secret, job: str) -> blake2b:
 
 # What drivers ask of executors, sealed: to run a task, to fetch one from storage, to wait.
 
-TASK, AT, HOLD = "task", "at", "hold"
-"""The purposes: a packed task; the place in storage of a sealed task; seconds to wait."""
+TASK, AT, HOLD, DROP = "task", "at", "hold", "drop"
+"""The purposes: a packed task; the place in storage of a sealed task; seconds to wait; files of
+cached partitions that need not be held any more.
+"""
 
 
 _COMMON: Final = (
@@ -306,3 +308,18 @@ def seal_hold(secret: Secret, seconds: float, now: float | None = None) -> bytes
 def open_hold(opener: Opener, sealed: bytes) -> float:
     """Return the seconds that `seal_hold` was given. Raises PayloadRefusedError."""
     return float(unpack(opener.open(sealed, HOLD)[1]))
+
+
+def seal_drop(secret: Secret, files: Sequence[str], now: float | None = None) -> bytes:
+    """Return the request to hold nothing more of some cached partitions; it is of no job."""
+    return seal(secret, DROP, "", pack(list(files)), now)
+
+
+def asks_to_drop(sealed: bytes) -> bool:
+    """Say whether a payload claims to be one of `seal_drop`; opening it tells whether it is."""
+    return sealed[_HEAD.size : _HEAD.size + len(DROP)] == DROP.encode()
+
+
+def open_drop(opener: Opener, sealed: bytes) -> list[str]:
+    """Return the files of cached partitions to drop. Raises PayloadRefusedError."""
+    return [str(file) for file in unpack(opener.open(sealed, DROP)[1])]

@@ -94,11 +94,11 @@ class JobRunner:
 
     `folder`: where in storage the session keeps things. `concurrent_readers`: several tasks may
     read one partition of a shuffle at once. `runs_on_s`: how long attempts may outlive their
-    driver. `survives` says whether a shuffle of an earlier driver can still be read, and
-    `before_pickling` is called before functions are pickled. `setup` tells on what jobs run, and
-    `asked` what the driver itself has asked of AWS; where `estimated`, nothing is billed. `tuned`
-    gives the settings for a job's tasks, and `choose` the partitions of shuffles, where these are
-    left to aflint.
+    driver. `survives` says whether a shuffle of an earlier driver can still be read.
+    `before_pickling` is called before functions are pickled, and `drop` with the files of cached
+    partitions that are no longer read. `setup` tells on what jobs run, and `asked` what the driver
+    itself has asked of AWS; where `estimated`, nothing is billed. `tuned` gives the settings for a
+    job's tasks, and `choose` the partitions of shuffles, where these are left to aflint.
     """
 
     session: str
@@ -112,6 +112,7 @@ class JobRunner:
     past: Past
     survives: Callable[[ShuffleHandle], Awaitable[bool]]
     before_pickling: Callable[[], None]
+    drop: Callable[[Sequence[str]], None]
     emit: Callable[[Event], None]
     concurrent_readers: bool
     runs_on_s: float
@@ -394,7 +395,7 @@ class JobRunner:
         """
         resolved = await self.resolver.resolve(node)
         while not self.concurrent_readers and (side := shuffled_side(resolved)) is not None:
-            resolved = await self._cache(replace(side, persisted=True), resolved)
+            resolved = await self._cache(replace(side, persisted=True, in_memory=False), resolved)
         done: set[int] = set()
         while nodes_to_cache(resolved) and (shared := shared_cached(resolved, done)) is not None:
             done.add(shared.id)
@@ -574,8 +575,9 @@ class JobRunner:
         reads.
         """
         if not self.resolver.is_checkpointed(node):
-            for lifetime in self.resolver.forget(node):
+            for lifetime, files in self.resolver.forget(node):
                 self.kept.give_up_read_by(lifetime)
+                self.drop(files)
 
     def check_checkpoint_dir(self) -> None:
         """Raise ConfigError where there is no place for checkpoints."""

@@ -36,7 +36,7 @@ from aflint.plan.lineage import (
 )
 from aflint.plan.planner import partition_count
 from aflint.plan.program import Sink
-from aflint.task import TaskResult
+from aflint.task import BlocksSplit, TaskResult
 
 RunNeed = Callable[[Node, Sink], Awaitable[list[Any]]]
 """Runs a job that an unresolved node needs: (node, sink) to the values of all partitions."""
@@ -104,6 +104,7 @@ class Resolver:
         answer = self._answers[node.lifetime]
         # cache() and unpersist() may have been called after the node was answered.
         answer.persisted, answer.checkpointed = node.persisted, node.checkpointed
+        answer.in_memory = node.in_memory
         return answer
 
     async def partition_count(self, node: Node) -> int:
@@ -139,12 +140,15 @@ class Resolver:
                 )
                 del self._collecting[id]
 
-    def forget(self, node: Node) -> Iterator[Lifetime]:
-        """Drop the cached partitions of a node; yields the lifetimes under which it is known."""
+    def forget(self, node: Node) -> Iterator[tuple[Lifetime, list[str]]]:
+        """Drop the cached partitions of a node; yields the lifetimes under which it is known, each
+        with the files.
+        """
         for each in filter(None, (node, self._answers.get(node.lifetime))):
-            self.stored.pop(each.id, None)
-            self._collecting.pop(each.id, None)
-            yield each.lifetime
+            source = self.stored.pop(each.id, None)
+            splits = [*(source.splits if source else ())]
+            splits += self._collecting.pop(each.id, {}).values()
+            yield each.lifetime, [s.path for s in splits if isinstance(s, BlocksSplit)]
 
     def is_checkpointed(self, node: Node) -> bool:
         """Say whether the checkpoint of a node has been written."""

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from aflint.codec import frame, pairs, records
-from aflint.codec.pairs import Block, Pairs
+from aflint.codec.pairs import Block
 from aflint.codec.secret import tag
 from aflint.errors import CorruptInputError, PayloadRefusedError
 from aflint.executor.pieces import Pieces
@@ -48,11 +48,6 @@ def frame_encoded(encoded: bytes, count: int) -> bytes:
     """Return an encoded block of `count` records with its head, as it lies in a file."""
     data = frame.compress(encoded)
     return _HEAD.pack(len(data), count, _sum(data, count)) + data
-
-
-def encode_apart(block: list[Any]) -> bytes:
-    """Return a block of a tagged file, before compression: pairs in columns, all else in rows."""
-    return pairs.encode(Pairs.of(block) or block)
 
 
 def frame_tagged(encoded: bytes, count: int, key: bytes, index: int) -> bytes:

@@ -11,6 +11,7 @@ from aflint.codec.secret import Secret
 from aflint.errors import InternalError
 from aflint.executor.aggregate import Spiller
 from aflint.executor.chaining import Chain
+from aflint.executor.held import HeldPartitions
 from aflint.executor.io_loop import IOLoop
 from aflint.executor.shuffle import Completeness, ReadCounts, read_blocks
 from aflint.executor.sources import Source, SourceCounts, open_source
@@ -34,6 +35,7 @@ class Inputs:
     io: IOLoop
     spiller: Spiller
     chain: Chain
+    held: HeldPartitions = field(default_factory=HeldPartitions)
     source_counts: SourceCounts = field(default_factory=SourceCounts)
     shuffle_counts: ReadCounts = field(default_factory=ReadCounts)
     # What the task cached on its way: (node, partition, the split that reads it).
@@ -117,7 +119,10 @@ class Inputs:
     def open(self, split: Any, position: Any = None) -> Source:
         """Return a source of a split, from a position on."""
         key = self.file_key(split.path) if isinstance(split, BlocksSplit) else None
-        return open_source(split, self.storage, self.io, self.source_counts, position, key)
+        source = open_source(split, self.storage, self.io, self.source_counts, position, key)
+        if isinstance(split, BlocksSplit) and split.held and not position:
+            return self.held.open(split.path, source)
+        return source
 
     def counted(self, blocks: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         """Give the blocks of a source, and count their records."""

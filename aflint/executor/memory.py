@@ -6,7 +6,7 @@ import gc
 import os
 import resource
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -80,7 +80,9 @@ class MemoryWatch:
     it held at the first spill, unless the process comes near its limit.
     """
 
-    def __init__(self, limit_mb: int) -> None:
+    def __init__(self, limit_mb: int, release: Callable[[], bool] | None = None) -> None:
+        """`release` frees what need not be held, and says whether there was something."""
+        self._release = release
         limit = limit_mb * 1024 * 1024
         self._soft = limit * SPILL_SHARE
         self._hard = limit * HARD_SHARE
@@ -89,19 +91,26 @@ class MemoryWatch:
 
     def pressed(self) -> bool:
         """Say whether the process holds more than its share."""
-        return not self._unlimited and resident_bytes() > self._soft
+        return not self._unlimited and self._resident() > self._soft
 
     def over(self, held: int) -> bool:
         """Say whether to spill a table, given its number of entries, or any other measure of it."""
         if self._unlimited or not held:
             return False
-        resident = resident_bytes()
+        resident = self._resident()
         # Above the soft share a table must be worth spilling; above the hard one it need not be.
         if resident <= self._soft or (held < self._enough and resident <= self._hard):
             return False
         if not self._enough:
             self._enough = held // 2
         return True
+
+    def _resident(self) -> int:
+        resident = resident_bytes()
+        if resident > self._soft and self._release is not None and self._release():
+            give_back()
+            resident = resident_bytes()
+        return resident
 
 
 def chunks(records: Iterator[T]) -> Iterator[Iterator[T]]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count, groupby, islice, repeat
 from typing import Any
 
 from aflint.codec import closure
+from aflint.codec.pairs import Pairs
 from aflint.executor.aggregate import cogroup
 from aflint.executor.chaining import is_plain_read
 from aflint.executor.fusion import Flow, fuse
+from aflint.executor.held import Gathered
 from aflint.executor.inputs import Inputs
-from aflint.executor.io_loop import IOLoop
 from aflint.executor.order import comes_in_any_order
 from aflint.executor.reading import (
     aggregate,
@@ -40,7 +41,6 @@ from aflint.plan.program import (
     Transform,
     Zip,
 )
-from aflint.storage.base import Storage
 from aflint.task import BlocksSplit
 
 Records = Iterator[Any]
@@ -114,18 +114,12 @@ def records(step: Step, partition: int, inputs: Inputs) -> Records:
             if parent is not None and not isinstance(own, ReadShuffle):
                 own = replace(own, parent=parent)
             return records(own, partition, inputs)
-        case Store(parent, node, folder):
+        case Store(parent, node, folder, held):
             # A checkpoint may be read by another session, which knows no key of this one.
             ours = folder.startswith(f"{inputs.task.storage}/")
-            return _stored(
-                records(parent, partition, inputs),
-                f"{folder}/{node}-{partition}",
-                inputs.storage,
-                inputs.io,
-                lambda split: inputs.stored.append((node, partition, split)),
-                inputs.file_key if ours else None,
-                comes_in_any_order(parent),
-            )
+            path = f"{folder}/{node}-{partition}-{secrets.token_hex(16)}"
+            split = BlocksSplit(path, 0, ours, comes_in_any_order(parent), held)
+            return _stored(records(parent, partition, inputs), node, partition, split, inputs)
 
 
 def size(step: Step, partition: int, inputs: Inputs) -> int:
@@ -203,28 +197,27 @@ def _product(left: Step, p: int, right: Step, q: int, inputs: Inputs) -> Records
 
 
 def _stored(
-    source: Iterator[Any],
-    path: str,
-    storage: Storage,
-    io: IOLoop,
-    done: Callable[[BlocksSplit], None],
-    key_of: Callable[[str], bytes] | None,
-    any_order: bool,
+    source: Iterator[Any], node: int, partition: int, split: BlocksSplit, inputs: Inputs
 ) -> Iterator[Any]:
-    """Yield records, and keep them in a file; `done` is called with it once all have been yielded.
+    """Yield records, and keep them in a file, and in memory where the split says so; they are among
+    the task's stored partitions once all have been yielded.
 
-    Every call writes a file of its own, its name beginning with `path`: attempts do not meet, and
-    the driver takes the file of the accepted one. With `key_of`, which gives the key of a path, the
-    file is tagged.
+    The file is this attempt's own: attempts do not meet, and the driver takes the file of the
+    accepted one.
     """
-    path = f"{path}-{secrets.token_hex(16)}"
     most = 64
-    key = key_of(path) if key_of is not None else None
-    with BlockFileWriter(path, storage, io, key) as file:
+    key = inputs.file_key(split.path) if split.tagged else None
+    gathered = Gathered(inputs.held, split.path) if split.held else None
+    with BlockFileWriter(split.path, inputs.storage, inputs.io, key) as file:
         while block := list(islice(source, most)):
-            written = max(1, file.write(block))
+            apart = Pairs.of(block) or block
+            written = max(1, file.write(apart))
+            if gathered is not None:
+                gathered.add(apart)
             # Blocks of about equal bytes, whatever the size of records.
             most = max(1, min(_MOST_RECORDS, most * _BLOCK_BYTES // written, most * 4))
             yield from block
     # A consumer that stops early never comes here: half a partition is not kept.
-    done(BlocksSplit(path, file.size, key is not None, any_order))
+    if gathered is not None:
+        gathered.keep()
+    inputs.stored.append((node, partition, replace(split, size=file.size)))

@@ -22,6 +22,7 @@ from aflint.executor.chaining import Chain, PausedError, TimeLimit, is_cuttable
 from aflint.executor.context import TaskContext, running
 from aflint.executor.failure import describe
 from aflint.executor.fusion import Flow
+from aflint.executor.held import HeldPartitions
 from aflint.executor.inputs import Inputs
 from aflint.executor.io_loop import IOLoop, Stopwatch
 from aflint.executor.keeping import keep
@@ -82,6 +83,7 @@ class Executor:
     # What results say that they are from.
     name: str = ""
     clock: Callable[[], float] = time.monotonic
+    held: HeldPartitions = field(default_factory=HeldPartitions)
     # By what `create_transport` makes them of.
     _transports: dict[tuple[Any, ...], Transport] = field(default_factory=dict)
     # The latest programs by digest, the one used last at the end.
@@ -124,9 +126,10 @@ class Executor:
     def _attempt(self, task: TaskDescription, limit: TimeLimit) -> TaskResult:
         transport = self._transport(task)
         most_frame_bytes = transport.traits.max_frame_bytes if transport is not None else 0
-        context = TaskContext(
-            task.id, self._fetch, task.memory_mb, str(self.scratch), most_frame_bytes
-        )
+        self.held.allow_share_of(task.memory_mb)
+        # What is held is not there for what tasks take for themselves, as databases do.
+        memory_mb = task.memory_mb and max(1, task.memory_mb - (self.held.bytes >> 20))
+        context = TaskContext(task.id, self._fetch, memory_mb, str(self.scratch), most_frame_bytes)
         with running(context):
             loading = Stopwatch()
             with loading.running():
@@ -134,17 +137,21 @@ class Executor:
             if task.combines_a_share:
                 program = _combining_again(program)
             spill = self._spill_folder(task)
-            spiller = Spiller(MemoryWatch(task.memory_mb), spill)
+            watch = MemoryWatch(task.memory_mb, self.held.release)
+            spiller = Spiller(watch, spill)
             # Without a time limit nothing has to be cut, and nothing looks at the clock.
             cuttable = limit.bounded and is_cuttable(program, task.id.partition)
             control = Chain(task.id, limit, cuttable, task.continuation)
-            inputs = Inputs(task, self.secret, self.storage, transport, self.io, spiller, control)
+            inputs = Inputs(
+                task, self.secret, self.storage, transport, self.io, spiller, control, self.held
+            )
             context.reading = Reading(self.storage, self.io, inputs.source_counts)
             try:
                 result = self._run_link(program, task, inputs)
             except BaseException as error:
                 # Described here, where what was read until then can be counted: it is billed, too.
                 failure = describe(error, task.id)
+                self.held.drop(split.path for _, _, split in inputs.stored)
                 if task.keep:
                     failure = keep(task, failure, inputs, self._fetch)
                 return TaskResult(

@@ -12,13 +12,13 @@ from concurrent.futures import Future
 from itertools import islice
 from typing import Any
 
-from aflint.codec import records
+from aflint.codec import pairs, records
+from aflint.codec.pairs import Block, Pairs
 from aflint.errors import OutputError
 from aflint.executor.blockfile import (
     END,
     MAGIC,
     TAGGED_MAGIC,
-    encode_apart,
     frame_encoded,
     frame_tagged,
     tagged_end,
@@ -140,16 +140,17 @@ class BlockFileWriter:
         """Bytes so far."""
         return self._stream.size
 
-    def write(self, block: list[Any]) -> int:
+    def write(self, block: Block) -> int:
         """Append records as one block and return its size before compression; [] writes nothing."""
         if not block:
             return 0
         self.records += len(block)
         if self._key is None:
-            encoded = records.encode(block)
+            encoded = records.encode(list(block))
             self._stream.write(frame_encoded(encoded, len(block)))
         else:
-            encoded = encode_apart(block)
+            apart = block if isinstance(block, Pairs) else Pairs.of(block)
+            encoded = pairs.encode(apart or block)
             self._stream.write(frame_tagged(encoded, len(block), self._key, self._blocks))
         self._blocks += 1
         return len(encoded)

@@ -1,9 +1,10 @@
 """A local worker process: tasks in over a socket, results out, one at a time.
 
 Started by `aflint.invoker.local` as `python -m aflint.executor.worker FD`. Messages are bytes
-behind their length: the session's secret, then sealed tasks; and back, packed wire values, each a
-TaskResult, or {"refused"} with a reason. The worker ends when the driver closes its end of the
-socket, or ends in any way, even in the middle of a task: a second thread waits for that.
+behind their length: the session's secret, then sealed tasks, and sealed lists of what is not to be
+held any more; and back, packed wire values, each a TaskResult, or {"refused"} with a reason. The
+worker ends when the driver closes its end of the socket, or ends in any way, even in the middle of
+a task: a second thread waits for that.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from aflint.codec.sealed import Opener, open_task
+from aflint.codec.sealed import Opener, asks_to_drop, open_drop, open_task
 from aflint.codec.secret import Secret
 from aflint.errors import PayloadRefusedError, RecordTooLargeError
 from aflint.executor.failure import describe
@@ -117,6 +118,9 @@ def main() -> None:
         collect_seldom()
         while (sealed := receive(channel)) is not None:
             try:
+                if asks_to_drop(sealed):
+                    executor.held.drop(open_drop(opener, sealed))
+                    continue
                 task = open_task(opener, sealed)
             except PayloadRefusedError as error:
                 send(channel, {"refused": str(error)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from aflint.task import TaskDescription, TaskResult
 
@@ -26,6 +27,14 @@ class Invoker(ABC):
         Raises an AttemptError, retriable or not, if no result came back: a lost worker, a throttled
         call. Cancelling the call stops the attempt.
         """
+
+    @property
+    def places(self) -> bool:
+        """Whether an attempt is run by the executor that its description names, if that is idle."""
+        return False
+
+    def drop(self, files: Sequence[str]) -> None:  # noqa: B027 - where executors are not known
+        """Have executors drop what they hold in memory of cached partitions, by their files."""
 
     def limit(self, slots: int) -> None:  # noqa: B027 - what has no more to give keeps its slots
         """Have at most so many attempts run at once, where fewer cost less."""

@@ -10,13 +10,14 @@ import socket
 import struct
 import sys
 from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aflint.aio import to_the_end, together
-from aflint.codec.sealed import seal_task
+from aflint.codec.sealed import seal_drop, seal_task
 from aflint.codec.secret import Secret
 from aflint.crash import last_words
 from aflint.errors import (
@@ -47,6 +48,7 @@ class _Worker:
     writer: asyncio.StreamWriter
     lifeline: int
     log: Path
+    name: str
     ended: asyncio.Task[None] = field(init=False)
     why: AttemptError | None = None
     """Why it was killed in the middle of a task."""
@@ -141,6 +143,10 @@ class LocalInvoker(Invoker):
     def slots(self) -> int:
         return self._workers
 
+    @property
+    def places(self) -> bool:
+        return True
+
     async def start(self) -> None:
         """Start all workers at once, so that the first job finds them ready."""
         starting = (self._start_worker() for _ in range(self._workers))
@@ -148,8 +154,7 @@ class LocalInvoker(Invoker):
 
     async def invoke(self, task: TaskDescription) -> TaskResult:
         async with self._free:
-            # The one used last: its modules are loaded, and its memory is warm.
-            worker = self._idle.pop() if self._idle else await self._start_worker()
+            worker = self._take_idle(task.executor) or await self._start_worker()
             what = (
                 f"the worker process running partition {task.id.partition} of stage {task.id.stage}"
             )
@@ -170,6 +175,20 @@ class LocalInvoker(Invoker):
                 raise PayloadRefusedError(answer["refused"])
             assert isinstance(answer, TaskResult)
             return answer
+
+    def drop(self, files: Sequence[str]) -> None:
+        message = seal_drop(self._secret, files)
+        for worker in self._all:
+            worker.send(message)  # one that runs a task reads it afterwards
+
+    def _take_idle(self, name: str) -> _Worker | None:
+        """Return the worker of that name if it is idle, else the one used last: its modules are
+        loaded, and its memory is warm.
+        """
+        for place, worker in enumerate(self._idle):
+            if worker.name == name:
+                return self._idle.pop(place)
+        return self._idle.pop() if self._idle else None
 
     async def aclose(self) -> None:
         self._watchdog.close()
@@ -219,7 +238,7 @@ class LocalInvoker(Invoker):
             theirs.close()
             os.close(lifeline_read)
         # No await between the process and its place in _all: a cancellation would leave it running.
-        worker = _Worker(process, reader, writer, lifeline, log)
+        worker = _Worker(process, reader, writer, lifeline, log, folder.name)
         self._all.add(worker)
         worker.send(self._secret.reveal())
         await self._greet(worker)

@@ -662,8 +662,8 @@ def _rdd(rdd: RddInfo) -> dict[str, Any]:
         "Parent IDs": list(rdd.parents),
         "Storage Level": {
             "Use Disk": rdd.cached,
-            "Use Memory": False,
-            "Deserialized": False,
+            "Use Memory": rdd.in_memory,
+            "Deserialized": rdd.in_memory,
             "Replication": 1,
         },
         "Barrier": False,

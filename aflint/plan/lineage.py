@@ -190,6 +190,8 @@ class Node:
     # Asked for by `cache` and `checkpoint`, and changed after the node was made.
     persisted: bool = False
     checkpointed: bool = False
+    # Whether what is cached may be held in memory, too.
+    in_memory: bool = True
 
     @property
     def parents(self) -> tuple[Node, ...]:

@@ -495,12 +495,14 @@ class _StageBuilder:
             len(inputs),
             node.persisted,
             _paths(node),
+            node.persisted and node.in_memory,
         )
         if node.persisted or node.checkpointed:
             planner = self.planner
             # A checkpoint outlives the session, so it takes the place of the cache.
             folder = planner.checkpoint_folder if node.checkpointed else planner.store_folder
-            step = Store(step, node.id, folder)
+            held = node.persisted and node.in_memory and not node.checkpointed
+            step = Store(step, node.id, folder, held)
         return step, inputs
 
     def _build(self, node: Node) -> tuple[Step, Inputs]:

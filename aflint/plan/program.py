@@ -96,11 +96,15 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The parent's records, kept on their way for later jobs under the node's id."""
+    """The parent's records, kept on their way for later jobs under the node's id.
+
+    `held` says that memory may keep them, too.
+    """
 
     parent: Step
     node: int
     folder: str
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

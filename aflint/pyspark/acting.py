@@ -128,7 +128,7 @@ class Acting:
             )
         self.is_cached = True
         lineage.level = storageLevel
-        lineage.node.persisted = True
+        lineage.node.persisted, lineage.node.in_memory = True, storageLevel.useMemory
         return self
 
     def unpersist(self, blocking: bool = False) -> Any:
@@ -136,7 +136,7 @@ class Acting:
         lineage = lineage_of(self)
         lineage.level = None
         lineage.node.persisted = False
-        self.ctx._engine_running().jobs.forget(lineage.node)
+        self.ctx._engine_running().forget(lineage.node)
         return self
 
     def getStorageLevel(self) -> Any:

@@ -156,7 +156,8 @@ class _Reader(ast.NodeVisitor):
         for given in _formats(node):
             self._add(node, f'format("{given}")', "refused", _FORMATS_INSTEAD)
         if _attribute(node.func) in ("persist", "cache") and (node.args or node.keywords):
-            self._add(node, "persist", "differs", "there is one storage level: disk, or S3 on aws")
+            why = "every level writes files, or to S3 on aws; those with memory hold records, too"
+            self._add(node, "persist", "differs", why)
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:

@@ -168,6 +168,14 @@ class Engine:
         """Say whether all partitions of a node are kept."""
         return self.kept_id(node) in self.jobs.resolver.stored
 
+    def forget(self, node: Node) -> None:
+        """Drop the cached partitions of a node."""
+
+        async def forget() -> None:
+            self.jobs.forget(node)
+
+        self.run(forget)
+
     def close(self) -> None:
         """Stop what runs, and end the session. Raises what its end raised, the first time."""
         with suppress(RuntimeError):  # closed before

@@ -76,7 +76,7 @@ def _forget(frame: Any) -> None:
 def _drop(context: Any, number: int) -> None:
     kept = context._cached.pop(number, None)
     if kept is not None:
-        context._engine_running().jobs.forget(kept)
+        context._engine_running().forget(kept)
 
 
 def by_place(frame: Any, name: str) -> Mapped:
@@ -99,7 +99,7 @@ def _kept(frame: Any, eager: bool, *, local: bool) -> Any:
     """
     context, name = frame.sparkSession._sc, named_here("checkpoint")
     node = by_place(frame, name)
-    node.persisted, node.checkpointed = local, not local
+    node.persisted, node.checkpointed, node.in_memory = local, not local, False
     if eager:
         jobs = context._engine_running().jobs
 

@@ -559,7 +559,8 @@ class RDD(Generic[T]):
     def persist(self) -> RDD[T]:
         """Keep the partitions in the session's storage once a job has computed all of them.
 
-        There is one level: on disk (on aws, in S3), as nothing keeps running in between.
+        They lie on disk (on aws, in S3), as nothing need keep running in between. Workers hold them
+        in memory, too, as far as a quarter of theirs goes.
         """
         self._node.persisted = True
         return self

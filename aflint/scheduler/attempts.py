@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aflint import errors, events
-from aflint.scheduler import queues
+from aflint.scheduler import placement, queues
 from aflint.scheduler.failures import Loss, exhausted, located, refetched_too_often
 from aflint.scheduler.jobs import fail, settle, statuses_of, stop
 from aflint.scheduler.messages import Deliver, Emit, Launch, PartitionDone
@@ -35,6 +35,7 @@ def ended(state: State, result: TaskResult) -> None:
     attempt = state.attempts.get(result.id)
     if attempt is None:
         return
+    placement.ended(state, attempt, result)
     if attempt.stopping:
         _superseded(state, attempt, result)
     elif result.failure is not None:
@@ -80,13 +81,13 @@ def _start(
     if not stage.started:
         stage.started = True
         state.out.append(Emit(events.StageStarted(job.id, stage.stage.id)))
-    described = _describe(attempt, state.policy)
+    described = _describe(attempt, state.policy, placement.executor_for(state, task))
     state.out.append(Launch(described, speculative))
     state.out.append(Emit(events.TaskStarted(id, speculative, described.memory_mb, queued)))
     queues.watch(state, attempt)
 
 
-def _describe(attempt: Attempt, policy: Policy) -> TaskDescription:
+def _describe(attempt: Attempt, policy: Policy, executor: str) -> TaskDescription:
     """Return what an executor needs to run the attempt."""
     stage = attempt.task.stage
     settings = stage.job.job.settings
@@ -105,6 +106,7 @@ def _describe(attempt: Attempt, policy: Policy) -> TaskDescription:
         keep=settings.keep,
         debug=settings.debug,
         continuation=attempt.start.continuation,
+        executor=executor,
     )
 
 

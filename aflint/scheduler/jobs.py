@@ -94,6 +94,7 @@ def end(state: State, job: JobRun, error: str) -> None:
     job.ending = True
     job.error = error
     job.ready.clear()
+    job.placed.clear()
     job.backups.clear()
     state.turns.pop(job.id, None)
     for stage in job.runs:

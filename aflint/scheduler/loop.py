@@ -116,7 +116,7 @@ class Scheduler:
         self._fault: InternalError | None = None
         # The invoker's slots as the machine knows them.
         self._slots = invoker.slots
-        self._machine = StateMachine(policy, self._slots)
+        self._machine = StateMachine(policy, self._slots, invoker.places)
         self._jobs: dict[str, RunningJob] = {}
         # By attempt, the runner that it keeps busy.
         self._runners: dict[TaskId, _Runner] = {}
@@ -215,6 +215,11 @@ class Scheduler:
             return False
         self._post(JobCancelled(job_id, reason or JobCancelledError(f"job {job_id} was cancelled")))
         return True
+
+    def forget(self, files: Sequence[str]) -> None:
+        """Have executors drop what they hold of cached partitions, by the partitions' files."""
+        self._machine.forget(files)
+        self._invoker.drop(files)
 
     def _request(self, job: str, partitions: tuple[int, ...] | None) -> None:
         """Ask for partitions of the result stage, or for the shuffles that it reads."""

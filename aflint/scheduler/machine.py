@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from aflint.scheduler import attempts, jobs, stages
 from aflint.scheduler.messages import (
@@ -38,9 +39,9 @@ class StateMachine:
     jobs, attempts and shuffles that are unknown, over or repeated change nothing.
     """
 
-    def __init__(self, policy: Policy | None = None, slots: int = 1) -> None:
+    def __init__(self, policy: Policy | None = None, slots: int = 1, places: bool = False) -> None:
         policy = policy or Policy()
-        self._state = State(policy, Concurrency(policy, slots))
+        self._state = State(policy, Concurrency(policy, slots), places=places)
         self._recent: deque[tuple[float, tuple[object, ...]]] = deque(maxlen=_REMEMBERED)
 
     @property
@@ -72,6 +73,11 @@ class StateMachine:
         if wake is not None:
             out.append(WakeAt(wake))
         return out
+
+    def forget(self, files: Iterable[str]) -> None:
+        """Forget who holds cached partitions that are no longer read."""
+        for file in files:
+            self._state.holders.pop(file, None)
 
     def history(self) -> str:
         """Return the latest stimuli in words, a line each, oldest first."""
@@ -201,7 +207,7 @@ def _check_slots(state: State) -> None:
 
 
 def _check_job(state: State, job: JobRun) -> None:
-    queued = bool(job.ready or job.backups)
+    queued = bool(job.ready or job.placed or job.backups)
     _hold(queued == (job.id in state.turns), f"job {job.id} takes turns while it has work")
     if job.ending:
         _hold(not queued, f"nothing of ending job {job.id} is queued")
@@ -234,7 +240,8 @@ def _check_task(state: State, task: TaskRun) -> None:
     _hold(running == bool(alive), f"{task} is RUNNING exactly while an attempt runs")
     if not task.stage.speculates:
         _hold(len(alive) <= 1, f"{task} is not speculated on")
-    queued = task.stage.job.ready.count(task)
+    job = task.stage.job
+    queued = sum(queue.count(task) for queue in (job.ready, *job.placed.values()))
     _hold(queued == (task.state is TaskState.READY), f"{task} is queued once while it is READY")
     waits = sum(parent.waiters.count(task) for parent in task.reads)
     waits += sum(waiting.count(task) for waiting in state.reading.values())

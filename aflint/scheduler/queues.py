@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from aflint.plan.planner import ManifestOf
+from aflint.scheduler.placement import holder_of, next_ready
 from aflint.scheduler.state import (
     Attempt,
     JobRun,
@@ -29,6 +32,8 @@ def admit(state: State, task: TaskRun, *, first: bool = False) -> None:
     job = task.stage.job
     if first:
         job.ready.appendleft(task)
+    elif holder := holder_of(state, task):
+        job.placed.setdefault(holder, deque()).append(task)
     else:
         job.ready.append(task)
     state.turns.setdefault(job.id, job)
@@ -90,7 +95,7 @@ def take_next(state: State) -> tuple[TaskRun, bool] | None:
         # Filed again at the end, so that the next turn is another job's.
         del state.turns[job.id]
         found = _take(state, job)
-        if job.ready or job.backups:
+        if job.ready or job.placed or job.backups:
             state.turns[job.id] = job
         if found is not None:
             return found
@@ -98,8 +103,7 @@ def take_next(state: State) -> tuple[TaskRun, bool] | None:
 
 
 def _take(state: State, job: JobRun) -> tuple[TaskRun, bool] | None:
-    while job.ready:
-        task = job.ready.popleft()
+    while (task := next_ready(state, job)) is not None:
         if not task.readable:
             admit(state, task)  # output that it reads was lost while it was queued
         elif not _wait_to_read(state, task):

@@ -228,6 +228,8 @@ class JobRun:
     awaits_shuffles: bool = False
     # READY tasks, next one first.
     ready: deque[TaskRun] = field(default_factory=deque)
+    # READY tasks, too, by the executor that is said to hold what they read. No deque is empty.
+    placed: dict[str, deque[TaskRun]] = field(default_factory=dict)
     # Tasks that may get a second attempt when nothing is ready; checked again when taken.
     backups: deque[TaskRun] = field(default_factory=deque)
     # Attempts that occupy a slot, in the order of their launch: a set that keeps its order.
@@ -310,6 +312,14 @@ class State:
     reading: dict[ReducePartition, list[TaskRun]] = field(default_factory=dict)
     # The jobs that have something to launch, next one first.
     turns: dict[str, JobRun] = field(default_factory=dict)
+    # The invoker can be told which executor is to run an attempt. The two fields below stay empty
+    # otherwise.
+    places: bool = False
+    # By the file of a cached partition, the executor that last read or wrote it. It may have
+    # dropped it since.
+    holders: dict[str, str] = field(default_factory=dict)
+    # Executors that run nothing, as far as is known, the one used last at the end.
+    idle: dict[str, None] = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     # The instructions of the stimulus at hand, in order.
     out: list[Instruction] = field(default_factory=list)

@@ -215,6 +215,7 @@ class Resources:
             past=self._past,
             survives=backend.transport.survives,
             before_pickling=self.user_modules.look,
+            drop=self.scheduler.forget,
             emit=self.scheduler.events.emit,
             concurrent_readers=backend.transport.traits.rereadable,
             runs_on_s=backend.runs_on_s,

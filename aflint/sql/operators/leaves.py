@@ -142,7 +142,7 @@ def _cached(node: PlanNode, stage: Stage) -> Relation:
     relation = in_order(below.relation(plan), plan.output)
     if number not in known:
         known[number] = below.lineage(str(node), relation.sql)
-        known[number].persisted = True
+        known[number].persisted, known[number].in_memory = True, False
     rows = stage.read(known[number], relation.columns)
     return renamed(rows, plan.output, tuple(node.expressions("cachedOutput")))
 

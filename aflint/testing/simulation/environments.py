@@ -32,10 +32,14 @@ _REQUESTS = 14
 """An attempt that is to be killed is so at one of its first requests, or before it answers."""
 
 
+_DROPS = 0.5
+"""How often an environment has dropped the cached partitions that it is said to hold."""
+
+
 class Environment(Caller):
     """One environment of the function: an executor that is kept from attempt to attempt."""
 
-    def __init__(self, cloud: SimulatedCloud) -> None:
+    def __init__(self, cloud: SimulatedCloud, name: str) -> None:
         super().__init__(cloud.dice, "")
         self._loop = asyncio.get_running_loop()
         self.io = SimulatedIO(self._loop)
@@ -47,6 +51,7 @@ class Environment(Caller):
             Path("/nonexistent"),
             cloud.secret,
             scratch_bytes=0,
+            name=name,
             clock=self.clock,
         )
         self._opener = Opener(cloud.secret, self._loop.time)
@@ -83,6 +88,8 @@ class Environment(Caller):
         self.label, self.group, self._tick = label, group, tick
         self.requests = self._ends_at = 0
         slow = dice.strikes(Fault.STRAGGLER, label)
+        if dice.roll("drops what it holds", label) < _DROPS:
+            self.executor.held.release()
         self.slowness = dice.between(5, 30, "slowness", label) if slow else 1.0
         if dice.strikes(Fault.KILL, label, group=group, most=MOST_LOSSES):
             self._end_later(WorkerLostError)

@@ -32,6 +32,7 @@ class SimulatedLambda:
         self.slots = slots
         self._cloud = cloud
         self._idle: list[Environment] = []
+        self._made = 0
         self._running: set[asyncio.Task[TaskResult]] = set()
 
     @property
@@ -50,7 +51,7 @@ class SimulatedLambda:
         self._cloud.invoked(task, driver)
         self.attempts += 1
         self.links += id.link > 0
-        call = Invocation(label, group, driver.bills.call(id.job), driver)
+        call = Invocation(label, group, driver.bills.call(id.job), driver, task.executor)
         sealed = seal_task(self._cloud.secret, task, asyncio.get_running_loop().time())
         running = asyncio.ensure_future(self._run(sealed, call))
         self._running.add(running)
@@ -109,13 +110,20 @@ class SimulatedLambda:
         self._cloud.remains.ended(result)
         return result
 
+    def _take_idle(self, name: str) -> Environment | None:
+        for place, environment in enumerate(self._idle):
+            if environment.executor.name == name:
+                return self._idle.pop(place)
+        return self._idle.pop() if self._idle else None
+
     async def _run(self, sealed: bytes, call: Invocation) -> TaskResult:
         dice, label = self._cloud.dice, call.label
-        environment = self._idle.pop() if self._idle else None
+        environment = self._take_idle(call.executor)
         if environment is None:
             slow = dice.strikes(Fault.COLD_START, label)
             await asyncio.sleep(dice.between(0.5, 10.0, "cold", label) if slow else 0.05)
-            environment = Environment(self._cloud)
+            self._made += 1
+            environment = Environment(self._cloud, f"environment-{self._made}")
         environment.prepare(label, call.group, self._cloud.tick_s)
         environment.call = call
         began, loop = call.bill.began, asyncio.get_running_loop()
@@ -140,6 +148,10 @@ class DriversLambda(Invoker):
     def slots(self) -> int:
         return self._functions.slots
 
+    @property
+    def places(self) -> bool:
+        return True
+
     async def start(self) -> None:
         return None
 
@@ -158,6 +170,8 @@ class Invocation:
     group: str
     bill: Call
     driver: SimulatedDriver
+    # The environment that is to run it, if that is idle.
+    executor: str = ""
     abandoned: bool = False
 
     def abandon(self) -> None:

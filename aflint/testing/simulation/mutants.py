@@ -18,9 +18,11 @@ from aflint.driver import adapting, programs
 from aflint.driver.account import Account
 from aflint.driver.jobs import JobRunner
 from aflint.driver.shuffles import JobShuffles, KeptShuffle, OwnShuffles
-from aflint.executor import memory, runner, shuffle
+from aflint.executor import held, memory, runner, shuffle
 from aflint.executor.chaining import Chain
+from aflint.executor.held import HeldPartitions
 from aflint.executor.shuffle import Completeness, ReadCounts
+from aflint.executor.sources import Source
 from aflint.journal.writing import StoredJournal
 from aflint.map_outputs import MapColumns
 from aflint.plan import adaptive, planner
@@ -319,6 +321,40 @@ def slices_repeat_what_they_begin_with() -> AbstractContextManager[Any]:
     return patch("aflint.executor.fusion.slices", slices)
 
 
+def placed_tasks_trust_the_driver() -> AbstractContextManager[Any]:
+    """An environment that has dropped a partition which it is said to hold takes it for empty."""
+    keep, opened = HeldPartitions.keep, HeldPartitions.open
+    said: set[tuple[int, str]] = set()
+
+    def noting(self: HeldPartitions, path: str, gathered: held._Held) -> None:
+        said.add((id(self), path))
+        keep(self, path, gathered)
+
+    def trusting(self: HeldPartitions, path: str, file: Source) -> Source:
+        lost = path not in self._held and (id(self), path) in said
+        return held._HeldSource(held._Held()) if lost else opened(self, path, file)
+
+    return patch.multiple(HeldPartitions, keep=noting, open=trusting)
+
+
+def a_placed_task_is_left_out() -> AbstractContextManager[Any]:
+    """A task whose holder is busy is taken by nobody else."""
+
+    def next_ready(state: State, job: JobRun) -> TaskRun | None:
+        if job.ready:
+            return job.ready.popleft()
+        own = next((each for each in state.idle if each in job.placed), None)
+        if own is None:
+            job.placed.clear()
+            return None
+        task = job.placed[own].popleft()
+        if not job.placed[own]:
+            del job.placed[own]
+        return task
+
+    return patch("aflint.scheduler.queues.next_ready", next_ready)
+
+
 def coalesced_partitions_are_left_out() -> AbstractContextManager[Any]:
     """Of partitions that one task is to read, it does not read the last."""
     coalesced = adaptive._coalesced
@@ -435,5 +471,7 @@ MUTANTS: Mapping[str, Mutant] = {
         kept_output_is_counted_again,
         removed_while_it_is_read,
         slices_repeat_what_they_begin_with,
+        placed_tasks_trust_the_driver,
+        a_placed_task_is_left_out,
     )
 }
