@@ -189,7 +189,9 @@ _COMMON: Final = (
     "program", "output", "transport", "storage", "memory_mb", "max_result_bytes",
     "fetch_timeout_s", "logs", "keep", "debug", "aws",
 )  # fmt: skip
-"""What tasks of a stage mostly have in common: all fields but `id`, `inputs`, `continuation`."""
+"""What tasks of a stage mostly have in common: all fields but those that `TaskSealer.pack` takes
+for each.
+"""
 
 _common_of = attrgetter(*_COMMON)
 _KEPT: Final = 8
@@ -237,7 +239,7 @@ class TaskSealer:
         """Return a task packed."""
         inputs, attempts = apart(task.inputs) if task.inputs else ((), ())
         common = self._common(task.id.job, (*_common_of(task), attempts))
-        return PackedTask(common, pack((task.id, inputs, task.continuation)))
+        return PackedTask(common, pack((task.id, inputs, task.continuation, task.executor)))
 
     def _common(self, job: str, values: tuple[Any, ...]) -> _Common:
         # The objects are those of the stage, and the same ones are known to be equal at once.
@@ -270,11 +272,12 @@ def open_task(opener: Opener, sealed: bytes) -> TaskDescription:
         end = _SIZE.size + size
         common, own = unpack(body[_SIZE.size : end]), unpack(body[end:])
         *common, attempts = common
-        id, inputs, continuation = own
+        id, inputs, continuation, executor = own
         task = TaskDescription(
             id=id,
             inputs=together(inputs, attempts),
             continuation=continuation,
+            executor=executor,
             **dict(zip(_COMMON, common, strict=True)),
         )
     except (struct.error, TypeError, ValueError, FrameError) as error:

@@ -245,3 +245,15 @@ def test_addresses_and_waits_come_back_and_are_not_each_other() -> None:
     refusal(lambda: sealed.open_task(opener(), hold))
     assert sealed.open_address(opener(), address) == ("s3://bucket/ä", None)
     assert sealed.open_hold(opener(), hold) == 0.5
+
+
+def test_what_is_to_be_dropped_is_told_from_tasks_and_opened_once() -> None:
+    found = opener()
+    files = ["a/1-0-x", "b/2-1-y"]
+    made = sealed.seal_drop(SECRET, files, NOW)
+    assert sealed.asks_to_drop(made)
+    assert sealed.open_drop(found, made) == files
+    assert "opened here before" in refusal(partial(sealed.open_drop, found, made))
+    task = sealed.seal_task(SECRET, TASK, NOW)
+    assert not sealed.asks_to_drop(task)
+    assert "another purpose" in refusal(partial(sealed.open_drop, found, task))
