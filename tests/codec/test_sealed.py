@@ -200,7 +200,7 @@ def test_tasks_of_several_stages_and_jobs_come_back_whichever_was_sealed_before(
 
 
 def test_every_field_of_a_task_travels() -> None:
-    own = {"id", "inputs", "continuation"}
+    own = {"id", "inputs", "continuation", "executor"}
     assert {*sealed._COMMON} | own == {each.name for each in fields(TaskDescription)}
 
 
