@@ -75,7 +75,7 @@ def register(app: typer.Typer) -> None:
                           "kill=0.3,delay. 'none' for none.", show_default="all"),
         ] = None,
         dataframes: Annotated[
-            bool, _fault_option("--dataframes", help="Programs of DataFrames; needs aflint[sql].")
+            bool, _fault_option("--dataframes", help="Programs of DataFrames; needs aflint\\[sql].")
         ] = False,
         jobs: Annotated[
             int, _fault_option("--jobs", min=0, help="Processes; 0 for one on each processor.")

@@ -230,7 +230,9 @@ def parse_size(text: str) -> float:
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-z]*)\s*", text)
     unit = _UNITS.get(found[2].upper()) if found else None
     if found is None or unit is None:
-        raise InvalidArgumentError(f"{text!r} is no size: write it as 100TB, 215GB or 1.5GiB")
+        raise InvalidArgumentError(
+            f"{text!r} is no size: write it as 100TB, 215GB or 1.5GiB (B to PB, KiB to PiB)"
+        )
     size = float(found[1]) * unit
     if size < 1:
         raise InvalidArgumentError(f"a size of {text} leaves nothing to do: it must be more than 0")

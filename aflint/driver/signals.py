@@ -121,8 +121,11 @@ def _note() -> None:
 def exit_on_signals() -> None:
     """Have this process exit on signals that would end it, so that exit handlers run.
 
-    For programs that do not await. Handlers that are there stay.
+    For programs that do not await. Handlers that are there stay. Does nothing outside of the main
+    thread, which alone is given signals.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return
     for number in ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _exit)

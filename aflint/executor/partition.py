@@ -6,11 +6,12 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from math import isnan
-from operator import itemgetter
+from operator import index, itemgetter
 from typing import Any
 
 from aflint.codec.hashing import STABLE, partition_indices
 from aflint.codec.pairs import Block, Pairs
+from aflint.errors import InvalidArgumentError
 from aflint.executor.fusion import Ending, Flow, fuse_into
 from aflint.plan.lineage import (
     GroupPartitioner,
@@ -111,7 +112,11 @@ def indices(partitioner: Partitioner, keys: list[Any]) -> list[int]:
             return partition_indices(keys, partitions)
         case HashPartitioner(partitions, function):
             assert function is not None
-            return [int(function(key)) % partitions for key in keys]
+            try:
+                return [index(function(key)) % partitions for key in keys]
+            except TypeError:
+                _check_places(function, keys)
+                raise
         case RangePartitioner(partitions, bounds, ascending, key_function):
             ranks = keys if key_function is None else [key_function(key) for key in keys]
             # Bounds ascend in either order of sorting.
@@ -178,3 +183,15 @@ def _place_pairs(places: Iterable[int], pairs: Pairs, add: Add) -> None:
         values.append(value)
     for place, bucket in buckets.items():
         add(place, Pairs(*bucket))
+
+
+def _check_places(function: Callable[[Any], Any], keys: list[Any]) -> None:
+    """Raise InvalidArgumentError for what a partitioner returns that is no integer."""
+    for key in keys:
+        place = function(key)
+        if not hasattr(place, "__index__"):
+            raise InvalidArgumentError(
+                f"the partitioner returned {place!r:.50} ({type(place).__name__}) for the key "
+                f"{key!r:.50}: it must return an integer, of which the remainder by the number of "
+                "partitions is taken"
+            )

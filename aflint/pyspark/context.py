@@ -21,6 +21,7 @@ from pyspark.serializers import AutoBatchedSerializer, BatchedSerializer
 
 from aflint.config import Config
 from aflint.driver.scratch import ScratchFolder
+from aflint.driver.signals import exit_on_signals
 from aflint.plan.program import Program
 from aflint.pyspark import names
 from aflint.pyspark.added import AddedFiles
@@ -117,6 +118,7 @@ class Life:
             self.setLogLevel(level)
         # The folder of files shares the session's name: a resumed run finds both.
         run = config.run_id or secrets.token_hex(4)
+        exit_on_signals()  # so that the context is stopped, as Spark's JVM stops by itself
         self._folder = ScratchFolder(config.scratch_dir, f"{run}.files", named=True)
         with translated():
             self._folder.__enter__()

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aflint.driver.script import Script
-from aflint.driver.signals import exit_on_signals
 from aflint.errors import AflintError, ConfigError
 from aflint.pyspark.pyfiles import make_importable, matched
 
@@ -144,5 +143,4 @@ def main(words: Sequence[str]) -> None:
     submitted.update(submission.settings)
     script.become_main(submission.arguments)
     make_importable(submission.settings.get("spark.submit.pyFiles", ""))
-    exit_on_signals()  # so that the context is stopped
     script.run()

@@ -5,12 +5,13 @@ from collections import defaultdict
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aflint.codec.hashing import portable_hash
-from aflint.errors import UnportableKeyError
+from aflint.errors import InvalidArgumentError, UnportableKeyError
 from aflint.executor.fusion import Flow
 from aflint.executor.partition import indices, place
 from aflint.plan.lineage import (
@@ -161,3 +162,20 @@ def test_keys_with_nan_are_placed_one_by_one() -> None:
     records[50] = (math.nan, 50)
     found = placed(RangePartitioner(2, (50.0,)), list(records))
     assert {key for key, _ in found[1]} == {float(n) for n in range(51, 101)}
+
+
+def test_a_partitioner_returns_integers() -> None:
+    places: dict[str, Any] = {"a": True, "b": -1, "c": 2**70, "d": np.int64(7), "e": np.uint8(3)}
+    found = indices(HashPartitioner(4, places.__getitem__), list(places))
+    assert found == [1, 3, 0, 3, 3]
+    assert set(map(type, found)) == {int}
+    wrong: list[Any] = [2.0, np.float64(1.5), "1", None, math.nan]
+    for each in wrong:
+        places["k"] = each
+        with pytest.raises(InvalidArgumentError, match=r"partitioner returned .* for the key 'k'"):
+            indices(HashPartitioner(4, places.__getitem__), ["k"])
+
+
+def test_an_error_of_a_partitioner_is_its_own() -> None:
+    with pytest.raises(TypeError, match="concatenate"):
+        indices(HashPartitioner(4, lambda key: key + 1), ["k"])

@@ -532,11 +532,14 @@ def ended_by(number: int, tmp_path: Path, *command: str) -> tuple[int, str]:
     return running.returncode, errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("number", "command"),
+    [(signal.SIGTERM, ()), (signal.SIGHUP, ("-m", "aflint.pyspark"))],
+)
 def test_a_program_that_is_ended_by_a_signal_leaves_nothing(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, command: tuple[str, ...]
 ) -> None:
-    status, _ = ended_by(number, tmp_path, "-m", "aflint.pyspark")
+    status, _ = ended_by(number, tmp_path, *command)
     assert status == 128 + number
 
 
