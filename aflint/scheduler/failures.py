@@ -86,12 +86,12 @@ def exhausted(loss: Loss, id: TaskId, stage: str, losses: int) -> errors.Attempt
 
 
 def refetched_too_often(loss: Loss, stage: str, rounds: int) -> errors.AttemptsExhaustedError:
-    """Return the error of a map stage whose output was lost again and again."""
+    """Return the error of a map task whose output was lost again and again."""
     error = errors.AttemptsExhaustedError(
-        f"output of stage {stage} (shuffle {loss.lost_maps.shuffle}) was lost again after its "
-        f"tasks had been run again {rounds} times. The last time: {loss.text}. Look for what "
-        "removes or hides its frames: a full or cleaned disk, a deleted queue, too short a fetch "
-        "timeout"
+        f"output of stage {stage} (shuffle {loss.lost_maps.shuffle}) was lost again after the task "
+        f"that writes it had been run again {rounds} times. The last time: {loss.text}. Look for "
+        "what removes or hides its frames: a full or cleaned disk, a deleted queue, too short a "
+        "fetch timeout"
     )
     error.__cause__ = rebuilt(loss.cause)
     return error

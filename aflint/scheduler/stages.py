@@ -123,18 +123,17 @@ def completed(state: State, stage: StageRun) -> None:
 def rerun_maps(state: State, stage: StageRun, maps: Iterable[int], epoch: int) -> bool:
     """Run map tasks again whose output was lost, unless newer output than `epoch` is there.
 
-    Returns whether the stage has been through more such rounds than policy allows.
+    Returns whether one of them has been through more such rounds than policy allows. What is lost
+    is counted for each by itself: where thousands of maps each lose their output once, as when
+    disks fail now and then, the job goes on.
     """
     known = (stage.tasks.get(partition) for partition in dict.fromkeys(maps))
     lost = [task for task in known if task and task.accepted and task.epoch <= epoch]
-    # Readers that fail one after another over the same loss make one round: the first finds the
-    # stage complete, the others find it running again.
-    if lost and stage.complete:
-        stage.fetch_rounds += 1
-    if stage.fetch_rounds > state.policy.max_fetch_rounds:
+    if any(task.fetch_rounds >= state.policy.max_fetch_rounds for task in lost):
         stage.suspect = True
         return True
     for task in lost:
+        task.fetch_rounds += 1
         _forget(task)
     # The lost tasks' own parents may never have been needed: an earlier driver had read them.
     _need(state, stage.job, lost)

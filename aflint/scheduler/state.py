@@ -103,6 +103,8 @@ class TaskRun:
     failures: int = 0
     # Refusals in a row, for the backoff; anything else that happens to the task clears it.
     throttles: int = 0
+    # How often it was run again because its output was lost; bounded by `Policy.max_fetch_rounds`.
+    fetch_rounds: int = 0
     # How often it was killed at its memory limit: the next attempt gets a larger function.
     memory_kills: int = 0
     # Where the next attempt begins if a chain was lost in the middle; None: at the beginning, with
@@ -178,8 +180,6 @@ class StageRun:
     started: bool = False
     # All tasks were accepted once, and StageEnded emitted; tasks may still be run again later.
     ended: bool = False
-    # How often tasks were run again because output was lost; bounded by `max_fetch_rounds`.
-    fetch_rounds: int = 0
     # Policy allows second attempts. The three fields below stay empty otherwise.
     speculates: bool = False
     # A timer will look for stragglers.

@@ -251,6 +251,16 @@ def test_rounds_of_lost_output_are_bounded() -> None:
     assert "no frames" in str(error)
 
 
+def test_each_map_may_lose_its_output_as_often_as_any_other() -> None:
+    machine = Machine(Policy(max_fetch_rounds=1))
+    after_maps(machine, maps=3, reduces=1)
+    for map in range(3):
+        machine.end(failed(task_id(1, 0, map), "FetchFailedError", shuffle=7, maps=(map,)))
+        machine.end(map_result(task_id(0, map, 1), [1]))
+    last = failed(task_id(1, 0, 3), "FetchFailedError", "no frames", shuffle=7, maps=(2,))
+    assert isinstance(the_failure(machine.end(last)), errors.AttemptsExhaustedError)
+
+
 @pytest.mark.parametrize(
     "details", [{}, {"shuffle": 7}, {"shuffle": 9, "maps": (0,)}, {"shuffle": 7, "maps": (5,)}]
 )
