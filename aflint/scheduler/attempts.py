@@ -35,7 +35,8 @@ def ended(state: State, result: TaskResult) -> None:
     attempt = state.attempts.get(result.id)
     if attempt is None:
         return
-    placement.ended(state, attempt, result)
+    if state.places:
+        placement.ended(state, attempt, result)
     if attempt.stopping:
         _superseded(state, attempt, result)
     elif result.failure is not None:
@@ -81,7 +82,8 @@ def _start(
     if not stage.started:
         stage.started = True
         state.out.append(Emit(events.StageStarted(job.id, stage.stage.id)))
-    described = _describe(attempt, state.policy, placement.executor_for(state, task))
+    executor = placement.executor_for(state, task) if state.idle else ""
+    described = _describe(attempt, state.policy, executor)
     state.out.append(Launch(described, speculative))
     state.out.append(Emit(events.TaskStarted(id, speculative, described.memory_mb, queued)))
     queues.watch(state, attempt)

@@ -12,7 +12,7 @@ from aflint.task import BlocksSplit, TaskResult
 
 def ended(state: State, attempt: Attempt, result: TaskResult) -> None:
     """Note that the executor of an attempt is idle, and holds what the attempt read or stored."""
-    if not state.places or not result.executor:
+    if not result.executor:
         return
     state.idle[result.executor] = None
     if result.failure is None:
@@ -24,33 +24,25 @@ def ended(state: State, attempt: Attempt, result: TaskResult) -> None:
 
 def holder_of(state: State, task: TaskRun) -> str:
     """Return the executor that is said to hold what a task reads, or ""."""
-    if state.holders:
-        for item in task.stage.stage.inputs[task.partition]:
-            split = item.split
-            if type(split) is BlocksSplit and split.path in state.holders:
-                return state.holders[split.path]
+    for item in task.stage.stage.inputs[task.partition]:
+        split = item.split
+        if type(split) is BlocksSplit and split.path in state.holders:
+            return state.holders[split.path]
     return ""
 
 
 def executor_for(state: State, task: TaskRun) -> str:
-    """Choose an idle executor for a task that is launched: its holder, or the one used last.
-
-    Return "" where none is known: one that was not used yet, or that another was started for.
+    """Choose one of the executors that are known to be idle for a task that is launched: its
+    holder, or the one used last.
     """
-    if not state.idle:
-        return ""
     holder = holder_of(state, task)
     found = holder if holder in state.idle else next(reversed(state.idle))
     del state.idle[found]
     return found
 
 
-def next_ready(state: State, job: JobRun) -> TaskRun | None:
-    """Remove and return the next of a job's READY tasks."""
-    if job.ready:
-        return job.ready.popleft()
-    if not job.placed:
-        return None
+def next_placed(state: State, job: JobRun) -> TaskRun:
+    """Remove and return the next of a job's READY tasks whose holders are known."""
     own = next((executor for executor in reversed(state.idle) if executor in job.placed), None)
     if own is not None:
         executor, task = own, job.placed[own].popleft()

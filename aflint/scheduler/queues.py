@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from aflint.plan.planner import ManifestOf
-from aflint.scheduler.placement import holder_of, next_ready
+from aflint.scheduler.placement import holder_of, next_placed
 from aflint.scheduler.state import (
     Attempt,
     JobRun,
@@ -32,7 +32,7 @@ def admit(state: State, task: TaskRun, *, first: bool = False) -> None:
     job = task.stage.job
     if first:
         job.ready.appendleft(task)
-    elif holder := holder_of(state, task):
+    elif state.holders and (holder := holder_of(state, task)):
         job.placed.setdefault(holder, deque()).append(task)
     else:
         job.ready.append(task)
@@ -103,7 +103,8 @@ def take_next(state: State) -> tuple[TaskRun, bool] | None:
 
 
 def _take(state: State, job: JobRun) -> tuple[TaskRun, bool] | None:
-    while (task := next_ready(state, job)) is not None:
+    while job.ready or job.placed:
+        task = job.ready.popleft() if job.ready else next_placed(state, job)
         if not task.readable:
             admit(state, task)  # output that it reads was lost while it was queued
         elif not _wait_to_read(state, task):
