@@ -30,7 +30,7 @@ from aflint.plan.adaptive import Piece, Skew
 from aflint.plan.lineage import Node
 from aflint.plan.planner import Inputs, ManifestOf, PlannedShuffle, ShuffleContent
 from aflint.plan.program import Program, ReadShuffle
-from aflint.scheduler import attempts, stages
+from aflint.scheduler import attempts, placement, stages
 from aflint.scheduler import jobs as scheduler_jobs
 from aflint.scheduler.messages import Deliver, Recovery
 from aflint.scheduler.state import Attempt, JobRun, StageRun, State, TaskRun
@@ -338,21 +338,16 @@ def placed_tasks_trust_the_driver() -> AbstractContextManager[Any]:
 
 
 def a_placed_task_is_left_out() -> AbstractContextManager[Any]:
-    """A task whose holder is busy is taken by nobody else."""
+    """Of the tasks whose holders are busy one is taken, and the others by nobody."""
 
-    def next_ready(state: State, job: JobRun) -> TaskRun | None:
-        if job.ready:
-            return job.ready.popleft()
-        own = next((each for each in state.idle if each in job.placed), None)
-        if own is None:
+    def next_placed(state: State, job: JobRun) -> TaskRun:
+        held = any(executor in job.placed for executor in state.idle)
+        task = placement.next_placed(state, job)
+        if not held:
             job.placed.clear()
-            return None
-        task = job.placed[own].popleft()
-        if not job.placed[own]:
-            del job.placed[own]
         return task
 
-    return patch("aflint.scheduler.queues.next_ready", next_ready)
+    return patch("aflint.scheduler.queues.next_placed", next_placed)
 
 
 def coalesced_partitions_are_left_out() -> AbstractContextManager[Any]:
