@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DEFAULT_REGION: Final = US_EAST_1.region
 
+_SLOTS_FOR_SHARES: Final = 4
+"""On two workers a job of one skewed partition took a quarter longer with shares than without."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backend:
@@ -67,7 +70,7 @@ def policy_of(
         max_attempts=config.max_attempts,
         retry_user_errors=config.retry_user_errors,
         rereadable=transport.traits.rereadable,
-        skew=Skew(config.skewed_partition_mb << 20),
+        skew=Skew(config.skewed_partition_mb << 20, fewest_slots=_SLOTS_FOR_SHARES),
         speculation=config.speculation,
         speculation_quantile=config.speculation_quantile,
         speculation_multiplier=config.speculation_multiplier,

@@ -117,8 +117,8 @@ class Config:
     skewed_partition_mb: int = _setting(
         32,
         "Bytes from which a reduce partition of combined values counts as skewed, if it is also 5 "
-        "times the median: tasks beside one another then combine it in shares, and one merges "
-        "these. 0: none does.",
+        "times the median: where four tasks or more run at once, they combine it in shares, and "
+        "one merges these. 0: none does.",
         minimum=0,
     )
     message_limit_kib: int = _setting(

@@ -56,11 +56,13 @@ class Adaptive:
 @dataclass(frozen=True, slots=True)
 class Skew:
     """When a partition whose values are combiners is skewed: it has more than `least_bytes`, and
-    more than `factor` times the median. No partition is where `least_bytes` is 0.
+    more than `factor` times the median. No partition is where `least_bytes` is 0, nor where fewer
+    than `fewest_slots` tasks run at once: shares cost more CPU than they then save time.
     """
 
     least_bytes: int = 0
     factor: float = 5.0
+    fewest_slots: int = 1
 
     def skewed(self, by_partition: Sequence[int]) -> list[int]:
         """Return the skewed partitions among those of these sizes."""

@@ -39,6 +39,8 @@ def split(state: State, stage: StageRun) -> None:
         return
     if not (stage.complete and state.policy.skew.least_bytes):
         return
+    if state.concurrency.slots < state.policy.skew.fewest_slots:
+        return
     stage.measured = True
     statuses = [each for map in sorted(stage.outputs) for each in stage.outputs[map]]
     for partition in state.policy.skew.skewed(_sizes(statuses, writes.partitions)):

@@ -88,8 +88,10 @@ def maps_are_run_again_for_anyone() -> AbstractContextManager[Any]:
     """A failure that names maps is believed, however new their output is."""
 
     def rerun(state: State, stage: StageRun, maps: Iterable[int], epoch: int) -> bool:
+        maps = list(maps)
         rerun_maps(state, stage, maps, 1 << 62)
-        stage.fetch_rounds = 0
+        for map in set(maps) & stage.tasks.keys():
+            stage.tasks[map].fetch_rounds = 0
         return False
 
     rerun_maps = stages.rerun_maps

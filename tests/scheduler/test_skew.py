@@ -143,6 +143,7 @@ def test_where_the_first_share_hardly_shrinks_the_partition_is_read_as_it_is() -
     [
         (Policy(), a_job()),  # it is switched off
         (Policy(skew=Skew(4500)), a_job()),  # too small
+        (Policy(skew=Skew(1000, fewest_slots=101)), a_job()),  # too few to run shares beside
         (Policy(skew=Skew(1000, factor=50.0)), a_job()),  # not large beside the others
         (SPLITS, a_job(combined=False)),  # nothing that could be combined again
         (SPLITS, a_job(5)),  # of few maps
