@@ -65,8 +65,8 @@ def prices_in(region: str) -> PriceTable:
 
     if not is_priced(region):
         raise InvalidArgumentError(
-            f"there are no prices for region {region!r}: --region {US_EAST_1.region} tells dollars "
-            "at those of another"
+            f"there are no prices for region {region!r}: give --region {US_EAST_1.region} to be "
+            "told dollars at that region's prices"
         )
     return prices_of(region)
 

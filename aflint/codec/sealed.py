@@ -177,7 +177,8 @@ def _tagging(secret: Secret, job: str) -> blake2b:
     return digest
 
 
-# What drivers ask of executors, sealed: to run a task, to fetch one from storage, to wait.
+# What drivers ask of executors, sealed: to run a task, to fetch one from storage, to wait,
+# to hold cached partitions no more.
 
 TASK, AT, HOLD, DROP = "task", "at", "hold", "drop"
 """The purposes: a packed task; the place in storage of a sealed task; seconds to wait; files of

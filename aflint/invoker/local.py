@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from aflint.aio import to_the_end, together
-from aflint.codec.sealed import seal_drop, seal_task
+from aflint.codec.sealed import TaskSealer, seal_drop
 from aflint.codec.secret import Secret
 from aflint.crash import last_words
 from aflint.errors import (
@@ -133,6 +133,7 @@ class LocalInvoker(Invoker):
         self._workers = workers
         self._folder = folder
         self._secret = secret
+        self._sealer = TaskSealer(secret)
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._free = asyncio.Semaphore(workers)
@@ -161,7 +162,7 @@ class LocalInvoker(Invoker):
             try:
                 _log.debug("%s goes to worker %d", task.id, worker.process.pid)
                 with self._watchdog.watching(worker.process.pid, what, worker.kill):
-                    answer = await worker.ask(seal_task(self._secret, task))
+                    answer = await worker.ask(self._sealer.pack(task).seal())
             except EOFError:
                 # It may still be on its way out; its exit status says more than the channel's end.
                 await asyncio.wait({worker.ended}, timeout=_EXIT_TIMEOUT_S)

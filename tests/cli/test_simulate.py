@@ -47,7 +47,10 @@ def test_a_job_is_told_in_words_with_what_to_change(cli: CliRunner) -> None:
         ("--workload sort", "needs a --size"),
         ("--workload terasort --size 1TB", "no workload is called 'terasort'"),
         ("--workload sort --size 1TB --transport redis", "no rates for transport 'redis'"),
-        ("--workload sort --size 1TB --region mars-1", "'mars-1': --region us-east-1 tells"),
+        (
+            "--workload sort --size 1TB --region mars-1",
+            "'mars-1': give --region us-east-1 to be told",
+        ),
         ("--workload sort --from a-1", "give one"),
         ("--from nobody-1", "no run that is kept has a job 'nobody-1'"),
         ("--from a-1 --tasks 5", "--tasks and --reducers are for workloads"),

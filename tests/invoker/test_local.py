@@ -16,7 +16,7 @@ import pytest
 
 from aflint.codec import closure, frame, records
 from aflint.codec.digest import digest_of
-from aflint.codec.sealed import seal_task
+from aflint.codec.sealed import PackedTask, seal_task
 from aflint.codec.secret import Secret
 from aflint.errors import OutOfMemoryError, PayloadRefusedError, WorkerLostError
 from aflint.invoker.local import LocalInvoker
@@ -86,21 +86,21 @@ async def test_a_worker_refuses_what_is_not_sealed_for_it_and_goes_on(
     invoker: LocalInvoker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = await value(invoker, lambda _: os.getpid())
-    real = seal_task
-    sealed = real(SECRET, task(lambda x: x, 3))
-    for refused, reason in (
-        (lambda *_: pack(task(lambda x: x)), "another version|altered|cut short"),
-        (lambda _, task: real(Secret(b"t" * 32), task), "altered"),
-        (lambda secret, task: real(secret, task, 1_000_000.0), "too long ago"),
+    mine = task(lambda x: x, 3)
+    sealed = seal_task(SECRET, mine)
+    for payload, reason in (
+        (pack(mine), "another version|altered|cut short"),
+        (seal_task(Secret(b"t" * 32), mine), "altered"),
+        (seal_task(SECRET, mine, 1_000_000.0), "too long ago"),
     ):
-        monkeypatch.setattr("aflint.invoker.local.seal_task", refused)
+        monkeypatch.setattr(PackedTask, "seal", lambda _, payload=payload: payload)
         with pytest.raises(PayloadRefusedError, match=reason):
-            await invoker.invoke(task(lambda x: x))
-    monkeypatch.setattr("aflint.invoker.local.seal_task", lambda *_: sealed)
-    assert (await invoker.invoke(task(lambda x: x))).failure is None
+            await invoker.invoke(mine)
+    monkeypatch.setattr(PackedTask, "seal", lambda _: sealed)
+    assert (await invoker.invoke(mine)).failure is None
     with pytest.raises(PayloadRefusedError, match="opened here before"):
-        await invoker.invoke(task(lambda x: x))
-    monkeypatch.setattr("aflint.invoker.local.seal_task", real)
+        await invoker.invoke(mine)
+    monkeypatch.undo()
     assert await value(invoker, lambda _: os.getpid()) == process
 
 
